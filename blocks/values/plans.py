@@ -1,0 +1,91 @@
+"""What a promotion would change, computed before anything is touched."""
+
+from __future__ import annotations
+
+import hashlib
+
+from blocks.values.base import Value
+from blocks.values.releases import Commit, Image, Revision
+
+
+class KeyChange(Value):
+    """A change among the environment's keys; values never appear.
+
+    Attributes:
+        missing: Keys the release requires and the host's env file lacks.
+        added: Keys the release requires and the running release did not.
+        removed: Keys the running release required and this one does not.
+    """
+
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class GateAnswer(Value):
+    """One gate's answer.
+
+    Attributes:
+        gate: The gate's name.
+        passed: True when the release may go on.
+        reason: One line for a person.
+    """
+
+    gate: str
+    passed: bool
+    reason: str
+
+
+class Plan(Value):
+    """What would change. Its hash is what people approve.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        release_id: The release that would run.
+        running_release_id: The release that runs now, None where nothing runs.
+        commit: The release's commit.
+        commits: The commits that come in, newest first.
+        commits_leaving: The commits that go out (a rollback, or another branch), newest first.
+        images: The release's images with digests.
+        images_changed: Targets whose digest differs from the running one.
+        compose_diff: Unified diff of the compose files as the hosts would get them; secrets redacted.
+        keys: Changes among the environment's keys.
+        revision: The schema revision the database has now, None when unknown or none.
+        pending: The migrations that would run, in order.
+        backup: True when a database dump is taken first.
+        approvals_required: How many approvals the policy asks for.
+        approvers: Who may approve.
+        policy_checksum: sha256 over the environment's policy as read from the default branch.
+        expected_seconds: The median duration of earlier promotions here, None without history.
+        database_bytes: The database's size, None when unknown.
+    """
+
+    pipeline: str
+    environment: str
+    release_id: str
+    running_release_id: str | None
+    commit: Commit
+    commits: tuple[Commit, ...] = ()
+    commits_leaving: tuple[Commit, ...] = ()
+    images: tuple[Image, ...] = ()
+    images_changed: tuple[str, ...] = ()
+    compose_diff: str = ""
+    keys: KeyChange = KeyChange()
+    revision: str | None = None
+    pending: tuple[Revision, ...] = ()
+    backup: bool = False
+    approvals_required: int = 0
+    approvers: tuple[str, ...] = ()
+    policy_checksum: str = ""
+    expected_seconds: float | None = None
+    database_bytes: int | None = None
+
+    # What may drift between asking and acting without changing what people said yes to.
+    _informative = frozenset({"expected_seconds", "database_bytes"})
+
+    @property
+    def hash(self) -> str:
+        """Sha256 over everything but the estimates, hex."""
+        text = self.model_dump_json(exclude=set(self._informative))
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""Receipts: the small, serialisable results of steps."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+
+from blocks.values.base import Value
+
+
+class BuildReceipt(Value):
+    """What `build` did.
+
+    Attributes:
+        built: The targets that were built, empty when the registry had the commit's digests.
+        seconds: How long it took.
+    """
+
+    built: tuple[str, ...]
+    seconds: float
+
+
+class BackupReceipt(Value):
+    """One database dump.
+
+    Attributes:
+        host: The host that keeps it.
+        path: Its path on the host.
+        bytes: Its size.
+        sha256: Its checksum, hex, taken from the stream.
+        entries: How many entries `pg_restore --list` read back; None for a team's own command.
+        revision: The schema revision it holds, None when unknown.
+        taken_at: When it was complete, UTC.
+        seconds: How long it took.
+    """
+
+    host: str
+    path: str
+    bytes: int
+    sha256: str
+    entries: int | None
+    revision: str | None
+    taken_at: datetime
+    seconds: float
+
+
+class MigrateReceipt(Value):
+    """What `migrate` did: the schema revision before and after, None when unknown."""
+
+    before: str | None
+    after: str | None
+    seconds: float
+
+
+class UpReceipt(Value):
+    """What `up` started on one host.
+
+    Attributes:
+        host: The host's name.
+        services: The services that run.
+        seconds: Until compose said they were up.
+    """
+
+    host: str
+    services: tuple[str, ...]
+    seconds: float
+
+
+class SmokeReceipt(Value):
+    """The smoke checks that passed, one line each."""
+
+    checks: tuple[str, ...]
+    seconds: float
+
+
+class StepReceipt(Value):
+    """Any other step: one line for a person."""
+
+    text: str
+    seconds: float = 0.0

@@ -1,0 +1,99 @@
+"""What a release is: a commit, the digests built from it, its bundle and its migration head."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+
+from blocks.values.base import Value
+
+
+class Commit(Value):
+    """One commit of the application's repository.
+
+    Attributes:
+        sha: The full commit id, 40 hex digits.
+        subject: The first line of the commit message.
+        author_name: The author's name as git has it.
+        author_email: The author's address as git has it.
+        committed_at: When it was committed, UTC.
+    """
+
+    sha: str
+    subject: str
+    author_name: str
+    author_email: str
+    committed_at: datetime
+
+    @property
+    def short(self) -> str:
+        """The first seven digits of the commit id."""
+        return self.sha[:7]
+
+
+class Image(Value):
+    """One image of a release, and the compose services that run it.
+
+    Attributes:
+        target: The build target's name, unique within the release.
+        repository: Registry address and path, without tag or digest.
+        digest: The registry's manifest digest, `sha256:` and 64 hex digits.
+        services: The compose services that run the image, sorted.
+    """
+
+    target: str
+    repository: str
+    digest: str
+    services: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """The reference compose is given: repository and digest, never a tag."""
+        return f"{self.repository}@{self.digest}"
+
+
+class Revision(Value):
+    """One schema migration as the release's own migration tool lists it.
+
+    Attributes:
+        id: The revision's identifier.
+        down: The identifiers it follows; empty for the first one.
+        message: Its one-line description.
+    """
+
+    id: str
+    down: tuple[str, ...] = ()
+    message: str = ""
+
+
+class Release(Value):
+    """A commit with everything needed to run it. Built once, promoted as it is.
+
+    Attributes:
+        id: `<commit time as YYYYMMDDHHMMSS>-<first 12 digits of the commit>`; names its folder on hosts.
+        pipeline: The pipeline's name.
+        commit: The commit it was built from.
+        images: The images built from the commit, sorted by target.
+        third_party: Service name → image reference for the services that are not built here.
+        revisions: Every migration the release knows, oldest first; empty without migrations.
+        bundle_checksum: sha256 over the bundle's files, hex.
+        created_at: When the release was first recorded, UTC.
+    """
+
+    id: str
+    pipeline: str
+    commit: Commit
+    images: tuple[Image, ...]
+    third_party: dict[str, str] = {}
+    revisions: tuple[Revision, ...] = ()
+    bundle_checksum: str
+    created_at: datetime
+
+    @property
+    def migration_head(self) -> str | None:
+        """The newest migration's identifier, or None for a release without migrations."""
+        return self.revisions[-1].id if self.revisions else None
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Target name → digest."""
+        return {image.target: image.digest for image in self.images}

@@ -1,0 +1,193 @@
+"""What steps ask of the outside world. The real adapters and the tests' fakes implement these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LineSink = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a command may take before it is ended, remote process included.
+
+    Attributes:
+        total_seconds: The bound on the whole command.
+        idle_seconds: The bound on silence: no byte on standard output or error for so long.
+    """
+
+    total_seconds: float = 600.0
+    idle_seconds: float = 300.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished command.
+
+    Attributes:
+        argv: The command, as given.
+        exit_code: Its exit status.
+        stdout: Its standard output, decoded, undecodable bytes replaced.
+        stderr: Its standard error, likewise.
+        seconds: How long it took.
+    """
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """True for exit status 0."""
+        return self.exit_code == 0
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines of standard error, or of standard output where that is empty."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-lines:])
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The proof that a run holds the lease, checked on the host under a lock by every change.
+
+    Attributes:
+        directory: The application's directory on the host, where lock and highest token are kept.
+        token: The fencing token of the lease.
+    """
+
+    directory: str
+    token: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command to run.
+
+    Attributes:
+        argv: Program and arguments; never a shell string.
+        stdin: Bytes for its standard input; secrets travel here.
+        env: Variables added to its environment; never secrets on a remote host.
+        cwd: Its working directory, absolute, or relative to the login directory on a host.
+        limits: When it is ended.
+        fence: The lease it needs; None for what only reads.
+    """
+
+    argv: tuple[str, ...]
+    stdin: bytes | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    limits: Limits = Limits()
+    fence: Fence | None = None
+
+
+class Runner(Protocol):
+    """Runs commands: on this machine or on a host."""
+
+    @property
+    def name(self) -> str:
+        """The name people know it by, used in messages."""
+        ...
+
+    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
+        """Run a command to its end.
+
+        Args:
+            call: The command.
+            on_line: Told each line of output as it comes, redacted.
+
+        Returns:
+            The finished command, whatever its exit status.
+
+        Raises:
+            TransientError: The connection was lost or could not be made.
+            TerminalError: A limit was passed (the process was ended), or the login was refused.
+            FencedError: The host knows a higher token.
+        """
+        ...
+
+
+class Host(Runner, Protocol):
+    """A server reached over SSH."""
+
+    def write_file(self, path: str, content: bytes, *, mode: int = 0o644, fence: Fence | None = None) -> None:
+        """Write a file whole or not at all (temporary name, fsync, rename); parents are made."""
+        ...
+
+    def read_file(self, path: str) -> bytes | None:
+        """Read a file; None where there is none."""
+        ...
+
+    def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
+        """Unpack a tar archive into a directory that appears whole or not at all (renamed into place).
+
+        A directory of that name that is there already is replaced.
+        """
+        ...
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Make a token the highest the host knows, waiting for commands of lower tokens to end.
+
+        Raises:
+            FencedError: The host knows a higher one.
+        """
+        ...
+
+    def tunnel(self, address: str, port: int) -> AbstractContextManager[int]:
+        """Open a local loopback port that leads to an address as seen from the host.
+
+        Returns:
+            A context manager giving the local port.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """A container registry's HTTP API."""
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """Return the manifest digest a tag has, or None where the tag is unknown.
+
+        Raises:
+            TransientError: The registry did not answer.
+            TerminalError: The login was refused.
+        """
+        ...
+
+    def tag(self, repository: str, digest: str, tag: str) -> None:
+        """Give a digest one more tag. Running it twice changes nothing."""
+        ...
+
+    def check_login(self) -> None:
+        """Check that the address answers and the login is accepted.
+
+        Raises:
+            TransientError: The registry did not answer.
+            TerminalError: The login was refused.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """The Docker engine on the control machine, where images are built."""
+
+    def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
+        """Push one local tag.
+
+        Returns:
+            The manifest digest the registry gave.
+
+        Raises:
+            TransientError: The connection broke.
+            TerminalError: The registry refused the push (its word is in the message).
+        """
+        ...
+
+
+Argv = tuple[str, ...]
+Lines = Sequence[str]

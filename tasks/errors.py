@@ -1,0 +1,47 @@
+"""The errors of steps. The class says whether another try helps; the message says what to do.
+
+```text
+SluiceError
+├── TransientError      another try may cure it: retried by the task
+└── TerminalError       no retry helps
+    ├── RefusedError    a gate, the policy or the preflight said no; nothing was touched
+    └── FencedError     the lease was lost; this run must change nothing more
+```
+"""
+
+from __future__ import annotations
+
+
+class SluiceError(Exception):
+    """Something a user is told in one line: what failed, where, and what to do next.
+
+    Args:
+        what: What failed, where.
+        todo: What to do next.
+        detail: Further lines (the tail of a command's output), redacted; shown in logs, not in the line.
+    """
+
+    def __init__(self, what: str, todo: str = "", detail: str = "") -> None:
+        self.what = what
+        self.todo = todo
+        self.detail = detail
+        super().__init__(f"{what} — {todo}" if todo else what)
+
+    def __reduce__(self) -> tuple[type[SluiceError], tuple[str, str, str]]:
+        return (type(self), (self.what, self.todo, self.detail))
+
+
+class TransientError(SluiceError):
+    """Another try may cure it: a dropped connection, a busy registry, a 5xx."""
+
+
+class TerminalError(SluiceError):
+    """No retry helps: bad input, a refused login, a failed migration."""
+
+
+class RefusedError(TerminalError):
+    """A gate, the policy or the preflight said no. Nothing was touched."""
+
+
+class FencedError(TerminalError):
+    """The lease was lost to another promotion. This run must change nothing more."""
