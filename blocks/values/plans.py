@@ -53,6 +53,7 @@ class Plan(Value):
         keys: Changes among the environment's keys.
         revision: The schema revision the database has now, None when unknown or none.
         pending: The migrations that would run, in order.
+        ahead: The migrations the database has and the release does not know (a rollback), oldest first.
         backup: True when a database dump is taken first.
         approvals_required: How many approvals the policy asks for.
         approvers: Who may approve.
@@ -74,6 +75,7 @@ class Plan(Value):
     keys: KeyChange = KeyChange()
     revision: str | None = None
     pending: tuple[Revision, ...] = ()
+    ahead: tuple[Revision, ...] = ()
     backup: bool = False
     approvals_required: int = 0
     approvers: tuple[str, ...] = ()

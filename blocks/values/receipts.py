@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from datetime import datetime
 
 from blocks.values.base import Value
 
@@ -16,6 +16,20 @@ class BuildReceipt(Value):
     """
 
     built: tuple[str, ...]
+    seconds: float
+
+
+class PushReceipt(Value):
+    """One image in the registry.
+
+    Attributes:
+        repository: Registry address and path.
+        digest: The digest the registry gave.
+        seconds: How long it took.
+    """
+
+    repository: str
+    digest: str
     seconds: float
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from datetime import datetime
 
 from blocks.values.base import Value
 
@@ -75,7 +75,7 @@ class Release(Value):
         images: The images built from the commit, sorted by target.
         third_party: Service name → image reference for the services that are not built here.
         revisions: Every migration the release knows, oldest first; empty without migrations.
-        bundle_checksum: sha256 over the bundle's files, hex.
+        bundle_checksum: Git's tree id of the commit: over everything a bundle is cut from.
         created_at: When the release was first recorded, UTC.
     """
 

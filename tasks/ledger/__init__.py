@@ -1,0 +1,1 @@
+"""The ledger: what was promoted where, by whom, with which receipts. Outsiders use `store` and `records`."""

@@ -1,0 +1,80 @@
+"""A person who may approve plans."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr, field_validator
+
+from blocks.fields import BLOCK_CONFIG, one_line
+
+# RFC 4226, section 4, R6: the shared secret is at least 128 bits long.
+SHORTEST_SECRET_BYTES = 16
+
+
+class Approver(Block):
+    """A person who may approve plans, verified by one-time codes. The block's name is the approver's name."""
+
+    _block_type_name = "Approver"
+    _block_type_slug = "approver"
+    _description = "A person who may approve plans, verified by one-time codes (TOTP)."
+
+    model_config = BLOCK_CONFIG
+
+    person: str = Field(
+        min_length=1, max_length=100, title="Person", description="The person's name, as shown in history."
+    )
+    totp_secret: SecretStr = Field(
+        title="One-time code secret",
+        description="The shared secret of the authenticator app, base32; `sluice approver add` makes one.",
+    )
+    identities: list[str] = Field(
+        min_length=1,
+        title="Identities",
+        description="The person's git e-mail addresses and GitHub logins: "
+        "by these an author or requester is recognised.",
+    )
+    active: bool = Field(
+        default=True, title="Active", description="Off: the person's approvals no longer count."
+    )
+
+    @field_validator("person")
+    @classmethod
+    def valid_person(cls, value: str) -> str:
+        """Check the name."""
+        return one_line(value.strip())
+
+    @field_validator("totp_secret")
+    @classmethod
+    def valid_secret(cls, value: SecretStr) -> SecretStr:
+        """Check and normalise the secret: upper case, without blanks and padding."""
+        text = "".join(value.get_secret_value().split()).replace("-", "").rstrip("=").upper()
+        try:
+            size = len(base64.b32decode(text + "=" * (-len(text) % 8)))
+        except (binascii.Error, ValueError):
+            size = 0
+        if size < SHORTEST_SECRET_BYTES:
+            message = "expected a base32 secret of at least 26 characters (A to Z, 2 to 7)"
+            raise ValueError(message)
+        return SecretStr(text)
+
+    @field_validator("identities")
+    @classmethod
+    def valid_identities(cls, value: list[str]) -> list[str]:
+        """Check the identities; a leading @ of a login is dropped."""
+        names = [one_line(name.strip().removeprefix("@")) for name in value]
+        if not all(names):
+            message = "expected e-mail addresses and logins, none of them empty"
+            raise ValueError(message)
+        return list(dict.fromkeys(names))
+
+    def known_as(self, identity: str) -> bool:
+        """Say whether a git address or a login is this person's, in any case.
+
+        Args:
+            identity: What a commit or a request names.
+        """
+        wanted = identity.strip().removeprefix("@").casefold()
+        return any(name.casefold() == wanted for name in self.identities)

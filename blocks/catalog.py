@@ -1,0 +1,14 @@
+"""Every block of the project: `prefect block register -m blocks.catalog` makes them known to the server."""
+
+from __future__ import annotations
+
+from blocks.approver import Approver
+from blocks.compose_host import ComposeHost
+from blocks.git_repository import GitRepository
+from blocks.ledger_database import LedgerDatabase
+from blocks.registry import ContainerRegistry
+from blocks.telegram import TelegramChannel
+from blocks.webhook_channel import WebhookChannel
+
+CHANNELS = (TelegramChannel, WebhookChannel)
+BLOCKS = (ComposeHost, ContainerRegistry, GitRepository, Approver, LedgerDatabase, *CHANNELS)

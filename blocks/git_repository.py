@@ -1,0 +1,147 @@
+"""The git repository of an application."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from blocks.fields import BLOCK_CONFIG, OptionalSecret, one_line
+from blocks.pipeline.checks import branch_name, relative_path
+from blocks.ssh_keys import mend_private_key, parse_host_keys
+
+Transport = Literal["https", "http", "ssh", "file"]
+
+_SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[^:\s]+")
+
+
+class GitRepository(Block):
+    """The git repository of an application: its address, its credentials, and where its pipeline is."""
+
+    _block_type_name = "Git Repository"
+    _block_type_slug = "git-repository"
+    _description = "The git repository of an application: its address, credentials and pipeline."
+
+    model_config = BLOCK_CONFIG
+
+    url: str = Field(
+        title="URL",
+        description="https://…, ssh://…, git@host:owner/name.git, file:///… or an absolute path; "
+        "without credentials.",
+    )
+    token: OptionalSecret = Field(
+        None, title="Token", description="An access token with read permission, for https."
+    )
+    username: str = Field(
+        "x-access-token",
+        title="User name",
+        description="The name sent with the token: x-access-token for GitHub, oauth2 for GitLab.",
+    )
+    ssh_private_key: OptionalSecret = Field(
+        None, title="SSH private key", description="A deploy key without passphrase, for ssh."
+    )
+    known_hosts: str = Field(
+        "",
+        title="Known hosts",
+        description="The git server's host keys as known_hosts lines (`host type key`); required for ssh.",
+    )
+    default_branch: str = Field(
+        "main",
+        title="Default branch",
+        description="The branch that decides: environments, hosts, gates and approvals are read from it.",
+    )
+    pipeline_path: str = Field(
+        "pipeline.yaml", title="Pipeline", description="Where the pipeline is in the repository."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def valid_url(cls, value: str) -> str:
+        """Check the address; git's `ext::command` and anything that looks like an option are refused."""
+        if transport_of(value) is None:
+            message = "expected https://…, ssh://…, git@host:owner/name.git, file:///… or an absolute path"
+            raise ValueError(message)
+        parts = urlsplit(value) if "://" in value else None
+        if parts and (parts.password is not None or (parts.username and parts.scheme != "ssh")):
+            message = "expected an address without credentials — put the token into its own field"
+            raise ValueError(message)
+        return value
+
+    @field_validator("username")
+    @classmethod
+    def valid_username(cls, value: str) -> str:
+        """Check the user name."""
+        return one_line(value)
+
+    @field_validator("ssh_private_key")
+    @classmethod
+    def mended_key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Give the key back its lines."""
+        return value and SecretStr(mend_private_key(value.get_secret_value()))
+
+    @field_validator("known_hosts")
+    @classmethod
+    def valid_known_hosts(cls, value: str) -> str:
+        """Check that each line names a host and a readable key."""
+        lines = [line.strip() for line in value.splitlines() if line.strip() and not line.startswith("#")]
+        for line in lines:
+            if not parse_host_keys(line)[0].startswith(" ".join(line.split()[1:2])):
+                message = "expected known_hosts lines, such as github.com ssh-ed25519 AAAA…"
+                raise ValueError(message)
+        return "".join(f"{line}\n" for line in lines)
+
+    @field_validator("default_branch")
+    @classmethod
+    def valid_branch(cls, value: str) -> str:
+        """Check the branch."""
+        return branch_name(value)
+
+    @field_validator("pipeline_path")
+    @classmethod
+    def valid_path(cls, value: str) -> str:
+        """Check the path."""
+        return relative_path(value)
+
+    @model_validator(mode="after")
+    def credentials_fit(self) -> Self:
+        """Refuse credentials that would be sent in clear, and an SSH server nobody vouches for."""
+        if self.token and self.transport != "https":
+            message = "a token is only sent over https — use an https URL, or remove the token"
+            raise ValueError(message)
+        if self.transport == "ssh" and not self.known_hosts:
+            message = "known_hosts is required for ssh — add the server's host key"
+            raise ValueError(message)
+        return self
+
+    @property
+    def transport(self) -> Transport:
+        """How the repository is reached."""
+        return transport_of(self.url) or "file"
+
+
+def transport_of(url: str) -> Transport | None:
+    """Tell how a git address is reached.
+
+    Args:
+        url: The address.
+
+    Returns:
+        The transport; None for what is not accepted.
+    """
+    if re.search(r"[\x00-\x20\x7f]", url):
+        return None
+    if url.startswith("/") or _SCP.fullmatch(url):
+        return "file" if url.startswith("/") else "ssh"
+    try:
+        parts = urlsplit(url)
+        reached = {"https": parts.hostname, "http": parts.hostname, "ssh": parts.hostname, "file": parts.path}
+    except ValueError:
+        return None
+    scheme = parts.scheme
+    # A host that begins with a dash would be read by ssh as an option.
+    if scheme not in reached or not reached[scheme] or (parts.hostname or "").startswith("-"):
+        return None
+    return scheme  # type: ignore[return-value]

@@ -1,0 +1,40 @@
+"""The ledger's database."""
+
+from __future__ import annotations
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr, field_validator
+
+from blocks.fields import BLOCK_CONFIG
+
+SCHEMES = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+
+
+class LedgerDatabase(Block):
+    """The database of releases, promotions, steps, approvals, backups and leases."""
+
+    _block_type_name = "Ledger Database"
+    _block_type_slug = "ledger-database"
+    _description = "The database of releases, promotions, approvals, backups and leases."
+
+    model_config = BLOCK_CONFIG
+
+    url: SecretStr = Field(
+        title="URL",
+        description="postgresql://user:password@host:5432/name, or sqlite:////absolute/path/ledger.db.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def valid_url(cls, value: SecretStr) -> SecretStr:
+        """Check the scheme; PostgreSQL is reached through psycopg."""
+        scheme, separator, rest = value.get_secret_value().strip().partition("://")
+        if not separator or scheme not in SCHEMES or not rest.lstrip("/"):
+            message = "expected postgresql://user:password@host/name or sqlite:////absolute/path"
+            raise ValueError(message)
+        return SecretStr(f"{SCHEMES[scheme]}://{rest}")

@@ -1,0 +1,31 @@
+"""The pydantic model of pipeline.yaml; errors name the path and the line."""
+
+from blocks.pipeline.durations import format_duration
+from blocks.pipeline.environments import Environment, Policy, ReleaseDescription, ResolvedEnvironment
+from blocks.pipeline.load import load_pipeline
+from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
+from blocks.pipeline.problems import PipelineError, Problem
+from blocks.pipeline.sections import Approvals, Backup, Build, Migration, Timeouts
+from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
+
+__all__ = [
+    "COMPOSE_DEFAULTS",
+    "Approvals",
+    "Backup",
+    "Build",
+    "Check",
+    "CommandCheck",
+    "Environment",
+    "HttpCheck",
+    "Migration",
+    "Pipeline",
+    "PipelineError",
+    "Policy",
+    "Problem",
+    "ReleaseDescription",
+    "ResolvedEnvironment",
+    "TcpCheck",
+    "Timeouts",
+    "format_duration",
+    "load_pipeline",
+]

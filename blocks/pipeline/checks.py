@@ -1,0 +1,146 @@
+"""Checks of text that reaches git, HTTP or a file system. Each says what it expected."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+GLOB_CHARACTERS = frozenset("*?[")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BRANCH_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
+_GLOB_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:\\]|\.\.|@\{|//")
+
+
+def relative_path(value: str) -> str:
+    """Check that a path stays inside the folder it is relative to, and normalise it.
+
+    Args:
+        value: The path, with `/`.
+
+    Returns:
+        The path without `./` and doubled slashes.
+
+    Raises:
+        ValueError: It is absolute, climbs out, could be read as an option or an address, or is empty.
+    """
+    path = PurePosixPath(value)
+    bad = (
+        not path.parts
+        or path.is_absolute()
+        or ".." in path.parts
+        or value.startswith(("-", "~"))
+        or ":" in value
+        or "\\" in value
+        or _CONTROL.search(value)
+    )
+    if bad:
+        message = 'expected a relative path inside the folder, without "..", ":" or a leading "-"'
+        raise ValueError(message)
+    # A leading "./" may hide a leading "-", which a program would read as an option.
+    return relative_path(str(path)) if str(path) != value else value
+
+
+def web_address(value: str) -> str:
+    """Check an http or https address without credentials; a trailing slash is dropped.
+
+    Args:
+        value: The address.
+
+    Returns:
+        The address.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    bad = parts.scheme not in {"http", "https"} or not parts.hostname or port == 0
+    if bad or parts.query or parts.fragment or re.search(r"[\x00-\x20\x7f\\<>\"]", value):
+        message = "expected an address such as https://shop.example.com or http://localhost:8080"
+        raise ValueError(message)
+    if "@" in parts.netloc:
+        message = "expected an address without user and password (basic_auth names a Secret block)"
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
+def socket_address(value: str) -> str:
+    """Check `host:port`.
+
+    Args:
+        value: The host's name or address (IPv6 in brackets), a colon, and the port.
+
+    Returns:
+        The same text.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
+    if not match or value.startswith("-") or not 1 <= int(match[1]) <= 65535:  # noqa: PLR2004
+        message = 'expected "host:port", such as "localhost:5432"'
+        raise ValueError(message)
+    return value
+
+
+def branch_name(value: str) -> str:
+    """Check that git would take the text as a branch's name.
+
+    Args:
+        value: The name.
+
+    Returns:
+        The same text.
+
+    Raises:
+        ValueError: It is a pattern, or git forbids it.
+    """
+    if not value or value.startswith(("-", "/", ".")) or value.endswith(("/", ".")):
+        bad = True
+    else:
+        bad = bool(_BRANCH_FORBIDDEN.search(value)) or value == "@"
+    if bad:
+        message = "expected the name of one branch, such as main"
+        raise ValueError(message)
+    return value
+
+
+def ref_pattern(value: str) -> str:
+    """Check a pattern for branches or tags.
+
+    Args:
+        value: A name in which `*`, `?` and `[…]` stand for other characters.
+
+    Returns:
+        The same text.
+
+    Raises:
+        ValueError: Git knows no such names.
+    """
+    if not value or value.startswith(("-", "/")) or value.endswith("/") or _GLOB_FORBIDDEN.search(value):
+        message = "expected a branch or tag, or a pattern such as feature/* or v*"
+        raise ValueError(message)
+    return value
+
+
+def plain_text(value: str) -> str:
+    """Check that text has no control characters.
+
+    Args:
+        value: The text.
+
+    Returns:
+        The same text.
+
+    Raises:
+        ValueError: It has some.
+    """
+    if _CONTROL.search(value):
+        message = "expected one line of text without control characters"
+        raise ValueError(message)
+    return value

@@ -1,0 +1,163 @@
+"""Environments: as written, and resolved into what decides and what describes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pydantic import Field
+
+from blocks.pipeline.checks import GLOB_CHARACTERS
+from blocks.pipeline.fields import (
+    BlockNames,
+    BranchName,
+    Paths,
+    PipelineName,
+    Profiles,
+    RefPatterns,
+    WebAddress,
+)
+from blocks.pipeline.sections import Approvals, Backup, Build, Migration, Timeouts, Written
+from blocks.pipeline.smoke import Smoke
+from blocks.values.base import Value
+
+
+class Environment(Written):
+    """One place the application runs. What it gives replaces the pipeline's own; the rest is inherited."""
+
+    hosts: BlockNames = Field(min_length=1, description="The ComposeHost blocks of its hosts.")
+    address: WebAddress | None = Field(
+        None, description="Where the application answers; HTTP smoke checks and {address} use it."
+    )
+    branches: RefPatterns = Field(
+        (), description="Branches that may enter, as patterns; `*` stands for any characters, `/` included."
+    )
+    tags: RefPatterns = Field((), description="Tags that may enter, as patterns.")
+    branch: BranchName | None = Field(
+        None,
+        description="The branch whose head is promoted when no ref is given. "
+        "None: the only entry of branches that is no pattern.",
+    )
+    env_file: Paths = Field(
+        (),
+        min_length=1,
+        description="The env file on the host, relative to the application's directory; of a list, the first "
+        "that exists. None: .env.<environment>, then .env.",
+    )
+    proven_in: PipelineName | None = Field(
+        None, description="The earlier environment in which a release must have succeeded before."
+    )
+    approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
+
+    compose: Paths = Field(description="Replaces the pipeline's compose files.", default_factory=tuple)
+    profiles: Profiles = Field(description="Replaces the pipeline's profiles.", default_factory=tuple)
+    migration: Migration | None = Field(
+        description="Replaces the pipeline's migration; null: none here.", default_factory=lambda: None
+    )
+    backup: Backup | None = Field(
+        description="Replaces the pipeline's backup; null: none here.", default_factory=lambda: None
+    )
+    smoke: tuple[Smoke, ...] = Field(
+        description="Replaces the pipeline's smoke checks.", default_factory=tuple
+    )
+    notify: BlockNames = Field(
+        description="Replaces the pipeline's notification channels.", default_factory=tuple
+    )
+    timeouts: Timeouts = Field(
+        description="Replaces the pipeline's timeouts, all of them.", default_factory=Timeouts
+    )
+    keep_releases: int = Field(
+        ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
+    )
+
+    @property
+    def head(self) -> str | None:
+        """The branch whose head is promoted when no ref is given, None where that is not clear."""
+        plain = [pattern for pattern in self.branches if not GLOB_CHARACTERS.intersection(pattern)]
+        return self.branch or (plain[0] if len(plain) == 1 else None)
+
+
+class Policy(Value):
+    """What decides about an environment. Read from the default branch, never from the commit promoted.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        name: The environment's name.
+        registry: The ContainerRegistry block's name.
+        hosts: The ComposeHost blocks' names.
+        address: Where the application answers.
+        branches: Patterns of branches that may enter.
+        tags: Patterns of tags that may enter.
+        branch: The branch whose head is promoted when no ref is given.
+        env_files: Env files on the host, relative to the application's directory; the first found counts.
+        proven_in: The environment in which the release must have succeeded before.
+        approvals: Who must approve; None when nobody is asked.
+        smoke: The smoke checks.
+        notify: The notification channels' names.
+        backup: The dump before a change; None for none.
+        timeouts: How long the steps may take.
+        keep_releases: How many releases stay on the hosts.
+        build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
+    """
+
+    pipeline: str
+    name: str
+    registry: str
+    hosts: tuple[str, ...]
+    address: str | None
+    branches: tuple[str, ...]
+    tags: tuple[str, ...]
+    branch: str | None
+    env_files: tuple[str, ...]
+    proven_in: str | None
+    approvals: Approvals | None
+    smoke: tuple[Smoke, ...]
+    notify: tuple[str, ...]
+    backup: Backup | None
+    timeouts: Timeouts
+    keep_releases: int
+    build_secrets: dict[str, str]
+
+    @property
+    def checksum(self) -> str:
+        """Sha256 over the policy, hex: it changes when anything that decides changes."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ResolvedEnvironment(Policy):
+    """Everything about an environment, the pipeline's own values merged in.
+
+    Attributes:
+        compose: The compose files, in the order of `-f`; empty: the first default name in the commit.
+        profiles: The compose profiles.
+        migration: The migration command; None for none.
+    """
+
+    compose: tuple[str, ...]
+    profiles: tuple[str, ...]
+    migration: Migration | None
+
+
+class ReleaseDescription(Value):
+    """What describes a release in an environment. Read from the commit promoted.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        compose: The compose files, in the order of `-f`; empty: the first default name in the commit.
+        profiles: The compose profiles.
+        build: How the images are built; without secrets, which only the default branch may name.
+        migration: The migration command; None for none.
+        env_example: The file that lists the required keys.
+        env_example_required: True when the pipeline names the file, so that it must exist.
+    """
+
+    pipeline: str
+    environment: str
+    compose: tuple[str, ...]
+    profiles: tuple[str, ...]
+    build: Build
+    migration: Migration | None
+    env_example: str
+    env_example_required: bool

@@ -1,0 +1,105 @@
+"""The kinds of text a pipeline holds, as types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from blocks.pipeline.checks import (
+    branch_name,
+    plain_text,
+    ref_pattern,
+    relative_path,
+    socket_address,
+    web_address,
+)
+from blocks.pipeline.shapes import distinct, number_to_text, one_or_many, program_first, refuse_shell
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Text that matches a pattern as a whole.
+
+    Args:
+        pattern: The regular expression.
+        expected: What is expected, in words; completes "expected …".
+    """
+
+    pattern: str
+    expected: str
+
+    def check(self, value: str) -> str:
+        """Return the text when it matches; raise ValueError otherwise."""
+        if not re.fullmatch(self.pattern, value):
+            message = f"expected {self.expected}"
+            raise ValueError(message)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Check after pydantic found text."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Tell editors the pattern."""
+        return handler(schema) | {"pattern": f"^{self.pattern}$"}
+
+
+PipelineName = Annotated[
+    str, Matching(r"[a-z][a-z0-9-]{0,39}", "lower-case letters, digits and dashes (40 at most)")
+]
+BlockName = Annotated[
+    str, Matching(r"[a-z0-9][a-z0-9-]{0,99}", "a block's name: lower-case letters, digits, dashes")
+]
+ServiceName = Annotated[str, Matching(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", "the name of a compose service")]
+ProfileName = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", "the name of a compose profile")]
+DatabaseName = Annotated[str, Matching(r"[A-Za-z0-9_][A-Za-z0-9_.$-]{0,62}", "a PostgreSQL name")]
+Platform = Annotated[str, Matching(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?", "a platform such as linux/amd64")]
+ArgumentName = Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "the name of a build argument")]
+SecretId = Annotated[str, Matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "the id of a build secret")]
+HeaderName = Annotated[str, Matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "the name of an HTTP header")]
+HttpPath = Annotated[str, Matching(r"/[\x21-\x7e]*", "a path that begins with /")]
+RelativePath = Annotated[str, AfterValidator(relative_path)]
+WebAddress = Annotated[str, AfterValidator(web_address)]
+SocketAddress = Annotated[str, AfterValidator(socket_address)]
+BranchName = Annotated[str, AfterValidator(branch_name)]
+RefPattern = Annotated[str, AfterValidator(ref_pattern)]
+Text = Annotated[
+    str, BeforeValidator(number_to_text, json_schema_input_type=str | int), AfterValidator(plain_text)
+]
+Argv = Annotated[
+    tuple[Text, ...], Field(min_length=1), AfterValidator(program_first), BeforeValidator(refuse_shell)
+]
+
+# One entry may stand without its list.
+Paths = Annotated[
+    tuple[RelativePath, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | tuple[RelativePath, ...]),
+    AfterValidator(distinct),
+]
+Profiles = Annotated[
+    tuple[ProfileName, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=ProfileName | tuple[ProfileName, ...]),
+    AfterValidator(distinct),
+]
+BlockNames = Annotated[
+    tuple[BlockName, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=BlockName | tuple[BlockName, ...]),
+    AfterValidator(distinct),
+]
+RefPatterns = Annotated[
+    tuple[RefPattern, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=RefPattern | tuple[RefPattern, ...]),
+    AfterValidator(distinct),
+]

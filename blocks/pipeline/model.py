@@ -1,0 +1,159 @@
+"""The pipeline: one application, its images, and its environments in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from blocks.pipeline.environments import (
+    Environment,
+    Policy,
+    ReleaseDescription,
+    ResolvedEnvironment,
+)
+from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
+from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.sections import Backup, Build, Migration, Timeouts, Written
+from blocks.pipeline.smoke import Smoke
+
+COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+ENV_EXAMPLE_DEFAULT = ".env.example"
+
+
+class Pipeline(Written):
+    """How one application is built and carried through its environments."""
+
+    pipeline: PipelineName = Field(
+        description="The application's name: compose project, image repositories and folder on the hosts."
+    )
+    registry: BlockName = Field("main", description="The ContainerRegistry block the images are kept in.")
+    compose: Paths = Field(
+        (),
+        description="The compose files, in the order of `-f`. None: the first that the commit has of "
+        + ", ".join(COMPOSE_DEFAULTS)
+        + ".",
+    )
+    profiles: Profiles = Field((), description="The compose profiles that are started.")
+    env_example: RelativePath = Field(
+        ENV_EXAMPLE_DEFAULT,
+        description="The file of the commit that lists the keys an env file must have. It may be absent "
+        "unless it is named here.",
+    )
+    build: Build = Field(description="How the images are built.", default_factory=Build)
+    migration: Migration | None = Field(None, description="The migration command. None: no step migrates.")
+    backup: Backup | None = Field(
+        None, description="The database dump taken before each change. Required where a migration is given."
+    )
+    smoke: tuple[Smoke, ...] = Field(
+        (), description="The checks that decide whether a release works, in order."
+    )
+    keep_releases: int = Field(
+        5, ge=2, le=100, description="How many releases stay on the hosts, images included, for a rollback."
+    )
+    notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
+    timeouts: Timeouts = Field(description="How long the steps may take.", default_factory=Timeouts)
+    environments: dict[PipelineName, Environment] = Field(
+        min_length=1, description="The environments, in the order a release goes through them."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The environments' names, in their order."""
+        return tuple(self.environments)
+
+    def environment(self, name: str) -> ResolvedEnvironment:
+        """Resolve an environment with the pipeline's own values merged in.
+
+        Args:
+            name: The environment's name.
+
+        Returns:
+            Everything about it.
+
+        Raises:
+            PipelineError: The pipeline has no such environment.
+        """
+        return ResolvedEnvironment(**self._policy_values(name), **self._described(name))
+
+    def policy(self, name: str) -> Policy:
+        """Resolve what decides about an environment. Call it on the default branch's pipeline.
+
+        Args:
+            name: The environment's name.
+
+        Returns:
+            The policy.
+
+        Raises:
+            PipelineError: The pipeline has no such environment.
+        """
+        return Policy(**self._policy_values(name))
+
+    def policy_checksum(self, name: str) -> str:
+        """Return the sha256 over an environment's policy, hex.
+
+        Args:
+            name: The environment's name.
+
+        Raises:
+            PipelineError: The pipeline has no such environment.
+        """
+        return self.policy(name).checksum
+
+    def describe(self, name: str) -> ReleaseDescription:
+        """Resolve what describes a release in an environment. Call it on the commit's pipeline.
+
+        Args:
+            name: The environment's name.
+
+        Returns:
+            The description.
+
+        Raises:
+            PipelineError: The pipeline has no such environment.
+        """
+        return ReleaseDescription(
+            pipeline=self.pipeline,
+            environment=name,
+            **self._described(name),
+            build=self.build.model_copy(update={"secrets": {}}),
+            env_example=self.env_example,
+            env_example_required="env_example" in self.model_fields_set,
+        )
+
+    def _written(self, name: str) -> Environment:
+        if name not in self.environments:
+            message = (
+                f'pipeline "{self.pipeline}" has no environment {shown(name)}{nearest(name, self.names)}'
+            )
+            raise PipelineError([Problem(("environments",), message)])
+        return self.environments[name]
+
+    def _value(self, name: str, field: str) -> Any:  # noqa: ANN401 - any field
+        written = self._written(name)
+        return getattr(written if field in written.model_fields_set else self, field)
+
+    def _described(self, name: str) -> dict[str, Any]:
+        return {field: self._value(name, field) for field in ("compose", "profiles", "migration")}
+
+    def _policy_values(self, name: str) -> dict[str, Any]:
+        written = self._written(name)
+        own = {
+            field: getattr(written, field)
+            for field in ("hosts", "address", "branches", "tags", "proven_in", "approvals")
+        }
+        inherited = {
+            field: self._value(name, field)
+            for field in ("smoke", "notify", "backup", "timeouts", "keep_releases")
+        }
+        return {
+            "pipeline": self.pipeline,
+            "name": name,
+            "registry": self.registry,
+            "branch": written.head,
+            "env_files": written.env_file or (f".env.{name}", ".env"),
+            "build_secrets": self.build.secrets,
+            **own,
+            **inherited,
+        }

@@ -1,0 +1,107 @@
+"""What must fit together across sections, judged on the data as read: so it is told with all the rest."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from blocks.pipeline.checks import GLOB_CHARACTERS
+from blocks.pipeline.problems import KeyPath, nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Finding = tuple[KeyPath, str]
+
+
+def find_conflicts(data: object) -> Iterator[Finding]:
+    """Find references to nothing, and settings that cannot hold together.
+
+    Args:
+        data: The file's data; parts of the wrong type are passed over, pydantic tells about them.
+
+    Yields:
+        Where, and what is wrong.
+    """
+    pipeline = _mapping(data)
+    environments = _mapping(pipeline.get("environments"))
+    earlier: list[str] = []
+    for name, written in environments.items():
+        environment = _mapping(written)
+        at = ("environments", name)
+        yield from _proven_in(at, environment, earlier, list(environments))
+        yield from _refs(at, environment)
+        yield from _migration(at, environment, pipeline)
+        yield from _address(at, environment, pipeline)
+        yield from _quorum(at, environment)
+        earlier.append(name)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _proven_in(
+    at: KeyPath, environment: dict[str, Any], earlier: list[str], known: list[str]
+) -> Iterator[Finding]:
+    name = environment.get("proven_in")
+    if not isinstance(name, str) or name in earlier:
+        return
+    path = (*at, "proven_in")
+    if name == at[-1]:
+        yield path, "an environment cannot be proven in itself — name an earlier one"
+    elif name in known:
+        yield path, f"{shown(name)} comes later — only an earlier environment can prove a release"
+    else:
+        yield path, f"expected an earlier environment, got {shown(name)}{nearest(name, earlier)}"
+
+
+def _refs(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
+    branches, tags = _list(environment.get("branches")), _list(environment.get("tags"))
+    if not branches and not tags:
+        yield at, "nothing may enter — add branches or tags"
+    branch = environment.get("branch")
+    if not isinstance(branch, str) or GLOB_CHARACTERS.intersection(branch):
+        return
+    patterns = [pattern for pattern in branches if isinstance(pattern, str)]
+    if not any(fnmatchcase(branch, pattern) for pattern in patterns):
+        yield (
+            (*at, "branch"),
+            f"{shown(branch)} is not allowed by branches — add it there{nearest(branch, patterns)}",
+        )
+
+
+def _migration(at: KeyPath, environment: dict[str, Any], pipeline: dict[str, Any]) -> Iterator[Finding]:
+    merged = pipeline | environment
+    if merged.get("migration") is None or merged.get("backup") is not None:
+        return
+    advice = "a migration needs a backup before it — add backup: {service: <the database's service>}"
+    if "migration" in environment or "backup" in environment:
+        yield at, advice
+    else:
+        yield ("migration",), advice
+
+
+def _address(at: KeyPath, environment: dict[str, Any], pipeline: dict[str, Any]) -> Iterator[Finding]:
+    if environment.get("address") is not None:
+        return
+    for check in map(_mapping, _list((pipeline | environment).get("smoke"))):
+        asked = "http" in check and not check.get("address")
+        if asked or any("{address}" in str(word) for word in _list(check.get("command"))):
+            yield at, "its smoke checks need an address — add address: http://localhost:<port>"
+            return
+
+
+def _quorum(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
+    """Repeat the check of Approvals, which is not reached while another key there is wrong."""
+    approvals = _mapping(environment.get("approvals"))
+    required, approvers = approvals.get("required", 1), _list(approvals.get("approvers"))
+    if isinstance(required, int) and approvers and required > len(approvers):
+        message = f"expected at most the number of approvers ({len(approvers)}), got {required}"
+        yield (*at, "approvals", "required"), message

@@ -1,0 +1,89 @@
+"""What may be written in more than one way: one entry for a list, a number for text; and commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+
+def number_to_text(value: object) -> object:
+    """Take a whole number as text, so that `PORT: 8080` needs no quotes.
+
+    Args:
+        value: What the file holds.
+
+    Returns:
+        Text for a whole number; anything else as it came, for `1.20` or `true` would lose their spelling.
+    """
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def one_or_many(value: object) -> object:
+    """Take one entry as a list of one.
+
+    Args:
+        value: What the file holds.
+
+    Returns:
+        A list.
+    """
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def refuse_shell(value: object) -> object:
+    """Refuse a command written as one line: no shell will split it.
+
+    Args:
+        value: What the file holds.
+
+    Returns:
+        The same value when it is not text.
+
+    Raises:
+        ValueError: It is text; the message shows the list to write.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = []
+    message = f"a command is a list of words — write {json.dumps(words or ['program', 'argument'])}"
+    raise ValueError(message)
+
+
+def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that a command begins with a program, not with an option or nothing.
+
+    Args:
+        value: The words.
+
+    Returns:
+        The same words.
+
+    Raises:
+        ValueError: The first word is empty or begins with a dash.
+    """
+    if value and (not value[0] or value[0].startswith("-")):
+        message = "the first word of a command is its program"
+        raise ValueError(message)
+    return value
+
+
+def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that no entry is there twice.
+
+    Args:
+        value: The entries.
+
+    Returns:
+        The same entries.
+
+    Raises:
+        ValueError: One is repeated.
+    """
+    for entry in value:
+        if value.count(entry) > 1:
+            message = f"{json.dumps(entry)} is listed twice — remove one"
+            raise ValueError(message)
+    return value

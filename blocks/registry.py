@@ -1,0 +1,115 @@
+"""A container registry."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from prefect.blocks.core import Block
+from pydantic import Field, field_validator, model_validator
+
+from blocks.fields import BLOCK_CONFIG, OptionalSecret, one_line
+
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+
+
+class ContainerRegistry(Block):
+    """The container registry a release's images are kept in."""
+
+    _block_type_name = "Container Registry"
+    _block_type_slug = "container-registry"
+    _description = "The container registry a release's images are kept in, with its login."
+
+    model_config = BLOCK_CONFIG
+
+    address: str = Field(
+        title="Address",
+        description="Host and port, without scheme, such as ghcr.io or 10.0.0.5:5000. "
+        "The hosts must reach it under the same address.",
+    )
+    namespace: str = Field(
+        "",
+        title="Namespace",
+        description="A path between the address and the pipeline's name, such as my-org.",
+    )
+    username: str = Field(
+        "", title="User name", description="The login's name; empty for a registry without login."
+    )
+    password: OptionalSecret = Field(
+        None,
+        title="Password",
+        description="The login's password or access token; it must be allowed to push.",
+    )
+    insecure: bool = Field(
+        default=False,
+        title="Plain HTTP",
+        description="The registry speaks HTTP without TLS. Each engine must list it in insecure-registries.",
+    )
+    verify_tls: bool = Field(
+        default=True,
+        title="Verify the certificate",
+        description="Off: a certificate that no known authority signed is accepted.",
+    )
+
+    @field_validator("address")
+    @classmethod
+    def valid_address(cls, value: str) -> str:
+        """Check the address."""
+        if not _ADDRESS.fullmatch(value):
+            message = "expected host or host:port without scheme and path, such as ghcr.io or 10.0.0.5:5000"
+            raise ValueError(message)
+        return value.lower()
+
+    @field_validator("namespace")
+    @classmethod
+    def valid_namespace(cls, value: str) -> str:
+        """Check the namespace; slashes around it are dropped."""
+        namespace = value.strip("/")
+        if namespace and not all(map(_COMPONENT.fullmatch, namespace.split("/"))):
+            message = "expected lower-case path components, such as my-org or my-org/apps"
+            raise ValueError(message)
+        return namespace
+
+    @field_validator("username")
+    @classmethod
+    def valid_username(cls, value: str) -> str:
+        """Check the user name."""
+        return one_line(value)
+
+    @model_validator(mode="after")
+    def whole_login(self) -> Self:
+        """Refuse half a login."""
+        if bool(self.username) != bool(self.password):
+            message = "a login needs both user name and password — fill in both, or neither"
+            raise ValueError(message)
+        return self
+
+    @property
+    def prefix(self) -> str:
+        """What every repository begins with: the address and the namespace."""
+        return "/".join(part for part in (self.address, self.namespace) if part)
+
+    @property
+    def url(self) -> str:
+        """The root of its HTTP API, without the trailing slash."""
+        return f"{'http' if self.insecure else 'https'}://{self.address}"
+
+    def repository(self, pipeline: str, target: str) -> str:
+        """Return the repository of one build target.
+
+        Args:
+            pipeline: The pipeline's name.
+            target: The build target's name, in any case.
+
+        Returns:
+            `<address>/[<namespace>/]<pipeline>/<target>`, in lower case.
+
+        Raises:
+            ValueError: The target's name cannot be part of a repository's name.
+        """
+        name = target.lower()
+        if not _COMPONENT.fullmatch(name):
+            message = f"the build target {target!r} cannot name an image — rename the service"
+            raise ValueError(message)
+        return f"{self.prefix}/{pipeline}/{name}"

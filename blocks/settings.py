@@ -1,0 +1,32 @@
+"""Where Sluice keeps its own things on the control machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings read from the environment, each with the prefix `SLUICE_`.
+
+    Attributes:
+        home: The folder of mirrors, work folders and the default ledger.
+        ledger_url: The ledger's SQLAlchemy address; empty means the block `ledger-database/ledger`
+            where it exists, and SQLite in the home folder otherwise.
+        source: The `git-repository` block used when a command or a run names none.
+        prefect_ui_url: Where people open Prefect's UI; links in messages start with it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".sluice")
+    ledger_url: str = ""
+    source: str = "default"
+    prefect_ui_url: str = "http://127.0.0.1:4200"
+
+    @property
+    def sqlite_url(self) -> str:
+        """The address of the ledger in the home folder."""
+        return f"sqlite:///{self.home / 'ledger.db'}"

@@ -1,0 +1,76 @@
+"""What is true on a host now, as read from the host itself."""
+
+from __future__ import annotations
+
+from blocks.values.base import Value
+from blocks.values.manifests import Manifest
+
+
+class ContainerFact(Value):
+    """One container of the application.
+
+    Attributes:
+        id: The engine's id of it.
+        service: The compose service it belongs to.
+        image: The reference it was started with.
+        status: The engine's word: `running`, `exited`, `restarting`, …
+        health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
+        restarts: How often the engine restarted it.
+        exit_code: Its last exit status.
+    """
+
+    id: str
+    service: str
+    image: str
+    status: str
+    health: str = ""
+    restarts: int = 0
+    exit_code: int = 0
+
+
+class HostFacts(Value):
+    """What a plan needs to know of a host. Values of the env file never appear.
+
+    Attributes:
+        host: The host's name.
+        manifest: What the host says runs there, None where nothing does.
+        env_file: The env file found, by name; None where none of the names exists.
+        env_keys: The keys in it, sorted.
+        database_running: True when the database's container runs.
+        revision: The schema revision in the database, None when there is none or it cannot be told.
+        database_bytes: The database's size, None when unknown.
+        containers: The application's containers, one-offs left out.
+    """
+
+    host: str
+    manifest: Manifest | None
+    env_file: str | None
+    env_keys: tuple[str, ...] = ()
+    database_running: bool = False
+    revision: str | None = None
+    database_bytes: int | None = None
+    containers: tuple[ContainerFact, ...] = ()
+
+
+class Readiness(Value):
+    """What the preflight reads of a host.
+
+    Attributes:
+        engine: The Docker engine's version, empty where none answers.
+        compose: Compose's version, empty where it is missing.
+        free_bytes: Free space where the application's directory is or will be.
+        docker_free_bytes: Free space where the engine keeps images, None when it cannot be told.
+        has_flock: True when util-linux `flock` is there.
+        listening: TCP ports something listens on.
+        owners: Published port → compose project that publishes it.
+        problem: The engine's own words when it does not answer.
+    """
+
+    engine: str
+    compose: str
+    free_bytes: int
+    docker_free_bytes: int | None = None
+    has_flock: bool = True
+    listening: frozenset[int] = frozenset()
+    owners: dict[int, str] = {}
+    problem: str = ""

@@ -1,0 +1,36 @@
+"""What a host itself remembers of a release: enough to start it again without server and ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from blocks.values.base import Value
+from blocks.values.releases import Release
+
+
+class Manifest(Value):
+    """The file `manifest.json` beside each release's bundle on a host.
+
+    Attributes:
+        release: The release.
+        environment: The environment the bundle was made for.
+        promotion_id: The promotion that brought it.
+        previous_release_id: The release that ran before, None where nothing ran.
+        compose_files: The bundle's compose files, in the order compose is given them.
+        profiles: The compose profiles that are started.
+        env_file: The env file's name in the application's directory, None without one.
+        services: The services that run, sorted.
+        bundle_checksum: sha256 over the bundle's files, hex.
+        staged_at: When the bundle was put there, UTC.
+    """
+
+    release: Release
+    environment: str
+    promotion_id: int
+    previous_release_id: str | None
+    compose_files: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
+    env_file: str | None = None
+    services: tuple[str, ...] = ()
+    bundle_checksum: str = ""
+    staged_at: datetime

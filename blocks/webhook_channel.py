@@ -1,0 +1,52 @@
+"""A web address that is told what happens, as JSON."""
+
+from __future__ import annotations
+
+import re
+
+from prefect.blocks.core import Block
+from prefect.types import SecretDict
+from pydantic import Field, SecretStr, field_validator
+
+from blocks.fields import BLOCK_CONFIG, is_web_address, one_line
+
+
+class WebhookChannel(Block):
+    """A web address that is told what happens, as JSON."""
+
+    _block_type_name = "Webhook Channel"
+    _block_type_slug = "webhook-channel"
+    _description = "A web address that is told what happens, as JSON in a POST request."
+
+    model_config = BLOCK_CONFIG
+
+    url: SecretStr = Field(title="URL", description="Where the JSON is posted, http or https.")
+    headers: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
+        title="Headers",
+        description='Further request headers, such as {"Authorization": "Bearer …"}.',
+    )
+
+    @field_validator("url")
+    @classmethod
+    def valid_url(cls, value: SecretStr) -> SecretStr:
+        """Check the address."""
+        if not is_web_address(value.get_secret_value()):
+            message = "expected an http or https address"
+            raise ValueError(message)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def valid_headers(cls, value: SecretDict) -> SecretDict:
+        """Check names and values: no line break may start a header of its own."""
+        for name, text in value.get_secret_value().items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or not isinstance(text, str):
+                message = "expected header names with text values"
+                raise ValueError(message)
+            one_line(text)
+        return value
+
+    def plain_headers(self) -> dict[str, str]:
+        """Return the further headers with their values in clear; never log them."""
+        return dict(self.headers.get_secret_value())

@@ -1,0 +1,77 @@
+"""Where the control plane keeps its things, and the environment its processes are started with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 4200
+POOL = "sluice"
+
+# Seconds between two signs of life of a run; the automation that ends silent runs waits for several of them.
+HEARTBEAT_SECONDS = 30
+
+_CHOICES = {
+    # The server would otherwise report usage to its makers, and show their offers.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "DO_NOT_TRACK": "1",
+    # A run starts within a second of being asked for, not within ten.
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    # What a run says stands in the UI, second by second.
+    "PREFECT_LOGGING_TO_API_ENABLED": "true",
+    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+    "PREFECT_LOGGING_COLORS": "false",
+    # Nobody answers a question in a log file.
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_CLI_WRAP_LINES": "false",
+}
+
+
+def root_url(port: int) -> str:
+    """Return the address at which people open Prefect's UI."""
+    return f"http://{HOST}:{port}"
+
+
+def api_url(port: int) -> str:
+    """Return the address of Prefect's API."""
+    return f"{root_url(port)}/api"
+
+
+def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of server, worker and runs.
+
+    What decides where things are (home folders, addresses) is set; of the other choices, one the user made
+    in the inherited environment stays. The database of the server is SQLite in the home folder unless
+    `PREFECT_API_DATABASE_CONNECTION_URL` names another.
+
+    Args:
+        home: Sluice's home folder.
+        port: The server's port on the loopback address.
+        inherited: The environment of this process.
+
+    Returns:
+        The environment for a child process.
+    """
+    places = {
+        "SLUICE_HOME": str(home),
+        "SLUICE_PREFECT_UI_URL": root_url(port),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": api_url(port),
+        "PREFECT_UI_URL": root_url(port),
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        # `python` in a run's command is the interpreter that has Sluice installed.
+        "PATH": _with_own_interpreter(inherited.get("PATH", "")),
+    }
+    return {**_CHOICES, **inherited, **places}
+
+
+def _with_own_interpreter(path: str) -> str:
+    own = str(Path(sys.executable).parent)
+    others = [part for part in path.split(":") if part and part != own]
+    return ":".join([own, *others])

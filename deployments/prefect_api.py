@@ -1,0 +1,209 @@
+"""Prefect's HTTP API, as far as commands, demo and tests need it, without the second it costs to import Prefect."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+
+from tasks.errors import TerminalError, TransientError
+
+TERMINAL_STATES = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
+
+_TIMEOUT_SECONDS = 20.0
+_TRIES = 6
+_POLL_SECONDS = 0.25
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_PAGE = 200
+
+Json = dict[str, Any]
+
+
+class PrefectApi:
+    """One Prefect server.
+
+    Args:
+        url: The API's address, with `/api`.
+        tries: How often a request that found no answer is sent.
+    """
+
+    def __init__(self, url: str, *, tries: int = _TRIES) -> None:
+        self.url = url.rstrip("/")
+        self._tries = tries
+        # A proxy of the environment must not come between this machine and its own loopback address.
+        self._client = httpx.Client(
+            base_url=self.url, timeout=_TIMEOUT_SECONDS, headers=_authorization(), trust_env=False
+        )
+
+    def healthy(self) -> bool:
+        """Say whether the server answers now."""
+        try:
+            return self._client.get("/health", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    def deployments(self) -> list[Json]:
+        """Return every deployment."""
+        return self._list("/deployments/filter", {"sort": "NAME_ASC"})
+
+    def deployment(self, name: str) -> Json:
+        """Return one deployment by `flow/name`.
+
+        Raises:
+            TerminalError: There is none of this name.
+            TransientError: The server does not answer.
+        """
+        answer = self._send("GET", f"/deployments/name/{name}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise TerminalError(
+                f"no deployment {name} at {self.url}", "deploy it: `sluice up`, or `prefect deploy --all`"
+            )
+        return _object(answer)
+
+    def workers(self, pool: str) -> list[Json] | None:
+        """Return the workers of a work pool, None where the pool does not exist."""
+        answer = self._send("POST", f"/work_pools/{pool}/workers/filter", {})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return cast("list[Json]", _checked(answer).json())
+
+    def block_documents(self, block_type: str) -> list[str]:
+        """Return the names of the blocks of one type, sorted.
+
+        Args:
+            block_type: The type's slug.
+        """
+        wanted = {"block_types": {"slug": {"any_": [block_type]}}}
+        return sorted(str(one["name"]) for one in self._list("/block_documents/filter", wanted))
+
+    def create_run(self, deployment: str, parameters: Mapping[str, object], *, key: str = "") -> str:
+        """Start a run of a deployment.
+
+        A request whose answer was lost is sent again with the same key, so there is one run.
+
+        Args:
+            deployment: `flow/name`.
+            parameters: The flow's parameters.
+            key: Requests with the same key make one run; empty for a key of its own.
+
+        Returns:
+            The flow run's id.
+        """
+        identifier = self.deployment(deployment)["id"]
+        body = {
+            "parameters": dict(parameters),
+            "state": {"type": "SCHEDULED", "name": "Scheduled"},
+            "idempotency_key": key or str(uuid.uuid4()),
+        }
+        return str(_object(self._send("POST", f"/deployments/{identifier}/create_flow_run", body))["id"])
+
+    def run(self, flow_run_id: str) -> Json:
+        """Return a flow run."""
+        return _object(self._send("GET", f"/flow_runs/{flow_run_id}"))
+
+    def logs(self, flow_run_id: str) -> list[str]:
+        """Return the messages a flow run logged, the oldest first."""
+        wanted = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "TIMESTAMP_ASC"}
+        return [str(one["message"]) for one in self._list("/logs/filter", wanted)]
+
+    def resume(self, flow_run_id: str, answer: Mapping[str, object]) -> None:
+        """Answer a run that waits, as the form of the UI does.
+
+        Args:
+            flow_run_id: The run.
+            answer: The form's fields.
+
+        Raises:
+            TerminalError: The run does not wait, or the answer does not fit the form.
+        """
+        result = _object(self._send("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": dict(answer)}))
+        if result.get("status") != "ACCEPT":
+            reason = (result.get("details") or {}).get("reason") or "no reason given"
+            raise TerminalError(f"run {flow_run_id} did not take the answer: {reason}", "look at the run")
+
+    def retry(self, flow_run_id: str) -> None:
+        """Start an ended run again, as `prefect flow-run retry` does."""
+        state = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+        _object(self._send("POST", f"/flow_runs/{flow_run_id}/set_state", state))
+
+    def wait_for_state(self, flow_run_id: str, names: frozenset[str] | None, timeout_seconds: float) -> Json:
+        """Wait until a run is in one of some states.
+
+        Args:
+            flow_run_id: The run.
+            names: State names (`Suspended`) or types (`PAUSED`); None for any terminal state.
+            timeout_seconds: How long to wait.
+
+        Returns:
+            The run.
+
+        Raises:
+            TerminalError: The time is up, or the run ended in another state than those asked for.
+        """
+        wanted = names if names is not None else TERMINAL_STATES
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            run = self.run(flow_run_id)
+            kind, name = str(run.get("state_type")), str(run.get("state_name"))
+            if {kind, name} & wanted:
+                return run
+            if kind in TERMINAL_STATES or time.monotonic() >= deadline:
+                said = (run.get("state") or {}).get("message") or "no message"
+                raise TerminalError(
+                    f"run {run.get('name')} is {name}, not {' or '.join(sorted(wanted))}: {said}",
+                    f"look at it: {self.url.removesuffix('/api')}/runs/flow-run/{flow_run_id}",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _list(self, path: str, body: Json) -> list[Json]:
+        found: list[Json] = []
+        while True:
+            page = _checked(self._send("POST", path, {**body, "limit": _PAGE, "offset": len(found)})).json()
+            found += page
+            if len(page) < _PAGE:
+                return found
+
+    def _send(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+        """Send a request, again when the server is busy or restarting."""
+        for number in range(self._tries):
+            last = number == self._tries - 1
+            try:
+                answer = self._client.request(method, path, json=body)
+            except httpx.TransportError as error:
+                if last:
+                    raise TransientError(
+                        f"Prefect's server at {self.url} does not answer: {error}",
+                        "start it with `sluice up`, or set PREFECT_API_URL",
+                    ) from error
+            else:
+                if last or answer.status_code not in _BUSY:
+                    return answer
+            time.sleep(0.2 * 2**number)
+        raise AssertionError("unreachable")
+
+
+def _authorization() -> dict[str, str]:
+    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    if not login:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    request = answer.request
+    said = " ".join(answer.text.split())[:300]
+    what = f"Prefect's server answered {answer.status_code} to {request.method} {request.url}: {said}"
+    if answer.status_code in _BUSY:
+        raise TransientError(what, "try again")
+    raise TerminalError(what, "check that server and Sluice have the same Prefect version")
+
+
+def _object(answer: httpx.Response) -> Json:
+    return cast("Json", _checked(answer).json())

@@ -1,0 +1,230 @@
+"""The change itself: from the lease to the record, and back when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import Status
+from flows.bundling import Bundle, make_manifest, project_of
+from flows.domain.naming import backup_name, one_off_name
+from flows.domain.recovery import after_failure, failure_note
+from tasks.backup import back_up
+from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError
+from tasks.migrate import migrate
+from tasks.preflight import check_compose, preflight
+from tasks.pull import pull
+from tasks.run import Run, utc_now
+from tasks.smoke import smoke, verify
+from tasks.stage import stage
+from tasks.step import log
+from tasks.up import restore, stop, up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.releases import Release
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed, all of it known before anything is touched.
+
+    Attributes:
+        release: The release that shall run.
+        manifests: Host name → what the host shall remember.
+        bundle: The bundle to put in place; None where the hosts have it (a rollback).
+        hosts: Host name → its facts before the change.
+        backup: True when a dump is taken first.
+        migrates: True when the migration command is run.
+        checkout: The release's commit on the control machine, for smoke commands; None without one.
+    """
+
+    release: Release
+    manifests: Mapping[str, Manifest]
+    bundle: Bundle | None
+    hosts: Mapping[str, HostFacts]
+    backup: bool
+    migrates: bool
+    checkout: Path | None
+
+
+def manifests_of(
+    run: Run, release: Release, bundle: Bundle, hosts: Mapping[str, HostFacts]
+) -> dict[str, Manifest]:
+    """Return what each host shall remember of a release."""
+    return {name: make_manifest(run, release, bundle, facts) for name, facts in hosts.items()}
+
+
+def carry_out(run: Run, change: Change) -> Status:
+    """Carry a change out; when it fails after the switch began, start the release before it again.
+
+    Args:
+        run: The promotion, `RUNNING` and holding the lease.
+        change: What to change.
+
+    Returns:
+        `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
+    """
+    try:
+        _forward(run, change)
+    except FencedError as error:
+        _move(run, Status.ABANDONED, str(error))
+        return Status.ABANDONED
+    except SluiceError as error:
+        return recover(run, change, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
+        log().exception("unexpected failure")
+        fault = TerminalError(f"unexpected {type(error).__name__}: {error}", "report this fault of Sluice")
+        return recover(run, change, fault)
+    run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message="")
+    return Status.SUCCEEDED
+
+
+def _forward(run: Run, change: Change) -> None:
+    _prepare_hosts(run, change)
+    _pull_and_back_up(run, change)
+    if change.migrates:
+        migrate(
+            run,
+            host=run.primary,
+            project=project_of(run, run.primary, change.manifests[run.primary], current=False),
+            container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
+        )
+    for name, manifest in change.manifests.items():
+        up(
+            run,
+            host=name,
+            release_id=change.release.id,
+            project=project_of(run, name, manifest, current=True),
+            services=manifest.services,
+        )
+    for name in change.manifests:
+        smoke(run, host=name, release=change.release, checkout=change.checkout)
+
+
+def _prepare_hosts(run: Run, change: Change) -> None:
+    """Check every host, then put the bundle beside the ones before it."""
+    needed = 2 * (change.hosts[run.primary].database_bytes or 0) if change.backup else 0
+    ports = change.bundle.ports if change.bundle else frozenset()
+    checks = [
+        preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
+        for name in run.hosts
+    ]
+    for check in checks:
+        check.result()
+    for name, manifest in change.manifests.items():
+        if change.bundle is not None:
+            stage(
+                run,
+                host=name,
+                manifest=manifest,
+                archive=change.bundle.archive,
+                override=change.bundle.override,
+                shared=change.bundle.shared(manifest.env_file),
+            )
+        check_compose(run, host=name, project=project_of(run, name, manifest, current=False))
+
+
+def _pull_and_back_up(run: Run, change: Change) -> None:
+    """Pull on every host, and dump the database beside it."""
+    pulling = [
+        pull.submit(run, host=name, project=project_of(run, name, manifest, current=False))
+        for name, manifest in change.manifests.items()
+    ]
+    dumping = None
+    if change.backup:
+        row = run.ledger.promotions.get(run.promotion_id)
+        name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
+        dumping = back_up.submit(run, host=run.primary, name=name)
+    errors: list[SluiceError] = []
+    for future in [*pulling, *([dumping] if dumping else [])]:
+        try:
+            future.result()
+        except SluiceError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    if dumping is not None:
+        known = [record.promotion_id for record in run.ledger.backups.of(run.pipeline, run.environment)]
+        if run.promotion_id not in known:
+            run.ledger.backups.add(
+                promotion_id=run.promotion_id,
+                pipeline=run.pipeline,
+                environment=run.environment,
+                receipt=dumping.result(),
+                now=utc_now(),
+            )
+
+
+def recover(run: Run, change: Change, error: SluiceError) -> Status:
+    """Decide what a failure means, and start the release before again where the switch had begun.
+
+    Args:
+        run: The promotion.
+        change: What was to be changed.
+        error: What failed.
+
+    Returns:
+        The status the promotion ended with.
+    """
+    previous = change.hosts[run.primary].manifest
+    before = previous.release.id if previous else None
+    begun = run.journal.begun("up")
+    status = after_failure("", before, up_started=begun, refused=isinstance(error, RefusedError))
+    note = failure_note(status, run.environment, before)
+    if status is not Status.RESTORING:
+        if begun:
+            _stop_all(run, change)
+        _move(run, status, f"{error} ({note})")
+        return status
+    log().error("%s; %s", error, note)
+    _move(run, Status.RESTORING, str(error))
+    return bring_back(run, change, str(error))
+
+
+def bring_back(run: Run, change: Change, cause: str) -> Status:
+    """Start the release that ran before again, and smoke it.
+
+    Args:
+        run: The promotion, `RESTORING`.
+        change: What was to be changed.
+        cause: Why.
+
+    Returns:
+        `RESTORED`, or `BROKEN` where it does not come up either.
+    """
+    try:
+        for name, facts in change.hosts.items():
+            previous = facts.manifest
+            if previous is None:
+                raise TerminalError(f"nothing ran on {name} before", "look at the host")
+            restore(
+                run,
+                host=name,
+                release_id=previous.release.id,
+                project=project_of(run, name, previous, current=True),
+                services=previous.services,
+            )
+            verify(run, host=name, release=previous.release, checkout=None)
+    except SluiceError as error:
+        _move(run, Status.BROKEN, f"{cause}; then restoring failed: {error}")
+        return Status.BROKEN
+    _move(run, Status.RESTORED, cause)
+    return Status.RESTORED
+
+
+def _stop_all(run: Run, change: Change) -> None:
+    """Stop what a first promotion left half-started, where nothing ran before."""
+    for name, manifest in change.manifests.items():
+        try:
+            stop(run, host=name, project=project_of(run, name, manifest, current=False))
+        except SluiceError as error:
+            log().warning("stopping on %s failed: %s", name, error)
+
+
+def _move(run: Run, status: Status, message: str) -> None:
+    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

@@ -1,0 +1,196 @@
+"""What every promotion does around its own decisions: its row, its end, its errors in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prefect import get_client, runtime
+from prefect.states import Cancelled, State
+
+from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from flows.domain.naming import run_name
+from flows.outcome import failed_state, state_of
+from flows.session import Session, open_session
+from tasks.adapters.redact import process_redactor
+from tasks.errors import RefusedError, SluiceError
+from tasks.lease import take_lease
+from tasks.run import Run, utc_now
+from tasks.step import log
+
+if TYPE_CHECKING:
+    from tasks.ledger.records import PromotionRecord
+
+# A run that is retried after one of these is a new attempt, with a row of its own: rows are never reopened.
+_TRY_ANEW = frozenset(
+    {Status.FAILED, Status.REFUSED, Status.RESTORED, Status.BROKEN, Status.EXPIRED, Status.ABANDONED}
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a flow was started with.
+
+    Attributes:
+        kind: What the promotion is for.
+        environment: Where it goes.
+        ref: The branch, tag, commit or release that was asked for.
+        source: The `git-repository` block of the application.
+        requested_by: Who asked for it.
+        cause: Why.
+    """
+
+    kind: Kind
+    environment: str
+    ref: str
+    source: str
+    requested_by: str
+    cause: str = ""
+
+
+Body = Callable[[Session, Request, "PromotionRecord"], "PromotionRecord"]
+
+
+def conduct(request: Request, body: Body) -> State[Any]:
+    """Open the promotion's row, run the body, and turn its end into a Prefect state.
+
+    Args:
+        request: What was asked for.
+        body: What the flow itself does; it returns the row as it ended.
+
+    Returns:
+        A completed state, or a failed one whose message is the one line a person needs.
+    """
+    try:
+        with open_session(request.source) as session:
+            policy = session.policy(request.environment)
+            row = open_promotion(session, request, policy.pipeline)
+            try:
+                return state_of(body(session, request, row))
+            except SluiceError as error:
+                return state_of(_end(session, row.id, error))
+    except SluiceError as error:
+        text = process_redactor().text(str(error))
+        log().error("%s", text)
+        return failed_state(text)
+
+
+def _end(session: Session, promotion_id: int, error: SluiceError) -> PromotionRecord:
+    """End a promotion that failed before it changed anything."""
+    text = process_redactor().text(str(error))[:2000]
+    log().error("%s", text)
+    row = session.ledger.promotions.get(promotion_id)
+    if row is None:
+        raise error
+    if row.status in ENDED:
+        return row
+    status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
+    return session.ledger.promotions.move(promotion_id, status, now=utc_now(), message=text)
+
+
+def flow_run_key() -> str:
+    """Return the present flow run's id."""
+    return str(runtime.flow_run.id)
+
+
+def open_promotion(session: Session, request: Request, pipeline: str) -> PromotionRecord:
+    """Find this run's promotion in the ledger, or open it.
+
+    Args:
+        session: The flow's session.
+        request: What was asked for.
+        pipeline: The pipeline's name.
+
+    Returns:
+        The row: this run's own from before it was suspended or killed, or a new one.
+    """
+    promotions = session.ledger.promotions
+    key = flow_run_key()
+    known = promotions.of_run(key)
+    attempt = 1
+    while known is not None and known.status in _TRY_ANEW:
+        attempt += 1
+        key = f"{flow_run_key()}#{attempt}"
+        known = promotions.of_run(key)
+    if known is not None:
+        return known
+    return promotions.open(
+        pipeline=pipeline,
+        environment=request.environment,
+        kind=request.kind,
+        ref=request.ref,
+        flow_run_id=key,
+        requested_by=request.requested_by,
+        cause=request.cause,
+        now=utc_now(),
+    )
+
+
+def rename_run(name: str) -> None:
+    """Give the flow run the name people find it by."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run_id=runtime.flow_run.id, name=name)
+
+
+def supersede_older(run: Run, request: Request) -> None:
+    """End the older promotions to the same environment that still wait: the newest counts.
+
+    Args:
+        run: The promotion.
+        request: What was asked for.
+
+    Raises:
+        RefusedError: A newer promotion waits already.
+    """
+    promotions = run.ledger.promotions
+    for other in promotions.open_in(run.pipeline, run.environment):
+        if other.status in ACTIVE or other.id == run.promotion_id:
+            continue
+        if other.id > run.promotion_id:
+            line = f"promotion {other.id} to {run.environment} is newer and takes this one's place"
+            promotions.move(run.promotion_id, Status.SUPERSEDED, now=utc_now(), message=line)
+            raise RefusedError(line, "nothing was touched")
+        line = f"promotion {run.promotion_id} of {request.ref or 'the default ref'} took its place"
+        promotions.move(other.id, Status.SUPERSEDED, now=utc_now(), message=line)
+        cancel_run(other.flow_run_id, line)
+
+
+def cancel_run(flow_run_id: str | None, message: str) -> None:
+    """Cancel a suspended flow run whose promotion ended; the ledger counts, so a failure is only told."""
+    if flow_run_id is None:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(flow_run_id.partition("#")[0], Cancelled(message=message), force=True)
+    except Exception as error:  # noqa: BLE001 - whatever the server answers, the ledger has the truth
+        log().warning("the superseded run %s could not be cancelled: %s", flow_run_id, error)
+
+
+@contextmanager
+def lease_held(run: Run) -> Iterator[None]:
+    """Hold the environment's lease; what a dead run left active is marked abandoned.
+
+    Args:
+        run: The promotion.
+
+    Raises:
+        TerminalError: Another promotion holds the lease for too long.
+        FencedError: A host knows a higher token.
+    """
+    try:
+        take_lease(run)
+        for other in run.ledger.promotions.open_in(run.pipeline, run.environment):
+            if other.status in ACTIVE and other.id != run.promotion_id:
+                line = f"its run died; promotion {run.promotion_id} took over"
+                run.ledger.promotions.move(other.id, Status.ABANDONED, now=utc_now(), message=line)
+        yield
+    finally:
+        if run.keeper is not None:
+            run.keeper.stop()
+
+
+def run_title(request: Request, pipeline: str, commit: str = "") -> str:
+    """Return the run's name."""
+    return run_name(request.kind, pipeline, request.environment, commit)

@@ -1,0 +1,157 @@
+"""What a resumed run has to do, and what a failure means, from status and journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from blocks.values.base import Value
+from blocks.values.lifecycle import ENDED, Status
+
+StepStatus = Literal["started", "finished", "failed"]
+
+UP = "up"
+RESTORE = "restore"
+# The release runs and its smoke checks passed: nothing from here on takes it back.
+AFTER_SUCCESS = frozenset({"record", "tag", "notify", "prune"})
+
+
+class Action(StrEnum):
+    """What a run that starts or starts again does with its promotion."""
+
+    PLAN = "plan"  # from the top: nothing on the hosts was touched
+    ASK = "ask"  # judge the answer that came, or ask again
+    LEASE = "lease"  # take the lease, then change
+    CONTINUE = "continue"  # take the lease again, go on at the step that was cut
+    RESTORE = "restore"  # bring the previous release back
+    REPORT = "report"  # it ended: change nothing, tell how
+
+
+class StepRow(Protocol):
+    """A journal row, as far as it matters here."""
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """The host, empty for a step that runs once."""
+        ...
+
+    @property
+    def status(self) -> StepStatus:
+        """Where the step stands."""
+        ...
+
+
+class NextAction(Value):
+    """What to do, and where the journal says the run stood.
+
+    Attributes:
+        action: What to do.
+        finished: Steps (with the host, `pull@web-1`) whose receipt is read back instead of running them.
+        cut: Steps that began and did not finish: they read the facts anew and run again.
+        up_started: True when the switch had begun.
+    """
+
+    action: Action
+    finished: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    up_started: bool = False
+
+
+_BY_STATUS = {
+    Status.PLANNING: Action.PLAN,
+    Status.WAITING: Action.ASK,
+    Status.APPROVED: Action.LEASE,
+    Status.RESTORING: Action.RESTORE,
+}
+
+
+def next_action(status: Status, steps: Sequence[StepRow]) -> NextAction:
+    """Say how a run goes on with a promotion it finds in the ledger.
+
+    Args:
+        status: The promotion's status.
+        steps: Its journal.
+
+    Returns:
+        What to do. A step that failed after the switch began means that the previous release has to come
+        back, also when the process died before the status said so.
+    """
+    action = Action.REPORT if status in ENDED else _BY_STATUS.get(status) or _running(steps)
+    return NextAction(
+        action=action,
+        finished=tuple(_label(step) for step in steps if step.status == "finished"),
+        cut=tuple(_label(step) for step in steps if step.status == "started"),
+        up_started=up_started(steps),
+    )
+
+
+def up_started(steps: Sequence[StepRow]) -> bool:
+    """Say whether the switch began on any host.
+
+    Args:
+        steps: A promotion's journal.
+
+    Returns:
+        True once a row of `up` was written, whatever became of it.
+    """
+    return any(step.name == UP for step in steps)
+
+
+def after_failure(
+    step: str, previous_release_id: str | None, *, up_started: bool, refused: bool = False
+) -> Status:
+    """Say which status follows when a step has failed for good.
+
+    Args:
+        step: The step that failed.
+        previous_release_id: What ran before; None where nothing did.
+        up_started: True when the switch had begun.
+        refused: True when a gate or the preflight said no.
+
+    Returns:
+        RUNNING where the release is up and smoked and only its record is missing (the run is retried);
+        BROKEN where restoring failed; FAILED or REFUSED before the switch, and where nothing ran before;
+        RESTORING after it.
+    """
+    if step in AFTER_SUCCESS:
+        return Status.RUNNING if step == "record" else Status.SUCCEEDED
+    if step == RESTORE:
+        return Status.BROKEN
+    if not up_started:
+        return Status.REFUSED if refused else Status.FAILED
+    return Status.RESTORING if previous_release_id else Status.FAILED
+
+
+def failure_note(status: Status, environment: str, previous_release_id: str | None) -> str:
+    """Say in one line what a failure leaves behind.
+
+    Args:
+        status: What `after_failure` said.
+        environment: The environment's name.
+        previous_release_id: What ran before.
+
+    Returns:
+        The line.
+    """
+    if status is Status.BROKEN:
+        return f"{previous_release_id} could not be brought back in {environment}: a person is needed now"
+    if status is Status.RESTORING:
+        return f"{previous_release_id} is being started again in {environment}"
+    if previous_release_id is None:
+        return f"nothing ran before in {environment}, so there is nothing to go back to"
+    return f"{previous_release_id} still runs in {environment}"
+
+
+def _running(steps: Sequence[StepRow]) -> Action:
+    failed = any(step.status == "failed" and step.name not in AFTER_SUCCESS for step in steps)
+    return Action.RESTORE if failed and up_started(steps) else Action.CONTINUE
+
+
+def _label(step: StepRow) -> str:
+    return f"{step.name}@{step.host}" if step.host else step.name

@@ -1,0 +1,336 @@
+"""Brings a release into an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from flows.ask import ask_until_quorum
+from flows.bundling import make_bundle
+from flows.changing import Change, bring_back, carry_out, manifests_of
+from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.describing import describe_commit
+from flows.domain.gates import refusal
+from flows.domain.plan_view import plan_markdown
+from flows.domain.recovery import Action, next_action
+from flows.finishing import finish
+from flows.outcome import publish
+from flows.planning import (
+    ask_gates,
+    expected_images,
+    is_running,
+    known_release,
+    plan_of,
+    read_hosts,
+    resolve_request,
+    unbuilt_release,
+)
+from flows.releasing import make_release
+from tasks.errors import RefusedError
+from tasks.facts import read_manifest
+from tasks.run import Run, utc_now
+from tasks.smoke import verify
+from tasks.sources import check_out
+from tasks.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prefect.client.schemas.objects import State
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.plans import Plan
+    from blocks.values.releases import Release
+    from blocks.values.resolved import Resolved
+    from flows.session import Session
+    from tasks.ledger.records import PromotionRecord
+    from tasks.sources import Sources
+
+_MOST_REPLANS = 5
+
+
+@flow(
+    name="promote",
+    flow_run_name="promote → {environment}",
+    task_runner=ThreadPoolTaskRunner(max_workers=8),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def promote(environment: str, ref: str = "", source: str = "default", requested_by: str = "") -> State[Any]:
+    """Bring a release into an environment: gates, build, plan, approvals, backup, migration, switch, smoke.
+
+    Args:
+        environment: Where it goes, as named in pipeline.yaml.
+        ref: A branch, tag, commit or release. Empty: the head of the environment's branch, or the release that is
+            proven in the environment before it.
+        source: The `git-repository` block of the application.
+        requested_by: Who asks for it: a login, e-mail or name. Needed where the policy excludes the requester from
+            approving.
+
+    Returns:
+        A completed state, or a failed one that says in one line what failed and what runs now.
+    """
+    return conduct(Request(Kind.PROMOTE, environment, ref, source, requested_by), promote_body)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a promotion knows before it decides.
+
+    Attributes:
+        run: Its live side.
+        request: What was asked for.
+        resolved: The commit.
+        release: The release.
+        sources: Its files.
+        hosts: The hosts' facts.
+    """
+
+    run: Run
+    request: Request
+    resolved: Resolved
+    release: Release
+    sources: Sources
+    hosts: Mapping[str, HostFacts]
+
+
+def promote_body(session: Session, request: Request, row: PromotionRecord) -> PromotionRecord:
+    """Carry one promotion as far as it goes now.
+
+    Args:
+        session: The flow's session.
+        request: What was asked for.
+        row: The promotion as the ledger has it: new, or met again after a suspension or a crash.
+
+    Returns:
+        The promotion, ended.
+    """
+    policy = session.policy(request.environment)
+    # What was resolved first counts: a branch may have moved while people were asked.
+    resolved = resolve_request(session, policy, row.release_id or request.ref)
+    run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
+    rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
+    journal = run.ledger.steps.of(row.id)
+    action = next_action(row.status, journal).action
+    if action is Action.REPORT:
+        return _report_again(run, row, resolved)
+    if row.status in ACTIVE:
+        return _continue(session, run, request, resolved, row, restoring=action is Action.RESTORE)
+    supersede_older(run, request)
+    work = _prepare(session, run, request, resolved)
+    if row.status is Status.PLANNING and _unchanged(work):
+        return _verify_only(work)
+    _decide(session, work)
+    return _end(work)
+
+
+def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -> Work:
+    """Ask what can be asked before a build, then build, then read the hosts."""
+    release = known_release(session, run.policy, resolved)
+    early = ask_gates(session, run.policy, resolved, release or unbuilt_release(run.policy, resolved))
+    # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
+    closed = refusal(early, run.environment)
+    if closed is not None:
+        raise closed
+    _check_requester(run, request)
+    described = describe_commit(run.mirror, run.description, resolved.commit.sha)
+    sources = check_out(run, described=described, with_bake=release is None)
+    reading = None if release is None else read_hosts(run)
+    release = release or make_release(run, resolved, sources)
+    run.ledger.promotions.set_release(run.promotion_id, release.id, utc_now())
+    return Work(run, request, resolved, release, sources, reading or read_hosts(run))
+
+
+def _check_requester(run: Run, request: Request) -> None:
+    policy = run.policy.approvals
+    if policy is not None and policy.not_requester and not request.requested_by.strip():
+        raise RefusedError(
+            f"{run.environment} does not let the requester approve, and nobody is named as the requester",
+            "start it again with `requested_by`, or set approvals.not_requester to false in pipeline.yaml",
+        )
+
+
+def _unchanged(work: Work) -> bool:
+    return is_running(work.hosts, work.release, expected_images(work.release, work.sources))
+
+
+def _verify_only(work: Work) -> PromotionRecord:
+    """Smoke a release that runs already: nothing to change, so nobody is asked."""
+    run = work.run
+    log().info("%s runs in %s already; verifying", work.release.id, run.environment)
+    for name in run.hosts:
+        verify(run, host=name, release=work.release, checkout=work.sources.source)
+    run.ledger.promotions.move(
+        run.promotion_id,
+        Status.UNCHANGED,
+        now=utc_now(),
+        message=f"{work.release.id} runs in {run.environment} already; its smoke checks passed",
+    )
+    return finish(run, resolved=work.resolved)
+
+
+def make_and_show_plan(session: Session, work: Work) -> Plan:
+    """Compute the plan, publish it, and refuse it where a gate is closed.
+
+    Args:
+        session: The flow's session.
+        work: What is known.
+
+    Returns:
+        The plan, recorded.
+
+    Raises:
+        RefusedError: A gate is closed.
+    """
+    run, described = work.run, work.sources.described
+    plan = plan_of(run, work.release, described, work.hosts)
+    gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
+    row = run.ledger.promotions.get(run.promotion_id)
+    if row is None or row.plan_hash != plan.hash:
+        if row is not None and row.plan_hash is not None:
+            log().warning("the plan changed meanwhile: earlier approvals do not count for it")
+        text = plan_markdown(plan) + _gates_markdown(gates)
+        publish(f"plan-{run.pipeline}-{run.environment}", text, "What would change")
+        run.ledger.promotions.set_plan(
+            run.promotion_id, plan, previous_release_id=plan.running_release_id, now=utc_now()
+        )
+    closed = refusal(gates, run.environment)
+    if closed is not None:
+        raise closed
+    return plan
+
+
+def _gates_markdown(gates: tuple[Any, ...]) -> str:
+    from flows.domain.text import escape, table
+
+    rows = [("✅" if gate.passed else "❌", gate.gate, escape(gate.reason, 300)) for gate in gates]
+    return "\n\n## Gates\n\n" + table(("", "Gate", "Answer"), rows) + "\n"
+
+
+def _decide(session: Session, work: Work) -> None:
+    """Plan, ask, take the lease, look again, change. A plan that changed is asked about anew."""
+    run = work.run
+    for _ in range(_MOST_REPLANS):
+        plan = make_and_show_plan(session, work)
+        answer = _approved(work, plan)
+        if answer is not Status.APPROVED:
+            line = {
+                Status.REJECTED: "rejected: " + _who_said_no(run, plan),
+                Status.EXPIRED: "the approvals did not come in time",
+            }[answer]
+            run.ledger.promotions.move(run.promotion_id, answer, now=utc_now(), message=line)
+            return
+        run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
+        with lease_held(run):
+            work = replace(work, hosts=read_hosts(run))
+            if plan_of(run, work.release, work.sources.described, work.hosts).hash == plan.hash:
+                run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+                carry_out(run, change_of(work, plan))
+                finish(run, resolved=work.resolved)
+                return
+        log().warning("the environment changed while this promotion waited: planning anew")
+        run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
+    raise RefusedError(
+        f"{run.environment} changed {_MOST_REPLANS} times while this promotion was planned",
+        "look who else changes it, then start again",
+    )
+
+
+def _approved(work: Work, plan: Plan) -> Status:
+    authors = {name for commit in plan.commits for name in (commit.author_email, commit.author_name)}
+    authors |= {work.release.commit.author_email, work.release.commit.author_name}
+    return ask_until_quorum(
+        work.run, plan, authors=frozenset(authors), requester=work.request.requested_by
+    )
+
+
+def _who_said_no(run: Run, plan: Plan) -> str:
+    said = [
+        f"{record.approver}: {record.reason}"
+        for record in run.ledger.approvals.of(run.promotion_id, plan.hash)
+        if record.counted and record.decision == "reject"
+    ]
+    return "; ".join(said)
+
+
+def change_of(work: Work, plan: Plan) -> Change:
+    """Put together what is to be changed."""
+    bundle = make_bundle(work.run, work.release, work.sources)
+    return Change(
+        release=work.release,
+        manifests=manifests_of(work.run, work.release, bundle, work.hosts),
+        bundle=bundle,
+        hosts=work.hosts,
+        backup=plan.backup,
+        migrates=work.run.description.migration is not None,
+        checkout=work.sources.source,
+    )
+
+
+def _continue(
+    session: Session,
+    run: Run,
+    request: Request,
+    resolved: Resolved,
+    row: PromotionRecord,
+    *,
+    restoring: bool,
+) -> PromotionRecord:
+    """Go on where a killed run was cut."""
+    release = session.ledger.releases.get(row.release_id or "")
+    plan = row.plan
+    if release is None or plan is None:
+        raise RefusedError(f"promotion {row.id} was cut before its plan was known", "start a new one")
+    log().info("promotion %s was cut while it changed %s; going on", row.id, run.environment)
+    described = describe_commit(run.mirror, run.description, resolved.commit.sha)
+    sources = check_out(run, described=described, with_bake=False)
+    with lease_held(run):
+        hosts = before_the_switch(run, read_hosts(run), row.previous_release_id)
+        work = Work(run, request, resolved, release, sources, hosts)
+        change = change_of(work, plan)
+        if restoring:
+            run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
+            bring_back(run, change, row.message or "the run was cut after a failure")
+        else:
+            carry_out(run, change)
+        return finish(run, resolved=resolved)
+
+
+def before_the_switch(
+    run: Run, hosts: Mapping[str, HostFacts], previous: str | None
+) -> dict[str, HostFacts]:
+    """Return the hosts' facts as they were before a cut run switched them.
+
+    Args:
+        run: The promotion.
+        hosts: The hosts' facts now.
+        previous: The release that ran when the promotion was planned.
+    """
+    found: dict[str, HostFacts] = {}
+    for name, facts in hosts.items():
+        manifest = None
+        if previous is not None:
+            manifest = read_manifest(run.hosts[name], run.directories[name], previous)
+        found[name] = facts.model_copy(update={"manifest": manifest})
+    return found
+
+
+def _report_again(run: Run, row: PromotionRecord, resolved: Resolved) -> PromotionRecord:
+    """Finish what a run killed after its end left undone, and tell the end again."""
+    log().info("promotion %s ended before: %s", row.id, row.status)
+    if row.status is Status.SUCCEEDED:
+        with lease_held(run):
+            return finish(run, resolved=resolved)
+    return row
+
+
+def _end(work: Work) -> PromotionRecord:
+    row = work.run.ledger.promotions.get(work.run.promotion_id)
+    if row is None:
+        raise RuntimeError("the promotion's row is gone")
+    if row.status in ENDED and row.status in {Status.REJECTED, Status.EXPIRED}:
+        return finish(work.run)
+    return row

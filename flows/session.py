@@ -1,0 +1,213 @@
+"""What a flow works with: settings, ledger, repository, policy, hosts, registry, put together from blocks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from blocks.compose_host import ComposeHost
+from blocks.git_repository import GitRepository
+from blocks.pipeline import Pipeline, PipelineError, Policy, ReleaseDescription, load_pipeline
+from blocks.registry import ContainerRegistry
+from blocks.settings import Settings
+from tasks.adapters.engine import DockerEngine
+from tasks.adapters.git import GitMirror
+from tasks.adapters.local import LocalRunner
+from tasks.adapters.pool import host_for
+from tasks.adapters.redact import install_log_redaction, process_redactor
+from tasks.adapters.registry import HttpRegistry
+from tasks.errors import TerminalError
+from tasks.facts import app_directory
+from tasks.ledger.connect import open_ledger
+from tasks.resolve import fetch, read_policy
+from tasks.run import Run
+
+if TYPE_CHECKING:
+    from prefect.blocks.core import Block
+
+    from tasks.ledger.store import Ledger
+
+B = TypeVar("B", bound="Block")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One flow run's view of the application, the same for every promotion of it.
+
+    Attributes:
+        settings: Sluice's own settings.
+        ledger: The ledger.
+        repository: The application's repository block.
+        mirror: Its mirror, fetched.
+        policy_text: pipeline.yaml on the default branch.
+        pipeline: The same, read.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    repository: GitRepository
+    mirror: GitMirror
+    policy_text: str
+    pipeline: Pipeline
+
+    def policy(self, environment: str) -> Policy:
+        """Return what decides about an environment.
+
+        Raises:
+            TerminalError: The pipeline has no such environment.
+        """
+        try:
+            return self.pipeline.policy(environment)
+        except PipelineError as error:
+            raise TerminalError(str(error), f"environments are: {', '.join(self.pipeline.names)}") from None
+
+    def describe(self, environment: str, release_text: str) -> ReleaseDescription:
+        """Return what describes a release, from its own commit.
+
+        A commit without a pipeline.yaml, or one that does not know the environment, is described by the
+        default branch: it says how the application is put together, and decides nothing.
+
+        Args:
+            environment: The environment's name.
+            release_text: pipeline.yaml in the commit; empty where it has none.
+
+        Raises:
+            TerminalError: The commit's pipeline.yaml is not valid.
+        """
+        if release_text:
+            own = read_pipeline(release_text, f"{self.repository.pipeline_path} (in the commit)")
+            if environment in own.names and own.pipeline == self.pipeline.pipeline:
+                return own.describe(environment)
+        return self.pipeline.describe(environment)
+
+    def run(self, promotion_id: int, policy: Policy, description: ReleaseDescription) -> Run:
+        """Return the live side of one promotion.
+
+        Args:
+            promotion_id: Its row; 0 for a look that changes nothing.
+            policy: What decides.
+            description: What describes the release.
+
+        Raises:
+            TransientError: A host does not answer.
+            TerminalError: A block is missing, or a login was refused.
+        """
+        registry = load_block(ContainerRegistry, policy.registry)
+        password = registry.password.get_secret_value() if registry.password else None
+        process_redactor().add(*([password] if password else []))
+        logins = {name: load_block(ComposeHost, name) for name in policy.hosts}
+        hosts = {name: host_for(block, name) for name, block in logins.items()}
+        directories = {
+            name: app_directory(host, logins[name].directory, policy.pipeline) for name, host in hosts.items()
+        }
+        return Run(
+            ledger=self.ledger,
+            promotion_id=promotion_id,
+            pipeline=policy.pipeline,
+            policy=policy,
+            description=description,
+            mirror=self.mirror,
+            hosts=hosts,
+            directories=directories,
+            registry=HttpRegistry(registry.address, registry.username, password, insecure=registry.insecure),
+            registry_prefix="/".join(part for part in (registry.address, registry.namespace) if part),
+            registry_login=docker_config(registry.address, registry.username, password),
+            engine=DockerEngine(username=registry.username, password=password),
+            local=LocalRunner(process_redactor()),
+            work=self.settings.home / "work" / mirror_key(self.repository.url),
+        )
+
+
+def docker_config(address: str, username: str | None, password: str | None) -> str:
+    """Return a Docker configuration (JSON) that logs in to one registry.
+
+    Args:
+        address: The registry's address.
+        username: The login; empty for a registry without one.
+        password: Its password.
+    """
+    if not username or not password:
+        return "{}"
+    token = base64.b64encode(f"{username}:{password}".encode()).decode()
+    process_redactor().add(token)
+    return json.dumps({"auths": {address: {"auth": token}}})
+
+
+def load_block(kind: type[B], name: str) -> B:
+    """Load a block that the pipeline names.
+
+    Args:
+        kind: The block's class.
+        name: The document's name.
+
+    Returns:
+        The block.
+
+    Raises:
+        TerminalError: There is no such block.
+    """
+    try:
+        return kind.load(name)
+    except ValueError:
+        slug = kind.get_block_type_slug()
+        raise TerminalError(
+            f"there is no block {slug}/{name}",
+            f"create it in the Prefect UI under Blocks ({slug}), or correct the name in pipeline.yaml",
+        ) from None
+
+
+def read_pipeline(text: str, file: str) -> Pipeline:
+    """Read a pipeline, with its errors as a step's error.
+
+    Raises:
+        TerminalError: It is not valid; every problem is named with its line.
+    """
+    try:
+        return load_pipeline(text, file)
+    except PipelineError as error:
+        raise TerminalError(str(error), "correct the file and push it") from None
+
+
+def mirror_key(url: str) -> str:
+    """Return the folder name of a repository's mirror and work folder."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def open_session(source: str) -> Iterator[Session]:
+    """Open the ledger and the repository, and read the policy from the default branch.
+
+    Args:
+        source: The name of the application's `git-repository` block.
+
+    Yields:
+        The session.
+
+    Raises:
+        TransientError: The repository or the ledger does not answer.
+        TerminalError: A block is missing, or pipeline.yaml is missing or not valid.
+    """
+    install_log_redaction(process_redactor())
+    settings = Settings()
+    repository = load_block(GitRepository, source)
+    mirror = GitMirror.of(repository, settings.home / "mirrors" / mirror_key(repository.url))
+    fetch(mirror)
+    text = read_policy(mirror, repository.default_branch, repository.pipeline_path)
+    pipeline = read_pipeline(text, repository.pipeline_path)
+    ledger = open_ledger(settings)
+    try:
+        yield Session(
+            settings=settings,
+            ledger=ledger,
+            repository=repository,
+            mirror=mirror,
+            policy_text=text,
+            pipeline=pipeline,
+        )
+    finally:
+        ledger.close()

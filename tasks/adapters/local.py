@@ -1,0 +1,212 @@
+"""Runs commands on the control machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO
+
+from tasks.adapters.output import KEPT_STDERR_BYTES, KEPT_STDOUT_BYTES, Clock, RawResult, Stream, title
+from tasks.adapters.protocols import Call, LineSink, Result
+from tasks.adapters.redact import Redactor, process_redactor
+from tasks.errors import TerminalError
+
+CHUNK = 64 * 1024
+# How long a command has to end by itself after SIGTERM.
+GRACE_SECONDS = 10.0
+# A command is over when it exited; what it left running may hold its output open for ever.
+LINGER_SECONDS = 2.0
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+
+
+class LocalRunner:
+    """A `Runner` over subprocesses, each in a session of its own, so that all of it can be ended.
+
+    Args:
+        redactor: Knows the secrets; that of the process where none is given.
+        environment: What commands inherit; this process's own where None is given.
+        grace_seconds: How long a command has to end by itself before it is killed.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._redactor = redactor or process_redactor()
+        self._environment = environment
+        self._grace = grace_seconds
+
+    @property
+    def name(self) -> str:
+        """How messages call this machine."""
+        return "the control machine"
+
+    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
+        """Run a command to its end; see `Runner.run`."""
+        return self.run_raw(call, on_line=on_line).decoded(call, self._redactor)
+
+    def run_raw(self, call: Call, *, on_line: LineSink | None = None) -> RawResult:
+        """Run a command to its end and return its output as bytes.
+
+        Args:
+            call: The command.
+            on_line: Told each line of output as it comes, redacted.
+
+        Returns:
+            The finished command. Exit status 127 stands for a program that is not there, as in a shell.
+
+        Raises:
+            TerminalError: A limit was passed and the process group was ended, or the folder is not there.
+        """
+        if call.fence is not None:
+            raise ValueError("a fence protects a host; commands on the control machine have none")
+        clock = Clock(call)
+        try:
+            process = self._start(call)
+        except OSError as error:
+            return self._not_started(call, error)
+        with self._ended_at_last(process):
+            return self._pump(process, call, clock, on_line)
+
+    def _start(self, call: Call) -> subprocess.Popen[bytes]:
+        inherited = os.environ if self._environment is None else self._environment
+        return subprocess.Popen(
+            call.argv,
+            stdin=subprocess.DEVNULL if call.stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=call.cwd,
+            env={**inherited, **call.env},
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def _not_started(self, call: Call, error: OSError) -> RawResult:
+        if call.cwd is not None and error.filename == call.cwd:
+            raise TerminalError(
+                f"there is no folder {call.cwd} on {self.name}, needed by {title(call.argv)}",
+                "check the path and its permissions",
+            ) from error
+        if error.errno not in {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR}:
+            raise TerminalError(
+                f"{title(call.argv)} could not be started on {self.name}: {error.strerror}",
+                "check the machine's memory and process limits",
+            ) from error
+        code = NOT_FOUND if error.errno in {errno.ENOENT, errno.ENOTDIR} else NOT_EXECUTABLE
+        return RawResult(code, b"", f"{call.argv[0]}: {error.strerror}".encode(), 0.0)
+
+    def _pump(
+        self, process: subprocess.Popen[bytes], call: Call, clock: Clock, on_line: LineSink | None
+    ) -> RawResult:
+        stdout = Stream(KEPT_STDOUT_BYTES, on_line, self._redactor)
+        stderr = Stream(KEPT_STDERR_BYTES, on_line, self._redactor)
+        with selectors.DefaultSelector() as selector:
+            for pipe, stream in ((process.stdout, stdout), (process.stderr, stderr)):
+                selector.register(_open(pipe), selectors.EVENT_READ, stream)
+            if call.stdin is not None:
+                self._register_stdin(selector, _open(process.stdin))
+            self._transfer(selector, process, call, clock)
+        stdout.end()
+        stderr.end()
+        self._wait(process, call, clock)
+        code = process.returncode
+        # As a shell reports it: 128 and the signal's number.
+        return RawResult(128 - code if code < 0 else code, stdout.bytes, stderr.bytes, clock.seconds)
+
+    @staticmethod
+    def _register_stdin(selector: selectors.BaseSelector, pipe: IO[bytes]) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        selector.register(pipe, selectors.EVENT_WRITE)
+
+    def _transfer(
+        self, selector: selectors.BaseSelector, process: subprocess.Popen[bytes], call: Call, clock: Clock
+    ) -> None:
+        unsent = memoryview(call.stdin or b"")
+        while selector.get_map():
+            if not clock.remaining:
+                raise self._limit_passed(call, clock)
+            ready = selector.select(min(clock.remaining, 0.5))
+            if not ready and process.poll() is not None and clock.silent > LINGER_SECONDS:
+                return
+            for key, _ in ready:
+                clock.touch()
+                if isinstance(key.data, Stream):
+                    self._read(selector, key)
+                else:
+                    unsent = self._write(selector, key, unsent)
+
+    @staticmethod
+    def _read(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        data = os.read(key.fd, CHUNK)
+        if data:
+            key.data.feed(data)
+        else:
+            selector.unregister(key.fileobj)
+
+    @staticmethod
+    def _write(
+        selector: selectors.BaseSelector, key: selectors.SelectorKey, unsent: memoryview
+    ) -> memoryview:
+        try:
+            unsent = unsent[os.write(key.fd, unsent[:CHUNK]) :]
+        except BlockingIOError:
+            return unsent
+        except BrokenPipeError:
+            unsent = unsent[:0]
+        if not unsent:
+            selector.unregister(key.fileobj)
+            with suppress(BrokenPipeError):
+                key.fileobj.close()  # type: ignore[union-attr]
+        return unsent
+
+    def _wait(self, process: subprocess.Popen[bytes], call: Call, clock: Clock) -> None:
+        try:
+            process.wait(clock.remaining)
+        except subprocess.TimeoutExpired:
+            raise self._limit_passed(call, clock) from None
+
+    def _limit_passed(self, call: Call, clock: Clock) -> TerminalError:
+        return TerminalError(
+            f"{self._redactor.text(title(call.argv))} on {self.name} {clock.passed()} and was ended",
+            "see its last lines above; raise the step's timeout if it only needs longer",
+        )
+
+    @contextmanager
+    def _ended_at_last(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """End the process group when the block fails, whatever the reason, and close the pipes."""
+        try:
+            yield
+        except BaseException:
+            self._end(process)
+            raise
+        finally:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    with suppress(BrokenPipeError):
+                        pipe.close()
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self._grace)
+        # Also when the leader is gone: its children may have ignored the first signal.
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None, "the process was started with this pipe"  # noqa: S101
+    return pipe
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

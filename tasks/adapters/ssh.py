@@ -1,0 +1,284 @@
+"""A server reached over SSH: the only place where command lines are quoted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from contextlib import AbstractContextManager, closing
+
+from tasks.adapters.output import (
+    KEPT_STDERR_BYTES,
+    KEPT_STDOUT_BYTES,
+    Clock,
+    RawResult,
+    Stream,
+    title,
+)
+from tasks.adapters.protocols import Call, Fence, Limits, LineSink, Result
+from tasks.adapters.redact import Redactor, process_redactor
+from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
+from tasks.adapters.ssh_connection import Endpoint, SshConnection
+from tasks.adapters.ssh_tunnel import forward
+from tasks.commands import scripts
+from tasks.commands.argv import Argv, variable
+from tasks.errors import FencedError, SluiceError, TerminalError, TransientError
+
+# An SSH server allows 10 sessions on one connection; two are kept for ending commands.
+SESSIONS = 8
+GRACE_SECONDS = 10
+FENCE_SECONDS = 120
+# The host's shell gets the whole command line as one argument, and Linux allows 128 KiB for one.
+LONGEST_COMMAND_BYTES = 120 * 1024
+_WRAPPER_SAYS = re.compile(rf"^{scripts.MARK} (.*)$", re.MULTILINE)
+FILE_LIMITS = Limits(total_seconds=600, idle_seconds=60)
+
+
+class SshHost:
+    """A `Host` over one SSH connection, which all its commands share.
+
+    Args:
+        name: The name people know it by.
+        address: Its IP address or DNS name.
+        port: The port of its SSH server.
+        user: The login.
+        private_key_text: The login's private key.
+        passphrase: What opens the key, None where it is not encrypted.
+        host_keys: The pinned host keys, one a line.
+        directory: Where applications are kept, absolute or relative to the login directory.
+        redactor: Knows the secrets; that of the process where none is given.
+        connect_timeout: Seconds for connecting and each part of the handshake.
+        grace_seconds: How long a command has to end by itself before it is killed.
+        fence_seconds: How long raising the fence waits for commands of lower tokens.
+        dead_after_seconds: How long the network may be cut before the connection counts as lost.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        address: str,
+        port: int = 22,
+        user: str,
+        private_key_text: str,
+        passphrase: str | None = None,
+        host_keys: str,
+        directory: str = "sluice",
+        redactor: Redactor | None = None,
+        connect_timeout: float = 10.0,
+        grace_seconds: int = GRACE_SECONDS,
+        fence_seconds: int = FENCE_SECONDS,
+        dead_after_seconds: float = 45.0,
+    ) -> None:
+        self._connection = SshConnection(
+            Endpoint(
+                name=name,
+                address=address,
+                port=port,
+                user=user,
+                private_key=private_key_text,
+                passphrase=passphrase,
+                host_keys=host_keys,
+                connect_seconds=connect_timeout,
+                dead_after_seconds=dead_after_seconds,
+            )
+        )
+        self.directory = directory
+        self._redactor = redactor or process_redactor()
+        self._grace = grace_seconds
+        self._fence_seconds = fence_seconds
+        self._sessions = threading.BoundedSemaphore(SESSIONS)
+        self._home: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name people know it by."""
+        return self._connection.endpoint.name
+
+    @property
+    def home(self) -> str:
+        """The login directory, absolute; asked once."""
+        if self._home is None:
+            self._home = self.run(Call(("pwd",))).stdout.strip()
+        return self._home
+
+    def absolute(self, path: str) -> str:
+        """Return a path as absolute; a relative one is meant from the login directory."""
+        return path if path.startswith("/") else f"{self.home}/{path}"
+
+    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
+        """Run a command to its end; see `Runner.run`."""
+        return self.run_raw(call, on_line=on_line).decoded(call, self._redactor)
+
+    def run_raw(self, call: Call, *, on_line: LineSink | None = None) -> RawResult:
+        """Run a command to its end and return its output as bytes.
+
+        Args:
+            call: The command. Its folder and fence are checked by the wrapper, in the same round trip.
+            on_line: Told each line of output as it comes, redacted.
+
+        Raises:
+            TransientError: The connection was lost or could not be made.
+            TerminalError: A limit was passed (the process was ended), the login was refused, or the command's
+                folder is not there.
+            FencedError: The host knows another token.
+        """
+        line = command_line(call)
+        with self._sessions:
+            result = self._execute(line, call, on_line)
+        self._check_wrapper(result, call)
+        return result
+
+    def _execute(self, line: bytes, call: Call, on_line: LineSink | None) -> RawResult:
+        command = ChannelCommand(
+            self._connection.open(),
+            Clock(call),
+            Stream(KEPT_STDOUT_BYTES, on_line, self._redactor),
+            Stream(KEPT_STDERR_BYTES, on_line, self._redactor),
+        )
+        try:
+            return command.run(line, call.stdin)
+        except LimitPassedError:
+            raise self._limit_passed(command, call) from None
+        except ConnectionLostError as error:
+            raise TransientError(
+                f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran; it may "
+                "have ended or still run there",
+                "try again: the step looks first what is true now",
+                str(error),
+            ) from error
+        except BaseException:
+            # The run was cancelled, or the one who reads the lines failed.
+            self._end(command)
+            raise
+        finally:
+            command.close()
+
+    def _limit_passed(self, command: ChannelCommand, call: Call) -> TerminalError:
+        passed = command.clock.passed()
+        ended = self._end(command)
+        return TerminalError(
+            f"{self._title(call)} on {self.name} {passed} and "
+            + ("was ended" if ended else "could not be ended: the host does not answer any more"),
+            "see its last lines above; raise the step's timeout if it only needs longer",
+        )
+
+    def _end(self, command: ChannelCommand) -> bool:
+        """End a command's process group over a second channel; False where that was not possible."""
+        pid = command.await_pid(self._grace)
+        if pid is None:
+            return False
+        limits = Limits(total_seconds=self._grace + 15, idle_seconds=self._grace + 15)
+        call = Call(scripts.kill(pid, self._grace), limits=limits)
+        quiet = (Stream(KEPT_STDERR_BYTES, None, self._redactor) for _ in range(2))
+        try:
+            killer = ChannelCommand(self._connection.open(), Clock(call), *quiet)
+            with closing(killer):
+                return killer.run(command_line(call), None).exit_code == 0
+        except (SluiceError, LimitPassedError, ConnectionLostError):
+            return False
+
+    def _title(self, call: Call) -> str:
+        return self._redactor.text(title(call.argv))
+
+    def _check_wrapper(self, result: RawResult, call: Call) -> None:
+        """Raise what the wrapper around the command had to say."""
+        found = _WRAPPER_SAYS.findall(result.stderr.decode(errors="replace"))
+        if not found:
+            return
+        said = "\n".join(found)
+        if result.exit_code == scripts.EXIT_FENCED:
+            raise FencedError(
+                f"{self._title(call)} was not run on {self.name}: {said}",
+                "another promotion took over; look at `sluice status`",
+            )
+        if result.exit_code == scripts.EXIT_BUSY:
+            raise TransientError(f"{self.name}: {found[0]}", "try again when it has ended", said)
+        if result.exit_code == scripts.EXIT_NO_FOLDER:
+            raise TerminalError(
+                f"{self._title(call)} was not run on {self.name}: {said}",
+                "check the path and its permissions",
+            )
+
+    def _run_script(self, argv: Argv, what: str, *, stdin: bytes | None, fence: Fence | None) -> RawResult:
+        result = self.run_raw(Call(argv, stdin=stdin, limits=FILE_LIMITS, fence=fence))
+        if result.exit_code not in {0, scripts.EXIT_MISSING}:
+            raise self._failed(result, what)
+        return result
+
+    def _failed(self, result: RawResult, what: str) -> TerminalError:
+        said = self._redactor.text(result.stderr.decode(errors="replace").strip())
+        last = said.splitlines()[-1] if said else f"exit status {result.exit_code}"
+        return TerminalError(
+            f"{what} on {self.name} failed: {last}",
+            "check disk space and the login's permissions there",
+            said,
+        )
+
+    def write_file(self, path: str, content: bytes, *, mode: int = 0o644, fence: Fence | None = None) -> None:
+        """Write a file whole or not at all; parents are made. See `Host.write_file`."""
+        argv = scripts.write(path, mode, len(content))
+        self._run_script(argv, f"writing {path}", stdin=content, fence=fence)
+
+    def read_file(self, path: str) -> bytes | None:
+        """Read a file; None where there is none."""
+        result = self._run_script(scripts.read(path), f"reading {path}", stdin=None, fence=None)
+        if result.exit_code == scripts.EXIT_MISSING:
+            return None
+        if len(result.stdout) > KEPT_STDOUT_BYTES:
+            raise TerminalError(
+                f"{path} on {self.name} is larger than {KEPT_STDOUT_BYTES} bytes",
+                "files of this size stay there",
+            )
+        return result.stdout
+
+    def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
+        """Unpack a tar archive into a directory that appears whole or not at all. See `Host.unpack`."""
+        argv = scripts.unpack(directory, len(archive))
+        self._run_script(argv, f"unpacking into {directory}", stdin=archive, fence=fence)
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Make a token the highest the host knows, waiting for commands of lower tokens to end.
+
+        Raises:
+            FencedError: The host knows a higher one.
+            TransientError: A command of a lower token still runs; the message's detail names it.
+        """
+        limits = Limits(total_seconds=2 * self._fence_seconds + 30, idle_seconds=2 * self._fence_seconds + 30)
+        argv = scripts.raise_fence(fence.directory, fence.token, self._fence_seconds)
+        result = self.run_raw(Call(argv, limits=limits))
+        if result.exit_code != 0:
+            raise self._failed(result, f"raising the fence in {fence.directory}")
+
+    def tunnel(self, address: str, port: int) -> AbstractContextManager[int]:
+        """Open a local loopback port that leads to an address as seen from the host."""
+        return forward(self._connection, address, port)
+
+    def close(self) -> None:
+        """Close the connection; the next command makes it anew."""
+        self._connection.close()
+
+
+def command_line(call: Call) -> bytes:
+    """Return the one string an SSH server is given: wrapper, folder, fence, environment and command, quoted.
+
+    `exec` makes the wrapper take the place of the login shell, so that its process id is the group's.
+
+    Raises:
+        TerminalError: A word cannot be sent, or the whole is longer than a host accepts.
+    """
+    directory, token = (call.fence.directory, str(call.fence.token)) if call.fence else ("", "")
+    argv = call.argv
+    if call.env:
+        if "=" in argv[0]:
+            raise TerminalError(f"{argv[0]!r} cannot be a program's name here", "leave out the equals sign")
+        argv = ("env", *(f"{variable(key)}={value}" for key, value in call.env.items()), *argv)
+    text = "exec " + shlex.join(scripts.run(call.cwd or "", directory, token, argv))
+    if "\0" in text or re.search("[\ud800-\udc7f\udd00-\udfff]", text):
+        raise TerminalError(f"{title(call.argv)!r} holds a character no command can have", "remove it")
+    line = text.encode(errors="surrogateescape")
+    if len(line) > LONGEST_COMMAND_BYTES:
+        raise TerminalError(
+            f"the command {title(call.argv)} is {len(line)} bytes long", "send what is long by standard input"
+        )
+    return line

@@ -1,0 +1,135 @@
+"""The database dump: streamed to a file, checksummed from the stream, read back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import BackupReceipt
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.host_facts import IN_SERVICE, NOT_RUNNING
+from tasks.commands.pg import dump as pg_dump
+from tasks.commands.pg import list_dump, parse_listing
+from tasks.commands.host_files import prune_dumps
+from tasks.commands.scripts import dump
+from tasks.errors import TerminalError
+from tasks.commands.scripts import script
+from tasks.facts import read_schema
+from tasks.run import Run, utc_now
+from tasks.step import log, step
+
+if TYPE_CHECKING:
+    from tasks.adapters.protocols import Host
+
+
+@step("backup", BackupReceipt)
+def back_up(run: Run, *, host: str, name: str) -> BackupReceipt:
+    """Dump the database before anything changes.
+
+    Running it twice is safe: a dump appears under its name only when it is whole, and one that is there
+    already with its checksum is not taken again.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps the database.
+        name: The dump's file name; it names the promotion, so a second try finds the first one's file.
+
+    Returns:
+        Where the dump is, its size, checksum and revision.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+    """
+    began = time.monotonic()
+    there = run.hosts[host]
+    path = f"{run.directories[host]}/backups/{name}"
+    kept = there.read_file(f"{path}.json")
+    if kept is not None:
+        log().info("%s: the dump %s is there already", host, name)
+        return BackupReceipt.from_json(kept)
+    _, revision, _ = read_schema(run, there)
+    checksum, size = _dump(run, there, path)
+    entries = _read_back(run, there, path)
+    receipt = BackupReceipt(
+        host=host,
+        path=path,
+        bytes=size,
+        sha256=checksum,
+        entries=entries,
+        revision=revision,
+        taken_at=utc_now(),
+        seconds=time.monotonic() - began,
+    )
+    there.write_file(f"{path}.json", receipt.to_json().encode(), mode=0o600, fence=run.fence(host))
+    log().info("%s: dumped %s bytes to %s", host, size, name)
+    return receipt
+
+
+def _inside(run: Run, *argv: str) -> tuple[str, ...]:
+    """Return the argv that runs a command in the backup's service."""
+    backup = _policy(run)
+    return script(IN_SERVICE, "sluice-service", run.pipeline, backup.service, *argv)
+
+
+def _policy(run: Run):  # noqa: ANN202 - Backup, known to be set
+    backup = run.policy.backup
+    if backup is None:
+        raise RuntimeError("a backup was asked for where the policy has none")
+    return backup
+
+
+def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
+    """Write the dump; return its checksum and size as counted in the stream."""
+    backup = _policy(run)
+    if backup.command is None:
+        inner = _inside(run, *pg_dump(backup.user or "", backup.database or ""))
+    else:
+        inner = _inside(run, *backup.command)
+    call = run.change(there.name, dump(path, inner), seconds=backup.timeout)
+    result = there.run(call, on_line=log().info)
+    if result.exit_code == NOT_RUNNING:
+        raise TerminalError(
+            f"backup: no container of service {backup.service} runs on {there.name}",
+            "start the database there (or correct backup.service in pipeline.yaml), then retry this run",
+        )
+    if not result.ok:
+        raise TerminalError(
+            f"backup: the dump on {there.name} failed with status {result.exit_code}: {result.tail(3)}",
+            "nothing was changed; mend the cause and retry this run",
+            result.tail(30),
+        )
+    checksum, size = result.stdout.split()[-2:]
+    return checksum, int(size)
+
+
+def _read_back(run: Run, there: Host, path: str) -> int | None:
+    """Have `pg_restore` read the dump's table of contents; return how many entries it lists."""
+    backup = _policy(run)
+    if backup.command is not None:
+        return None
+    listing = there.run(
+        Call(
+            argv=list_dump(path, run.pipeline, backup.service),
+            limits=Limits(backup.timeout, backup.timeout),
+        )
+    )
+    if not listing.ok:
+        raise TerminalError(
+            f"backup: {path} on {there.name} cannot be read back: {listing.tail(3)}",
+            "the dump is broken, so nothing was changed; look at the database's and the disk's state",
+            listing.tail(30),
+        )
+    return parse_listing(listing.stdout)
+
+
+def prune_backups(run: Run, host: str) -> None:
+    """Remove the oldest dumps beyond what the policy keeps.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps them.
+    """
+    backup = run.policy.backup
+    if backup is not None:
+        argv = prune_dumps(f"{run.directories[host]}/backups", backup.keep)
+        run.hosts[host].run(run.change(host, argv, seconds=60))

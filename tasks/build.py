@@ -1,0 +1,175 @@
+"""Images from a commit: built once, all of them side by side, pushed, and known by digest ever after."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import BuildReceipt, PushReceipt
+from blocks.values.releases import Revision
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.alembic import parse_history
+from tasks.commands.bake import BuildTarget, bake
+from tasks.commands.scripts import login
+from tasks.secrets import read_secret
+from tasks.errors import TerminalError
+from tasks.step import fact, log, step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.run import Run
+    from tasks.sources import Sources
+
+
+def repository_of(run: Run, target: BuildTarget) -> str:
+    """Return the repository a target's image is kept in."""
+    return f"{run.registry_prefix}/{run.pipeline}/{target.path}"
+
+
+@fact("look up images")
+def find_images(run: Run, *, targets: tuple[BuildTarget, ...], sha: str) -> dict[str, str]:
+    """Ask the registry which of a commit's images it has.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        targets: The images of the commit.
+        sha: The full commit id, which is their tag.
+
+    Returns:
+        Target name → digest, for those that are there.
+
+    Raises:
+        TransientError: The registry did not answer.
+        TerminalError: The login was refused.
+    """
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        digests = pool.map(lambda target: run.registry.digest(repository_of(run, target), sha), targets)
+        return {
+            target.name: digest for target, digest in zip(targets, digests, strict=True) if digest is not None
+        }
+
+
+@step("build", BuildReceipt)
+def build(
+    run: Run,
+    *,
+    sources: Sources,
+    targets: tuple[BuildTarget, ...],
+    labels: Mapping[str, str],
+) -> BuildReceipt:
+    """Build a commit's images with BuildKit, all in one go.
+
+    Running it twice is safe: BuildKit's cache has what was built.
+
+    Args:
+        run: The promotion.
+        sources: The commit's files on the control machine.
+        targets: The images.
+        labels: The OCI labels each image gets.
+
+    Returns:
+        What was built.
+
+    Raises:
+        TerminalError: The build failed, or took too long; the builder's last lines are in the log.
+    """
+    began = time.monotonic()
+    description = run.description.build
+    sha = sources.described.sha
+    secrets = {key: f"SLUICE_BUILD_SECRET_{n}" for n, key in enumerate(sorted(run.policy.build_secrets))}
+    argv = bake(
+        sources.described.compose_files,
+        tuple(target.name for target in targets),
+        tags={target.name: (f"{repository_of(run, target)}:{sha}",) for target in targets},
+        labels=labels,
+        args=description.args,
+        platforms=description.platforms,
+        secrets=secrets,
+    )
+    hidden = {variable: read_secret(run.policy.build_secrets[key]) for key, variable in secrets.items()}
+    result = run.local.run(
+        Call(
+            argv=argv,
+            cwd=str(sources.source),
+            env={**sources.described.variables, **hidden},
+            limits=Limits(description.timeout, description.idle_timeout),
+        ),
+        on_line=log().info,
+    )
+    if not result.ok:
+        raise TerminalError(
+            f"build: the images of {sha[:7]} cannot be built: {_reason(result.stderr)}",
+            "the builder's lines stand in this run's log; mend the Dockerfile or the commit and promote again",
+            result.tail(40),
+        )
+    return BuildReceipt(built=tuple(target.name for target in targets), seconds=time.monotonic() - began)
+
+
+def _reason(stderr: str) -> str:
+    """Pick the line that says why a build failed."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if "ERROR" in line or line.startswith("error")]
+    return (telling or lines or ["no output"])[-1][:300]
+
+
+@step("push", PushReceipt)
+def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> PushReceipt:
+    """Push one image under its tags.
+
+    Running it twice is safe: the registry keeps layers it has.
+
+    Args:
+        run: The promotion.
+        target: The image's target name.
+        repository: Registry address and path.
+        tags: Its tags; the first is the commit id.
+
+    Returns:
+        The digest the registry gave.
+
+    Raises:
+        TransientError: The connection broke.
+        TerminalError: The registry refused the push.
+    """
+    began = time.monotonic()
+    digest = run.engine.push(repository, tags[0])
+    for tag in tags[1:]:
+        run.registry.tag(repository, digest, tag)
+    log().info("%s pushed: %s", target, digest)
+    return PushReceipt(repository=repository, digest=digest, seconds=time.monotonic() - began)
+
+
+@fact("list migrations")
+def list_revisions(run: Run, *, image: str) -> tuple[Revision, ...]:
+    """Ask the new image which migrations it knows, without a database and without a network.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        image: The reference of the image that has the migration command.
+
+    Returns:
+        The migrations, oldest first; none for a tool that is not Alembic.
+
+    Raises:
+        TerminalError: The image cannot tell.
+    """
+    migration = run.description.migration
+    words = migration.alembic if migration else None
+    if words is None:
+        return ()
+    argv = ("docker", "run", "--rm", "--network=none", "--entrypoint", words[0], image, *words[1:], "history")
+    call = Call(argv=login(argv), stdin=run.registry_login.encode(), limits=Limits(120, 120))
+    result = run.local.run(call)
+    if not result.ok:
+        raise TerminalError(
+            f"plan: `{' '.join(words)} history` fails in {image}: {result.tail(2)}",
+            "correct migration.command in the commit's pipeline.yaml, or the image",
+            result.tail(30),
+        )
+    return parse_history(result.stdout)

@@ -1,0 +1,143 @@
+"""Git command lines on a bare mirror. Every ref is given in full and every commit by its id."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.commands.argv import Argv
+from tasks.errors import TerminalError
+
+SHA = re.compile(r"[0-9a-f]{40}\Z")
+SHORT_SHA = re.compile(r"[0-9a-f]{7,40}\Z")
+REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# Fields of a commit, each ended by NUL: no field can hold one.
+COMMIT_FORMAT = "%H%x00%s%x00%an%x00%ae%x00%cI%x00"
+COMMIT_FIELDS = 5
+
+
+def sha(text: str) -> str:
+    """Return a full commit id.
+
+    Raises:
+        TerminalError: It is none, so nothing of the kind reaches git.
+    """
+    if not SHA.match(text):
+        raise TerminalError(f"{text[:80]!r} is no full commit id", "give its 40 hex digits")
+    return text
+
+
+def git(directory: str, *arguments: str) -> Argv:
+    """Return a git command on a bare repository, wherever it is run.
+
+    Args:
+        directory: The repository.
+        arguments: The sub-command and its arguments.
+    """
+    return ("git", f"--git-dir={directory}", *arguments)
+
+
+def init(directory: str) -> Argv:
+    """Make an empty bare repository; one that is there stays as it is."""
+    return ("git", "init", "--bare", "--quiet", "--initial-branch=main", "--", directory)
+
+
+def set_config(directory: str, key: str, value: str) -> Argv:
+    """Set one value of the repository's configuration."""
+    return git(directory, "config", "--replace-all", key, value)
+
+
+def list_remote(directory: str, url: str) -> Argv:
+    """List the branches and tags of a remote, and the branch its HEAD points to."""
+    return git(directory, "ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*")
+
+
+def fetch(directory: str, url: str) -> Argv:
+    """Bring all branches and tags up to date; what is gone there goes here."""
+    options = (
+        "--prune",
+        "--no-tags",
+        "--force",
+        "--quiet",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+    )
+    return git(directory, "fetch", *options, "--", url, *REFSPECS)
+
+
+def set_head(directory: str, branch: str) -> Argv:
+    """Note the default branch."""
+    return git(directory, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+
+
+def default_branch(directory: str) -> Argv:
+    """Print the full name of the default branch."""
+    return git(directory, "symbolic-ref", "HEAD")
+
+
+def list_refs(directory: str, *options: str) -> Argv:
+    """List branches and tags: full name, object id and type, and those of what an annotated tag points to.
+
+    Args:
+        directory: The repository.
+        options: Such as `--contains=SHA`.
+    """
+    columns = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
+    return git(directory, "for-each-ref", f"--format={columns}", *options, "refs/heads", "refs/tags")
+
+
+def commits_of_prefix(directory: str, prefix: str) -> Argv:
+    """List the ids of the objects that begin with some hex digits."""
+    if not SHORT_SHA.match(prefix):
+        raise TerminalError(f"{prefix[:80]!r} is no commit id", "give at least 7 of its hex digits")
+    return git(directory, "rev-parse", f"--disambiguate={prefix}")
+
+
+def peel(directory: str, ref: str) -> Argv:
+    """Print the id of the commit that a full ref name or an object id leads to."""
+    return git(directory, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+
+
+def log(directory: str, *revisions: str, limit: int) -> Argv:
+    """List commits, newest first.
+
+    Args:
+        directory: The repository.
+        revisions: Commit ids; one with `^` in front leaves out what it contains.
+        limit: At most so many.
+    """
+    for revision in revisions:
+        sha(revision.removeprefix("^"))
+    options = ("--no-show-signature", "--no-color", "--no-decorate", "--encoding=UTF-8")
+    return git(
+        directory, "log", *options, f"--max-count={limit}", f"--format={COMMIT_FORMAT}", *revisions, "--"
+    )
+
+
+def list_tree(directory: str, commit: str) -> Argv:
+    """List every path of a commit with mode, type and object id, ended by NUL."""
+    return git(directory, "ls-tree", "-r", "-z", "--full-tree", sha(commit))
+
+
+def tree_id(directory: str, commit: str) -> Argv:
+    """Print the id of a commit's tree."""
+    return git(directory, "rev-parse", "--verify", "--quiet", f"{sha(commit)}^{{tree}}")
+
+
+def cat_files(directory: str) -> Argv:
+    """Print objects named on standard input, one a line; symbolic links within the tree are followed."""
+    return git(directory, "cat-file", "--batch", "--follow-symlinks")
+
+
+def cat_objects(directory: str) -> Argv:
+    """Print objects whose ids come on standard input, one a line."""
+    return git(directory, "cat-file", "--batch")
+
+
+def read_tree(directory: str, commit: str) -> Argv:
+    """Fill the index file named by GIT_INDEX_FILE with a commit's files."""
+    return git(directory, "read-tree", sha(commit))
+
+
+def checkout_index(directory: str, prefix: str) -> Argv:
+    """Write every file of the index below a folder; its path must end with a slash."""
+    return git(directory, "checkout-index", "--all", "--force", "--quiet", f"--prefix={prefix}")

@@ -1,0 +1,152 @@
+"""PURE: the scripts that read a host in one round trip, and the parsers of what they print.
+
+The scripts are constants; what varies comes in as positional parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from blocks.values.facts import ContainerFact, Readiness
+
+# One process on the host answers everything the preflight asks: a round trip each would cost more than the facts.
+READINESS = r"""
+directory=$1
+while [ -n "$directory" ] && [ ! -d "$directory" ]; do
+    case $directory in */*) directory=${directory%/*} ;; *) directory=. ;; esac
+done
+[ -n "$directory" ] || directory=/
+if server=$(docker version --format '{{.Server.Version}}' 2>&1); then
+    printf 'engine=%s\n' "$server"
+else
+    printf 'problem=%s\n' "$(printf '%s' "$server" | tr '\n' ' ')"
+fi
+printf 'compose=%s\n' "$(docker compose version --short 2>/dev/null)"
+printf 'free=%s\n' "$(df -Pk "$directory" | awk 'END {print $4}')"
+root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) &&
+    printf 'docker_free=%s\n' "$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 {print $4}')"
+command -v flock >/dev/null 2>&1 && printf 'flock=yes\n'
+docker ps --format 'ports={{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null
+awk '$4 == "0A" {print "listen=" $2}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+exit 0
+"""
+
+CONTAINERS = r"""
+ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1") || exit 1
+if [ -z "$ids" ]; then printf '[]\n'; else docker inspect $ids; fi
+"""
+
+# The exit status 66 says that no container of the service runs.
+IN_SERVICE = r"""
+id=$(docker ps -q --filter "label=com.docker.compose.project=$1" --filter "label=com.docker.compose.service=$2" \
+    --filter "label=com.docker.compose.oneoff=False" --filter status=running | head -n 1) || exit 1
+[ -n "$id" ] || exit 66
+shift 2
+exec docker exec -i "$id" "$@"
+"""
+NOT_RUNNING = 66
+
+# Runs inside the database's container; user and database are the image's own variables.
+SCHEMA_FACTS = r"""
+user=${1:-${POSTGRES_USER:-postgres}}
+database=${2:-${POSTGRES_DB:-$user}}
+psql -X -U "$user" -d "$database" -Atc "select 'bytes=' || pg_database_size(current_database())" || exit 1
+table=$(psql -X -U "$user" -d "$database" -Atc "select to_regclass('alembic_version')") || exit 1
+[ -z "$table" ] || psql -X -U "$user" -d "$database" -Atc "select 'revision=' || version_num from alembic_version"
+"""
+
+_PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
+
+
+def _kilobytes(text: str | None) -> int | None:
+    return int(text) * 1024 if text and text.isdigit() else None
+
+
+def parse_readiness(text: str) -> Readiness:
+    """Read what `READINESS` printed.
+
+    Args:
+        text: Its standard output.
+
+    Returns:
+        The facts; what was not printed is empty.
+    """
+    pairs = _pairs(text)
+    single = dict(pairs)
+    owners: dict[int, str] = {}
+    for key, value in pairs:
+        if key == "ports":
+            project, _, ports = value.partition(" ")
+            owners.update(dict.fromkeys(_published(ports), project))
+    return Readiness(
+        engine=single.get("engine", "").strip(),
+        compose=single.get("compose", "").strip(),
+        free_bytes=_kilobytes(single.get("free")) or 0,
+        docker_free_bytes=_kilobytes(single.get("docker_free")),
+        has_flock="flock" in single,
+        listening=frozenset(int(value.rpartition(":")[2], 16) for key, value in pairs if key == "listen"),
+        owners=owners,
+        problem=single.get("problem", "").strip(),
+    )
+
+
+def _published(ports: str) -> list[int]:
+    found: list[int] = []
+    for first, last in _PUBLISHED.findall(ports):
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
+def parse_containers(text: str) -> tuple[ContainerFact, ...]:
+    """Read what `CONTAINERS` printed.
+
+    Args:
+        text: The JSON list of `docker inspect`.
+
+    Returns:
+        The application's containers, one-offs left out, sorted by service.
+    """
+    facts = [_container(entry) for entry in json.loads(text) if not _one_off(entry)]
+    return tuple(sorted(facts, key=lambda fact: (fact.service, fact.image)))
+
+
+def _labels(entry: dict[str, Any]) -> dict[str, str]:
+    return entry.get("Config", {}).get("Labels") or {}
+
+
+def _one_off(entry: dict[str, Any]) -> bool:
+    return _labels(entry).get("com.docker.compose.oneoff", "").lower() == "true"
+
+
+def _container(entry: dict[str, Any]) -> ContainerFact:
+    state = entry.get("State", {})
+    return ContainerFact(
+        id=entry.get("Id", ""),
+        service=_labels(entry).get("com.docker.compose.service", ""),
+        image=entry.get("Config", {}).get("Image", ""),
+        status=state.get("Status", ""),
+        health=(state.get("Health") or {}).get("Status", ""),
+        restarts=entry.get("RestartCount", 0),
+        exit_code=state.get("ExitCode", 0),
+    )
+
+
+def parse_schema(text: str) -> tuple[str | None, int | None]:
+    """Read what `SCHEMA_FACTS` printed.
+
+    Args:
+        text: Its standard output.
+
+    Returns:
+        The schema revision (several heads joined by a comma, sorted) and the database's size in bytes.
+    """
+    pairs = _pairs(text)
+    revisions = sorted(value for key, value in pairs if key == "revision")
+    size = dict(pairs).get("bytes", "")
+    return (",".join(revisions) or None, int(size) if size.isdigit() else None)

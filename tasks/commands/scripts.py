@@ -1,0 +1,269 @@
+"""The constant shell scripts that run on hosts, and the commands made of them.
+
+Values reach them only as positional arguments or standard input, never by pasting text into a script. They
+are written for any POSIX shell (dash and busybox among them), with `flock` of util-linux.
+"""
+
+from __future__ import annotations
+
+from tasks.commands.argv import Argv
+
+# Exit statuses of the wrapper. A command's own status may be the same number, so each of them also
+# announces itself on standard error, in a line beginning with the mark.
+MARK = "sluice:"
+EXIT_NO_FOLDER = 96
+EXIT_FENCED = 97
+EXIT_BUSY = 98
+EXIT_MISSING = 66
+
+# Starts every command: CWD FENCE_DIRECTORY TOKEN PROGRAM ARGUMENT…; CWD and FENCE_DIRECTORY may be empty.
+# - Its process id comes first, so that the group can be ended over a second channel. `$$` stays the same
+#   through both `exec`s, and the SSH server makes it the leader of a session.
+# - A changing command holds the lock shared, on a descriptor it inherits: it is let go when the last process
+#   of the command is gone, whatever happens to the connection.
+# - The token is compared while the lock is held, and whoever raises it waits for the lock afterwards: there
+#   is no moment in which a command of an older token could still begin.
+RUN = f"""
+printf '{MARK} pid %s\\n' "$$" >&2
+if [ -n "$2" ]; then
+  if ! {{ [ -d "$2" ] && [ -w "$2" ]; }}; then
+    printf '{MARK} no folder %s\\n' "$2" >&2; exit {EXIT_NO_FOLDER}
+  fi
+  exec 9>>"$2/lock"
+  flock -s -w 60 9 || {{ printf '{MARK} the lock is held by another command\\n' >&2; exit {EXIT_BUSY}; }}
+  highest=
+  [ -e "$2/fence" ] && IFS= read -r highest < "$2/fence"
+  if [ "$highest" != "$3" ]; then
+    printf '{MARK} token %s is not the one that stands, %s\\n' "$3" "${{highest:-none}}" >&2
+    exit {EXIT_FENCED}
+  fi
+fi
+if [ -n "$1" ]; then
+  cd -- "$1" 2>/dev/null || {{ printf '{MARK} no folder %s\\n' "$1" >&2; exit {EXIT_NO_FOLDER}; }}
+fi
+shift 3
+exec "$@"
+"""
+
+# Raises the fence: DIRECTORY TOKEN SECONDS. The token is written first, under a lock of its own, so that late
+# commands are refused from here on; only then are the running ones waited for. The other way round, ever new
+# commands of the old run could keep the lock shared.
+RAISE_FENCE = f"""
+umask 077
+mkdir -p -- "$1" || exit {EXIT_NO_FOLDER}
+exec 8>>"$1/fence.lock" 9>>"$1/lock"
+flock -x -w "$3" 8 || {{ printf '{MARK} the fence is held by another run\\n' >&2; exit {EXIT_BUSY}; }}
+highest=
+[ -e "$1/fence" ] && IFS= read -r highest < "$1/fence"
+if [ -n "$highest" ] && [ "$highest" -gt "$2" ]; then
+  printf '{MARK} token %s is not the one that stands, %s\\n' "$2" "$highest" >&2; exit {EXIT_FENCED}
+fi
+if [ "$highest" != "$2" ]; then
+  printf '%s\\n' "$2" > "$1/fence.new" && mv -f -- "$1/fence.new" "$1/fence" || exit 1
+fi
+if ! flock -x -w "$3" 9; then
+  # Who holds it: the processes that have the lock's file open.
+  for link in /proc/[0-9]*/fd/9; do
+    [ "$link" -ef "$1/lock" ] || continue
+    process=${{link#/proc/}}; process=${{process%%/*}}
+    [ "$process" = "$$" ] && continue
+    command=$(tr '\\0\\n' '  ' < "/proc/$process/cmdline" | cut -c1-2000)
+    printf '{MARK} still running: %s %s\\n' "$process" "$command" >&2
+  done
+  exit {EXIT_BUSY}
+fi
+"""
+
+# Ends a process group: PID SECONDS. It is asked first, and killed when it is still there after that time.
+KILL = """
+kill -s TERM -- "-$1" 2>/dev/null || exit 0
+tries=0
+while kill -s 0 -- "-$1" 2>/dev/null; do
+  [ "$tries" -ge "$(($2 * 10))" ] && break
+  tries=$((tries + 1))
+  sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries + 9)); }
+done
+kill -s KILL -- "-$1" 2>/dev/null
+exit 0
+"""
+
+# Writes a file from standard input: PATH MODE BYTES. A connection that breaks looks like the end of the
+# input, so the size is compared before the file gets its name.
+WRITE = """
+folder=$(dirname -- "$1")
+mkdir -p -- "$folder" || exit 1
+[ -d "$1" ] && { echo "$1 is a folder" >&2; exit 1; }
+part=$(mktemp -- "$1.XXXXXX") || exit 1
+trap 'rm -f -- "$part"' EXIT
+trap 'exit 1' HUP INT TERM
+dd of="$part" bs=65536 conv=fsync 2>/dev/null || { echo "cannot write $1; is the disk full?" >&2; exit 1; }
+size=$(wc -c < "$part")
+[ "$size" -eq "$3" ] || { echo "only $size of $3 bytes of $1 arrived" >&2; exit 1; }
+chmod -- "$2" "$part" && mv -f -- "$part" "$1"
+"""
+
+# Prints a file: PATH. Its own exit status stands for a file that is not there.
+READ = f"""
+[ -e "$1" ] || exit {EXIT_MISSING}
+exec cat -- "$1"
+"""
+
+# Unpacks a tar archive from standard input: DIRECTORY BYTES. Containers read the files as users of their own,
+# so they must not depend on the login's umask. A folder cannot be replaced in one step, so the old one is
+# moved aside first, and is moved back where that was as far as an earlier attempt came.
+UNPACK = """
+parent=$(dirname -- "$1"); name=$(basename -- "$1")
+mkdir -p -- "$parent" || exit 1
+umask 022
+part=$(mktemp -d -- "$parent/.$name.XXXXXX") || exit 1
+trap 'rm -rf -- "$part"' EXIT
+trap 'exit 1' HUP INT TERM
+dd of="$part/archive" bs=65536 2>/dev/null || { echo "cannot write to $parent; disk full?" >&2; exit 1; }
+size=$(wc -c < "$part/archive")
+[ "$size" -eq "$2" ] || { echo "only $size of $2 bytes of the archive arrived" >&2; exit 1; }
+mkdir "$part/files" && tar -x --no-same-owner -f "$part/archive" -C "$part/files" || exit 1
+chmod 0755 "$part/files"
+find "$part/files" -type f -exec sync -- {} + 2>/dev/null
+old="$parent/.$name.old"
+[ -e "$1" ] || ! [ -e "$old" ] || mv -- "$old" "$1" || exit 1
+rm -rf -- "$old"
+if [ -e "$1" ] || [ -L "$1" ]; then mv -- "$1" "$old" || exit 1; fi
+mv -- "$part/files" "$1" || { mv -- "$old" "$1"; exit 1; }
+rm -rf -- "$old"
+"""
+
+# Runs a command with a registry login that exists only as long as it runs: PROGRAM ARGUMENT…; the Docker
+# configuration comes by standard input. It is kept in memory where the host has /dev/shm. What a killed run
+# left behind is removed by the next one: the folder's name ends with the process id.
+LOGIN = """
+umask 077
+base=/dev/shm
+{ [ -d "$base" ] && [ -w "$base" ]; } || base=${TMPDIR:-/tmp}
+for left in "$base"/sluice-login.*; do
+  kill -s 0 "${left##*.}" 2>/dev/null || rm -rf -- "$left" 2>/dev/null
+done
+login="$base/sluice-login.$$"
+mkdir -- "$login" || exit 1
+trap 'rm -rf -- "$login"' EXIT
+trap 'exit 143' HUP INT TERM
+cat > "$login/config.json" || exit 1
+own=${DOCKER_CONFIG:-$HOME/.docker}
+[ -d "$own/cli-plugins" ] && ln -s -- "$own/cli-plugins" "$login/cli-plugins"
+# A rootless engine is found through the context that the login's own configuration names.
+if [ -z "${DOCKER_HOST:-}" ] && grep -qs '"currentContext"' "$own/config.json"; then
+  DOCKER_HOST=$(docker context inspect --format '{{.Endpoints.docker.Host}}') && export DOCKER_HOST
+fi
+DOCKER_CONFIG=$login
+export DOCKER_CONFIG
+"$@" < /dev/null
+"""
+
+# Keeps what a command writes: PATH PROGRAM ARGUMENT…; prints `sha256 bytes`. The checksum is taken from the
+# stream, so a disk that loses bytes is found out. A pipe hides the exit statuses, hence the files beside it.
+# The file gets its name only when command and disk both reported success.
+DUMP = """
+umask 077
+path=$1; part="$1.part"; shift
+mkdir -p -- "$(dirname -- "$path")" || exit 1
+trap 'rm -f -- "$part" "$part.dump" "$part.disk" "$part.sum"' EXIT
+trap 'exit 143' HUP INT TERM
+{ "$@" < /dev/null; echo "$?" > "$part.dump"; } \\
+  | { tee -- "$part"; echo "$?" > "$part.disk"; } \\
+  | sha256sum > "$part.sum"
+read -r dumped < "$part.dump" || dumped=1
+read -r stored < "$part.disk" || stored=1
+[ "$dumped" -eq 0 ] || { echo "the dump ended with exit status $dumped" >&2; exit "$dumped"; }
+[ "$stored" -eq 0 ] || { echo "the dump could not be written; is the disk full?" >&2; exit 1; }
+read -r sum rest < "$part.sum" || exit 1
+sync -- "$part" 2>/dev/null || sync
+size=$(($(wc -c < "$part")))
+[ "$size" -gt 0 ] || { echo "the dump is empty" >&2; exit 1; }
+mv -f -- "$part" "$path" && printf '%s %s\\n' "$sum" "$size"
+"""
+
+# Makes a symbolic link point elsewhere: TARGET LINK. There is always either the old or the new one.
+LINK = """
+[ -e "$2" ] && ! [ -L "$2" ] && { echo "$2 is no symbolic link" >&2; exit 1; }
+rm -f -- "$2.new"
+ln -s -- "$1" "$2.new" && mv -f -T -- "$2.new" "$2"
+"""
+
+# Removes the folders of a directory but those named, and the one that `current` beside it leads to: DIRECTORY
+# NAME…; prints what it removed. Half-made folders of killed commands begin with a dot: they go after a day.
+PRUNE = """
+cd -- "$1" || exit 0
+shift
+[ "$#" -gt 0 ] || { echo "nothing named to keep" >&2; exit 1; }
+current=$(readlink ../current 2>/dev/null); current=${current##*/}
+for folder in *; do
+  [ -d "$folder" ] && ! [ -L "$folder" ] || continue
+  [ "$folder" = "$current" ] && continue
+  for name in "$@"; do [ "$folder" = "$name" ] && continue 2; done
+  rm -rf -- "./$folder" && printf '%s\\n' "$folder"
+done
+find . -mindepth 1 -maxdepth 1 -name '.*' -mtime +0 -exec rm -rf -- {} +
+"""
+
+
+def script(text: str, name: str, *arguments: str) -> Argv:
+    """Return the command that runs a constant script.
+
+    Args:
+        text: One of this module's constants.
+        name: What messages and process lists call it.
+        arguments: Its positional arguments.
+
+    Returns:
+        The command.
+    """
+    return ("sh", "-c", text, name, *arguments)
+
+
+def run(cwd: str, directory: str, token: str, argv: Argv) -> Argv:
+    """Return the wrapper around every command on a host."""
+    return script(RUN, "sluice", cwd, directory, token, *argv)
+
+
+def raise_fence(directory: str, token: int, seconds: int) -> Argv:
+    """Return the command that makes a token the highest, waiting so long for commands of lower ones."""
+    return script(RAISE_FENCE, "sluice-fence", directory, str(token), str(seconds))
+
+
+def kill(pid: int, seconds: int) -> Argv:
+    """Return the command that ends a process group, leaving it so long to end by itself."""
+    return script(KILL, "sluice-kill", str(pid), str(seconds))
+
+
+def write(path: str, mode: int, size: int) -> Argv:
+    """Return the command that writes a file of so many bytes from standard input."""
+    return script(WRITE, "sluice-write", path, f"{mode:04o}", str(size))
+
+
+def read(path: str) -> Argv:
+    """Return the command that prints a file; exit status 66 where there is none."""
+    return script(READ, "sluice-read", path)
+
+
+def unpack(directory: str, size: int) -> Argv:
+    """Return the command that unpacks a tar archive of so many bytes from standard input."""
+    return script(UNPACK, "sluice-unpack", directory, str(size))
+
+
+def login(argv: Argv) -> Argv:
+    """Return a command that runs with the Docker configuration (JSON) it is given by standard input."""
+    return script(LOGIN, "sluice-login", *argv)
+
+
+def dump(path: str, argv: Argv) -> Argv:
+    """Return the command that keeps another command's output in a file and prints `sha256 bytes`."""
+    return script(DUMP, "sluice-dump", path, *argv)
+
+
+def link(target: str, path: str) -> Argv:
+    """Return the command that makes a symbolic link lead to a target, replacing it in one step."""
+    return script(LINK, "sluice-link", target, path)
+
+
+def prune(directory: str, keep: tuple[str, ...]) -> Argv:
+    """Return the command that removes the folders of a directory but those to keep; it prints the removed."""
+    return script(PRUNE, "sluice-prune", directory, *keep)

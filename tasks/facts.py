@@ -1,0 +1,202 @@
+"""What is true on the hosts now. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from blocks.values.facts import ContainerFact, HostFacts, Readiness
+from blocks.values.manifests import Manifest
+from tasks.adapters.protocols import Call, Limits
+from tasks.adapters.redact import process_redactor
+from tasks.commands.env_file import parse_env
+from tasks.commands.host_facts import (
+    CONTAINERS,
+    IN_SERVICE,
+    NOT_RUNNING,
+    READINESS,
+    SCHEMA_FACTS,
+    parse_containers,
+    parse_readiness,
+    parse_schema,
+)
+from tasks.commands.scripts import script
+from tasks.errors import TerminalError
+from tasks.step import fact, log
+
+if TYPE_CHECKING:
+    from tasks.adapters.protocols import Host
+    from tasks.run import Run
+
+_QUICK = Limits(total_seconds=60, idle_seconds=60)
+_SECRET_KEY = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL$|^URL$", re.IGNORECASE)
+_SHORTEST_SECRET = 4
+
+
+def app_directory(host: Host, directory: str, pipeline: str) -> str:
+    """Return the application's directory on a host as an absolute path.
+
+    Args:
+        host: The host.
+        directory: The block's directory, absolute or relative to the login home.
+        pipeline: The pipeline's name.
+
+    Returns:
+        The absolute path; it need not exist yet.
+    """
+    if directory.startswith("/"):
+        return f"{directory.rstrip('/')}/{pipeline}"
+    home = host.run(Call(argv=("pwd",), limits=_QUICK)).stdout.strip()
+    return f"{home}/{directory.strip('/')}/{pipeline}"
+
+
+def read_readiness(host: Host, directory: str) -> Readiness:
+    """Read what the preflight asks of a host, in one round trip.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+
+    Returns:
+        The facts.
+    """
+    return parse_readiness(host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=_QUICK)).stdout)
+
+
+def read_manifest(host: Host, directory: str, release_id: str | None = None) -> Manifest | None:
+    """Read what a host remembers of a release.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+        release_id: The release; None for the one that is current.
+
+    Returns:
+        The manifest, None where there is none.
+
+    Raises:
+        TerminalError: The file is there and is not a manifest.
+    """
+    path = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
+    text = host.read_file(f"{path}/manifest.json")
+    if text is None:
+        return None
+    try:
+        return Manifest.from_json(text)
+    except ValidationError:
+        raise TerminalError(
+            f"{path}/manifest.json on {host.name} cannot be read",
+            "it was changed by hand or written by a newer Sluice; restore it from another release's folder",
+        ) from None
+
+
+def read_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the application's containers.
+
+    Raises:
+        TerminalError: The engine does not answer.
+    """
+    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline), limits=_QUICK))
+    if not result.ok:
+        raise TerminalError(
+            f"the Docker engine of {host.name} does not answer",
+            "start it there and run this again",
+            result.tail(),
+        )
+    return parse_containers(result.stdout)
+
+
+def read_env_keys(host: Host, directory: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Find the env file and return its name and its keys; its secrets are redacted from now on.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+        names: The names to look for, in order.
+
+    Returns:
+        The first name that exists and its keys, sorted; `(None, ())` where none does.
+    """
+    for name in names:
+        content = host.read_file(f"{directory}/{name}")
+        if content is None:
+            continue
+        values = parse_env(content.decode("utf-8", "replace"))
+        secrets = [
+            value
+            for key, value in values.items()
+            if _SECRET_KEY.search(key) and len(value) >= _SHORTEST_SECRET
+        ]
+        process_redactor().add(*secrets)
+        return name, tuple(sorted(values))
+    return None, ()
+
+
+def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
+    """Read the database's schema revision and size from its container.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps the database.
+
+    Returns:
+        Whether the database's container runs, its revision and its size in bytes.
+    """
+    backup = run.policy.backup
+    if backup is None or backup.command is not None:
+        return False, None, None
+    argv = script(
+        IN_SERVICE,
+        "sluice-service",
+        run.pipeline,
+        backup.service,
+        "sh",
+        "-c",
+        SCHEMA_FACTS,
+        "sluice",
+        backup.user or "",
+        backup.database or "",
+    )
+    result = host.run(Call(argv=argv, limits=_QUICK))
+    if result.exit_code == NOT_RUNNING:
+        return False, None, None
+    if not result.ok:
+        log().warning("%s: the database answers no question about its schema: %s", host.name, result.tail(2))
+        return True, None, None
+    return True, *parse_schema(result.stdout)
+
+
+@fact("read host")
+def read_host(run: Run, host: str) -> HostFacts:
+    """Read everything a plan needs to know of one host.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+
+    Returns:
+        The facts.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The login was refused, the host key is another one, or the engine is down.
+    """
+    there, directory = run.hosts[host], run.directories[host]
+    env_file, env_keys = read_env_keys(there, directory, run.policy.env_files)
+    manifest = read_manifest(there, directory)
+    containers = read_containers(there, run.pipeline)
+    running, revision, size = read_schema(run, there) if host == run.primary else (False, None, None)
+    return HostFacts(
+        host=host,
+        manifest=manifest,
+        env_file=env_file,
+        env_keys=env_keys,
+        database_running=running,
+        revision=revision,
+        database_bytes=size,
+        containers=containers,
+    )

@@ -1,0 +1,191 @@
+"""The ledger's tables. They stay inside this package; outsiders get the records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from blocks.values.lifecycle import ACTIVE
+from tasks.ledger.columns import Moment, PlainText
+
+HEAD = "0001"
+VERSION_TABLE = "ledger_version"
+
+Id = Annotated[int, mapped_column(primary_key=True)]
+Promotion = Annotated[int, mapped_column(ForeignKey("promotions.id"))]
+Large = Annotated[int, mapped_column(BigInteger)]
+
+_ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE))))
+_UNRELEASED = text("released_at IS NULL")
+_WITH_CODE = text("code_step IS NOT NULL")
+
+
+class Base(DeclarativeBase):
+    """The base of the tables: times are UTC, texts are unbounded, constraints have predictable names."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment(), str: PlainText()}  # noqa: RUF012 - SQLAlchemy's own hook
+
+
+class ReleaseRow(Base):
+    """A release, whole, as JSON text: a text keeps the order of keys, on which checksums rest."""
+
+    __tablename__ = "releases"
+    __table_args__ = (Index(None, "pipeline", "commit_sha"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    pipeline: Mapped[str]
+    commit_sha: Mapped[str]
+    data: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class PromotionRow(Base):
+    """One attempt to bring a release into an environment.
+
+    `previous_release_id` is no foreign key: it is what the host says runs there, which a ledger made
+    anew may not know.
+    """
+
+    __tablename__ = "promotions"
+    __table_args__ = (
+        Index(None, "pipeline", "environment", "status"),
+        Index(
+            "uq_promotions_active",
+            "pipeline",
+            "environment",
+            unique=True,
+            sqlite_where=_ACTIVE,
+            postgresql_where=_ACTIVE,
+        ),
+    )
+
+    id: Mapped[Id]
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    kind: Mapped[str]
+    ref: Mapped[str]
+    release_id: Mapped[str | None] = mapped_column(ForeignKey("releases.id"), index=True)
+    previous_release_id: Mapped[str | None]
+    status: Mapped[str]
+    flow_run_id: Mapped[str | None] = mapped_column(unique=True)
+    requested_by: Mapped[str]
+    cause: Mapped[str]
+    message: Mapped[str]
+    plan_json: Mapped[str | None] = mapped_column("plan")
+    plan_hash: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class StepRow(Base):
+    """One step of a promotion, on one host or on none."""
+
+    __tablename__ = "steps"
+    __table_args__ = (UniqueConstraint("promotion_id", "name", "host"),)
+
+    id: Mapped[Id]
+    promotion_id: Mapped[Promotion]
+    name: Mapped[str]
+    host: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int]
+    receipt: Mapped[str | None]
+    error: Mapped[str | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ApprovalRow(Base):
+    """One person's answer to one plan. A valid code has its time step here, and so is used once."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        Index(None, "promotion_id", "plan_hash"),
+        Index(
+            "uq_approvals_code",
+            "approver",
+            "code_step",
+            unique=True,
+            sqlite_where=_WITH_CODE,
+            postgresql_where=_WITH_CODE,
+        ),
+    )
+
+    id: Mapped[Id]
+    promotion_id: Mapped[Promotion]
+    plan_hash: Mapped[str]
+    approver: Mapped[str]
+    decision: Mapped[str]
+    counted: Mapped[bool]
+    refusal: Mapped[str]
+    reason: Mapped[str]
+    code_step: Mapped[Large | None]
+    created_at: Mapped[datetime]
+
+
+class BackupRow(Base):
+    """One database dump."""
+
+    __tablename__ = "backups"
+    __table_args__ = (Index(None, "pipeline", "environment"),)
+
+    id: Mapped[Id]
+    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), index=True)
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    receipt: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class LeaseRow(Base):
+    """The lease of one environment. The row stays when the lease is given back, so the token only grows."""
+
+    __tablename__ = "leases"
+
+    pipeline: Mapped[str] = mapped_column(primary_key=True)
+    environment: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
+    token: Mapped[Large]
+    acquired_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class HoldRow(Base):
+    """A release that may not be promoted into an environment until a person says so."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        Index(
+            "uq_holds_active",
+            "pipeline",
+            "environment",
+            "release_id",
+            unique=True,
+            sqlite_where=_UNRELEASED,
+            postgresql_where=_UNRELEASED,
+        ),
+    )
+
+    id: Mapped[Id]
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    release_id: Mapped[str]
+    reason: Mapped[str]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+    released_by: Mapped[str | None]
+    release_reason: Mapped[str | None]

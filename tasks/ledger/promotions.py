@@ -1,0 +1,197 @@
+"""The changes of promotions: opened once per flow run, moved only along the lifecycle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, update
+
+from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status, may_follow
+from tasks.errors import TerminalError
+from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
+from tasks.ledger.models import PromotionRow
+from tasks.ledger.queries import PromotionQueries
+from tasks.ledger.records import PromotionRecord
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from blocks.values.plans import Plan
+
+
+class Promotions(PromotionQueries):
+    """The promotions of a ledger."""
+
+    def open(
+        self,
+        *,
+        pipeline: str,
+        environment: str,
+        kind: Kind,
+        ref: str,
+        flow_run_id: str | None,
+        requested_by: str,
+        cause: str,
+        now: datetime,
+    ) -> PromotionRecord:
+        """Open a promotion. Running it twice is safe: a flow run has one row, returned as it stands.
+
+        Args:
+            pipeline: The pipeline's name.
+            environment: The environment's name.
+            kind: What the promotion is for.
+            ref: The branch, tag, commit or release that was asked for.
+            flow_run_id: The flow run that carries it; None always opens a new one.
+            requested_by: Who asked for it.
+            cause: Why it is started.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion, new or as an earlier life of the run left it.
+        """
+        values = {
+            "pipeline": pipeline,
+            "environment": environment,
+            "kind": kind,
+            "ref": ref,
+            "status": Status.PLANNING,
+            "flow_run_id": flow_run_id,
+            "requested_by": requested_by,
+            "cause": cause,
+            "message": "",
+            "created_at": now,
+            "updated_at": now,
+        }
+        known = self.of_run(flow_run_id) if flow_run_id is not None else None
+        return known or self._opened(values)
+
+    def _opened(self, values: dict[str, Any]) -> PromotionRecord:
+        try:
+            with self._database.writing() as connection:
+                row = connection.execute(insert(PromotionRow).values(values).returning(PromotionRow)).one()
+                return PromotionRecord.of(row)
+        except Conflict:  # the same run opened it meanwhile
+            known = self.of_run(str(values["flow_run_id"]))
+            if known is None:
+                raise
+            return known
+
+    def move(self, promotion_id: int, status: Status, *, now: datetime, message: str = "") -> PromotionRecord:
+        """Give a promotion another status, if the lifecycle allows it; the same one may be written again.
+
+        Args:
+            promotion_id: The promotion's number.
+            status: The status it gets.
+            now: The present time, UTC.
+            message: One line for a person; an empty one leaves the line that stands.
+
+        Returns:
+            The promotion as it is now.
+
+        Raises:
+            IllegalTransition: The status may not follow the one the promotion has.
+            ActivePromotion: Another promotion is changing the environment.
+        """
+        while True:
+            current = self._known(promotion_id)
+            if not may_follow(current.status, status):
+                raise IllegalTransition(
+                    f"promotion {promotion_id} to {current.pipeline}/{current.environment} is "
+                    f"{current.status} and cannot become {status}",
+                    "start a new promotion" if current.status in ENDED else "look at `sluice history`",
+                )
+            moved = self._moved(current, _changes(current, status, message, now))
+            if moved is not None:
+                return moved
+
+    def _moved(self, current: PromotionRecord, values: dict[str, Any]) -> PromotionRecord | None:
+        """Write the changes unless another process was first: then the caller looks again."""
+        unmoved = update(PromotionRow).where(
+            PromotionRow.id == current.id, PromotionRow.status == current.status
+        )
+        try:
+            with self._database.writing() as connection:
+                row = connection.execute(unmoved.values(values).returning(PromotionRow)).one_or_none()
+                return None if row is None else PromotionRecord.of(row)
+        except Conflict:
+            holder = self.active(current.pipeline, current.environment)
+            if holder is None:  # it ended this moment
+                return None
+            raise _held_by(holder, current.id) from None
+
+    def set_plan(
+        self, promotion_id: int, *, plan: Plan, previous_release_id: str | None, now: datetime
+    ) -> PromotionRecord:
+        """Keep the plan people are asked about, with what runs there now.
+
+        Args:
+            promotion_id: The promotion's number.
+            plan: The plan; a later one takes its place until the promotion runs.
+            previous_release_id: The release that runs now, None when unknown or nothing runs.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion as it is now.
+
+        Raises:
+            TerminalError: The promotion runs or has ended, with another plan.
+        """
+        values = {"plan_hash": plan.hash, "previous_release_id": previous_release_id}
+        return self._fix(promotion_id, values, {"plan_json": plan.to_json()}, now)
+
+    def set_release(self, promotion_id: int, release_id: str, now: datetime) -> PromotionRecord:
+        """Say which release a promotion brings.
+
+        Args:
+            promotion_id: The promotion's number.
+            release_id: A recorded release.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion as it is now.
+
+        Raises:
+            TerminalError: The release is not recorded, or the promotion runs or has ended with another one.
+        """
+        return self._fix(promotion_id, {"release_id": release_id}, {}, now)
+
+    def _fix(
+        self, promotion_id: int, values: dict[str, Any], rest: dict[str, Any], now: datetime
+    ) -> PromotionRecord:
+        """Write what may change only until the promotion runs; equal values may be written again."""
+        changeable = update(PromotionRow).where(
+            PromotionRow.id == promotion_id, PromotionRow.status.not_in(ACTIVE | ENDED)
+        )
+        with self._database.writing() as connection:
+            changed = changeable.values(**values, **rest, updated_at=now).returning(PromotionRow)
+            row = connection.execute(changed).one_or_none()
+        if row is not None:
+            return PromotionRecord.of(row)
+        current = self._known(promotion_id)
+        if any(getattr(current, name) != value for name, value in values.items()):
+            raise TerminalError(
+                f"promotion {promotion_id} is {current.status}: its plan and release stay as they are",
+                "start a new promotion",
+            )
+        return current
+
+
+def _changes(current: PromotionRecord, status: Status, message: str, now: datetime) -> dict[str, Any]:
+    """Return the columns a move writes; a start or an end that is there already stays."""
+    changes: dict[str, Any] = {"status": status, "updated_at": now}
+    if message:
+        changes["message"] = message
+    if status is Status.RUNNING and current.started_at is None:
+        changes["started_at"] = now
+    if status in ENDED and current.ended_at is None:
+        changes["ended_at"] = now
+    return changes
+
+
+def _held_by(holder: PromotionRecord, promotion_id: int) -> ActivePromotion:
+    since = f"{holder.updated_at:%Y-%m-%d %H:%M:%S} UTC"
+    return ActivePromotion(
+        f"promotion {promotion_id} cannot run: promotion {holder.id} ({holder.kind} {holder.ref}, by "
+        f"{holder.requested_by}) is {holder.status} in {holder.pipeline}/{holder.environment} since {since}",
+        "wait until it has ended; if its process died, retry its flow run",
+    )

@@ -1,0 +1,218 @@
+"""What the ledger gives out: frozen values, never rows bound to a database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+
+from blocks.values.base import Value
+from blocks.values.lifecycle import Kind, Status
+from blocks.values.plans import Plan
+from blocks.values.receipts import BackupReceipt
+from tasks.errors import TerminalError
+
+StepStatus = Literal["started", "finished", "failed"]
+Decision = Literal["approve", "reject"]
+
+
+class Record(Value):
+    """A row as it was when it was read."""
+
+    @classmethod
+    def of(cls, row: object) -> Self:
+        """Make the record from a database row of the same field names."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+class PromotionRecord(Record):
+    """One attempt to bring a release into an environment.
+
+    Attributes:
+        id: The promotion's number.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        kind: What the promotion is for.
+        ref: The branch, tag, commit or release that was asked for.
+        release_id: The release, None until it is known.
+        previous_release_id: The release that ran there before, None when unknown or nothing ran.
+        status: Where the promotion stands.
+        flow_run_id: The Prefect flow run that carries it, None without one.
+        requested_by: Who asked for it.
+        cause: Why it was started.
+        message: One line for a person about the status.
+        plan_json: The plan as JSON text, None until it is known; `plan` reads it.
+        plan_hash: The plan's hash, which approvals are bound to.
+        created_at: When it was opened, UTC.
+        updated_at: When the row last changed, UTC.
+        started_at: When it began to change the environment, UTC; None before.
+        ended_at: When it ended, UTC; None before.
+    """
+
+    id: int
+    pipeline: str
+    environment: str
+    kind: Kind
+    ref: str
+    release_id: str | None
+    previous_release_id: str | None
+    status: Status
+    flow_run_id: str | None
+    requested_by: str
+    cause: str
+    message: str
+    plan_json: str | None = Field(validation_alias=AliasChoices("plan_json", "plan"), repr=False)
+    plan_hash: str | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan, None until it is known.
+
+        It is read only here, so that an old plan another version wrote does not hide the whole history.
+
+        Raises:
+            TerminalError: The stored plan is of another version of Sluice.
+        """
+        if self.plan_json is None:
+            return None
+        try:
+            return Plan.from_json(self.plan_json)
+        except ValidationError:
+            raise TerminalError(
+                f"the plan of promotion {self.id} was written by another version of Sluice",
+                "start the promotion again",
+            ) from None
+
+
+class StepRecord(Record):
+    """One step of a promotion, on one host or on none.
+
+    Attributes:
+        id: The row's number.
+        promotion_id: The promotion it belongs to.
+        name: The step's name.
+        host: The host's name, empty for a step that runs once.
+        status: Where the step stands.
+        attempts: How often it was started.
+        receipt: Its receipt as JSON text, None until it finished.
+        error: Why the last try failed, redacted; None otherwise.
+        started_at: When the last try began, UTC.
+        finished_at: When the last try finished or failed, UTC; None while it runs or was cut.
+    """
+
+    id: int
+    promotion_id: int
+    name: str
+    host: str
+    status: StepStatus
+    attempts: int
+    receipt: str | None
+    error: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class ApprovalRecord(Record):
+    """One answer to one plan, counted or not.
+
+    Attributes:
+        id: The row's number.
+        promotion_id: The promotion it answers.
+        plan_hash: The plan it answers.
+        approver: Who answered.
+        decision: Yes or no.
+        counted: True when the identity was verified and the policy lets this person decide.
+        refusal: Why it does not count, empty when it does.
+        reason: What the person gave as a reason.
+        code_step: The time step of the valid one-time code, None without one.
+        created_at: When it was given, UTC.
+    """
+
+    id: int
+    promotion_id: int
+    plan_hash: str
+    approver: str
+    decision: Decision
+    counted: bool
+    refusal: str
+    reason: str
+    code_step: int | None
+    created_at: datetime
+
+
+class BackupRecord(Record):
+    """One database dump.
+
+    Attributes:
+        id: The row's number.
+        promotion_id: The promotion that took it.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        receipt: Where it is, how large, its checksum and revision.
+        created_at: When it was recorded, UTC.
+    """
+
+    id: int
+    promotion_id: int
+    pipeline: str
+    environment: str
+    receipt: BackupReceipt
+    created_at: datetime
+
+    @field_validator("receipt", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return BackupReceipt.from_json(value) if isinstance(value, str) else value
+
+
+class Lease(Record):
+    """The exclusive right to change one environment.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        owner: The promotion that holds it, None when it is free.
+        token: The fencing token, higher than any given before.
+        acquired_at: When it was last taken, UTC.
+        expires_at: When others may take it, UTC; None when it is free.
+    """
+
+    pipeline: str
+    environment: str
+    owner: int | None
+    token: int
+    acquired_at: datetime
+    expires_at: datetime | None
+
+
+class Hold(Record):
+    """A release that may not be promoted into an environment until a person says so.
+
+    Attributes:
+        id: The row's number.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        release_id: The release.
+        reason: Why it is held.
+        created_by: Who or what held it.
+        created_at: Since when, UTC.
+        released_at: When the hold was lifted, UTC; None while it stands.
+        released_by: Who lifted it.
+        release_reason: Why.
+    """
+
+    id: int
+    pipeline: str
+    environment: str
+    release_id: str
+    reason: str
+    created_by: str
+    created_at: datetime
+    released_at: datetime | None
+    released_by: str | None
+    release_reason: str | None

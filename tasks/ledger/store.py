@@ -1,0 +1,86 @@
+"""The ledger: one object that holds the connection, and one attribute per thing it keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from tasks.errors import TerminalError, TransientError
+from tasks.ledger.approvals import Approvals
+from tasks.ledger.backups import Backups
+from tasks.ledger.database import Database
+from tasks.ledger.holds import Holds
+from tasks.ledger.journal import Steps
+from tasks.ledger.leases import Leases
+from tasks.ledger.promotions import Promotions
+from tasks.ledger.releases import Releases
+from tasks.ledger.schema import ensure_schema
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Ledger:
+    """The database of releases, promotions, steps, approvals, backups, leases and holds.
+
+    Threads may share one; other processes open their own. Every call is one short transaction and may raise
+    `TransientError` when the database does not answer. Use `Ledger.open`.
+
+    Attributes:
+        releases: What was built.
+        promotions: What was brought where.
+        steps: The journal of each promotion.
+        approvals: Who let it through.
+        backups: Which dumps there are.
+        leases: Who may change an environment now.
+        holds: Which releases may not come back.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.releases = Releases(database)
+        self.promotions = Promotions(database)
+        self.steps = Steps(database)
+        self.approvals = Approvals(database)
+        self.backups = Backups(database)
+        self.leases = Leases(database)
+        self.holds = Holds(database)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open a ledger, made or migrated first where that is needed.
+
+        Args:
+            url: `sqlite:////folder/ledger.db` or `postgresql://user:password@host/database`.
+
+        Returns:
+            The ledger; `close` it, or use it in a `with` statement.
+
+        Raises:
+            TerminalError: The URL is wrong, the database does not answer, or its schema is newer than this
+                version of Sluice.
+        """
+        database = Database(url)
+        try:
+            ensure_schema(database)
+        except TransientError as error:
+            database.close()
+            todo = "start the database, or mend the ledger's URL (SLUICE_LEDGER_URL)"
+            raise TerminalError(error.what, todo, error.detail) from error
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the connections. A closed ledger opens them again when it is used."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Return the ledger, to be closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the ledger."""
+        self.close()

@@ -1,0 +1,75 @@
+"""The application's own migrations, run once with the new image before the switch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import MigrateReceipt
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.docker import remove_container, wait_container
+from tasks.errors import TerminalError
+from tasks.facts import read_schema
+from tasks.run import Run
+from tasks.step import log, step
+
+if TYPE_CHECKING:
+    from tasks.adapters.protocols import Host
+    from tasks.commands.compose import ComposeProject
+
+
+@step("migrate", MigrateReceipt)
+def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> MigrateReceipt:
+    """Run the migration command in a one-off container of the new image.
+
+    Running it twice is safe: a container that an earlier try left is waited for and removed first, and
+    the migration tool itself does only what is missing.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps the database.
+        project: The compose project on the new release's bundle.
+        container: The one-off container's name, the promotion's own.
+
+    Returns:
+        The schema revision before and after.
+
+    Raises:
+        TerminalError: The command failed or took too long; the message names the revision the database has.
+    """
+    began = time.monotonic()
+    there = run.hosts[host]
+    _clear(run, there, container)
+    database_running, before, _ = read_schema(run, there)
+    migration = run.description.migration
+    if migration is None:
+        raise RuntimeError("a migration was asked for where the release has none")
+    argv = project.run_once(
+        migration.service, migration.command, name=container, no_deps=database_running
+    )
+    try:
+        result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
+    except TerminalError:
+        there.run(run.change(host, remove_container(container), seconds=60))
+        raise
+    _, after, _ = read_schema(run, there)
+    if not result.ok:
+        raise TerminalError(
+            f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
+            f"{result.tail(2)}",
+            f"the release before still runs, the database is at revision {after or 'unknown'}; "
+            "mend the migration and promote again",
+            result.tail(40),
+        )
+    log().info("%s: schema %s → %s", host, before or "none", after or "none")
+    return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
+
+
+def _clear(run: Run, there: Host, container: str) -> None:
+    """Wait for a migration an earlier try left running, then remove its container."""
+    migration = run.description.migration
+    seconds = migration.timeout if migration else 60.0
+    waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
+    if waited.ok:
+        log().info("%s: waited for the migration an earlier try had left running", there.name)
+        there.run(run.change(there.name, remove_container(container), seconds=60))

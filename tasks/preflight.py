@@ -1,0 +1,125 @@
+"""What must be true of a host before anything on it is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import StepReceipt
+from tasks.errors import RefusedError
+from tasks.facts import read_readiness
+from tasks.step import fact
+
+if TYPE_CHECKING:
+    from blocks.values.facts import Readiness
+    from tasks.commands.compose import ComposeProject
+    from tasks.run import Run
+
+OLDEST_COMPOSE = (2, 24)
+LEAST_FREE_BYTES = 512 * 1024 * 1024
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return a version's leading numbers: `v2.26.1-ds1` becomes `(2, 26, 1)`."""
+    numbers: list[int] = []
+    for part in text.lstrip("v").split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def problems_of(
+    facts: Readiness, *, host: str, pipeline: str, ports: frozenset[int], needed_bytes: int
+) -> tuple[str, ...]:
+    """Say what stands in a promotion's way on a host.
+
+    Args:
+        facts: What was read.
+        host: The host's name.
+        pipeline: The pipeline's name; ports its own containers hold are free to it.
+        ports: The ports the release publishes.
+        needed_bytes: Space the promotion needs.
+
+    Returns:
+        One line per problem, with its mend; empty when the host is ready.
+    """
+    found: list[str] = []
+    if not facts.engine:
+        found.append(f"the Docker engine of {host} does not answer ({facts.problem[:160]}): start it")
+    if version_of(facts.compose) < OLDEST_COMPOSE:
+        has = facts.compose or "none"
+        found.append(f"{host} has Docker Compose {has}: install 2.24 or newer")
+    if not facts.has_flock:
+        found.append(f"{host} has no flock: install util-linux")
+    for place, free in (("the application", facts.free_bytes), ("Docker", facts.docker_free_bytes)):
+        if free is not None and free < needed_bytes:
+            found.append(
+                f"the disk of {host} has {free // 2**20} MiB free for {place}, "
+                f"{needed_bytes // 2**20} MiB are needed: free some"
+            )
+    for port in sorted(ports & facts.listening):
+        owner = facts.owners.get(port)
+        if owner != pipeline:
+            by = f"the compose project {owner}" if owner else "another program"
+            found.append(f"port {port} of {host} is taken by {by}: stop it, or publish another port")
+    return tuple(found)
+
+
+@fact("preflight")
+def preflight(run: Run, *, host: str, ports: frozenset[int], needed_bytes: int) -> StepReceipt:
+    """Check a host before the first change: engine, compose, disk, ports.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        ports: The ports the release publishes.
+        needed_bytes: Space the promotion needs there, beyond a reserve.
+
+    Returns:
+        What the host has.
+
+    Raises:
+        RefusedError: Something is not as it must be; the message lists everything.
+    """
+    facts = read_readiness(run.hosts[host], run.directories[host])
+    problems = problems_of(
+        facts, host=host, pipeline=run.pipeline, ports=ports, needed_bytes=needed_bytes + LEAST_FREE_BYTES
+    )
+    if problems:
+        raise RefusedError(f"preflight: {'; '.join(problems)}", "then start the promotion again")
+    return StepReceipt(text=f"{host}: engine {facts.engine}, compose {facts.compose}")
+
+
+@fact("check compose")
+def check_compose(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+    """Have the host's own compose read the release's bundle with the host's env file.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        project: The compose project on the new release's bundle.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        RefusedError: Compose refuses the configuration; its words are in the message.
+    """
+    call = run.change(host, project.argv("config", "--quiet"), seconds=run.policy.timeouts.preflight)
+    result = run.hosts[host].run(call)
+    if not result.ok:
+        raise RefusedError(
+            f"preflight: compose on {host} refuses the configuration: {result.tail(3)}",
+            "correct the compose files or the env file there, then promote again",
+            result.tail(20),
+        )
+    return StepReceipt(text=f"{host}: the compose configuration is valid")
+
+

@@ -1,0 +1,55 @@
+"""The release's images on a host, before anything that runs there is touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import StepReceipt
+from tasks.commands.scripts import login
+from tasks.errors import TerminalError, TransientError
+from tasks.step import log, step
+
+if TYPE_CHECKING:
+    from tasks.commands.compose import ComposeProject
+    from tasks.run import Run
+
+_PASSING = ("timeout", "connection refused", "connection reset", "temporary failure", "tls handshake", "eof", "50")
+
+
+@step("pull", StepReceipt)
+def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+    """Pull every image that will be started and is not on the host yet.
+
+    Running it twice is safe: an image that is there is not pulled again. The registry's login is known to
+    the host for this one command only.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        project: The compose project on the new release's bundle.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TransientError: The registry could not be reached.
+        TerminalError: An image cannot be pulled; the registry's word is in the message. Nothing was started.
+    """
+    seconds = run.policy.timeouts.pull
+    call = run.change(
+        host,
+        login(project.pull()),
+        seconds=seconds,
+        idle=seconds,
+        stdin=run.registry_login.encode(),
+    )
+    result = run.hosts[host].run(call, on_line=log().info)
+    if result.ok:
+        return StepReceipt(text=f"{host}: all images are there")
+    said = result.tail(3)
+    kind = TransientError if any(word in said.lower() for word in _PASSING) else TerminalError
+    raise kind(
+        f"pull: {host} cannot pull an image: {said}",
+        "nothing was started; check the image's name, the registry and its login, then retry this run",
+        result.tail(30),
+    )

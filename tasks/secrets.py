@@ -1,0 +1,30 @@
+"""Values of Prefect's own Secret blocks."""
+
+from __future__ import annotations
+
+from prefect.blocks.system import Secret
+
+from tasks.adapters.redact import process_redactor
+from tasks.errors import TerminalError
+
+
+def read_secret(block: str) -> str:
+    """Read a secret; it is redacted from now on.
+
+    Args:
+        block: The Secret block's name.
+
+    Returns:
+        Its value.
+
+    Raises:
+        TerminalError: There is no such block.
+    """
+    try:
+        value = str(Secret.load(block).get())  # type: ignore[union-attr]
+    except ValueError:
+        raise TerminalError(
+            f"there is no block secret/{block}", "create it in the Prefect UI, or correct pipeline.yaml"
+        ) from None
+    process_redactor().add(value)
+    return value

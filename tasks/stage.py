@@ -1,0 +1,84 @@
+"""The release's bundle on a host: put in place beside the ones before it, touching none of them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import StepReceipt
+from tasks.commands.host_files import link_shared
+from tasks.errors import TerminalError
+from tasks.step import log, step
+
+if TYPE_CHECKING:
+    from blocks.values.manifests import Manifest
+    from tasks.run import Run
+
+OVERRIDE = "sluice.override.yaml"
+MANIFEST = "manifest.json"
+
+
+def with_files(archive: bytes, files: dict[str, bytes]) -> bytes:
+    """Return a tar archive with further files in it.
+
+    Args:
+        archive: A tar archive, uncompressed; may be empty.
+        files: Path → content of what is added.
+
+    Returns:
+        The new archive.
+    """
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as target:
+        if archive:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as source:
+                for member in source:
+                    target.addfile(member, source.extractfile(member) if member.isreg() else None)
+        for path, content in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            info.mode = 0o644
+            target.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@step("stage", StepReceipt)
+def stage(
+    run: Run,
+    *,
+    host: str,
+    manifest: Manifest,
+    archive: bytes,
+    override: str,
+    shared: tuple[tuple[str, str], ...],
+) -> StepReceipt:
+    """Unpack the release's bundle into its own folder on a host.
+
+    Running it twice is safe: the folder appears whole or not at all, and is replaced by an equal one.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        manifest: What the host shall remember of the release.
+        archive: The bundle's files from the commit, as a tar archive.
+        override: The text of the generated compose file.
+        shared: Pairs of a path within the bundle and what it links to, relative to the application's directory:
+            env files and data folders that are not part of a release.
+
+    Returns:
+        A line that says where.
+    """
+    there, directory = run.hosts[host], run.directories[host]
+    files = {OVERRIDE: override.encode(), MANIFEST: manifest.to_json().encode()}
+    folder = f"{directory}/releases/{manifest.release.id}"
+    there.unpack(with_files(archive, files), folder, fence=run.fence(host))
+    if shared:
+        linked = there.run(run.change(host, link_shared(directory, folder, shared), seconds=60))
+        if not linked.ok:
+            raise TerminalError(
+                f"stage: {folder} on {host} could not be completed: {linked.tail(2)}",
+                "look at the permissions of that directory, then retry this run",
+            )
+    log().info("%s: bundle of %s in place", host, manifest.release.id)
+    return StepReceipt(text=f"{host}: {folder}")

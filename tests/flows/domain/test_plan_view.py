@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from blocks.values.plans import KeyChange
+from blocks.values.releases import Image, Revision
+from flows.domain.approval_form import form_description
+from flows.domain.approvals import QuorumState
+from flows.domain.plan_view import plan_markdown, plan_text
+from tests.flows.domain.samples import HOSTILE, NOW, commit, image, plan, revisions
+from tests.flows.domain.test_text import ANY
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+
+
+def inlines(tokens: list[Token]) -> list[str]:
+    return ["".join(child.content for child in token.children or []) for token in tokens]
+
+
+def text_of(source: str) -> str:
+    return "\n".join(inlines([token for token in MARKDOWN.parse(source) if token.type == "inline"]))
+
+
+def test_a_plan_tells_everything_a_person_decides_on():
+    shown = text_of(plan_markdown(plan()))
+    for part in (
+        "shop 1f3c2ab → prod",
+        "1f3c2ab Take orders (Ada)",
+        "20261101000000-aaaaaaaaaaaa",
+        "1 of 2 change",
+        "1 would run; the database stands at a1",
+        "taken first, database of 102 MB",
+        "about 1 min 15 s",
+        "2 of ada, ben, cleo",
+        plan().hash[:12],
+        "Commits that come in (1)",
+        "2026-11-21 05:33",
+        "backend, backend-worker",
+        "aaaaaaaaaaaa",
+        "step b2",
+        "STRIPE_KEY",
+        "Compose files",
+    ):
+        assert part in shown
+    assert "```diff\n--- a/compose.yaml" in plan_markdown(plan())
+    assert "Commits that go out" not in shown
+
+
+def test_a_plan_with_nothing_in_it_says_so():
+    bare = plan(
+        running_release_id=None,
+        commits=(),
+        images=(),
+        images_changed=(),
+        compose_diff="",
+        keys=KeyChange(),
+        revision=None,
+        pending=(),
+        backup=False,
+        approvals_required=0,
+        approvers=(),
+        expected_seconds=None,
+        database_bytes=None,
+    )
+    shown = text_of(plan_markdown(bare))
+    for part in ("Runs now\nnothing", "Migrations\nnone", "Backup\nnone", "not known yet", "none needed"):
+        assert part in shown
+    assert "###" not in plan_markdown(bare)
+
+
+def test_a_rollbacks_plan_tells_what_the_schema_keeps():
+    shown = text_of(plan_markdown(plan(pending=(), ahead=revisions("c3"), commits_leaving=(commit(),))))
+    assert "none, 1 more than this release knows; the database stands at a1" in shown
+    assert "Migrations the database has and this release does not know (1)" in shown
+    assert "Commits that go out (1)" in shown
+
+
+def test_a_long_list_is_cut_and_counted():
+    shown = text_of(plan_markdown(plan(commits=(commit(),) * 53)))
+    assert "Commits that come in (53)" in shown
+    assert "… and 3 more" in shown
+
+
+def test_a_backup_of_unknown_size_and_a_policy_without_people():
+    shown = text_of(plan_markdown(plan(database_bytes=None, approvers=())))
+    assert "Backup\ntaken first\n" in shown
+    assert "2 of nobody" in shown
+
+
+def allowed(tokens: list[Token]) -> set[str]:
+    return {child.type for token in tokens if token.type == "inline" for child in token.children or []}
+
+
+@given(ANY, st.lists(ANY, min_size=1, max_size=3))
+def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]):
+    """The same tokens, whatever the texts say: no row, link, tag, heading or block is added."""
+    outside = plan(
+        pipeline=f"p{text}",
+        environment=f"e{text}",
+        release_id=f"r{text}",
+        running_release_id=f"r{text}",
+        commit=commit(subject=text, author_name=text),
+        commits=(commit(subject=text, author_name=text, author_email=text),),
+        images=(Image(target=f"t{text}", repository=text, digest=f"d{text}", services=(f"s{text}",)),),
+        keys=KeyChange(missing=(f"K{text}",)),
+        revision=f"v{text}",
+        pending=(Revision(id=f"i{text}", message=text),),
+        approvers=(f"a{text}",),
+        compose_diff="\n".join(["+x", *lines]),
+    )
+    safe = plan(
+        images=(image(),), keys=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=()
+    )
+    state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=(f"a{text}",))
+    shown = MARKDOWN.parse(form_description(outside, state, f"x{text}"))
+    plain = MARKDOWN.parse(form_description(safe, state.model_copy(update={"missing": ("a",)}), "x"))
+    # The longest fence may be followed by notes of our own.
+    kinds = [token.type for token in shown]
+    assert kinds[: len(plain)] == [token.type for token in plain]
+    assert set(kinds[len(plain) :]) <= {"paragraph_open", "inline", "paragraph_close"}
+    assert allowed(shown) <= {"text", "strong_open", "strong_close", "code_inline", "text_special", "softbreak"}
+    assert not {"{{", "{%", "{#"} & {form_description(outside, state, text)[i : i + 2] for i in range(20000)}
+
+
+def test_a_hostile_subject_is_shown_as_it_is():
+    source = plan_markdown(plan(commits=(commit(subject=HOSTILE),)))
+    assert "<img" not in source
+    assert "\u202e" not in source
+    assert "x`|<img src=x onerror=alert(1)>{{ 7*7 }}" in text_of(source)
+
+
+def test_the_terminal_gets_one_printable_line_for_each_fact():
+    everything = plan(
+        commits=(commit(subject=f"\x1b[2J{HOSTILE}"),),
+        commits_leaving=(commit(),),
+        ahead=revisions("c3"),
+        keys=KeyChange(missing=("A",), added=("B",), removed=("C",)),
+    )
+    rows = plan_text(everything)
+    assert all(line.isprintable() or "\ufffd" in line for _, line in rows)
+    assert not any("\n" in line or "\x1b" in line for _, line in rows)
+    assert [name for name, _ in rows] == (
+        ["release", "environment", "runs now", "images", "migrations", "backup", "expected", "approvals", "plan"]
+        + ["commit", "commit out", "image backend", "image frontend", "migration", "migration ahead"]
+        + ["key missing", "key added", "key removed", *["compose"] * 5]
+    )
+    assert ("image backend", "aaaaaaaaaaaa changes (backend, backend-worker)") in rows
+    assert ("image frontend", "bbbbbbbbbbbb same (frontend, frontend-worker)") in rows
+    assert ("commit out", "1f3c2ab Take orders (Ada)") in rows
+
+
+def test_the_terminal_says_what_there_is_not():
+    rows = dict(plan_text(plan(running_release_id=None)))
+    assert rows["runs now"] == "nothing"
+
+
+def test_the_form_says_what_became_of_the_last_answer_and_who_is_asked():
+    state = QuorumState(approved=False, rejected=False, have=1, need=2, by=("ada",), missing=("ben", "cleo"))
+    shown = text_of(form_description(plan(), state, "the one-time code is wrong"))
+    assert "The last answer did not count: the one-time code is wrong." in shown
+    assert "1 of 2 approvals are in (ada). May still answer: ben, cleo." in shown
+
+
+def test_the_first_form_tells_no_refusal():
+    state = QuorumState(approved=False, rejected=False, have=0, need=1)
+    shown = text_of(form_description(plan(), state))
+    assert shown.startswith("0 of 1 approvals are in.\n")
+    assert NOW.year == 2026

@@ -1,0 +1,196 @@
+"""A git repository with the example shop in it, as a team would have: a working clone and a bare origin."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SHOP = EXAMPLES / "shop"
+HISTORY = EXAMPLES / "shop-history"
+
+AUTHOR_NAME = "Dora Developer"
+AUTHOR_EMAIL = "dora@example.com"
+
+# What an application's folder may hold on a developer's machine, and no commit should.
+UNTRACKED = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", ".env", ".env.[!e]*")
+
+# Neither the machine's nor the person's configuration decides how these repositories behave.
+GIT_ENVIRONMENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, apart from any configuration outside it.
+
+    Args:
+        folder: Where to run it.
+        *arguments: What git is given.
+
+    Returns:
+        Its standard output without surrounding white space.
+
+    Raises:
+        RuntimeError: Git failed; the message holds what it said.
+    """
+    # A hook or a test runner inside another repository exports GIT_DIR and its kin.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    done = subprocess.run(
+        ("git", *arguments),
+        cwd=folder,
+        env=inherited | GIT_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"git {' '.join(arguments)} in {folder} failed: {done.stderr or done.stdout}")
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class ShopRepository:
+    """The shop's repository; every change is pushed to the origin at once.
+
+    Attributes:
+        work: The clone the developer works in.
+        origin: The bare repository everybody else fetches from.
+    """
+
+    work: Path
+    origin: Path
+
+    @classmethod
+    def create(cls, path: Path) -> ShopRepository:
+        """Make clone and origin below a folder, with the shop's first version on `main`.
+
+        Args:
+            path: The folder; `work` and `origin.git` appear in it.
+
+        Returns:
+            The repository.
+        """
+        repository = cls(work=path / "work", origin=path / "origin.git")
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(SHOP, repository.work, ignore=UNTRACKED)
+        git(path, "init", "--quiet", "--bare", "--initial-branch=main", str(repository.origin))
+        git(repository.work, "init", "--quiet", "--initial-branch=main")
+        git(repository.work, "config", "user.name", AUTHOR_NAME)
+        git(repository.work, "config", "user.email", AUTHOR_EMAIL)
+        git(repository.work, "remote", "add", "origin", str(repository.origin))
+        repository._commit("The shop: products, orders, a worker and a scheduler")
+        return repository
+
+    @property
+    def url(self) -> str:
+        """What to clone: the path of the bare origin."""
+        return str(self.origin)
+
+    @property
+    def head(self) -> str:
+        """The full id of the commit that is checked out."""
+        return git(self.work, "rev-parse", "HEAD")
+
+    @property
+    def current_branch(self) -> str:
+        """The branch that is checked out."""
+        return git(self.work, "branch", "--show-current")
+
+    def advance(self, version: str) -> str:
+        """Apply the patch of a version to the current branch, commit and push it.
+
+        Args:
+            version: `v2`, `v3` or `v4`; each goes on top of the one before.
+
+        Returns:
+            The new commit's full id.
+        """
+        patch = HISTORY / f"{version}.patch"
+        git(self.work, "apply", "--index", str(patch))
+        return self._commit(patch.read_text(encoding="utf-8").partition("\ndiff --git ")[0].strip())
+
+    def commit_file(self, path: str, text: str, message: str) -> str:
+        """Write one file, commit it on the current branch and push it.
+
+        Args:
+            path: The file, relative to the repository.
+            text: Its whole new content.
+            message: The commit's message.
+
+        Returns:
+            The new commit's full id.
+        """
+        file = self.work / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return self._commit(message)
+
+    def tag(self, name: str) -> None:
+        """Tag the current commit and push the tag."""
+        git(self.work, "tag", "--annotate", "--message", name, name)
+        git(self.work, "push", "--quiet", "origin", f"refs/tags/{name}")
+
+    def branch(self, name: str) -> None:
+        """Start a branch at the current commit, check it out and push it."""
+        git(self.work, "switch", "--quiet", "--create", name)
+        self._push()
+
+    def switch(self, name: str) -> None:
+        """Check out a branch that exists."""
+        git(self.work, "switch", "--quiet", name)
+
+    def merge(self, name: str) -> str:
+        """Merge a branch into the current one with a merge commit, as GitHub does, and push.
+
+        Args:
+            name: The branch to merge.
+
+        Returns:
+            The merge commit's full id.
+        """
+        git(self.work, "merge", "--quiet", "--no-ff", "--message", f"Merge {name}", name)
+        self._push()
+        return self.head
+
+    def _commit(self, message: str) -> str:
+        git(self.work, "add", "--all")
+        git(self.work, "commit", "--quiet", "--message", message)
+        self._push()
+        return self.head
+
+    def _push(self) -> None:
+        git(self.work, "push", "--quiet", "--set-upstream", "origin", "HEAD")
+
+
+def database_password(environment: str) -> str:
+    """Return the database password of an environment's env file; its characters trip careless quoting."""
+    return f"db/{environment}+7Q%4f=e9:w@K"
+
+
+def secret_key(environment: str) -> str:
+    """Return the signing key of an environment's env file."""
+    return f"sign-{environment}-c1b6a0d57e"
+
+
+def env_text(environment: str, port: int = 8080) -> str:
+    """Return the content of a valid env file for the shop.
+
+    Args:
+        environment: `feature`, `staging`, `prod` or any other name; the secrets differ between environments.
+        port: The port the shop is published on.
+
+    Returns:
+        Lines of KEY=value with every key of the shop's `.env.example`.
+    """
+    values = {
+        "SHOP_PORT": str(port),
+        "SHOP_ENVIRONMENT": environment,
+        "SHOP_DB_PASSWORD": database_password(environment),
+        "SHOP_SECRET_KEY": secret_key(environment),
+        "SHOP_CURRENCY": "EUR",
+        "SHOP_ORDER_TTL_SECONDS": "900",
+        "SHOP_LOG_LEVEL": "info",
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())

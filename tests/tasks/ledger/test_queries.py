@@ -1,0 +1,174 @@
+"""What runs where, what waits, what was good, how long it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blocks.values.lifecycle import OPEN, Kind, Status
+from tasks.ledger.queries import last_good
+from tests.tasks.ledger.samples import PROD, SHOP, at, bring, make_release, open_promotion
+
+if TYPE_CHECKING:
+    from tasks.ledger.store import Ledger
+
+
+def back(ledger: Ledger, name: str, seconds: float) -> None:
+    bring(ledger, name, kind=Kind.ROLLBACK, seconds=seconds)
+
+
+def target(ledger: Ledger, current: str) -> str | None:
+    """Return the name of the release a rollback from `current` goes to."""
+    found = ledger.promotions.last_good_before(SHOP, PROD, make_release(current).id)
+    if found is None:
+        return None
+    return next(name for name in "ABCDE" if make_release(name).id == found.release_id)
+
+
+def test_nothing_runs_in_an_empty_ledger(ledger: Ledger) -> None:
+    assert ledger.promotions.running(SHOP, PROD) is None
+    assert ledger.promotions.active(SHOP, PROD) is None
+    assert ledger.promotions.open_in(SHOP, PROD) == []
+    assert ledger.promotions.history() == []
+    assert ledger.promotions.durations(SHOP, PROD) == []
+    assert ledger.promotions.environments() == []
+    assert target(ledger, "A") is None
+
+
+def test_the_last_success_runs(ledger: Ledger) -> None:
+    first = bring(ledger, "A")
+    assert ledger.promotions.running(SHOP, PROD) == first
+    second = bring(ledger, "B", seconds=100)
+    bring(ledger, "C", Status.RESTORED, seconds=200)
+    bring(ledger, "C", Status.FAILED, seconds=300)
+    bring(ledger, "C", seconds=400, environment="staging")
+    bring(ledger, "C", seconds=400, pipeline="blog")
+    bring(ledger, "C", Status.RUNNING, seconds=500)
+    assert ledger.promotions.running(SHOP, PROD) == second
+
+
+def test_what_ended_last_runs_though_it_was_opened_first(ledger: Ledger) -> None:
+    waited = bring(ledger, "A", Status.APPROVED)
+    bring(ledger, "B", seconds=100)
+    ledger.promotions.move(waited.id, Status.RUNNING, now=at(200))
+    ended = ledger.promotions.move(waited.id, Status.SUCCEEDED, now=at(210))
+    assert ledger.promotions.running(SHOP, PROD) == ended
+
+
+def test_open_ones_come_oldest_first(ledger: Ledger) -> None:
+    bring(ledger, "A")
+    opened = [bring(ledger, "B", status) for status in (Status.WAITING, Status.RUNNING, Status.PLANNING)]
+    bring(ledger, "B", Status.REJECTED)
+    bring(ledger, "B", Status.WAITING, environment="staging")
+    assert ledger.promotions.open_in(SHOP, PROD) == opened
+    assert {one.status for one in opened} <= OPEN
+    assert ledger.promotions.active(SHOP, PROD) == opened[1]
+
+
+@pytest.mark.parametrize("status", sorted(Status))
+def test_proven_is_what_ran_and_was_smoked(ledger: Ledger, status: Status) -> None:
+    promotion = bring(ledger, "A", status)
+    proof = ledger.promotions.proven(SHOP, PROD, make_release("A").id)
+    assert proof == (promotion if status in {Status.SUCCEEDED, Status.UNCHANGED} else None)
+    assert ledger.promotions.proven(SHOP, PROD, make_release("B").id) is None
+    assert ledger.promotions.proven(SHOP, "staging", make_release("A").id) is None
+
+
+def test_history_is_newest_first_and_narrowed(ledger: Ledger) -> None:
+    prod = bring(ledger, "A")
+    staging = bring(ledger, "A", Status.FAILED, environment="staging")
+    blog = open_promotion(ledger, pipeline="blog")
+    assert ledger.promotions.history() == [blog, staging, prod]
+    assert ledger.promotions.history(limit=2) == [blog, staging]
+    assert ledger.promotions.history(SHOP) == [staging, prod]
+    assert ledger.promotions.history(environment=PROD) == [blog, prod]
+    assert ledger.promotions.history(SHOP, PROD) == [prod]
+
+
+def test_durations_run_from_start_to_end(ledger: Ledger) -> None:
+    for seconds in (2.5, 10.0):
+        promotion = bring(ledger, "A", Status.RUNNING, seconds=seconds * 100)
+        assert promotion.started_at is not None
+        end = at(seconds * 100 + 3 + seconds)
+        ledger.promotions.move(promotion.id, Status.SUCCEEDED, now=end)
+    bring(ledger, "B", Status.FAILED, seconds=5000)
+    bring(ledger, "B", Status.UNCHANGED, seconds=6000)
+    assert ledger.promotions.durations(SHOP, PROD) == [10.0, 2.5]
+    assert ledger.promotions.durations(SHOP, PROD, limit=1) == [10.0]
+
+
+def test_environments_are_those_ever_promoted_to(ledger: Ledger) -> None:
+    for pipeline, environment in ((SHOP, "staging"), (SHOP, PROD), ("blog", PROD), (SHOP, PROD)):
+        open_promotion(ledger, pipeline=pipeline, environment=environment)
+    assert ledger.promotions.environments() == [("blog", PROD), (SHOP, PROD), (SHOP, "staging")]
+    assert ledger.promotions.environments("blog") == [("blog", PROD)]
+
+
+def test_a_rollback_goes_to_the_release_before(ledger: Ledger) -> None:
+    bring(ledger, "A")
+    assert target(ledger, "A") is None
+    bring(ledger, "B", seconds=100)
+    bring(ledger, "B", seconds=200, kind=Kind.REDEPLOY)
+    bring(ledger, "C", Status.RESTORED, seconds=300)
+    assert target(ledger, "B") == "A"
+    assert target(ledger, "C") == "B"  # C never got there, so what ran last is before it
+
+
+def test_a_rollback_goes_on_backwards(ledger: Ledger) -> None:
+    for index, name in enumerate("ABC"):
+        bring(ledger, name, seconds=index * 100)
+    assert target(ledger, "C") == "B"
+    back(ledger, "B", 300)
+    assert target(ledger, "B") == "A"
+    back(ledger, "A", 400)
+    assert target(ledger, "A") is None
+
+
+def test_a_release_that_came_back_is_good_again(ledger: Ledger) -> None:
+    for index, name in enumerate("AB"):
+        bring(ledger, name, seconds=index * 100)
+    back(ledger, "A", 200)
+    assert target(ledger, "A") is None
+    bring(ledger, "B", seconds=300)
+    bring(ledger, "C", seconds=400)
+    assert target(ledger, "C") == "B"
+    back(ledger, "B", 500)
+    assert target(ledger, "B") == "A"
+
+
+def test_a_held_release_is_passed_over_until_it_is_let_go(ledger: Ledger) -> None:
+    for index, name in enumerate("ABC"):
+        bring(ledger, name, seconds=index * 100)
+    ledger.holds.add(SHOP, PROD, make_release("B").id, "leaks memory", "alice", at(300))
+    ledger.holds.add(SHOP, "staging", make_release("A").id, "elsewhere", "alice", at(300))
+    assert target(ledger, "C") == "A"
+    ledger.holds.release(SHOP, PROD, "it does not", "bob", at(400))
+    assert target(ledger, "C") == "B"
+
+
+P, R = Kind.PROMOTE, Kind.ROLLBACK
+
+
+@pytest.mark.parametrize(
+    ("stays", "current", "expected"),
+    [
+        ([], "A", None),
+        ([("A", P)], "A", None),
+        ([("A", P), ("B", P)], "B", 1),
+        ([("A", P), ("B", P), ("A", R)], "A", None),
+        ([("A", P), ("B", P), ("A", R), ("B", P)], "B", 3),
+        # Left by a rollback, promoted again, and followed by a better one: good.
+        ([("A", P), ("B", P), ("A", R), ("B", P), ("C", P)], "C", 4),
+        # Two left in a row: neither is gone back to.
+        ([("A", P), ("B", P), ("C", P), ("B", R), ("A", R)], "A", None),
+        ([("A", P), ("B", P), ("C", P), ("D", P), ("C", R), ("B", R)], "B", 1),
+        # The last stay decides, though an earlier one ended well.
+        ([("B", P), ("A", P), ("B", P), ("A", R)], "A", None),
+        # A promotion without a release is nothing to go to.
+        ([(None, P), ("B", P)], "B", None),
+    ],
+)
+def test_last_good(stays: list[tuple[str | None, Kind]], current: str, expected: int | None) -> None:
+    newest_first = [(number, release, kind) for number, (release, kind) in enumerate(stays, start=1)][::-1]
+    assert last_good(newest_first, {current}) == expected
