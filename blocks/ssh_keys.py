@@ -33,7 +33,7 @@ def mend_private_key(text: str) -> str:
         raise ValueError(message)
     kind, body = match[1], match[2].replace("\\n", "\n").replace("\r", "")
     if "Proc-Type" not in body:
-        body = "\n".join(textwrap.wrap("".join(body.split()), 70))
+        body = "\n".join(textwrap.wrap("".join(body.split()), 64))
     elif "\n" not in body.strip():
         message = "this old PEM key lost its line breaks — convert it with: ssh-keygen -p -f KEYFILE"
         raise ValueError(message)

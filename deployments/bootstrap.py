@@ -1,194 +1,62 @@
-"""Server, worker and deployments on this machine: the parts `sluice up`, the demo and the tests are made of."""
+"""A whole control plane on this machine: what `sluice up`, the demo and the tests start and stop."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from deployments import processes
-from deployments.environment import HOST, POOL, api_url, control_plane_environment, root_url
+from deployments.environment import api_url, control_plane_environment, process_file, root_url
+from deployments.parts import (
+    PREFECT_FILE,
+    Progress,
+    free_port,
+    online_workers,
+    silent,
+    start_provisioning,
+    start_server,
+    start_worker,
+    wait_for_provisioning,
+    wait_for_server,
+    wait_for_worker,
+)
 from deployments.prefect_api import PrefectApi
 from deployments.processes import Running
-from tasks.errors import TerminalError
+from tasks.errors import SluiceError
 
-START_SECONDS = 120.0
 STOP_SECONDS = 15.0
+TERM_SECONDS = 5.0
+REPORT_SECONDS = 10.0
 WORKER_STOP_SECONDS = 30.0
-PREFECT_FILE = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 _POLL_SECONDS = 0.1
 
-Progress = Callable[[str], None]
 
-
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Say whether a server could listen on a port of the loopback address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def start_server(port: int, home: Path, env: Mapping[str, str]) -> Running:
-    """Start Prefect's server. It is not awaited; `wait_for_server` does that.
-
-    Args:
-        port: Its port on the loopback address.
-        home: Sluice's home folder; the log goes to `logs/server.log` in it.
-        env: The environment of `control_plane_environment`.
-
-    Returns:
-        The process.
-    """
-    argv = processes.python("-m", "deployments.launch", "server", "start", "--host", HOST, "--port", str(port))
-    log = home / "logs" / "server.log"
-    server = processes.start("Prefect's server", argv, env=env, cwd=home, log=log)
-    server.save(home / "run" / "server.json")
-    return server
-
-
-def wait_for_server(server: Running, port: int, seconds: float = START_SECONDS) -> None:
-    """Wait until the server answers.
-
-    Args:
-        server: Its process.
-        port: Its port.
-        seconds: How long to wait.
-
-    Raises:
-        TerminalError: It ended, or did not answer in time.
-    """
-    api = PrefectApi(api_url(port), tries=1)
-    _wait_until(api.healthy, server, seconds, "answer")
-
-
-def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
-    """Start a process worker of the pool. It is not awaited; `wait_for_worker` does that.
-
-    Args:
-        home: Sluice's home folder; the log goes to `logs/worker.log` in it.
-        env: The environment of `control_plane_environment`.
-        limit: How many runs it carries at once.
-
-    Returns:
-        The process.
-    """
-    name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 10**6}"
-    options = ("--pool", POOL, "--type", "process", "--limit", str(limit), "--name", name)
-    argv = processes.python("-m", "deployments.launch", "worker", "start", *options)
-    worker = processes.start("the worker", argv, env=env, cwd=home, log=home / "logs" / "worker.log")
-    worker.save(home / "run" / "worker.json")
-    return worker
-
-
-def wait_for_worker(worker: Running, port: int, known: frozenset[str], seconds: float = START_SECONDS) -> None:
-    """Wait until the worker has reported to the server.
-
-    Args:
-        worker: Its process.
-        port: The server's port.
-        known: The ids of workers that were there before.
-        seconds: How long to wait.
-
-    Raises:
-        TerminalError: It ended, or did not report in time.
-    """
-    api = PrefectApi(api_url(port))
-    _wait_until(lambda: bool(online_workers(api) - known), worker, seconds, "report to the server")
-
-
-def online_workers(api: PrefectApi) -> frozenset[str]:
-    """Return the ids of the pool's workers that report to the server."""
-    return frozenset(str(one["id"]) for one in api.workers(POOL) or [] if one.get("status") == "ONLINE")
-
-
-def start_provisioning(home: Path, env: Mapping[str, str], prefect_file: Path = PREFECT_FILE) -> Running:
-    """Start what creates the work pool, registers the blocks and deploys; it waits for the server by itself.
-
-    Args:
-        home: Sluice's home folder; the log goes to `logs/setup.log` in it.
-        env: The environment of `control_plane_environment`.
-        prefect_file: The `prefect.yaml` to deploy.
-
-    Returns:
-        The process; `wait_for_provisioning` waits for its end.
-    """
-    log = home / "logs" / "setup.log"
-    log.unlink(missing_ok=True)
-    argv = processes.python("-m", "deployments.provision", "--prefect-file", str(prefect_file))
-    return processes.start("the set-up", argv, env=env, cwd=home, log=log)
-
-
-def wait_for_provisioning(setup: Running, progress: Progress, seconds: float = START_SECONDS) -> None:
-    """Wait until everything is deployed, telling each part that is ready.
-
-    Args:
-        setup: Its process.
-        progress: Is given one line for each part.
-        seconds: How long to wait.
-
-    Raises:
-        TerminalError: A part failed, or the time is up.
-    """
+def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ...]:
+    """Wait for a worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
     deadline = time.monotonic() + seconds
-    told = 0
-    while True:
-        running = setup.alive()
-        ready = _ready_lines(setup)
-        for line in ready[told:]:
-            progress(line)
-        told = len(ready)
-        if "deployments" in ready:
-            return
-        if not running:
-            raise TerminalError("the server could not be set up", f"see {setup.log}", setup.log_tail())
-        if time.monotonic() >= deadline:
-            setup.stop(first=signal.SIGTERM, grace_seconds=2)
-            raise TerminalError(
-                f"setting up the server took more than {seconds:.0f} seconds", f"see {setup.log}", setup.log_tail()
-            )
+    while worker.children() and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-
-
-def _ready_lines(setup: Running) -> list[str]:
-    lines = Path(setup.log).read_text(errors="replace").splitlines()
-    return [line.removeprefix("ready: ") for line in lines if line.startswith("ready: ")]
-
-
-def _wait_until(done: Callable[[], bool], running: Running, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if not running.alive():
-            raise TerminalError(f"{running.name} ended at its start", f"see {running.log}", running.log_tail())
-        if time.monotonic() >= deadline:
-            raise TerminalError(
-                f"{running.name} did not {what} within {seconds:.0f} seconds",
-                f"see {running.log}",
-                running.log_tail(),
-            )
-        time.sleep(_POLL_SECONDS)
-
-
-def _silent(_line: str) -> None:
-    """Tell nobody."""
+    left = worker.children()
+    cut = sorted({run for child in left if (run := child.variable("PREFECT__FLOW_RUN_ID"))})
+    for child in left:
+        child.send(signal.SIGTERM)
+    for child in left:
+        if not child.wait(TERM_SECONDS):
+            child.send(signal.SIGKILL)
+    for run in cut:
+        # The worker reports each within a second; a server that does not answer must not keep us here.
+        with suppress(SluiceError):
+            api.wait_for_state(run, None, REPORT_SECONDS)
+    return tuple(cut)
 
 
 class ControlPlane:
@@ -211,7 +79,7 @@ class ControlPlane:
         *,
         prefect_file: Path = PREFECT_FILE,
         inherited: Mapping[str, str] | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> None:
         self.home = home.resolve()
         self.port = port if port is not None else free_port()
@@ -221,10 +89,11 @@ class ControlPlane:
         )
         self.url = root_url(self.port)
         self.api = PrefectApi(api_url(self.port))
-        self.server = processes.load(self.home / "run" / "server.json")
-        self.worker = processes.load(self.home / "run" / "worker.json")
+        self.server = processes.load(process_file(self.home, "server"))
+        self.worker = processes.load(process_file(self.home, "worker"))
         self._prefect_file = prefect_file
         self._progress = progress
+        self._workers_before: frozenset[str] | None = None
         self._activated: dict[str, str | None] | None = None
 
     def __enter__(self) -> Self:
@@ -265,41 +134,61 @@ class ControlPlane:
         """Start the worker where none runs."""
         if self.worker is not None and self.worker.alive():
             return
-        self._known = online_workers(self.api)
+        self._workers_before = online_workers(self.api)
         self.worker = start_worker(self.home, self.env, self.limit)
         if wait:
             self._await_worker()
 
     def _await_worker(self) -> None:
-        known: frozenset[str] | None = getattr(self, "_known", None)
-        if self.worker is None or known is None:
-            return
-        wait_for_worker(self.worker, self.port, known)
-        self._progress(f"worker, {self.limit} runs at once")
+        if self.worker is not None and self._workers_before is not None:
+            wait_for_worker(self.worker, self.port, self._workers_before)
+            self._workers_before = None
+            self._progress(f"worker, {self.limit} runs at once")
 
-    def stop(self, *, worker_seconds: float = WORKER_STOP_SECONDS) -> None:
+    def stop(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End worker and server, and everything they started, and see that they are gone.
 
         Args:
-            worker_seconds: How long the worker may wait for its runs to end.
+            seconds: How long runs may take to end by themselves.
+
+        Returns:
+            The flow runs that were cut.
         """
-        self.stop_worker(seconds=worker_seconds)
+        cut = self.stop_worker(seconds=seconds)
         self.stop_server()
         self.deactivate()
+        return cut
 
-    def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> bool:
-        """End the worker. Returns False when it had to be killed, with the runs it carried."""
-        return self._stop("worker", self.worker, signal.SIGINT, seconds)
+    def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
+        """End the worker, after the runs it carries where they end in time.
 
-    def stop_server(self) -> bool:
-        """End the server. Returns False when it had to be killed."""
-        return self._stop("server", self.server, signal.SIGTERM, STOP_SECONDS)
+        Prefect's worker does not wait for its runs, and what it cuts stays `Running` for the server. So the
+        runs are waited for here, and cut while the worker still sees it and says `Crashed`.
 
-    def _stop(self, name: str, running: Running | None, first: signal.Signals, seconds: float) -> bool:
-        gently = running.stop(first=first, grace_seconds=seconds) if running is not None else True
-        (self.home / "run" / f"{name}.json").unlink(missing_ok=True)
-        setattr(self, name, None)
-        return gently
+        Args:
+            seconds: How long its runs may take to end by themselves.
+
+        Returns:
+            The flow runs that were cut; each can be retried, and continues at the step that was cut.
+        """
+        cut: tuple[str, ...] = ()
+        # First of all, so that it is not started again.
+        self._forget("worker")
+        if self.worker is not None:
+            cut = _end_runs(self.worker, self.api, seconds)
+            self.worker.stop(first=signal.SIGINT, grace_seconds=STOP_SECONDS)
+        self.worker = None
+        return cut
+
+    def stop_server(self) -> None:
+        """End the server."""
+        if self.server is not None:
+            self.server.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
+        self._forget("server")
+        self.server = None
+
+    def _forget(self, name: str) -> None:
+        process_file(self.home, name).unlink(missing_ok=True)
 
     def restart_server(self) -> None:
         """End the server and start it again on the same port and database; runs go on meanwhile."""
@@ -344,9 +233,7 @@ class ControlPlane:
         """
         return self.api.create_run(name, parameters or {})
 
-    def wait_for_state(
-        self, flow_run_id: str, *names: str, timeout_seconds: float = 120.0
-    ) -> dict[str, Any]:
+    def wait_for_state(self, flow_run_id: str, *names: str, timeout_seconds: float = 120.0) -> dict[str, Any]:
         """Wait until a run is in one of some states.
 
         Args:

@@ -75,3 +75,18 @@ def _with_own_interpreter(path: str) -> str:
     own = str(Path(sys.executable).parent)
     others = [part for part in path.split(":") if part and part != own]
     return ":".join([own, *others])
+
+
+def process_file(home: Path, name: str) -> Path:
+    """Return the file in which a running server or worker is written down.
+
+    Args:
+        home: Sluice's home folder.
+        name: `server` or `worker`.
+    """
+    return home / "run" / f"{name}.json"
+
+
+def log_file(home: Path, name: str) -> Path:
+    """Return the file the output of `server`, `worker` or `setup` goes to."""
+    return home / "logs" / f"{name}.log"

@@ -1,18 +1,28 @@
 """Runs Prefect's own command line with signals as a terminal would give them.
 
-A shell that starts a command in the background without job control makes it ignore SIGINT, and what is ignored
-stays so in every descendant. Prefect's worker turns SIGTERM into SIGINT, so it would never stop. Started through
-this module it always does.
+A shell that starts a command in the background without job control makes it ignore SIGINT, and what is
+ignored stays so in every descendant. Prefect's worker turns SIGTERM into SIGINT, so it would never stop.
+Started through this module it always does.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
+from pathlib import Path
+
+from deployments.environment import process_file
+
+_PAUSE_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> None:
     """Run `prefect` with these arguments in this process.
+
+    A worker gives up when its server stays away for minutes. It is started again under the same process id, as
+    long as it is written down as the one that should run.
 
     Args:
         arguments: What would follow `prefect` on the command line.
@@ -21,7 +31,18 @@ def main(arguments: list[str]) -> None:
     from prefect.cli import app
 
     sys.argv = ["prefect", *arguments]
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if not ended.code or arguments[:1] != ["worker"]:
+            raise
+    else:
+        return
+    time.sleep(_PAUSE_SECONDS)
+    if not process_file(Path(os.environ["SLUICE_HOME"]), "worker").exists():
+        raise SystemExit(1)
+    sys.stdout.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command this process was started with
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Prefect's HTTP API, as far as commands, demo and tests need it, without the second it costs to import Prefect."""
+"""Prefect's HTTP API, as far as commands, demo and tests need it. Importing Prefect would cost a second."""
 
 from __future__ import annotations
 

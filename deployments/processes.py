@@ -57,6 +57,29 @@ class Running:
         except OSError:
             return ""
 
+    def children(self) -> list[Running]:
+        """Return the processes it started, and theirs."""
+        return _family(self.pid)[1:] if self.alive() else []
+
+    def variable(self, name: str) -> str:
+        """Return a variable of the environment it was started with, empty where there is none."""
+        try:
+            entries = Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return ""
+        prefix = f"{name}=".encode()
+        return next((one.removeprefix(prefix).decode() for one in entries if one.startswith(prefix)), "")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end. Returns False when the time was up first."""
+        return _wait_gone(self, seconds)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def stop(self, *, first: signal.Signals, grace_seconds: float) -> bool:
         """End the process and everything it started.
 
@@ -71,14 +94,10 @@ class Running:
             TerminalError: It is still there after being killed.
         """
         family = _family(self.pid)
-        if self.alive():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, first)
+        self.send(first)
         gently = _wait_gone(self, grace_seconds)
         for member in (*family, *_family(self.pid)):
-            if member.alive():
-                with suppress(ProcessLookupError):
-                    os.kill(member.pid, signal.SIGKILL)
+            member.send(signal.SIGKILL)
         if not _wait_gone(self, _KILLED_SECONDS):
             raise TerminalError(f"{self.name} (process {self.pid}) cannot be ended", "look at it with `ps`")
         return gently
@@ -142,13 +161,11 @@ def _wait_gone(running: Running, seconds: float) -> bool:
 
 def _family(pid: int) -> list[Running]:
     """Return a process and its descendants, the oldest first."""
-    parents = {child: state for child, state in _every_stat()}
+    parents = dict(_every_stat())
     found = [pid]
     for member in found:
         found += [child for child, state in parents.items() if state[1] == member and child not in found]
-    return [
-        Running(name=str(one), pid=one, born=parents[one][2], log="") for one in found if one in parents
-    ]
+    return [Running(name=str(one), pid=one, born=parents[one][2], log="") for one in found if one in parents]
 
 
 def _every_stat() -> Iterator[tuple[int, tuple[str, int, int]]]:

@@ -96,8 +96,8 @@ async def ensure_work_pool(client: PrefectClient) -> None:
 async def ensure_silent_runs_end(client: PrefectClient) -> None:
     """Create the automation that marks a run as crashed when its heartbeats stop.
 
-    A run whose process and worker died together would otherwise stay `Running` for ever. The technique is from
-    Prefect's documentation, "How to detect and respond to zombie flows".
+    A run whose process and worker died together would otherwise stay `Running` for ever. The technique is
+    from Prefect's documentation, "How to detect and respond to zombie flows".
     """
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
@@ -149,9 +149,6 @@ async def _prepare() -> None:
 
 def _import_flows() -> None:
     """Import what deploying needs while the server still starts."""
-    import prefect.cli.deploy
-    import prefect.workers.process
-
     import blocks.catalog  # noqa: F401
 
 

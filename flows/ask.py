@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from prefect import runtime
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, SecretStr, ValidationError, create_model
 
 from blocks.values.lifecycle import Status
-from flows.domain.approvals import Answer, QuorumState, form_description, judge, quorum
+from flows.domain.approval_form import form_description
+from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
+from flows.domain.approvals import deadline, judge, policy_of, quorum
+from flows.outcome import tell_waiting
+from flows.people import approver_facts
 from tasks.adapters.redact import process_redactor
-from tasks.approvers import approver_facts
 from tasks.ledger.errors import CodeUsed
-from tasks.notify import notify_waiting
 from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from blocks.values.plans import Plan
+    from tasks.ledger.records import ApprovalRecord
+
+_USED_ELSEWHERE = "the one-time code was used already: wait for the next one"
 
 
 def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester: str) -> Status:
@@ -41,97 +42,95 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
     Returns:
         `APPROVED`, `REJECTED` or `EXPIRED`.
     """
-    policy = run.policy.approvals
-    if policy is None:
+    if run.policy.approvals is None:
         return Status.APPROVED
+    policy = policy_of(run.policy.approvals)
     while True:
         records = run.ledger.approvals.of(run.promotion_id)
-        state = quorum(policy, plan.hash, records)
+        state = quorum(policy, plan.hash, records, now=utc_now())
         if state.rejected:
             return Status.REJECTED
         if state.approved:
             return Status.APPROVED
-        deadline = _open_for_answers(run, plan)
-        left = (deadline - utc_now()).total_seconds()
+        left = _seconds_left(run, policy)
         if left <= 0:
             return Status.EXPIRED
-        refusal = records[-1].refusal if records and records[-1].plan_hash == plan.hash else ""
-        answer, answered_at = _ask(plan, state, refusal, number=len(records) + 1, seconds=int(left) + 1)
-        _record(run, plan, answer, answered_at, authors=authors, requester=requester)
+        _open_for_answers(run, plan, state)
+        answer = _ask(plan, state, _last_refusal(records, plan), number=len(records) + 1, seconds=left)
+        _record(run, plan, policy, answer, records, authors=authors, requester=requester)
 
 
-def _open_for_answers(run: Run, plan: Plan) -> datetime:
-    """Move the promotion to `WAITING` once for this plan, and tell the channels; return the deadline."""
+def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
     row = run.ledger.promotions.get(run.promotion_id)
-    if row is not None and row.status is Status.WAITING and row.deadline is not None:
-        return row.deadline
-    policy = run.policy.approvals
-    if policy is None:
-        raise RuntimeError("nothing to wait for: the policy asks for no approvals")
-    deadline = utc_now() + timedelta(seconds=policy.expires)
-    run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), deadline=deadline)
-    notify_waiting(run, plan)
-    return deadline
+    if row is None:
+        return 0
+    return int((deadline(row.created_at, policy) - utc_now()).total_seconds())
+
+
+def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
+    """Move the promotion to `WAITING`, and tell the channels once for each plan."""
+    row = run.ledger.promotions.get(run.promotion_id)
+    if row is None or row.status is Status.WAITING:
+        return
+    line = f"waiting for {state.need - state.have} of {state.need} approvals"
+    row = run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), message=line)
+    tell_waiting(run, row, plan, state)
+
+
+def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
+    last = records[-1] if records else None
+    return last.refusal if last is not None and last.plan_hash == plan.hash else ""
 
 
 def _form(plan: Plan, state: QuorumState, refusal: str) -> type[RunInput]:
     """Build the resume form: only the people of the policy can be chosen."""
     names = tuple(plan.approvers) or ("nobody",)
-    form = create_model(
-        "Approval",
-        __base__=RunInput,
-        approver=(Literal[names], Field(title="Approver", description="Who you are")),
-        decision=(
+    fields: dict[str, Any] = {
+        "approver": (Literal[names], Field(title="Approver", description="Who you are")),
+        "decision": (
             Literal["approve", "reject"],
             Field(title="Decision", description="Approve this plan, or reject it"),
         ),
-        code=(
+        "code": (
             SecretStr,
             Field(title="One-time code", description="The six digits your authenticator shows now"),
         ),
-        reason=(str, Field(default="", title="Reason", description="Needed for a rejection")),
-    )
+        "reason": (str, Field(default="", title="Reason", description="Needed for a rejection")),
+    }
+    form = create_model("Approval", __base__=RunInput, **fields)
     return form.with_initial_data(description=form_description(plan, state, refusal))
 
 
-def _ask(
-    plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: int
-) -> tuple[Answer, datetime]:
-    """Suspend until somebody answers; return the answer as untrusted text, and when it was read."""
-    attempt = runtime.flow_run.run_count or 1
-    key = f"answer-{number}"
-    log().info("waiting for approval %s of %s (run attempt %s)", state.have + 1, state.need, attempt)
+def _ask(plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: int) -> Answer:
+    """Suspend until somebody answers; return the answer as untrusted text."""
+    log().info("waiting for an approval: %s of %s are in", state.have, state.need)
+    form = _form(plan, state, refusal)
     try:
-        given = suspend_flow_run(wait_for_input=_form(plan, state, refusal), timeout=seconds, key=key)
+        # The key makes the server hand out the answer once the run is started again, instead of asking again.
+        given = suspend_flow_run(wait_for_input=form, timeout=seconds, key=f"answer-{number}")
     except ValidationError:
-        return Answer(approver="", decision="", code="", reason=""), utc_now()
+        given = None
     fields = cast("dict[str, object]", given.model_dump()) if given is not None else {}
     code = fields.get("code")
-    return (
-        Answer(
-            approver=str(fields.get("approver", "")),
-            decision=str(fields.get("decision", "")),
-            code=code.get_secret_value() if isinstance(code, SecretStr) else "",
-            reason=str(fields.get("reason", "")),
-        ),
-        utc_now(),
+    return Answer(
+        approver=str(fields.get("approver", "")),
+        decision=str(fields.get("decision", "")),
+        code=code if isinstance(code, SecretStr) else SecretStr(""),
+        reason=str(fields.get("reason", "")),
     )
 
 
 def _record(
     run: Run,
     plan: Plan,
+    policy: ApprovalPolicy,
     answer: Answer,
-    answered_at: datetime,
+    earlier: list[ApprovalRecord],
     *,
     authors: frozenset[str],
     requester: str,
 ) -> None:
     """Judge an answer and write it down, counted or refused."""
-    policy = run.policy.approvals
-    if policy is None:
-        return
-    earlier = run.ledger.approvals.of(run.promotion_id)
     verdict = judge(
         answer,
         policy=policy,
@@ -140,27 +139,32 @@ def _record(
         approver=approver_facts(answer.approver),
         author_identities=authors,
         requester=requester,
-        used_steps=run.ledger.approvals.used_steps(answer.approver),
-        now=answered_at,
+        used_steps=[record.code_step for record in earlier if record.code_step is not None],
+        now=utc_now(),
     )
-    refusal = verdict.refusal
-    reason = process_redactor().text(answer.reason)[:500]
-    entry = {
-        "promotion_id": run.promotion_id,
-        "plan_hash": plan.hash,
-        "approver": answer.approver[:80],
-        "decision": answer.decision if answer.decision in {"approve", "reject"} else "reject",
-        "reason": reason,
-        "now": answered_at,
-    }
-    try:
+    counted, refusal, step = verdict.counted, verdict.refusal, verdict.code_step
+    reason = process_redactor().text(verdict.reason)
+
+    def add() -> None:
         run.ledger.approvals.add(
-            **entry, counted=verdict.counted, refusal=refusal, code_step=verdict.code_step
+            promotion_id=run.promotion_id,
+            plan_hash=plan.hash,
+            approver=verdict.approver,
+            decision=verdict.decision,
+            counted=counted,
+            refusal=refusal,
+            reason=reason,
+            code_step=step,
+            now=utc_now(),
         )
+
+    try:
+        add()
     except CodeUsed:
-        refusal = "this code was used already; wait for the next one"
-        run.ledger.approvals.add(**entry, counted=False, refusal=refusal, code_step=None)
-    if refusal:
-        log().warning("the answer of %s does not count: %s", answer.approver[:80] or "nobody", refusal)
+        # Used for another promotion: only the ledger knows those.
+        counted, refusal, step = False, _USED_ELSEWHERE, None
+        add()
+    if counted:
+        log().info("%s: %s", verdict.approver, verdict.decision)
     else:
-        log().info("%s: %s", answer.approver, answer.decision)
+        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", refusal)

@@ -75,9 +75,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     )
     for path in (*spec.outside, *spec.unresolved):
         log().info("bundle: %s is not part of the release; the host must have it", path)
-    hashes = {
-        name: hashlib.sha256((sources.source / name).read_bytes()).hexdigest() for name in spec.files
-    }
+    hashes = {name: hashlib.sha256((sources.source / name).read_bytes()).hexdigest() for name in spec.files}
     targets = service_targets(config, {s: i.target for i in release.images for s in i.services})
     references = {image.target: image.reference for image in release.images}
     text = override(

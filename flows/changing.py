@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blocks.values.lifecycle import Status
 from flows.bundling import Bundle, make_manifest, project_of
@@ -23,6 +23,8 @@ from tasks.up import restore, stop, up
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
@@ -140,12 +142,8 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
         row = run.ledger.promotions.get(run.promotion_id)
         name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
         dumping = back_up.submit(run, host=run.primary, name=name)
-    errors: list[SluiceError] = []
-    for future in [*pulling, *([dumping] if dumping else [])]:
-        try:
-            future.result()
-        except SluiceError as error:
-            errors.append(error)
+    futures: list[PrefectFuture[Any]] = [*pulling, *([dumping] if dumping else [])]
+    errors = [error for error in map(_error_of, futures) if error]
     if errors:
         raise errors[0]
     if dumping is not None:
@@ -158,6 +156,15 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
                 receipt=dumping.result(),
                 now=utc_now(),
             )
+
+
+def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
+    """Wait for a step and return its error: both sides end before either is judged."""
+    try:
+        future.result()
+    except SluiceError as error:
+        return error
+    return None
 
 
 def recover(run: Run, change: Change, error: SluiceError) -> Status:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefect import get_client, runtime
-from prefect.states import Cancelled, State
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.domain.naming import run_name
@@ -64,7 +65,7 @@ def conduct(request: Request, body: Body) -> State[Any]:
         A completed state, or a failed one whose message is the one line a person needs.
     """
     try:
-        with open_session(request.source) as session:
+        with open_session(request.source, must_fetch=request.kind is not Kind.ROLLBACK) as session:
             policy = session.policy(request.environment)
             row = open_promotion(session, request, policy.pipeline)
             try:

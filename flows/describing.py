@@ -11,8 +11,9 @@ from tasks.errors import RefusedError
 from tasks.sources import Described
 
 if TYPE_CHECKING:
-    from blocks.pipeline import ReleaseDescription
     from tasks.adapters.git import GitMirror
+
+    from blocks.pipeline import ReleaseDescription
 
 
 def compose_files_of(named: tuple[str, ...], tracked: frozenset[str]) -> tuple[str, ...]:

@@ -14,15 +14,15 @@ from tasks.notify import notify
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
     from tasks.ledger.records import PromotionRecord
     from tasks.run import Run
 
 
-def finish(
-    run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, ...] = ()
-) -> PromotionRecord:
+def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, ...] = ()) -> PromotionRecord:
     """Do what follows a promotion's end. What fails here is told and changes nothing about the end.
 
     Args:
@@ -50,7 +50,7 @@ def finish(
     return row
 
 
-def _quietly(what: str, act) -> None:  # noqa: ANN001 - any call
+def _quietly(what: str, act: Callable[[], object]) -> None:
     try:
         act()
     except SluiceError as error:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import StateType
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed
 
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
-from flows.domain.messages import Subject, failed, restored, rolled_back, succeeded
+from flows.domain.messages import Subject, failed, restored, rolled_back, succeeded, waiting
 from flows.domain.text import code, escape, table
+from tasks.adapters.redact import process_redactor
+from tasks.notify import tell
 
 if TYPE_CHECKING:
+    from blocks.values.plans import Plan
     from blocks.values.releases import Release
+    from flows.domain.approval_values import QuorumState
     from tasks.ledger.records import PromotionRecord, StepRecord
+    from tasks.run import Run
 
 GOOD = frozenset({Status.SUCCEEDED, Status.UNCHANGED})
 
@@ -43,7 +48,8 @@ def failed_state(message: str, name: str = "Failed") -> State[Any]:
 
 def run_link(flow_run_id: str | None) -> str:
     """Return the address of a run in the Prefect UI; empty without one."""
-    return f"{Settings().prefect_ui_url.rstrip('/')}/runs/flow-run/{flow_run_id}" if flow_run_id else ""
+    base = Settings().prefect_ui_url.rstrip("/")
+    return f"{base}/runs/flow-run/{flow_run_id.partition('#')[0]}" if flow_run_id else ""
 
 
 def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[str, ...] = ()) -> str:
@@ -124,3 +130,35 @@ def report_markdown(row: PromotionRecord, steps: list[StepRecord], release: Rele
 def publish(key: str, markdown: str, description: str) -> None:
     """Publish a Prefect artifact people read."""
     create_markdown_artifact(markdown, key=key, description=description)
+
+
+def tell_waiting(run: Run, row: PromotionRecord, plan: Plan, state: QuorumState) -> None:
+    """Tell the environment's channels that approvals are needed. What fails is logged, no more.
+
+    Args:
+        run: The promotion.
+        row: Its row.
+        plan: What people are asked about.
+        state: How far the approvals are.
+    """
+    subject = Subject(
+        pipeline=row.pipeline,
+        environment=row.environment,
+        release_id=plan.release_id,
+        commit=plan.commit.short,
+        title=plan.commit.subject,
+        requested_by=row.requested_by,
+        link=run_link(row.flow_run_id),
+    )
+    text = process_redactor().text(waiting(subject, plan, state))
+    data: dict[str, object] = {
+        "promotion": row.id,
+        "pipeline": row.pipeline,
+        "environment": row.environment,
+        "kind": row.kind.value,
+        "status": row.status.value,
+        "release": plan.release_id,
+        "plan": plan.hash,
+        "run": run_link(row.flow_run_id),
+    }
+    tell(run.policy.notify, text, data, f"{row.pipeline}/{row.environment}/{row.id}/waiting/{plan.hash}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from blocks.approver import Approver
-from flows.domain.approvals import ApproverFacts
+from flows.domain.approval_values import ApproverFacts
 
 
 def approver_facts(name: str) -> ApproverFacts | None:
@@ -18,7 +20,7 @@ def approver_facts(name: str) -> ApproverFacts | None:
     if not name or len(name) > 64 or not name.replace("-", "").isalnum():  # noqa: PLR2004 - a block's name
         return None
     try:
-        block = Approver.load(name)
+        block = cast("Approver", Approver.load(name))
     except ValueError:
         return None
     return ApproverFacts(

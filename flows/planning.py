@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
+    from blocks.values.releases import Commit
     from blocks.values.resolved import Resolved
 
 
@@ -103,7 +104,6 @@ def ask_gates(
     *,
     described: Described | None = None,
     hosts: Mapping[str, HostFacts] | None = None,
-    any_ref: bool = False,
 ) -> tuple[GateAnswer, ...]:
     """Ask every gate that can be asked with what is known.
 
@@ -114,7 +114,6 @@ def ask_gates(
         release: Its release.
         described: How the commit describes itself; without it, keys are not asked about.
         hosts: What the hosts hold; without it, keys are not asked about.
-        any_ref: True where refs do not matter.
 
     Returns:
         The answers.
@@ -135,7 +134,7 @@ def ask_gates(
                 tags_at_commit=resolved.tags_at_commit,
                 branches_containing=resolved.branches_containing,
             ),
-            refs=None if any_ref or policy.any_ref else refs,
+            refs=refs if policy.branches or policy.tags else None,
             proven_in=policy.proven_in,
             promotions=()
             if proven is None
@@ -259,7 +258,9 @@ def migrates_or_backs_up(run: Run, primary: HostFacts) -> bool:
     return run.policy.backup is not None and (primary.database_running or primary.manifest is not None)
 
 
-def commits_between(run: Run, running: Release | None, release: Release):  # noqa: ANN201 - two tuples of commits
+def commits_between(
+    run: Run, running: Release | None, release: Release
+) -> tuple[tuple[Commit, ...], tuple[Commit, ...]]:
     """Return the commits that come in and those that go out, newest first."""
     if running is None:
         return (release.commit,), ()
@@ -283,9 +284,7 @@ def describe_running(run: Run, running: Release | None) -> Described | None:
         return None
 
 
-def is_running(
-    hosts: Mapping[str, HostFacts], release: Release, services: Mapping[str, str | None]
-) -> bool:
+def is_running(hosts: Mapping[str, HostFacts], release: Release, services: Mapping[str, str | None]) -> bool:
     """Say whether a release runs already, on every host, from the images it should.
 
     Args:

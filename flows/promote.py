@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
@@ -39,8 +40,6 @@ from tasks.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from prefect.client.schemas.objects import State
 
     from blocks.values.facts import HostFacts
     from blocks.values.plans import Plan
@@ -195,7 +194,7 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
         text = plan_markdown(plan) + _gates_markdown(gates)
         publish(f"plan-{run.pipeline}-{run.environment}", text, "What would change")
         run.ledger.promotions.set_plan(
-            run.promotion_id, plan, previous_release_id=plan.running_release_id, now=utc_now()
+            run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
         )
     closed = refusal(gates, run.environment)
     if closed is not None:
@@ -242,9 +241,7 @@ def _decide(session: Session, work: Work) -> None:
 def _approved(work: Work, plan: Plan) -> Status:
     authors = {name for commit in plan.commits for name in (commit.author_email, commit.author_name)}
     authors |= {work.release.commit.author_email, work.release.commit.author_name}
-    return ask_until_quorum(
-        work.run, plan, authors=frozenset(authors), requester=work.request.requested_by
-    )
+    return ask_until_quorum(work.run, plan, authors=frozenset(authors), requester=work.request.requested_by)
 
 
 def _who_said_no(run: Run, plan: Plan) -> str:
@@ -299,9 +296,7 @@ def _continue(
         return finish(run, resolved=resolved)
 
 
-def before_the_switch(
-    run: Run, hosts: Mapping[str, HostFacts], previous: str | None
-) -> dict[str, HostFacts]:
+def before_the_switch(run: Run, hosts: Mapping[str, HostFacts], previous: str | None) -> dict[str, HostFacts]:
     """Return the hosts' facts as they were before a cut run switched them.
 
     Args:

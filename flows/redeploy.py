@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import Kind
@@ -16,8 +17,6 @@ from tasks.errors import RefusedError
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
-
     from flows.session import Session
     from tasks.ledger.records import PromotionRecord
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.changing import Change, bring_back, carry_out
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.describing import describe_commit
+from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.domain.rollback import PastPromotion, RollbackDecision, choose_target
 from flows.finishing import finish
-from flows.planning import plan_of, read_hosts
-from flows.describing import describe_commit
-from flows.domain.plan_view import plan_markdown
 from flows.outcome import publish
+from flows.planning import plan_of, read_hosts
 from flows.promote import before_the_switch
 from tasks.errors import RefusedError, TerminalError
 from tasks.facts import read_manifest
@@ -25,8 +26,6 @@ from tasks.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from prefect.client.schemas.objects import State
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
@@ -72,8 +71,7 @@ def _rollback_body(session: Session, request: Request, row: PromotionRecord) -> 
     rename_run(run_title(request, policy.pipeline))
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
-        log().info("promotion %s ended before: %s", row.id, row.status)
-        return row
+        return _report_again(run, request, row)
     if row.status not in ACTIVE:
         supersede_older(run, request)
     with lease_held(run):
@@ -101,8 +99,18 @@ def _rollback_body(session: Session, request: Request, row: PromotionRecord) -> 
             bring_back(run, change, row.message or "the run was cut after a failure")
         else:
             carry_out(run, change)
-        _hold(run, request, hosts)
+        _hold(run, request)
         return finish(run, warnings=decision.warnings)
+
+
+def _report_again(run: Run, request: Request, row: PromotionRecord) -> PromotionRecord:
+    """Finish what a run killed after its end left undone."""
+    log().info("promotion %s ended before: %s", row.id, row.status)
+    if row.status is not Status.SUCCEEDED:
+        return row
+    with lease_held(run):
+        _hold(run, request)
+        return finish(run)
 
 
 def _decide(
@@ -171,20 +179,22 @@ def _record_plan(run: Run, target: Release, hosts: Mapping[str, HostFacts]) -> N
     plan = plan.model_copy(update={"backup": False, "approvals_required": 0, "approvers": ()})
     publish(f"plan-{run.pipeline}-{run.environment}", plan_markdown(plan), "What goes back")
     promotions.set_release(run.promotion_id, target.id, utc_now())
-    promotions.set_plan(run.promotion_id, plan, previous_release_id=plan.running_release_id, now=utc_now())
+    promotions.set_plan(
+        run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
+    )
     promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
     promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
 
 
-def _hold(run: Run, request: Request, hosts: Mapping[str, HostFacts]) -> None:
+def _hold(run: Run, request: Request) -> None:
     """Hold the release that was left, so that the next promotion does not bring it back."""
     row = run.ledger.promotions.get(run.promotion_id)
-    left = hosts[run.primary].manifest
-    if row is None or row.status is not Status.SUCCEEDED or left is None:
+    if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:
         return
+    left = row.previous_release_id
     active = {hold.release_id for hold in run.ledger.holds.active(run.pipeline, run.environment)}
-    if left.release.id not in active:
+    if left not in active:
         reason = request.cause or "rolled back"
         who = request.requested_by or f"promotion {run.promotion_id}"
-        run.ledger.holds.add(run.pipeline, run.environment, left.release.id, reason, who, utc_now())
-        log().info("%s is held in %s: %s", left.release.id, run.environment, reason)
+        run.ledger.holds.add(run.pipeline, run.environment, left, reason, who, utc_now())
+        log().info("%s is held in %s: %s", left, run.environment, reason)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from blocks.compose_host import ComposeHost
 from blocks.git_repository import GitRepository
@@ -16,16 +15,18 @@ from blocks.pipeline import Pipeline, PipelineError, Policy, ReleaseDescription,
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
 from tasks.adapters.engine import DockerEngine
-from tasks.adapters.git import GitMirror
+from tasks.adapters.git import GitMirror, mirror_directory
+from tasks.adapters.git_login import GitLogin
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
 from tasks.adapters.redact import install_log_redaction, process_redactor
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import TerminalError
+from tasks.errors import SluiceError, TerminalError
 from tasks.facts import app_directory
 from tasks.ledger.connect import open_ledger
 from tasks.resolve import fetch, read_policy
 from tasks.run import Run
+from tasks.step import log
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
@@ -98,7 +99,7 @@ class Session:
             TerminalError: A block is missing, or a login was refused.
         """
         registry = load_block(ContainerRegistry, policy.registry)
-        password = registry.password.get_secret_value() if registry.password else None
+        password = registry.password.get_secret_value() if registry.password else ""
         process_redactor().add(*([password] if password else []))
         logins = {name: load_block(ComposeHost, name) for name in policy.hosts}
         hosts = {name: host_for(block, name) for name, block in logins.items()}
@@ -118,8 +119,8 @@ class Session:
             registry_prefix="/".join(part for part in (registry.address, registry.namespace) if part),
             registry_login=docker_config(registry.address, registry.username, password),
             engine=DockerEngine(username=registry.username, password=password),
-            local=LocalRunner(process_redactor()),
-            work=self.settings.home / "work" / mirror_key(self.repository.url),
+            local=LocalRunner(),
+            work=self.settings.home / "work" / self.mirror.directory.stem,
         )
 
 
@@ -152,7 +153,7 @@ def load_block(kind: type[B], name: str) -> B:
         TerminalError: There is no such block.
     """
     try:
-        return kind.load(name)
+        return cast("B", kind.load(name))
     except ValueError:
         slug = kind.get_block_type_slug()
         raise TerminalError(
@@ -173,17 +174,30 @@ def read_pipeline(text: str, file: str) -> Pipeline:
         raise TerminalError(str(error), "correct the file and push it") from None
 
 
-def mirror_key(url: str) -> str:
-    """Return the folder name of a repository's mirror and work folder."""
-    return hashlib.sha256(url.encode()).hexdigest()[:16]
+def open_mirror(repository: GitRepository, settings: Settings) -> GitMirror:
+    """Return the mirror of a repository, as its block describes it.
+
+    Args:
+        repository: The block.
+        settings: Where mirrors are kept.
+    """
+    token, key = repository.token, repository.ssh_private_key
+    login = GitLogin(
+        token=token.get_secret_value() if token else "",
+        username=repository.username or GitLogin.username,
+        ssh_key=key.get_secret_value() if key else "",
+        known_hosts=repository.known_hosts,
+    )
+    return GitMirror(repository.url, mirror_directory(settings.home / "mirrors", repository.url), login)
 
 
 @contextmanager
-def open_session(source: str) -> Iterator[Session]:
+def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
     """Open the ledger and the repository, and read the policy from the default branch.
 
     Args:
         source: The name of the application's `git-repository` block.
+        must_fetch: False where the last known state of the repository will do: a rollback must not depend on it.
 
     Yields:
         The session.
@@ -195,8 +209,13 @@ def open_session(source: str) -> Iterator[Session]:
     install_log_redaction(process_redactor())
     settings = Settings()
     repository = load_block(GitRepository, source)
-    mirror = GitMirror.of(repository, settings.home / "mirrors" / mirror_key(repository.url))
-    fetch(mirror)
+    mirror = open_mirror(repository, settings)
+    try:
+        fetch(mirror)
+    except SluiceError as error:
+        if must_fetch or not mirror.directory.exists():
+            raise
+        log().warning("%s; going on with what was fetched last", error)
     text = read_policy(mirror, repository.default_branch, repository.pipeline_path)
     pipeline = read_pipeline(text, repository.pipeline_path)
     ledger = open_ledger(settings)

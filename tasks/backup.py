@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.host_facts import IN_SERVICE, NOT_RUNNING
+from tasks.commands.host_files import prune_dumps
 from tasks.commands.pg import dump as pg_dump
 from tasks.commands.pg import list_dump, parse_listing
-from tasks.commands.host_files import prune_dumps
-from tasks.commands.scripts import dump
+from tasks.commands.scripts import dump, script
 from tasks.errors import TerminalError
-from tasks.commands.scripts import script
 from tasks.facts import read_schema
 from tasks.run import Run, utc_now
 from tasks.step import log, step
 
 if TYPE_CHECKING:
+    from blocks.pipeline import Backup
     from tasks.adapters.protocols import Host
 
 
@@ -71,7 +71,7 @@ def _inside(run: Run, *argv: str) -> tuple[str, ...]:
     return script(IN_SERVICE, "sluice-service", run.pipeline, backup.service, *argv)
 
 
-def _policy(run: Run):  # noqa: ANN202 - Backup, known to be set
+def _policy(run: Run) -> Backup:
     backup = run.policy.backup
     if backup is None:
         raise RuntimeError("a backup was asked for where the policy has none")

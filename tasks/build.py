@@ -12,8 +12,8 @@ from tasks.adapters.protocols import Call, Limits
 from tasks.commands.alembic import parse_history
 from tasks.commands.bake import BuildTarget, bake
 from tasks.commands.scripts import login
-from tasks.secrets import read_secret
 from tasks.errors import TerminalError
+from tasks.secrets import read_secret
 from tasks.step import fact, log, step
 
 if TYPE_CHECKING:

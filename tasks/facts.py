@@ -62,7 +62,9 @@ def read_readiness(host: Host, directory: str) -> Readiness:
     Returns:
         The facts.
     """
-    return parse_readiness(host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=_QUICK)).stdout)
+    return parse_readiness(
+        host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=_QUICK)).stdout
+    )
 
 
 def read_manifest(host: Host, directory: str, release_id: str | None = None) -> Manifest | None:

@@ -37,7 +37,9 @@ def tag(run: Run, *, release: Release, tags: tuple[str, ...]) -> StepReceipt:
 
 
 @step("prune", StepReceipt)
-def prune(run: Run, *, keep: tuple[str, ...], digests: tuple[str, ...], repositories: tuple[str, ...]) -> StepReceipt:
+def prune(
+    run: Run, *, keep: tuple[str, ...], digests: tuple[str, ...], repositories: tuple[str, ...]
+) -> StepReceipt:
     """Remove bundles, images and dumps beyond those that are kept. What fails here is told, and no more.
 
     Running it twice is safe: what is gone is gone.
@@ -64,4 +66,6 @@ def prune(run: Run, *, keep: tuple[str, ...], digests: tuple[str, ...], reposito
         prune_backups(run, run.primary)
     except SluiceError as error:
         log().warning("prune: dumps on %s: %s", run.primary, error)
-    return StepReceipt(text=f"removed {len(removed)}: {', '.join(removed)[:400]}" if removed else "nothing to remove")
+    return StepReceipt(
+        text=f"removed {len(removed)}: {', '.join(removed)[:400]}" if removed else "nothing to remove"
+    )

@@ -44,9 +44,7 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
-    argv = project.run_once(
-        migration.service, migration.command, name=container, no_deps=database_running
-    )
+    argv = project.run_once(migration.service, migration.command, name=container, no_deps=database_running)
     try:
         result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
     except TerminalError:

@@ -121,5 +121,3 @@ def check_compose(run: Run, *, host: str, project: ComposeProject) -> StepReceip
             result.tail(20),
         )
     return StepReceipt(text=f"{host}: the compose configuration is valid")
-
-

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
-_PASSING = ("timeout", "connection refused", "connection reset", "temporary failure", "tls handshake", "eof", "50")
+_PASSING = (
+    "timeout",
+    "connection refused",
+    "connection reset",
+    "temporary failure",
+    "tls handshake",
+    "eof",
+    "50",
+)
 
 
 @step("pull", StepReceipt)

@@ -17,7 +17,7 @@ from tasks.commands.compose import ComposeProject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from blocks.pipeline import ReleaseDescription, Policy
+    from blocks.pipeline import Policy, ReleaseDescription
     from tasks.adapters.git import GitMirror
     from tasks.adapters.protocols import Engine, Host, Registry, Runner
     from tasks.lease import LeaseKeeper

@@ -177,7 +177,11 @@ def _http(run: Run, check: HttpCheck, there: Host, stack: ExitStack) -> Callable
             body = answer.json()
         except ValueError:
             return "the answer is not JSON"
-        return "" if contains(body, check.expected_json) else f"the answer {answer.text[:120]} lacks what is expected"
+        return (
+            ""
+            if contains(body, check.expected_json)
+            else f"the answer {answer.text[:120]} lacks what is expected"
+        )
 
     return attempt
 
@@ -195,7 +199,10 @@ def _tcp(check: TcpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
     name = name.strip("[]")
 
     def through_host() -> str:
-        with there.tunnel(name, int(port)) as local, socket.create_connection(("127.0.0.1", local), check.timeout) as s:
+        with (
+            there.tunnel(name, int(port)) as local,
+            socket.create_connection(("127.0.0.1", local), check.timeout) as s,
+        ):
             s.settimeout(0.3)
             try:
                 # The tunnel accepts at once; a refused far end shows as an end of stream.
@@ -226,7 +233,10 @@ def _command(
     def attempt() -> str:
         if check.service is not None:
             result = there.run(
-                Call(argv=script(IN_SERVICE, "sluice-service", run.pipeline, check.service, *words), limits=limits),
+                Call(
+                    argv=script(IN_SERVICE, "sluice-service", run.pipeline, check.service, *words),
+                    limits=limits,
+                ),
                 on_line=log().info,
             )
         else:

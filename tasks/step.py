@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.tasks import exponential_backoff
 
@@ -31,8 +32,11 @@ _PLACES = ("host", "target")
 
 
 def log() -> logging.LoggerAdapter[Any] | logging.Logger:
-    """Return the current run's logger; its lines stand in the Prefect UI."""
-    return get_run_logger()  # type: ignore[no-any-return]
+    """Return the current run's logger; its lines stand in the Prefect UI. Outside of a run: the program's own."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("sluice")
 
 
 def _curable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -63,7 +67,7 @@ def fact(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        return task(  # type: ignore[call-overload,no-any-return]
+        return task(
             name=name,
             task_run_name=_run_name(name, function),
             cache_policy=NO_CACHE,
@@ -105,6 +109,6 @@ def step(
                 record(result)
             return result
 
-        return fact(name)(journaled)  # type: ignore[arg-type,return-value]
+        return fact(name)(journaled)
 
     return decorate

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @step("up", UpReceipt)
-def up(run: Run, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]) -> UpReceipt:
+def up(
+    run: Run, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]
+) -> UpReceipt:
     """Switch a host to a release: make its bundle current and start what changed.
 
     Running it twice is safe: compose starts only what does not run as described.
@@ -105,9 +107,7 @@ def start(
     """
     began = time.monotonic()
     there, directory = run.hosts[host], run.directories[host]
-    linked = there.run(
-        run.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60)
-    )
+    linked = there.run(run.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60))
     if not linked.ok:
         raise TerminalError(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",

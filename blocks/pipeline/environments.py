@@ -39,7 +39,7 @@ class Environment(Written):
         "None: the only entry of branches that is no pattern.",
     )
     env_file: Paths = Field(
-        (),
+        default_factory=tuple,
         min_length=1,
         description="The env file on the host, relative to the application's directory; of a list, the first "
         "that exists. None: .env.<environment>, then .env.",

@@ -40,7 +40,9 @@ class Pipeline(Written):
         description="The file of the commit that lists the keys an env file must have. It may be absent "
         "unless it is named here.",
     )
-    build: Build = Field(description="How the images are built.", default_factory=Build)
+    build: Build = Field(
+        description="How the images are built, beyond the compose files.", default_factory=Build
+    )
     migration: Migration | None = Field(None, description="The migration command. None: no step migrates.")
     backup: Backup | None = Field(
         None, description="The database dump taken before each change. Required where a migration is given."
@@ -52,7 +54,9 @@ class Pipeline(Written):
         5, ge=2, le=100, description="How many releases stay on the hosts, images included, for a rollback."
     )
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
-    timeouts: Timeouts = Field(description="How long the steps may take.", default_factory=Timeouts)
+    timeouts: Timeouts = Field(
+        description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
     )

@@ -41,7 +41,7 @@ class HostLogin(Protocol):
         ...
 
     @property
-    def host_keys(self) -> str:
+    def host_key(self) -> str:
         """The pinned host keys, one a line."""
         ...
 
@@ -71,7 +71,7 @@ def host_for(block: HostLogin, name: str) -> SshHost:
         block.user,
         key,
         passphrase,
-        block.host_keys,
+        block.host_key,
         block.directory,
     )
     with _lock:
@@ -83,7 +83,7 @@ def host_for(block: HostLogin, name: str) -> SshHost:
                 user=block.user,
                 private_key_text=key,
                 passphrase=passphrase,
-                host_keys=block.host_keys,
+                host_keys=block.host_key,
                 directory=block.directory,
             )
         return _hosts[identity]

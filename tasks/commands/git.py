@@ -138,6 +138,6 @@ def read_tree(directory: str, commit: str) -> Argv:
     return git(directory, "read-tree", sha(commit))
 
 
-def checkout_index(directory: str, prefix: str) -> Argv:
-    """Write every file of the index below a folder; its path must end with a slash."""
-    return git(directory, "checkout-index", "--all", "--force", "--quiet", f"--prefix={prefix}")
+def checkout_index(directory: str, target: str) -> Argv:
+    """Write every file of the index into a folder."""
+    return git(directory, f"--work-tree={target}", "checkout-index", "--all", "--force", "--quiet")

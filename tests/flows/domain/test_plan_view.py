@@ -10,7 +10,7 @@ from blocks.values.releases import Image, Revision
 from flows.domain.approval_form import form_description
 from flows.domain.approvals import QuorumState
 from flows.domain.plan_view import plan_markdown, plan_text
-from tests.flows.domain.samples import HOSTILE, NOW, commit, image, plan, revisions
+from tests.flows.domain.samples import HOSTILE, commit, image, plan, revisions
 from tests.flows.domain.test_text import ANY
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -115,14 +115,15 @@ def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]):
         images=(image(),), keys=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=()
     )
     state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=(f"a{text}",))
-    shown = MARKDOWN.parse(form_description(outside, state, f"x{text}"))
+    source = form_description(outside, state, f"x{text}")
+    shown = MARKDOWN.parse(source)
     plain = MARKDOWN.parse(form_description(safe, state.model_copy(update={"missing": ("a",)}), "x"))
     # The longest fence may be followed by notes of our own.
     kinds = [token.type for token in shown]
     assert kinds[: len(plain)] == [token.type for token in plain]
     assert set(kinds[len(plain) :]) <= {"paragraph_open", "inline", "paragraph_close"}
     assert allowed(shown) <= {"text", "strong_open", "strong_close", "code_inline", "text_special", "softbreak"}
-    assert not {"{{", "{%", "{#"} & {form_description(outside, state, text)[i : i + 2] for i in range(20000)}
+    assert not any(opener in source for opener in ("{{", "{%", "{#"))
 
 
 def test_a_hostile_subject_is_shown_as_it_is():
@@ -168,4 +169,3 @@ def test_the_first_form_tells_no_refusal():
     state = QuorumState(approved=False, rejected=False, have=0, need=1)
     shown = text_of(form_description(plan(), state))
     assert shown.startswith("0 of 1 approvals are in.\n")
-    assert NOW.year == 2026

@@ -8,6 +8,7 @@ import json
 import platform
 import tarfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from tests.lab.images.layers import StoredLayer
@@ -30,6 +31,7 @@ def write_archive(
     image = {
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
+        "created": datetime.now(UTC).isoformat(),
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]},
     }

@@ -23,7 +23,7 @@ LOAD_SECONDS = 300
 
 def recipe_digest(recipe: Recipe) -> str:
     """What an image is labelled with, so that a changed recipe is noticed."""
-    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((base(mirror=""), recipe)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""The Docker engine on the control machine: pushes, with the errors its stream hides."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import docker.errors
+import urllib3.exceptions
+
+from tasks.adapters.protocols import LineSink
+from tasks.adapters.redact import process_redactor
+from tasks.errors import TerminalError, TransientError
+
+# How long the engine may be silent, also in the middle of a push.
+IDLE_SECONDS = 300
+# Another try changes nothing about these; anything else the engine says may be the network.
+_FINAL = re.compile(
+    r"denied|unauthorized|authentication required|no basic auth|insufficient_scope|forbidden|invalid|"
+    r"does not exist|not found|HTTP response to HTTPS client|x509|certificate|quota|immutable",
+    re.IGNORECASE,
+)
+# Of a push's many lines only those are passed on that say what became of a layer.
+_PROGRESS = frozenset({"Preparing", "Waiting", "Pushing", "Downloading", "Extracting"})
+
+
+class DockerEngine:
+    """An `Engine` over the Docker API, where `DOCKER_HOST` or the Docker context says it is.
+
+    Args:
+        username: The registry login's name; without one the Docker configuration's own login is used.
+        password: Its password or access token.
+    """
+
+    def __init__(self, username: str = "", password: str = "") -> None:
+        self._login = {"username": username, "password": password} if username else None
+        if password:
+            process_redactor().add(password)
+        self._lock = threading.Lock()
+        self._client: docker.DockerClient | None = None
+
+    @property
+    def _api(self) -> Any:  # noqa: ANN401 - the library's low-level client is not typed
+        with self._lock:
+            if self._client is None:
+                self._client = docker.from_env(timeout=IDLE_SECONDS)
+            return self._client.api
+
+    def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
+        """Push one local tag and return the manifest digest the registry gave. See `Engine.push`."""
+        reference = f"{repository}:{tag}"
+        with _explained(reference):
+            stream = self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=self._login)
+            digest = read_push(stream, reference, on_line)
+        if digest is None:
+            raise TransientError(
+                f"the push of {reference} ended without a digest",
+                "try again; see the engine's log if it stays so",
+            )
+        return digest
+
+    def has_image(self, reference: str) -> bool:
+        """Say whether the engine has an image, by reference or id."""
+        with _explained(reference):
+            try:
+                self._api.inspect_image(reference)
+            except docker.errors.ImageNotFound:
+                return False
+        return True
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give a local image one more name. Running it twice changes nothing."""
+        with _explained(f"{repository}:{tag}"):
+            self._api.tag(image, repository, tag)
+
+    def close(self) -> None:
+        """Close the connection; the next use makes it anew."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def read_push(
+    stream: Iterable[Mapping[str, Any]], reference: str, on_line: LineSink | None = None
+) -> str | None:
+    """Read a push's stream, the only place where its errors and its digest are found.
+
+    Args:
+        stream: The decoded messages.
+        reference: What is pushed, for messages.
+        on_line: Told what became of each layer.
+
+    Returns:
+        The digest, None where the stream ended without one.
+
+    Raises:
+        TransientError: The connection to the registry broke.
+        TerminalError: The registry refused the push.
+    """
+    digest = None
+    for message in stream:
+        if "error" in message:
+            raise _refused(reference, str(message["error"]))
+        digest = (message.get("aux") or {}).get("Digest", digest)
+        status = message.get("status", "")
+        if on_line is not None and status and status not in _PROGRESS:
+            on_line(process_redactor().text(f"{message['id']}: {status}" if message.get("id") else status))
+    return digest
+
+
+def _refused(reference: str, said: str) -> TerminalError | TransientError:
+    text = process_redactor().text(" ".join(said.split()))
+    if _FINAL.search(text):
+        return TerminalError(
+            f"the push of {reference} was refused: {text}",
+            "check the registry's block: address, user, password and the right to push there",
+        )
+    return TransientError(f"the push of {reference} broke off: {text}", "try again; check the registry")
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn the library's errors into ours."""
+    try:
+        yield
+    except docker.errors.ImageNotFound as error:
+        raise TerminalError(f"the engine has no image {what}", "build it first") from error
+    except docker.errors.APIError as error:
+        said = process_redactor().text(str(error.explanation or error))
+        if error.is_client_error():
+            raise TerminalError(f"the Docker engine refused {what}: {said}", "see its log") from error
+        raise TransientError(
+            f"the Docker engine failed at {what}: {said}", "try again; see its log"
+        ) from error
+    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
+        text = process_redactor().text(str(error))
+        raise TransientError(
+            f"the Docker engine on the control machine does not answer: {text}",
+            "start it, or set DOCKER_HOST to where it is",
+        ) from error

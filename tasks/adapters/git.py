@@ -1,0 +1,358 @@
+"""The application's repository: a bare mirror per address, and what can be read from it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from blocks.values.releases import Commit
+from tasks.adapters import git_refs
+from tasks.adapters.git_files import SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
+from tasks.adapters.git_login import QUIET, GitLogin, split_url
+from tasks.adapters.git_refs import ResolvedRef
+from tasks.adapters.local import LocalRunner
+from tasks.adapters.output import RawResult
+from tasks.adapters.protocols import Call, Limits
+from tasks.adapters.redact import process_redactor
+from tasks.commands import git
+from tasks.errors import TerminalError, TransientError
+
+NETWORK = Limits(total_seconds=900, idle_seconds=120)
+READING = Limits(total_seconds=300, idle_seconds=300)
+MOST_COMMITS = 200
+# Variables that bind git to another repository, set for instance while one of its hooks runs.
+_FOREIGN = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_CONFIG_COUNT",
+        "GIT_NAMESPACE",
+        "GIT_PREFIX",
+    }
+)
+_NO_COMMIT = re.compile(r"bad object|bad revision|not a tree object|not a valid object|unknown revision")
+_REFUSED = re.compile(
+    r"authentication failed|could not read (username|password)|permission denied|access denied|"
+    r"repository .*not found|not found$|does not appear to be a git repository|host key verification failed|"
+    r"\b40[134]\b|transport .* not allowed",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def mirror_directory(base: Path, url: str) -> Path:
+    """Return where the mirror of an address is kept.
+
+    Args:
+        base: The folder of all mirrors.
+        url: The repository's address; a login in it makes no difference.
+    """
+    plain, _ = split_url(url, GitLogin())
+    name = re.sub(r"[^A-Za-z0-9]+", "-", plain.rstrip("/").removesuffix(".git").rpartition("/")[2])
+    return base / f"{name[:40] or 'repository'}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}.git"
+
+
+class GitMirror:
+    """A bare mirror of a repository's branches and tags.
+
+    Args:
+        url: The repository's address. A login in it is taken out and not stored.
+        directory: The mirror's own folder; made when it is fetched first.
+        login: How to log in.
+
+    Attributes:
+        public_url: The address without a login, as it may be shown.
+    """
+
+    def __init__(self, url: str, directory: Path, login: GitLogin | None = None) -> None:
+        self.public_url, self._login = split_url(url, login or GitLogin())
+        self.directory = Path(directory)
+        inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+        self._runner = LocalRunner(environment={**inherited, **QUIET})
+
+    def fetch(self) -> None:
+        """Bring the mirror up to date; one round trip where nothing changed.
+
+        Raises:
+            TransientError: The repository does not answer.
+            TerminalError: The login was refused, or there is no such repository.
+        """
+        with self._locked(), self._login.environment(self.public_url) as environment:
+            self._ensure_mirror()
+            listed = self._network(git.list_remote(self._path, self.public_url), environment)
+            head, remote = _parse_remote(listed.stdout.decode(errors="surrogateescape"))
+            if remote != {ref.full_name: ref.object_id for ref in self._refs()}:
+                self._network(git.fetch(self._path, self.public_url), environment)
+            if head and head != self.default_branch():
+                self._read(git.set_head(self._path, head))
+
+    def default_branch(self) -> str:
+        """Return the branch the repository's HEAD points to, as of the last fetch."""
+        return self._text(git.default_branch(self._path)).removeprefix(git_refs.BRANCHES)
+
+    def resolve(self, ref: str) -> ResolvedRef:
+        """Find what a branch, tag or commit id stands for.
+
+        Args:
+            ref: A branch or tag, short or full (`refs/tags/v1`), or at least 7 digits of a commit id.
+
+        Raises:
+            TerminalError: There is none of that name (the nearest are told), or more than one.
+        """
+        refs = self._refs()
+        found = git_refs.find(ref, refs)
+        commits = self._commits(ref) if git.SHORT_SHA.match(ref) else ()
+        if len(commits) + (found is not None) > 1:
+            raise TerminalError(f"{ref} stands for more than one commit", "give more of its digits")
+        if found is not None:
+            sha = found.commit or self._peeled(found.full_name)
+            return ResolvedRef(found.kind, found.name, sha)
+        if not commits:
+            raise git_refs.unknown(ref, refs, self.public_url)
+        return ResolvedRef("commit", commits[0], commits[0])
+
+    def _commits(self, prefix: str) -> tuple[str, ...]:
+        ids = self._text(git.commits_of_prefix(self._path, prefix)).split()
+        # A full id is answered with itself, whether there is such an object or not.
+        peeled = (self._run(git.peel(self._path, found)) for found in ids)
+        shas = {result.stdout.decode().strip() for result in peeled if result.exit_code == 0}
+        return tuple(sorted(sha for sha in shas if sha.startswith(prefix)))
+
+    def _peeled(self, full_name: str) -> str:
+        result = self._run(git.peel(self._path, full_name))
+        if result.exit_code != 0:
+            raise TerminalError(f"{full_name} of {self.public_url} leads to no commit", "tag a commit")
+        return result.stdout.decode().strip()
+
+    def commit(self, sha: str) -> Commit:
+        """Return one commit.
+
+        Raises:
+            TerminalError: The mirror has no such commit.
+        """
+        return self._log(sha, limit=1)[0]
+
+    def commits_between(self, old: str, new: str) -> tuple[list[Commit], list[Commit]]:
+        """Return the commits that come in and those that go out on the way from one commit to another.
+
+        Args:
+            old: The commit that runs now. One the repository has lost (history was rewritten) has nothing
+                that goes out, and only the new commit comes in.
+            new: The commit that would run.
+
+        Returns:
+            Coming and leaving, newest first, at most 200 each.
+        """
+        if self._run(git.peel(self._path, git.sha(old))).exit_code != 0:
+            return [self.commit(new)], []
+        coming = self._log(new, f"^{old}", limit=MOST_COMMITS)
+        return coming, self._log(old, f"^{new}", limit=MOST_COMMITS)
+
+    def _log(self, *revisions: str, limit: int) -> list[Commit]:
+        fields = self._text(git.log(self._path, *revisions, limit=limit)).split("\0")
+        rows = zip(*[iter(fields)] * git.COMMIT_FIELDS, strict=False)
+        return [_commit(*row) for row in rows]
+
+    def read_file(self, sha: str, path: str) -> str | None:
+        """Return a file's text at a commit, symbolic links followed; None where there is none."""
+        content = self.read_bytes(sha, path)
+        return None if content is None else content.decode("utf-8-sig", errors="replace")
+
+    def read_bytes(self, sha: str, path: str) -> bytes | None:
+        """Return a file's content at a commit, symbolic links followed; None where there is none."""
+        if "\n" in path or "\0" in path or path.startswith(("/", "./", "../")) or path.endswith("/"):
+            return None
+        name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
+        return next(parse_batch(self._read(git.cat_files(self._path), name).stdout))
+
+    def tree(self, sha: str) -> str:
+        """Return the id of a commit's tree: equal for commits with equal files."""
+        return self._text(git.tree_id(self._path, sha))
+
+    def tracked(self, sha: str) -> frozenset[str]:
+        """Return every path of a commit."""
+        return frozenset(entry.path for entry in self._entries(sha))
+
+    def tags_at(self, sha: str) -> list[str]:
+        """Return the tags that lead to a commit."""
+        refs = self._refs(f"--points-at={git.sha(sha)}")
+        return [ref.name for ref in refs if ref.kind == "tag"]
+
+    def branches_containing(self, sha: str) -> list[str]:
+        """Return the branches a commit is on."""
+        refs = self._refs(f"--contains={git.sha(sha)}")
+        return [ref.name for ref in refs if ref.kind == "branch"]
+
+    def archive(self, sha: str, paths: tuple[str, ...]) -> bytes:
+        """Return a tar archive of files and folders of a commit; equal commits give equal bytes.
+
+        `git archive` is not used: it leaves out what the repository excludes from its own source archives.
+
+        Args:
+            sha: The commit.
+            paths: Files and folders, from the repository's root.
+
+        Raises:
+            TerminalError: One of them is not in the commit.
+        """
+        entries = tuple(entry for entry in self._entries(sha) if entry.mode != SUBMODULE)
+        chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}
+        ordered = tuple(chosen[path] for path in sorted(chosen))
+        names = "".join(f"{entry.object_id}\n" for entry in ordered).encode()
+        contents = parse_batch(self._read(git.cat_objects(self._path), names).stdout)
+        return pack(ordered, contents, int(self.commit(sha).committed_at.timestamp()))
+
+    def _below(self, entries: tuple[TreeEntry, ...], path: str, sha: str) -> list[TreeEntry]:
+        plain = path.strip("/").removeprefix("./")
+        everything = plain in {"", "."}
+        found = [e for e in entries if everything or e.path == plain or e.path.startswith(f"{plain}/")]
+        if not found:
+            raise TerminalError(f"{path} is not in commit {sha[:7]} of {self.public_url}", "commit it")
+        return found
+
+    def checkout(self, sha: str, directory: Path) -> Path:
+        """Write all files of a commit into a folder, which appears whole or not at all.
+
+        A folder of that name that is there already was made by this, so it is used as it is.
+
+        Args:
+            sha: The commit.
+            directory: The folder; its name should hold the commit's id.
+
+        Returns:
+            The folder.
+        """
+        if directory.exists():
+            return directory
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        try:
+            self._write_files(sha, part)
+            self._move(part / "files", directory)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return directory
+
+    def _write_files(self, sha: str, part: Path) -> None:
+        (part / "files").mkdir()
+        index = {"GIT_INDEX_FILE": str(part / "index")}
+        self._read(git.read_tree(self._path, sha), environment=index)
+        self._read(git.checkout_index(self._path, f"{part}/files"), environment=index)
+
+    @staticmethod
+    def _move(source: Path, target: Path) -> None:
+        try:
+            source.rename(target)
+        except OSError:
+            # Another process was first; its files are the same.
+            if not target.is_dir():
+                raise
+
+    @property
+    def _path(self) -> str:
+        return str(self.directory)
+
+    def _refs(self, *options: str) -> tuple[git_refs.Ref, ...]:
+        result = self._read(git.list_refs(self._path, *options))
+        return git_refs.parse_refs(result.stdout.decode(errors="surrogateescape"))
+
+    def _entries(self, sha: str) -> tuple[TreeEntry, ...]:
+        return parse_tree(self._read(git.list_tree(self._path, sha)).stdout)
+
+    def _ensure_mirror(self) -> None:
+        if (self.directory / "HEAD").exists():
+            return
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        self._read(git.init(self._path))
+        # A commit that runs somewhere stays readable when its branch is rewritten.
+        self._read(git.set_config(self._path, "gc.pruneExpire", "never"))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let one process or thread at a time change the mirror."""
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with Path(f"{self.directory}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _run(self, argv: tuple[str, ...], stdin: bytes | None = None) -> RawResult:
+        return self._runner.run_raw(Call(argv, stdin=stdin, limits=READING))
+
+    def _read(
+        self,
+        argv: tuple[str, ...],
+        stdin: bytes | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> RawResult:
+        result = self._runner.run_raw(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
+        if result.exit_code != 0:
+            raise self._unreadable(_last_line(result))
+        return result
+
+    def _unreadable(self, said: str) -> TerminalError:
+        if _NO_COMMIT.search(said):
+            return TerminalError(f"{self.public_url} has no such commit: {said}", "push it first")
+        return TerminalError(
+            f"the mirror of {self.public_url} cannot be read: {said}",
+            f"fetch it again; if it stays so, remove {self.directory}",
+        )
+
+    def _text(self, argv: tuple[str, ...]) -> str:
+        return self._read(argv).stdout.decode(errors="replace").rstrip("\n")
+
+    def _network(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> RawResult:
+        result = self._runner.run_raw(Call(argv, env=environment, limits=NETWORK))
+        if result.exit_code == 0:
+            return result
+        said = process_redactor().text(result.stderr.decode(errors="replace"))
+        if _REFUSED.search(said):
+            raise TerminalError(
+                f"{self.public_url} cannot be read: {_last_line(result)}",
+                "check the address, and the repository's login in its block",
+                said,
+            )
+        raise TransientError(f"{self.public_url} does not answer: {_last_line(result)}", "try again", said)
+
+
+def _commit(sha: str, subject: str, name: str, email: str, committed: str) -> Commit:
+    return Commit(
+        # Each record begins on a new line.
+        sha=sha.strip(),
+        subject=subject,
+        author_name=name,
+        author_email=email,
+        committed_at=datetime.fromisoformat(committed).astimezone(UTC),
+    )
+
+
+def _parse_remote(text: str) -> tuple[str, dict[str, str]]:
+    """Read what `git ls-remote --symref` printed: the default branch, and ref → object id."""
+    head, refs = "", {}
+    for line in text.splitlines():
+        value, _, name = line.partition("\t")
+        if name == "HEAD":
+            head = value.removeprefix(f"ref: {git_refs.BRANCHES}") if value.startswith("ref: ") else head
+        elif not name.endswith("^{}"):
+            refs[name] = value
+    return head, refs
+
+
+def _last_line(result: RawResult) -> str:
+    """Return git's own word on what failed, without the advice that follows it."""
+    lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
+    return (fatal or lines or [f"exit status {result.exit_code}"])[-1][:300]

@@ -1,0 +1,236 @@
+"""A container registry over its HTTP API (OCI distribution specification, version 2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from urllib.parse import urlsplit
+
+import httpx
+
+from tasks.adapters.redact import process_redactor
+from tasks.errors import TerminalError, TransientError
+
+# Every kind of manifest: a registry converts, or answers 404, where the kind it has is not among those asked for.
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+_REPOSITORY = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z"
+)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+# Where an image without a registry in its name comes from.
+_HUB, _HUB_API = "docker.io", "registry-1.docker.io"
+
+
+class HttpRegistry:
+    """A `Registry` over HTTP, with a password or the tokens that a password gets.
+
+    Args:
+        address: Host and port, without scheme and path.
+        username: The login's name, empty for none.
+        password: Its password or access token.
+        insecure: Speak plain HTTP: for a registry on a private network only.
+    """
+
+    def __init__(
+        self, address: str, username: str = "", password: str = "", *, insecure: bool = False
+    ) -> None:
+        self.address = address
+        self._insecure = insecure
+        self._username = username
+        self._password = password
+        if password:
+            process_redactor().add(password)
+        # A registry says on the first request which of the two it wants.
+        self._basic = False
+        self._tokens: dict[str, str] = {}
+        self._lock = threading.Lock()
+        host = _HUB_API if address == _HUB else address
+        scheme = "http" if insecure else "https"
+        self._client = httpx.Client(
+            base_url=f"{scheme}://{host}/v2/", timeout=_TIMEOUT, follow_redirects=True
+        )
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """Return the manifest digest a tag has, or None where the tag is unknown."""
+        path = self._path(repository)
+        answer = self._ask("HEAD", f"{path}/manifests/{_tag(tag)}", f"repository:{path}:pull")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        told: str = answer.headers.get("Docker-Content-Digest", "")
+        if _DIGEST.match(told):
+            return told
+        return self._computed(path, tag)
+
+    def _computed(self, path: str, tag: str) -> str:
+        """Return a digest the registry does not tell: it is the checksum of the manifest itself."""
+        answer = self._ask("GET", f"{path}/manifests/{tag}", f"repository:{path}:pull")
+        return "sha256:" + hashlib.sha256(answer.content).hexdigest()
+
+    def tag(self, repository: str, digest: str, tag: str) -> None:
+        """Give a digest one more tag. Running it twice changes nothing."""
+        path = self._path(repository)
+        if not _DIGEST.match(digest):
+            raise TerminalError(f"{digest[:80]!r} is no digest", "give `sha256:` and 64 hex digits")
+        # Asked first: some registries refuse to write a tag again, be it with the same digest.
+        if self.digest(repository, tag) == digest:
+            return
+        scope = f"repository:{path}:pull,push"
+        manifest = self._ask("GET", f"{path}/manifests/{digest}", scope)
+        if manifest.status_code == httpx.codes.NOT_FOUND:
+            raise TerminalError(
+                f"registry {self.address} has no {repository}@{digest}, which was to be tagged {tag}",
+                "push the image again",
+            )
+        kind = {"Content-Type": manifest.headers["Content-Type"]}
+        self._ask("PUT", f"{path}/manifests/{tag}", scope, headers=kind, content=manifest.content)
+
+    def check_login(self) -> None:
+        """Check that the address answers and the login is accepted."""
+        answer = self._ask("GET", "", "")
+        if answer.status_code != httpx.codes.OK:
+            raise TerminalError(
+                f"{self.address} does not answer as a container registry: status {answer.status_code}",
+                "check the address in the registry's block",
+            )
+
+    def _path(self, repository: str) -> str:
+        """Return a repository's path within the registry; its name may begin with the address or not."""
+        path = repository.removeprefix(f"{self.address}/")
+        if not _REPOSITORY.match(path):
+            raise TerminalError(
+                f"{path[:120]!r} cannot be the name of a repository in {self.address}",
+                "use lower-case letters and digits, with single dots, dashes or underscores between",
+            )
+        return path
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        """Send a request, logging in when the registry asks for it; judge the answer."""
+        wanted = {"Accept": MANIFESTS, **(headers or {})}
+        answer = self._send(method, path, wanted | self._authorization(scope), content)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._log_in(answer, scope):
+            answer = self._send(method, path, wanted | self._authorization(scope), content)
+        self._judge(answer, method, path)
+        return answer
+
+    def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
+        try:
+            return self._client.request(method, path, headers=headers, content=content)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: httpx.TransportError) -> TransientError:
+        text = process_redactor().text(str(error)) or type(error).__name__
+        hint = "; for a registry without TLS set `insecure` in its block" if "SSL" in text else ""
+        return TransientError(
+            f"registry {self.address} does not answer: {text}", f"check its address and the network{hint}"
+        )
+
+    def _authorization(self, scope: str) -> dict[str, str]:
+        with self._lock:
+            token = self._tokens.get(scope)
+            basic = self._basic
+        if token is not None:
+            return {"Authorization": f"Bearer {token}"}
+        if basic:
+            return {"Authorization": _basic(self._username, self._password)}
+        return {}
+
+    def _log_in(self, answer: httpx.Response, scope: str) -> bool:
+        """Do what the registry asks for; False where that was tried already."""
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        kind, _, parameters = challenge.partition(" ")
+        if kind.lower() == "bearer":
+            token = self._token(dict(_PARAMETER.findall(parameters)), scope)
+            with self._lock:
+                self._tokens[scope] = token
+            return True
+        if kind.lower() == "basic" and self._username and not self._basic:
+            with self._lock:
+                self._basic = True
+            return True
+        return False
+
+    def _token(self, challenge: dict[str, str], scope: str) -> str:
+        realm = challenge.get("realm", "")
+        if urlsplit(realm).scheme not in ({"http", "https"} if self._insecure else {"https"}):
+            raise TerminalError(
+                f"registry {self.address} sends logins to {realm[:80]!r}, which is not encrypted",
+                "check the address in the registry's block",
+            )
+        query = {"service": challenge.get("service", ""), "scope": scope or challenge.get("scope", "")}
+        auth = (self._username, self._password) if self._username else None
+        try:
+            answer = self._client.get(realm, params={k: v for k, v in query.items() if v}, auth=auth)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+        self._judge(answer, "GET", "the login")
+        told = answer.json()
+        token: str = told.get("token") or told.get("access_token") or ""
+        process_redactor().add(token)
+        return token
+
+    def _judge(self, answer: httpx.Response, method: str, path: str) -> None:
+        """Raise what a status means; what the caller asked about (404 of a manifest) passes."""
+        status = answer.status_code
+        if status < httpx.codes.BAD_REQUEST or (status == httpx.codes.NOT_FOUND and method != "PUT"):
+            return
+        said = _said(answer)
+        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            who = f"the login {self._username}" if self._username else "a request without a login"
+            raise TerminalError(
+                f"registry {self.address} refused {who} for {method} {path or 'a check'}: {said}",
+                "check user, password and their rights in the registry's block",
+            )
+        if status in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT} or status >= 500:  # noqa: PLR2004
+            wait = answer.headers.get("Retry-After", "")
+            raise TransientError(
+                f"registry {self.address} answered {method} {path} with status {status}: {said}",
+                f"try again in {wait} s" if wait.isdigit() else "try again",
+            )
+        raise TerminalError(
+            f"registry {self.address} refused {method} {path} with status {status}: {said}",
+            "check the repository's name and the registry's rules for it",
+        )
+
+
+def _basic(username: str, password: str) -> str:
+    request = httpx.Request("GET", "http://registry")
+    signed = next(httpx.BasicAuth(username, password).auth_flow(request))
+    return signed.headers["Authorization"]
+
+
+def _tag(tag: str) -> str:
+    if not (_TAG.match(tag) or _DIGEST.match(tag)):
+        raise TerminalError(
+            f"{tag[:120]!r} cannot be a tag", "use up to 128 letters, digits, dots, dashes, underscores"
+        )
+    return tag
+
+
+def _said(answer: httpx.Response) -> str:
+    """Return the registry's own words, on one line."""
+    try:
+        errors = answer.json()["errors"]
+        text = "; ".join(f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text = answer.text[:200]
+    return process_redactor().text(" ".join(text.split())) or answer.reason_phrase

@@ -1,0 +1,49 @@
+"""Which ledger this machine works with."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from blocks.ledger_database import LedgerDatabase
+from blocks.settings import Settings
+from tasks.adapters.redact import process_redactor
+from tasks.ledger.store import Ledger
+
+BLOCK = "ledger"
+
+
+def open_ledger(settings: Settings | None = None) -> Ledger:
+    """Open the ledger: of `SLUICE_LEDGER_URL`, else of the block `ledger-database/ledger`, else in the home.
+
+    Args:
+        settings: Sluice's settings; read from the environment when None.
+
+    Returns:
+        The ledger; close it, or use it in a `with` statement.
+
+    Raises:
+        TerminalError: The URL is wrong, or the database does not answer.
+    """
+    settings = settings or Settings()
+    url = settings.ledger_url or _block_url() or settings.sqlite_url
+    _redact_password(url)
+    return Ledger.open(url)
+
+
+def _block_url() -> str:
+    """Return the URL of the block, empty where there is no such block."""
+    try:
+        block = LedgerDatabase.load(BLOCK)
+    except ValueError:
+        return ""
+    return str(block.url.get_secret_value())  # type: ignore[union-attr]
+
+
+def _redact_password(url: str) -> None:
+    try:
+        password = make_url(url).password
+    except ArgumentError:
+        return
+    if password:
+        process_redactor().add(password)

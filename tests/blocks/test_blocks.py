@@ -1,0 +1,199 @@
+"""What the blocks accept, what they make of it, and that no message repeats a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from pydantic import SecretStr, ValidationError
+
+from blocks.catalog import (
+    BLOCKS,
+    Approver,
+    ComposeHost,
+    ContainerRegistry,
+    GitRepository,
+    LedgerDatabase,
+    TelegramChannel,
+    WebhookChannel,
+)
+from tests.blocks.documents import DOCUMENTS, SECRETS
+from tests.blocks.keys import private, public
+
+INVALID = [
+    (ComposeHost, {"address": "deploy@host"}, "expected a host name or an IP address"),
+    (ComposeHost, {"address": "-oProxyCommand=x"}, "expected a host name"),
+    (ComposeHost, {"port": 0}, "greater than or equal to 1"),
+    (ComposeHost, {"user": "-x"}, "match pattern"),
+    (ComposeHost, {"private_key": public()}, "expected a private key"),
+    (ComposeHost, {"passphrase": ""}, "encrypted — give its passphrase"),
+    (ComposeHost, {"passphrase": "wrong-pass"}, "passphrase is wrong"),
+    (ComposeHost, {"host_key": "ssh-ed25519 AAAA"}, "cut off or mistyped"),
+    (ComposeHost, {"directory": "../x"}, "expected a relative path"),
+    (ComposeHost, {"directory": "/"}, "expected a relative path"),
+    (ComposeHost, {"connect_timeout_seconds": 0}, "greater than 0"),
+    (ContainerRegistry, {"address": "https://ghcr.io"}, "expected host or host:port without scheme"),
+    (ContainerRegistry, {"address": "ghcr.io/team"}, "expected host or host:port"),
+    (ContainerRegistry, {"namespace": "My-Org"}, "expected lower-case path components"),
+    (ContainerRegistry, {"password": ""}, "a login needs both"),
+    (ContainerRegistry, {"username": ""}, "a login needs both"),
+    (ContainerRegistry, {"username": "-p"}, "does not begin with a dash"),
+    (GitRepository, {"url": "ext::sh -c id"}, "expected https://"),
+    (GitRepository, {"url": "ext::sh"}, "expected https://"),
+    (GitRepository, {"url": "--upload-pack=x"}, "expected https://"),
+    (GitRepository, {"url": "ssh://-oProxyCommand=x/y"}, "expected https://"),
+    (GitRepository, {"url": "relative/path"}, "expected https://"),
+    (GitRepository, {"url": "https://[x"}, "expected https://"),
+    (GitRepository, {"url": "https://me:pass@host/x"}, "without credentials"),
+    (GitRepository, {"url": "https://token@host/x"}, "without credentials"),
+    (GitRepository, {"known_hosts": ""}, "known_hosts is required for ssh"),
+    (GitRepository, {"known_hosts": public()}, "expected known_hosts lines"),
+    (GitRepository, {"known_hosts": "host ssh-ed25519 AAAA"}, "cut off"),
+    (GitRepository, {"token": "git-token-1"}, "a token is only sent over https"),
+    (GitRepository, {"default_branch": "--x"}, "expected the name of one branch"),
+    (GitRepository, {"pipeline_path": "../pipeline.yaml"}, "expected a relative path"),
+    (GitRepository, {"ssh_private_key": "x"}, "expected a private key"),
+    (Approver, {"person": ""}, "at least 1 character"),
+    (Approver, {"totp_secret": "JBSWY3DPEHPK3PXP"}, "at least 26 characters"),
+    (Approver, {"totp_secret": "1" * 32}, "expected a base32 secret"),
+    (Approver, {"totp_secret": "ü" * 32}, "expected a base32 secret"),
+    (Approver, {"identities": []}, "at least 1 item"),
+    (Approver, {"identities": ["  "]}, "none of them empty"),
+    (LedgerDatabase, {"url": "mysql://x/y"}, "expected postgresql://"),
+    (LedgerDatabase, {"url": "sqlite://"}, "expected postgresql://"),
+    (LedgerDatabase, {"url": "/var/lib/ledger.db"}, "expected postgresql://"),
+    (TelegramChannel, {"token": "12345"}, "expected a bot token"),
+    (TelegramChannel, {"token": "1:a/../b"}, "expected a bot token"),
+    (TelegramChannel, {"chat_id": "team"}, "match pattern"),
+    (TelegramChannel, {"base_url": "ftp://x"}, "expected an address"),
+    (WebhookChannel, {"url": "hooks.example.com/path-token-1"}, "expected an http or https address"),
+    (WebhookChannel, {"url": "http://[x"}, "expected an http or https address"),
+    (WebhookChannel, {"headers": {"A b": "x"}}, "expected header names"),
+    (WebhookChannel, {"headers": {"A": "x\r\nB: header-token-1"}}, "expected one line of text"),
+    (WebhookChannel, {"headers": {"A": 7}}, "expected header names with text values"),
+]
+
+
+@pytest.mark.parametrize(("block", "change", "message"), INVALID)
+def test_a_mistake_is_told_without_the_secret(
+    block: type[Block], change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        block(**DOCUMENTS[block] | change)
+    assert message in str(caught.value)
+    given = [str(value) for value in change.values() if len(str(value)) > 9]
+    hidden = [*SECRETS, *given] if block is Approver else SECRETS
+    assert not [secret for secret in hidden if secret in str(caught.value)]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_neither_text_nor_json_of_a_block_shows_a_secret(block: type[Block]) -> None:
+    made = block(**DOCUMENTS[block])
+    texts = (repr(made), str(made), made.model_dump_json(), str(made.model_json_schema()))
+    assert not [secret for secret in SECRETS if any(secret in text for text in texts)]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_field_has_a_title_and_a_description_for_the_form(block: type[Block]) -> None:
+    schema = block.model_json_schema()
+    assert block.get_block_type_slug()
+    assert block.get_description()
+    for name, field in schema["properties"].items():
+        assert field.get("title"), name
+        assert len(field.get("description", "")) > 10, name
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_what_an_older_version_saved_still_loads(block: type[Block]) -> None:
+    made = block.model_validate(DOCUMENTS[block] | {"dropped_field": "dropped-secret-1"})
+    assert "dropped" not in repr(made.__dict__)
+
+
+def test_a_host_knows_its_keys() -> None:
+    host = ComposeHost(**DOCUMENTS[ComposeHost] | {"host_key": f"{public()} a\nhost {public('ssh-rsa')}"})
+    assert host.host_keys == (public(), public("ssh-rsa"))
+    assert host.directory == "sluice"
+    assert host.plain_passphrase
+    plain = ComposeHost(**DOCUMENTS[ComposeHost] | {"private_key": private(), "passphrase": ""})
+    assert plain.plain_passphrase is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("/srv//apps/", "/srv/apps"), ("./apps", "apps"), ("apps/x", "apps/x")]
+)
+def test_a_hosts_directory_is_absolute_or_relative(given: str, kept: str) -> None:
+    assert ComposeHost(**DOCUMENTS[ComposeHost] | {"directory": given}).directory == kept
+
+
+@pytest.mark.parametrize("address", ["server", "app-1.example.com", "10.0.0.1", "fe80::1", "::1"])
+def test_host_addresses(address: str) -> None:
+    assert ComposeHost(**DOCUMENTS[ComposeHost] | {"address": address}).address == address
+
+
+def test_a_registry_names_repositories() -> None:
+    registry = ContainerRegistry(address="GHCR.io", namespace="/team/apps/")
+    assert registry.prefix == "ghcr.io/team/apps"
+    assert registry.repository("shop", "Backend") == "ghcr.io/team/apps/shop/backend"
+    assert ContainerRegistry(address="10.0.0.5:5000", insecure=True).url == "http://10.0.0.5:5000"
+    with pytest.raises(ValueError, match="cannot name an image"):
+        registry.repository("shop", "-x")
+
+
+@pytest.mark.parametrize(
+    ("url", "transport"),
+    [
+        ("https://github.com/team/shop.git", "https"),
+        ("http://git.local/shop.git", "http"),
+        ("ssh://git@host:2222/shop.git", "ssh"),
+        ("git@github.com:team/shop.git", "ssh"),
+        ("file:///srv/git/shop.git", "file"),
+        ("/srv/git/shop.git", "file"),
+    ],
+)
+def test_git_transports(url: str, transport: str) -> None:
+    assert GitRepository(**DOCUMENTS[GitRepository] | {"url": url}).transport == transport
+
+
+def test_a_token_goes_over_https() -> None:
+    assert GitRepository(url="https://github.com/a/b", token="git-token-1").token == SecretStr("git-token-1")
+    with pytest.raises(ValidationError, match="only sent over https"):
+        GitRepository(url="http://github.com/a/b", token="git-token-1")
+
+
+def test_an_approver_is_known_by_any_spelling() -> None:
+    approver = Approver(
+        person="Ana", totp_secret="jbsw y3dp-ehpk 3pxp jbsw y3dp ehpk 3pxp", identities=["@Ana-M"]
+    )
+    assert approver.known_as("ana-m")
+    assert approver.known_as(" @ANA-M ")
+    assert not approver.known_as("ana")
+    assert approver.totp_secret.get_secret_value() == "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    assert approver.active
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql+psycopg://u:p@h/d?sslmode=require", "postgresql+psycopg://u:p@h/d?sslmode=require"),
+        ("sqlite:////var/lib/ledger.db", "sqlite:////var/lib/ledger.db"),
+    ],
+)
+def test_ledger_urls(given: str, kept: str) -> None:
+    assert LedgerDatabase(url=given).url.get_secret_value() == kept
+
+
+def test_a_chat_may_be_a_number() -> None:
+    assert TelegramChannel(token="1:abc", chat_id=-100).chat_id == "-100"  # type: ignore[arg-type]
+    assert (
+        TelegramChannel(token="1:abc", chat_id="@team_chat", base_url="http://localhost:1/").base_url
+        == "http://localhost:1"
+    )
+
+
+def test_a_webhook_gives_its_headers_in_clear() -> None:
+    assert WebhookChannel(**DOCUMENTS[WebhookChannel]).plain_headers() == {
+        "Authorization": "Bearer header-token-1"
+    }
+    assert WebhookChannel(url="http://x/").plain_headers() == {}

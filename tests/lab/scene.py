@@ -1,0 +1,218 @@
+"""The lab with the example application on it: blocks, approvers, env files, and people's moves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pyotp
+from pydantic import SecretStr
+
+from blocks.approver import Approver
+from blocks.compose_host import ComposeHost
+from blocks.git_repository import GitRepository
+from blocks.registry import ContainerRegistry
+from blocks.webhook_channel import WebhookChannel
+from deployments.bootstrap import ControlPlane
+from tasks.ledger.records import PromotionRecord
+from tasks.ledger.store import Ledger
+from tests.lab.lab import Lab
+from tests.lab.server import Server
+from tests.lab.shop_repository import ShopRepository
+
+APPROVERS = {"ana": ("Ana Approver", "ana@example.com"), "ben": ("Ben Boss", "ben@example.com")}
+CODE_PERIOD_SECONDS = 30
+
+
+@dataclass
+class Inbox:
+    """A receiver of notifications on the loopback address, such as a team's chat would be.
+
+    Attributes:
+        port: Its port.
+        messages: What came, oldest first; each with its `Idempotency-Key` under `key`.
+    """
+
+    port: int = 0
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    _server: ThreadingHTTPServer | None = None
+
+    def __enter__(self) -> Self:
+        """Start receiving."""
+        messages = self.messages
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                messages.append({**json.loads(body), "key": self.headers.get("Idempotency-Key")})
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                del args
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Receiver)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop receiving."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+@dataclass
+class Scene:
+    """One application between its repository and its servers, with the people around it.
+
+    Attributes:
+        lab: The lab.
+        plane: Prefect's server and the worker.
+        shop: The application's repository.
+        home: Sluice's home folder.
+        inbox: Where notifications arrive.
+        secrets: Approver → one-time-code secret.
+    """
+
+    lab: Lab
+    plane: ControlPlane
+    shop: ShopRepository
+    home: Path
+    inbox: Inbox
+    secrets: dict[str, str]
+    _used: dict[str, int] = field(default_factory=dict)
+
+    def run(self, deployment: str, **parameters: object) -> str:
+        """Start a run of a deployment; return its id."""
+        return self.plane.run_deployment(deployment, parameters)
+
+    def ended(self, flow_run_id: str, timeout_seconds: float = 180) -> dict[str, Any]:
+        """Wait until a run ended; return it as the API describes it."""
+        return self.plane.wait_for_state(flow_run_id, timeout_seconds=timeout_seconds)
+
+    def suspended(self, flow_run_id: str, timeout_seconds: float = 120) -> dict[str, Any]:
+        """Wait until a run waits for an answer."""
+        return self.plane.wait_for_state(flow_run_id, "Suspended", timeout_seconds=timeout_seconds)
+
+    def promote(self, environment: str, ref: str = "", requested_by: str = "cleo") -> dict[str, Any]:
+        """Promote to an environment that asks nobody, and wait for the end."""
+        run = self.run(f"promote/{environment}", environment=environment, ref=ref, requested_by=requested_by)
+        return self.ended(run)
+
+    def promote_approved(
+        self, environment: str, ref: str = "", *, by: tuple[str, ...] = ("ana",), requested_by: str = "cleo"
+    ) -> dict[str, Any]:
+        """Promote to an environment that asks, and answer yes as each of the people named."""
+        run = self.run(f"promote/{environment}", environment=environment, ref=ref, requested_by=requested_by)
+        for name in by:
+            self.suspended(run)
+            self.answer(run, name)
+        return self.ended(run)
+
+    def answer(
+        self, flow_run_id: str, approver: str, decision: str = "approve", reason: str = "", code: str = ""
+    ) -> None:
+        """Answer a waiting run, with the code the person's authenticator shows."""
+        self.plane.answer(
+            flow_run_id, approver=approver, decision=decision, reason=reason, code=code or self.code(approver)
+        )
+
+    def code(self, approver: str) -> str:
+        """Return a one-time code that was not used yet, waiting for the next one where needed."""
+        while int(time.time()) // CODE_PERIOD_SECONDS <= self._used.get(approver, 0):
+            time.sleep(0.2)
+        self._used[approver] = int(time.time()) // CODE_PERIOD_SECONDS
+        return pyotp.TOTP(self.secrets[approver]).now()
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger."""
+        with Ledger.open(f"sqlite:///{self.home / 'ledger.db'}") as ledger:
+            yield ledger
+
+    def promotions(self, environment: str) -> list[PromotionRecord]:
+        """Return the promotions of an environment, newest first."""
+        with self.ledger() as ledger:
+            return ledger.promotions.history("shop", environment, limit=100)
+
+    def serves(self, environment: str) -> dict[str, Any]:
+        """Return what the application's health check answers on an environment's server."""
+        script = "import sys,urllib.request as u; sys.stdout.write(u.urlopen('http://localhost:8080/api/health').read().decode())"
+        found = self.lab.servers[environment].run(
+            ("docker", "exec", "shop-backend-1", "python", "-c", script.replace("localhost:8080", "frontend"))
+        )
+        return dict(json.loads(found.stdout))
+
+
+def write_env_files(servers: Mapping[str, Server], shop: ShopRepository) -> None:
+    """Give each server the env file a team would have put there by hand."""
+    for name, server in servers.items():
+        folder = "/home/deploy/sluice/shop"
+        server.run(("install", "-d", "-o", "deploy", "-g", "deploy", "/home/deploy/sluice", folder))
+        server.run(("tee", f"{folder}/.env.{name}"), stdin=shop.env_text(name))
+        server.run(("chmod", "600", f"{folder}/.env.{name}"))
+        server.run(("chown", "deploy:deploy", f"{folder}/.env.{name}"))
+
+
+def save_blocks(lab: Lab, shop: ShopRepository, inbox: Inbox) -> dict[str, str]:
+    """Save the blocks a team would fill in in the UI; return the approvers' secrets."""
+    for name, server in lab.servers.items():
+        ComposeHost(
+            address=server.address,
+            port=server.port,
+            user=server.user,
+            private_key=SecretStr(server.private_key_path.read_text()),
+            host_key=server.host_key,
+        ).save(name, overwrite=True)
+    ContainerRegistry(
+        address=lab.registry.address,
+        username=lab.registry.username,
+        password=SecretStr(lab.registry.password),
+        insecure=True,
+    ).save("main", overwrite=True)
+    GitRepository(url=shop.url).save("default", overwrite=True)
+    WebhookChannel(url=SecretStr(f"http://127.0.0.1:{inbox.port}/")).save("team", overwrite=True)
+    secrets = {name: pyotp.random_base32() for name in APPROVERS}
+    for name, (person, mail) in APPROVERS.items():
+        Approver(person=person, totp_secret=SecretStr(secrets[name]), identities=[mail]).save(name, overwrite=True)
+    return secrets
+
+
+@contextmanager
+def open_scene(lab: Lab, *, home: Path | None = None, port: int | None = None, limit: int = 4) -> Iterator[Scene]:
+    """Set the scene on a lab, and clear it away.
+
+    Args:
+        lab: A running lab; its servers are reset.
+        home: Sluice's home folder; a temporary one when None.
+        port: The port of Prefect's server; a free one when None.
+        limit: How many runs the worker carries at once.
+
+    Yields:
+        The scene, ready for its first promotion.
+    """
+    own = home is None
+    home = home or Path(tempfile.mkdtemp(prefix="sluice-scene-"))
+    try:
+        shop = ShopRepository.create(home / "git")
+        for server in lab.servers.values():
+            server.reset()
+        write_env_files(lab.servers, shop)
+        with Inbox() as inbox, ControlPlane(home, port, limit) as plane:
+            plane.activate()
+            secrets = save_blocks(lab, shop, inbox)
+            yield Scene(lab, plane, shop, home, inbox, secrets)
+    finally:
+        if own:
+            shutil.rmtree(home, ignore_errors=True)
