@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from deployments import processes
+from deployments.connect import refresh_prefect
 from deployments.environment import api_url, control_plane_environment, process_file, root_url
 from deployments.parts import (
     PREFECT_FILE,
@@ -46,7 +45,7 @@ def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ..
     while worker.children() and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     left = worker.children()
-    cut = sorted({run for child in left if (run := child.variable("PREFECT__FLOW_RUN_ID"))})
+    cut = _runs_of(left)
     for child in left:
         child.send(signal.SIGTERM)
     for child in left:
@@ -56,7 +55,11 @@ def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ..
         # The worker reports each within a second; a server that does not answer must not keep us here.
         with suppress(SluiceError):
             api.wait_for_state(run, None, REPORT_SECONDS)
-    return tuple(cut)
+    return cut
+
+
+def _runs_of(children: Iterable[Running]) -> tuple[str, ...]:
+    return tuple(sorted({run for child in children if (run := child.variable("PREFECT__FLOW_RUN_ID"))}))
 
 
 class ControlPlane:
@@ -159,6 +162,10 @@ class ControlPlane:
         self.deactivate()
         return cut
 
+    def runs(self) -> tuple[str, ...]:
+        """Return the ids of the flow runs the worker carries now."""
+        return _runs_of(self.worker.children()) if self.worker is not None else ()
+
     def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End the worker, after the runs it carries where they end in time.
 
@@ -207,7 +214,7 @@ class ControlPlane:
             wanted = {name: value for name, value in self.env.items() if os.environ.get(name) != value}
             self._activated = {name: os.environ.get(name) for name in wanted}
             os.environ.update(wanted)
-            _refresh_prefect()
+            refresh_prefect()
 
     def deactivate(self) -> None:
         """Give this process its own environment back."""
@@ -219,7 +226,7 @@ class ControlPlane:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        _refresh_prefect()
+        refresh_prefect()
 
     def run_deployment(self, name: str, parameters: Mapping[str, object] | None = None) -> str:
         """Start a run of a deployment.
@@ -255,11 +262,3 @@ class ControlPlane:
         """Answer a run that waits for approval, as the form of the UI does."""
         fields = {"approver": approver, "decision": decision, "code": code, "reason": reason}
         self.api.resume(flow_run_id, fields)
-
-
-def _refresh_prefect() -> None:
-    """Let Prefect read the environment again, where this process has imported it."""
-    if "prefect.context" in sys.modules and threading.current_thread() is threading.main_thread():
-        from prefect.context import refresh_global_settings_context
-
-        refresh_global_settings_context()

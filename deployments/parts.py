@@ -15,7 +15,7 @@ from deployments.prefect_api import PrefectApi
 from deployments.processes import Running
 from tasks.errors import TerminalError
 
-START_SECONDS = 180.0
+START_SECONDS = 600.0
 PREFECT_FILE = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 _POLL_SECONDS = 0.1

@@ -7,11 +7,12 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
 
-from tasks.errors import TerminalError, TransientError
+from tasks.errors import SluiceError, TerminalError, TransientError
 
 TERMINAL_STATES = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 
@@ -72,14 +73,34 @@ class PrefectApi:
             return None
         return cast("list[Json]", _checked(answer).json())
 
-    def block_documents(self, block_type: str) -> list[str]:
-        """Return the names of the blocks of one type, sorted.
+    def block_documents(self, block_type: str) -> list[Json]:
+        """Return the blocks of one type, sorted by name, their secrets hidden.
 
         Args:
             block_type: The type's slug.
         """
         wanted = {"block_types": {"slug": {"any_": [block_type]}}}
-        return sorted(str(one["name"]) for one in self._list("/block_documents/filter", wanted))
+        return sorted(self._list("/block_documents/filter", wanted), key=lambda one: str(one["name"]))
+
+    def block_document(self, block_type: str, name: str) -> Json | None:
+        """Return a block with its secrets, None where there is none.
+
+        Args:
+            block_type: The type's slug.
+            name: The block's name.
+        """
+        path = f"/block_types/slug/{block_type}/block_documents/name/{name}"
+        answer = self._send("GET", f"{path}?include_secrets=true")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _object(answer)
+
+    def delete_block(self, block_type: str, name: str) -> bool:
+        """Delete a block. Returns False where there was none."""
+        document = self.block_document(block_type, name)
+        if document is None:
+            return False
+        return self._send("DELETE", f"/block_documents/{document['id']}").is_success
 
     def create_run(self, deployment: str, parameters: Mapping[str, object], *, key: str = "") -> str:
         """Start a run of a deployment.
@@ -105,6 +126,15 @@ class PrefectApi:
     def run(self, flow_run_id: str) -> Json:
         """Return a flow run."""
         return _object(self._send("GET", f"/flow_runs/{flow_run_id}"))
+
+    def waits_until(self, flow_run_id: str) -> datetime | None:
+        """Return until when a suspended run waits, None when it does not wait or nobody can tell."""
+        try:
+            run = self.run(flow_run_id)
+        except SluiceError:
+            return None
+        text = ((run.get("state") or {}).get("state_details") or {}).get("pause_timeout")
+        return datetime.fromisoformat(str(text)) if text else None
 
     def logs(self, flow_run_id: str) -> list[str]:
         """Return the messages a flow run logged, the oldest first."""

@@ -50,12 +50,9 @@ class Running:
         partial.write_text(json.dumps(asdict(self)))
         partial.replace(path)
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self) -> str:
         """Return the last lines of its output."""
-        try:
-            return "\n".join(Path(self.log).read_text(errors="replace").splitlines()[-lines:])
-        except OSError:
-            return ""
+        return tail(Path(self.log))
 
     def children(self) -> list[Running]:
         """Return the processes it started, and theirs."""
@@ -148,6 +145,19 @@ def load(path: Path) -> Running | None:
     except (OSError, ValueError, TypeError):
         return None
     return running if running.alive() else None
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """Return the last lines of a file, empty where there is none.
+
+    Args:
+        path: The file.
+        lines: How many.
+    """
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
 
 
 def _wait_gone(running: Running, seconds: float) -> bool:

@@ -162,7 +162,7 @@ def main() -> None:
     """Wait for the server, then bring to it what Sluice needs."""
     parser = argparse.ArgumentParser(description="Make a Prefect server ready for Sluice.")
     parser.add_argument("--prefect-file", type=Path, required=True)
-    parser.add_argument("--wait-seconds", type=float, default=90.0)
+    parser.add_argument("--wait-seconds", type=float, default=600.0)
     options = parser.parse_args()
     _import_flows()
     _wait_for_server(options.wait_seconds)

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, create_model
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
 from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
-from flows.domain.approvals import deadline, judge, policy_of, quorum
+from flows.domain.approvals import deadline, judge, person_key, policy_of, quorum
 from flows.outcome import tell_waiting
 from flows.people import approver_facts
 from tasks.adapters.redact import process_redactor
@@ -120,6 +120,15 @@ def _ask(plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: 
     )
 
 
+def _used_steps(earlier: list[ApprovalRecord], approver: str) -> list[int]:
+    """Return the time steps of the codes one person used up in this promotion."""
+    return [
+        record.code_step
+        for record in earlier
+        if record.code_step is not None and person_key(record.approver) == person_key(approver)
+    ]
+
+
 def _record(
     run: Run,
     plan: Plan,
@@ -139,7 +148,7 @@ def _record(
         approver=approver_facts(answer.approver),
         author_identities=authors,
         requester=requester,
-        used_steps=[record.code_step for record in earlier if record.code_step is not None],
+        used_steps=_used_steps(earlier, answer.approver),
         now=utc_now(),
     )
     counted, refusal, step = verdict.counted, verdict.refusal, verdict.code_step

@@ -90,7 +90,8 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         archive=archive,
         override=text,
         files=(*described.compose_files, OVERRIDE),
-        env_links=tuple(path for path in spec.untracked if path in env_paths),
+        # A committed `.env` holds examples: the host's own file takes its place.
+        env_links=tuple(sorted(env_paths & {".env", *spec.untracked})),
         data_links=tuple(path for path in spec.untracked if path not in env_paths and path != "."),
         services=tuple(sorted(config.get("services", {}))),
         ports=frozenset(port.port for port in published_ports(config) if port.protocol == "tcp"),

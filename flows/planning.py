@@ -19,6 +19,7 @@ from flows.domain.plan import PlanFacts, make_plan
 from flows.domain.refs import RefFacts, RefPolicy
 from flows.session import Session, open_session
 from tasks.adapters.pool import close_all
+from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, TerminalError, TransientError
 from tasks.facts import read_host
 from tasks.resolve import resolve
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
-    from blocks.values.releases import Commit
+    from blocks.values.releases import Commit, Revision
     from blocks.values.resolved import Resolved
 
 
@@ -237,8 +238,8 @@ def plan_of(
             running=running,
             commits=coming,
             commits_leaving=leaving,
-            compose=described.texts,
-            compose_running=before.texts if before else {},
+            compose=_redacted(described.texts),
+            compose_running=_redacted(before.texts) if before else {},
             required_keys=described.required,
             required_keys_running=before.required if before else (),
             present_keys=tuple(sorted(set.intersection(*present))),
@@ -249,8 +250,23 @@ def plan_of(
             policy_checksum=run.policy.checksum,
             expected_seconds=statistics.median(durations) if durations else None,
             database_bytes=primary.database_bytes,
+            known=known_revisions(run),
         )
     )
+
+
+def _redacted(texts: Mapping[str, str]) -> dict[str, str]:
+    return {path: process_redactor().text(text) for path, text in texts.items()}
+
+
+def known_revisions(run: Run) -> tuple[Revision, ...]:
+    """Return the migrations of the releases that were promoted here lately, also of those that failed."""
+    ids = {row.release_id for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=50)}
+    found: dict[str, Revision] = {}
+    for release_id in sorted(one for one in ids if one):
+        release = run.ledger.releases.get(release_id)
+        found.update({revision.id: revision for revision in release.revisions} if release else {})
+    return tuple(found.values())
 
 
 def migrates_or_backs_up(run: Run, primary: HostFacts) -> bool:

@@ -18,6 +18,7 @@ from tasks.step import fact, log, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tasks.run import Run
     from tasks.sources import Sources
@@ -82,7 +83,7 @@ def build(
     sha = sources.described.sha
     secrets = {key: f"SLUICE_BUILD_SECRET_{n}" for n, key in enumerate(sorted(run.policy.build_secrets))}
     argv = bake(
-        sources.described.compose_files,
+        (str(_definition(run, sources)),),
         tuple(target.name for target in targets),
         tags={target.name: (f"{repository_of(run, target)}:{sha}",) for target in targets},
         labels=labels,
@@ -107,6 +108,17 @@ def build(
             result.tail(40),
         )
     return BuildReceipt(built=tuple(target.name for target in targets), seconds=time.monotonic() - began)
+
+
+def _definition(run: Run, sources: Sources) -> Path:
+    """Write down what is built, as bake itself printed it, with the pristine checkout in place of the other.
+
+    Read from the compose files again, bake would ask for env files that no commit has.
+    """
+    path = run.work / "bake" / f"{sources.described.sha}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(sources.bake.replace(str(sources.render), str(sources.source)), "utf-8")
+    return path
 
 
 def _reason(stderr: str) -> str:

@@ -90,7 +90,7 @@ def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
         source=source,
         render=render,
         config=_compose_config(run, render, described),
-        bake=_bake_config(run, source, described) if with_bake else "",
+        bake=_bake_config(run, render, described) if with_bake else "",
     )
 
 
@@ -121,9 +121,9 @@ def _compose_config(run: Run, render: Path, described: Described) -> dict[str, A
     return dict(json.loads(result.stdout))
 
 
-def _bake_config(run: Run, source: Path, described: Described) -> str:
+def _bake_config(run: Run, render: Path, described: Described) -> str:
     call = Call(
-        argv=print_json(described.compose_files), cwd=str(source), env=described.variables, limits=_QUICK
+        argv=print_json(described.compose_files), cwd=str(render), env=described.variables, limits=_QUICK
     )
     result = run.local.run(call)
     if not result.ok:

@@ -89,11 +89,19 @@ def parse_compose(path: str, text: str) -> dict[str, Any]:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a safe one
     # A date such as 2026-13-40 is a ValueError of the constructor.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = one_line(str(error), 200)
-        raise TerminalError(f"{one_line(path)} is not valid YAML: {problem}", "mend the file") from None
+        raise TerminalError(
+            f"{one_line(path)} is not valid YAML: {_problem(error)}", "mend the file"
+        ) from None
     if not isinstance(document, dict):
         raise TerminalError(f"{one_line(path)} is not a compose file", "it must be a mapping with `services`")
     return document
+
+
+def _problem(error: Exception) -> str:
+    """Say what is wrong and where, without the text around it, which may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{one_line(error.problem or 'unreadable')}, line {error.problem_mark.line + 1}"
+    return type(error).__name__
 
 
 def named_files(compose_files: Iterable[str], read: Callable[[str], str | None]) -> NamedFiles:

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol, Self
+
+from pydantic import SecretStr
 
 from blocks.values.releases import Commit
 from tasks.adapters import git_refs
 from tasks.adapters.git_files import SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
-from tasks.adapters.git_login import QUIET, GitLogin, split_url
+from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
-from tasks.adapters.local import LocalRunner
-from tasks.adapters.output import RawResult
-from tasks.adapters.protocols import Call, Limits
-from tasks.adapters.redact import process_redactor
+from tasks.adapters.git_runner import GitRunner
 from tasks.commands import git
-from tasks.errors import TerminalError, TransientError
+from tasks.errors import TerminalError
 
-NETWORK = Limits(total_seconds=900, idle_seconds=120)
-READING = Limits(total_seconds=300, idle_seconds=300)
 MOST_COMMITS = 200
-# Variables that bind git to another repository, set for instance while one of its hooks runs.
-_FOREIGN = frozenset(
-    {
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_COMMON_DIR",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_CONFIG",
-        "GIT_CONFIG_PARAMETERS",
-        "GIT_CONFIG_COUNT",
-        "GIT_NAMESPACE",
-        "GIT_PREFIX",
-    }
-)
-_NO_COMMIT = re.compile(r"bad object|bad revision|not a tree object|not a valid object|unknown revision")
-_REFUSED = re.compile(
-    r"authentication failed|could not read (username|password)|permission denied|access denied|"
-    r"repository .*not found|not found$|does not appear to be a git repository|host key verification failed|"
-    r"\b40[134]\b|transport .* not allowed",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def mirror_directory(base: Path, url: str) -> Path:
@@ -63,6 +37,39 @@ def mirror_directory(base: Path, url: str) -> Path:
     plain, _ = split_url(url, GitLogin())
     name = re.sub(r"[^A-Za-z0-9]+", "-", plain.rstrip("/").removesuffix(".git").rpartition("/")[2])
     return base / f"{name[:40] or 'repository'}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}.git"
+
+
+class GitRepositoryLike(Protocol):
+    """What a repository's block holds."""
+
+    @property
+    def url(self) -> str:
+        """The address."""
+        ...
+
+    @property
+    def token(self) -> SecretStr | None:
+        """An access token, for HTTPS."""
+        ...
+
+    @property
+    def username(self) -> str:
+        """The name that goes with the token."""
+        ...
+
+    @property
+    def ssh_private_key(self) -> SecretStr | None:
+        """A key, for SSH."""
+        ...
+
+    @property
+    def known_hosts(self) -> str:
+        """The git server's host keys, for SSH."""
+        ...
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
 
 
 class GitMirror:
@@ -80,8 +87,30 @@ class GitMirror:
     def __init__(self, url: str, directory: Path, login: GitLogin | None = None) -> None:
         self.public_url, self._login = split_url(url, login or GitLogin())
         self.directory = Path(directory)
-        inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-        self._runner = LocalRunner(environment={**inherited, **QUIET})
+        self._git = GitRunner(self.public_url, self.directory)
+
+    @classmethod
+    def of(cls, block: GitRepositoryLike, directory: Path) -> Self:
+        """Return the mirror of a repository's block.
+
+        Args:
+            block: The repository's block.
+            directory: The mirror's own folder.
+        """
+        return cls(
+            block.url,
+            directory,
+            GitLogin(
+                token=_plain(block.token),
+                username=block.username,
+                ssh_key=_plain(block.ssh_private_key),
+                known_hosts=block.known_hosts,
+            ),
+        )
+
+    def exists(self) -> bool:
+        """Say whether it was fetched before."""
+        return (self.directory / "HEAD").exists() and bool(self._refs())
 
     def fetch(self) -> None:
         """Bring the mirror up to date; one round trip where nothing changed.
@@ -92,16 +121,16 @@ class GitMirror:
         """
         with self._locked(), self._login.environment(self.public_url) as environment:
             self._ensure_mirror()
-            listed = self._network(git.list_remote(self._path, self.public_url), environment)
-            head, remote = _parse_remote(listed.stdout.decode(errors="surrogateescape"))
+            listed = self._git.network(git.list_remote(self._path, self.public_url), environment)
+            head, remote = _parse_remote(listed)
             if remote != {ref.full_name: ref.object_id for ref in self._refs()}:
-                self._network(git.fetch(self._path, self.public_url), environment)
+                self._git.network(git.fetch(self._path, self.public_url), environment)
             if head and head != self.default_branch():
-                self._read(git.set_head(self._path, head))
+                self._git.read(git.set_head(self._path, head))
 
     def default_branch(self) -> str:
         """Return the branch the repository's HEAD points to, as of the last fetch."""
-        return self._text(git.default_branch(self._path)).removeprefix(git_refs.BRANCHES)
+        return self._git.text(git.default_branch(self._path)).removeprefix(git_refs.BRANCHES)
 
     def resolve(self, ref: str) -> ResolvedRef:
         """Find what a branch, tag or commit id stands for.
@@ -125,14 +154,14 @@ class GitMirror:
         return ResolvedRef("commit", commits[0], commits[0])
 
     def _commits(self, prefix: str) -> tuple[str, ...]:
-        ids = self._text(git.commits_of_prefix(self._path, prefix)).split()
+        ids = self._git.text(git.commits_of_prefix(self._path, prefix)).split()
         # A full id is answered with itself, whether there is such an object or not.
-        peeled = (self._run(git.peel(self._path, found)) for found in ids)
+        peeled = (self._git.run(git.peel(self._path, found)) for found in ids)
         shas = {result.stdout.decode().strip() for result in peeled if result.exit_code == 0}
         return tuple(sorted(sha for sha in shas if sha.startswith(prefix)))
 
     def _peeled(self, full_name: str) -> str:
-        result = self._run(git.peel(self._path, full_name))
+        result = self._git.run(git.peel(self._path, full_name))
         if result.exit_code != 0:
             raise TerminalError(f"{full_name} of {self.public_url} leads to no commit", "tag a commit")
         return result.stdout.decode().strip()
@@ -156,13 +185,13 @@ class GitMirror:
         Returns:
             Coming and leaving, newest first, at most 200 each.
         """
-        if self._run(git.peel(self._path, git.sha(old))).exit_code != 0:
+        if self._git.run(git.peel(self._path, git.sha(old))).exit_code != 0:
             return [self.commit(new)], []
         coming = self._log(new, f"^{old}", limit=MOST_COMMITS)
         return coming, self._log(old, f"^{new}", limit=MOST_COMMITS)
 
     def _log(self, *revisions: str, limit: int) -> list[Commit]:
-        fields = self._text(git.log(self._path, *revisions, limit=limit)).split("\0")
+        fields = self._git.text(git.log(self._path, *revisions, limit=limit)).split("\0")
         rows = zip(*[iter(fields)] * git.COMMIT_FIELDS, strict=False)
         return [_commit(*row) for row in rows]
 
@@ -176,11 +205,11 @@ class GitMirror:
         if "\n" in path or "\0" in path or path.startswith(("/", "./", "../")) or path.endswith("/"):
             return None
         name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
-        return next(parse_batch(self._read(git.cat_files(self._path), name).stdout))
+        return next(parse_batch(self._git.read(git.cat_files(self._path), name)))
 
     def tree(self, sha: str) -> str:
         """Return the id of a commit's tree: equal for commits with equal files."""
-        return self._text(git.tree_id(self._path, sha))
+        return self._git.text(git.tree_id(self._path, sha))
 
     def tracked(self, sha: str) -> frozenset[str]:
         """Return every path of a commit."""
@@ -212,7 +241,7 @@ class GitMirror:
         chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}
         ordered = tuple(chosen[path] for path in sorted(chosen))
         names = "".join(f"{entry.object_id}\n" for entry in ordered).encode()
-        contents = parse_batch(self._read(git.cat_objects(self._path), names).stdout)
+        contents = parse_batch(self._git.read(git.cat_objects(self._path), names))
         return pack(ordered, contents, int(self.commit(sha).committed_at.timestamp()))
 
     def _below(self, entries: tuple[TreeEntry, ...], path: str, sha: str) -> list[TreeEntry]:
@@ -249,8 +278,8 @@ class GitMirror:
     def _write_files(self, sha: str, part: Path) -> None:
         (part / "files").mkdir()
         index = {"GIT_INDEX_FILE": str(part / "index")}
-        self._read(git.read_tree(self._path, sha), environment=index)
-        self._read(git.checkout_index(self._path, f"{part}/files"), environment=index)
+        self._git.read(git.read_tree(self._path, sha), environment=index)
+        self._git.read(git.checkout_index(self._path, f"{part}/files"), environment=index)
 
     @staticmethod
     def _move(source: Path, target: Path) -> None:
@@ -266,19 +295,19 @@ class GitMirror:
         return str(self.directory)
 
     def _refs(self, *options: str) -> tuple[git_refs.Ref, ...]:
-        result = self._read(git.list_refs(self._path, *options))
-        return git_refs.parse_refs(result.stdout.decode(errors="surrogateescape"))
+        listed = self._git.read(git.list_refs(self._path, *options))
+        return git_refs.parse_refs(listed.decode(errors="surrogateescape"))
 
     def _entries(self, sha: str) -> tuple[TreeEntry, ...]:
-        return parse_tree(self._read(git.list_tree(self._path, sha)).stdout)
+        return parse_tree(self._git.read(git.list_tree(self._path, sha)))
 
     def _ensure_mirror(self) -> None:
         if (self.directory / "HEAD").exists():
             return
         self.directory.parent.mkdir(parents=True, exist_ok=True)
-        self._read(git.init(self._path))
+        self._git.read(git.init(self._path))
         # A commit that runs somewhere stays readable when its branch is rewritten.
-        self._read(git.set_config(self._path, "gc.pruneExpire", "never"))
+        self._git.read(git.set_config(self._path, "gc.pruneExpire", "never"))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -287,45 +316,6 @@ class GitMirror:
         with Path(f"{self.directory}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _run(self, argv: tuple[str, ...], stdin: bytes | None = None) -> RawResult:
-        return self._runner.run_raw(Call(argv, stdin=stdin, limits=READING))
-
-    def _read(
-        self,
-        argv: tuple[str, ...],
-        stdin: bytes | None = None,
-        *,
-        environment: Mapping[str, str] | None = None,
-    ) -> RawResult:
-        result = self._runner.run_raw(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
-        if result.exit_code != 0:
-            raise self._unreadable(_last_line(result))
-        return result
-
-    def _unreadable(self, said: str) -> TerminalError:
-        if _NO_COMMIT.search(said):
-            return TerminalError(f"{self.public_url} has no such commit: {said}", "push it first")
-        return TerminalError(
-            f"the mirror of {self.public_url} cannot be read: {said}",
-            f"fetch it again; if it stays so, remove {self.directory}",
-        )
-
-    def _text(self, argv: tuple[str, ...]) -> str:
-        return self._read(argv).stdout.decode(errors="replace").rstrip("\n")
-
-    def _network(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> RawResult:
-        result = self._runner.run_raw(Call(argv, env=environment, limits=NETWORK))
-        if result.exit_code == 0:
-            return result
-        said = process_redactor().text(result.stderr.decode(errors="replace"))
-        if _REFUSED.search(said):
-            raise TerminalError(
-                f"{self.public_url} cannot be read: {_last_line(result)}",
-                "check the address, and the repository's login in its block",
-                said,
-            )
-        raise TransientError(f"{self.public_url} does not answer: {_last_line(result)}", "try again", said)
 
 
 def _commit(sha: str, subject: str, name: str, email: str, committed: str) -> Commit:
@@ -349,10 +339,3 @@ def _parse_remote(text: str) -> tuple[str, dict[str, str]]:
         elif not name.endswith("^{}"):
             refs[name] = value
     return head, refs
-
-
-def _last_line(result: RawResult) -> str:
-    """Return git's own word on what failed, without the advice that follows it."""
-    lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
-    fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
-    return (fatal or lines or [f"exit status {result.exit_code}"])[-1][:300]

@@ -144,7 +144,7 @@ def title(argv: tuple[str, ...], words: int = 5, longest: int = 100) -> str:
 
     Options are left out; of a constant script (`sh -c SCRIPT NAME …`) its name stands in its place.
     """
-    shown = argv[3:] if argv[:2] == ("sh", "-c") else argv
+    shown = argv[3:] if argv[:2] == ("sh", "-c") and argv[3:] else argv
     plain = [word for word in shown if word and not word.startswith("-") and "\n" not in word]
     text = " ".join(plain[:words]) + (" …" if len(plain) > words else "")
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -46,6 +46,11 @@ class HostLogin(Protocol):
         ...
 
     @property
+    def connect_timeout_seconds(self) -> float:
+        """The bound on connecting."""
+        ...
+
+    @property
     def directory(self) -> str:
         """Where applications are kept."""
         ...
@@ -73,6 +78,7 @@ def host_for(block: HostLogin, name: str) -> SshHost:
         passphrase,
         block.host_key,
         block.directory,
+        block.connect_timeout_seconds,
     )
     with _lock:
         if identity not in _hosts:
@@ -85,6 +91,7 @@ def host_for(block: HostLogin, name: str) -> SshHost:
                 passphrase=passphrase,
                 host_keys=block.host_key,
                 directory=block.directory,
+                connect_timeout=block.connect_timeout_seconds,
             )
         return _hosts[identity]
 

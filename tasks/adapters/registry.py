@@ -40,10 +40,17 @@ class HttpRegistry:
         username: The login's name, empty for none.
         password: Its password or access token.
         insecure: Speak plain HTTP: for a registry on a private network only.
+        verify_tls: Accept only a certificate that a known authority signed.
     """
 
     def __init__(
-        self, address: str, username: str = "", password: str = "", *, insecure: bool = False
+        self,
+        address: str,
+        username: str = "",
+        password: str = "",
+        *,
+        insecure: bool = False,
+        verify_tls: bool = True,
     ) -> None:
         self.address = address
         self._insecure = insecure
@@ -58,7 +65,7 @@ class HttpRegistry:
         host = _HUB_API if address == _HUB else address
         scheme = "http" if insecure else "https"
         self._client = httpx.Client(
-            base_url=f"{scheme}://{host}/v2/", timeout=_TIMEOUT, follow_redirects=True
+            base_url=f"{scheme}://{host}/v2/", timeout=_TIMEOUT, follow_redirects=True, verify=verify_tls
         )
 
     def digest(self, repository: str, tag: str) -> str | None:
@@ -163,7 +170,8 @@ class HttpRegistry:
             with self._lock:
                 self._tokens[scope] = token
             return True
-        if kind.lower() == "basic" and self._username and not self._basic:
+        # Another thread may have learnt it meanwhile: what counts is whether this request carried the login.
+        if kind.lower() == "basic" and self._username and "Authorization" not in answer.request.headers:
             with self._lock:
                 self._basic = True
             return True

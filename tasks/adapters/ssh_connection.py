@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 
 import paramiko
@@ -23,6 +24,8 @@ KEEPALIVE_SECONDS = 15
 DEAD_AFTER_SECONDS = 45
 # Opening a channel on a live connection takes milliseconds, on a server under load seconds.
 CHANNEL_SECONDS = 30.0
+# How long to wait for a session where the server has no more of them: others end.
+SESSION_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -81,29 +84,36 @@ class SshConnection:
             TransientError: The host cannot be reached, or has no channel left.
             TerminalError: It is another host than the pinned one, or refused the login.
         """
-        try:
-            return self._channel(self._live(), kind, address)
-        except paramiko.ChannelException:
-            raise
-        except (paramiko.SSHException, EOFError, OSError):
-            self._forget()
-        try:
-            return self._channel(self._live(), kind, address)
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise self.lost(error) from error
+        until = time.monotonic() + SESSION_SECONDS
+        found_dead = False
+        while True:
+            transport = self._live()
+            try:
+                return transport.open_channel(kind, address, ("127.0.0.1", 0), timeout=CHANNEL_SECONDS)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                # Which error comes is no help: threads that fail together get each other's.
+                if transport.is_active() and "Timeout" not in str(error):
+                    if kind != "session" or time.monotonic() > until:
+                        raise self._refused(kind, error) from error
+                    # The server counts a session for a moment after it was closed here.
+                    time.sleep(0.05)
+                    continue
+                self._forget(transport)
+                if found_dead:
+                    raise self.lost(error) from error
+                found_dead = True
 
-    def _channel(
-        self, transport: paramiko.Transport, kind: str, address: tuple[str, int] | None
-    ) -> paramiko.Channel:
-        try:
-            return transport.open_channel(kind, address, ("127.0.0.1", 0), timeout=CHANNEL_SECONDS)
-        except paramiko.ChannelException as error:
-            if kind != "session":
-                raise
-            raise TransientError(
-                f"{self.endpoint} refused one more session: {error.text}",
+    def _refused(self, kind: str, error: Exception) -> TransientError:
+        said = error.text if isinstance(error, paramiko.ChannelException) else str(error)
+        if kind == "session":
+            return TransientError(
+                f"{self.endpoint} refused one more session for {SESSION_SECONDS:g} s: {said}",
                 "raise MaxSessions in its sshd_config",
-            ) from error
+            )
+        return TransientError(
+            f"{self.endpoint} opened no connection: {said}",
+            "check that something listens there, and AllowTcpForwarding in its sshd_config",
+        )
 
     def _live(self) -> paramiko.Transport:
         with self._lock:
@@ -111,12 +121,12 @@ class SshConnection:
                 self._transport = connect(self.endpoint)
             return self._transport
 
-    def _forget(self) -> None:
-        """Close a connection on which no channel can be opened any more."""
+    def _forget(self, transport: paramiko.Transport) -> None:
+        """Close a connection that is dead; another thread may have made a new one already."""
         with self._lock:
-            transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close()
+            if self._transport is transport:
+                self._transport = None
+        transport.close()
 
     def lost(self, error: Exception | None = None) -> TransientError:
         """Return the error of a connection that broke."""
@@ -128,7 +138,10 @@ class SshConnection:
 
     def close(self) -> None:
         """Close the connection; the next use makes it anew."""
-        self._forget()
+        with self._lock:
+            transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
 
 
 def connect(endpoint: Endpoint) -> paramiko.Transport:
@@ -145,7 +158,7 @@ def connect(endpoint: Endpoint) -> paramiko.Transport:
         _negotiate(transport, endpoint, pinned)
         _check_host_key(transport.get_remote_server_key(), endpoint, pinned)
         _log_in(transport, endpoint, key)
-        transport.set_keepalive(KEEPALIVE_SECONDS)
+        transport.set_keepalive(min(KEEPALIVE_SECONDS, max(1, int(endpoint.dead_after_seconds / 3))))
     except (SluiceError, KeyboardInterrupt):
         transport.close()
         raise

@@ -48,7 +48,7 @@ class _Forwarder:
         with client:
             try:
                 channel = self._connection.open("direct-tcpip", self._target)
-            except (SluiceError, paramiko.SSHException):
+            except SluiceError:
                 # Nobody listens there: the client sees its connection closed, as it would without a tunnel.
                 return
             with channel, suppress(OSError, EOFError, paramiko.SSHException):

@@ -76,14 +76,14 @@ fi
 
 # Ends a process group: PID SECONDS. It is asked first, and killed when it is still there after that time.
 KILL = """
-kill -s TERM -- "-$1" 2>/dev/null || exit 0
+kill -TERM "-$1" 2>/dev/null || exit 0
 tries=0
-while kill -s 0 -- "-$1" 2>/dev/null; do
+while kill -0 "-$1" 2>/dev/null; do
   [ "$tries" -ge "$(($2 * 10))" ] && break
   tries=$((tries + 1))
   sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries + 9)); }
 done
-kill -s KILL -- "-$1" 2>/dev/null
+kill -KILL "-$1" 2>/dev/null
 exit 0
 """
 
@@ -140,7 +140,7 @@ umask 077
 base=/dev/shm
 { [ -d "$base" ] && [ -w "$base" ]; } || base=${TMPDIR:-/tmp}
 for left in "$base"/sluice-login.*; do
-  kill -s 0 "${left##*.}" 2>/dev/null || rm -rf -- "$left" 2>/dev/null
+  kill -0 "${left##*.}" 2>/dev/null || rm -rf -- "$left" 2>/dev/null
 done
 login="$base/sluice-login.$$"
 mkdir -- "$login" || exit 1
@@ -159,22 +159,30 @@ export DOCKER_CONFIG
 """
 
 # Keeps what a command writes: PATH PROGRAM ARGUMENT…; prints `sha256 bytes`. The checksum is taken from the
-# stream, so a disk that loses bytes is found out. A pipe hides the exit statuses, hence the files beside it.
-# The file gets its name only when command and disk both reported success.
+# stream, so a disk that loses bytes is found out. A pipe hides the exit statuses, so each part reports its own on
+# a descriptor of its own (a file could not be written on a full disk). The file gets its name only when command
+# and disk both reported success.
 DUMP = """
 umask 077
 path=$1; part="$1.part"; shift
 mkdir -p -- "$(dirname -- "$path")" || exit 1
-trap 'rm -f -- "$part" "$part.dump" "$part.disk" "$part.sum"' EXIT
+trap 'rm -f -- "$part"' EXIT
 trap 'exit 143' HUP INT TERM
-{ "$@" < /dev/null; echo "$?" > "$part.dump"; } \\
-  | { tee -- "$part"; echo "$?" > "$part.disk"; } \\
-  | sha256sum > "$part.sum"
-read -r dumped < "$part.dump" || dumped=1
-read -r stored < "$part.disk" || stored=1
+told=$({
+  { "$@" < /dev/null 3>&-; echo "dumped=$?" >&3; } \\
+    | { tee -- "$part" 3>&-; echo "stored=$?" >&3; } \\
+    | sha256sum 3>&- | { read -r sum rest; echo "sum=$sum" >&3; }
+} 3>&1)
+dumped=1; stored=1; sum=
+for word in $told; do
+  case $word in
+    dumped=*) dumped=${word#*=} ;;
+    stored=*) stored=${word#*=} ;;
+    sum=*) sum=${word#*=} ;;
+  esac
+done
 [ "$dumped" -eq 0 ] || { echo "the dump ended with exit status $dumped" >&2; exit "$dumped"; }
 [ "$stored" -eq 0 ] || { echo "the dump could not be written; is the disk full?" >&2; exit 1; }
-read -r sum rest < "$part.sum" || exit 1
 sync -- "$part" 2>/dev/null || sync
 size=$(($(wc -c < "$part")))
 [ "$size" -gt 0 ] || { echo "the dump is empty" >&2; exit 1; }

@@ -28,7 +28,7 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(  # noqa: PLR0917 - read in this order: where, which, why, who, when
+    def add(
         self, pipeline: str, environment: str, release_id: str, reason: str, by: str, now: datetime
     ) -> Hold:
         """Hold a release. Running it twice is safe: a hold that stands is returned as it is.
@@ -56,10 +56,9 @@ class Holds:
             with self._database.writing() as connection:
                 return Hold.of(connection.execute(insert(HoldRow).values(values).returning(HoldRow)).one())
         except Conflict:
-            for hold in self.active(pipeline, environment):
-                if hold.release_id == release_id:
-                    return hold
-            raise
+            standing = [one for one in self.active(pipeline, environment) if one.release_id == release_id]
+            # None: it was lifted this moment, by somebody who did not know of the new reason.
+            return standing[0] if standing else self.add(pipeline, environment, release_id, reason, by, now)
 
     def active(self, pipeline: str, environment: str) -> list[Hold]:
         """Return the holds that stand in an environment, oldest first."""

@@ -49,8 +49,14 @@ class Steps:
             "started_at": now,
             "finished_at": None,
         }
-        step = self._changed(promotion_id, name, host, again) or self.get(promotion_id, name, host)
-        return step or self._first(promotion_id, name, host, now)
+        begun = self._changed(promotion_id, name, host, again)
+        if begun is not None:
+            return begun
+        known = self.get(promotion_id, name, host)
+        if known is None:
+            return self._first(promotion_id, name, host, now)
+        # One that is not finished was begun by another process between the two looks.
+        return known if known.status == "finished" else self.start(promotion_id, name, host, now=now)
 
     def _first(self, promotion_id: int, name: str, host: str, now: datetime) -> StepRecord:
         values = {

@@ -66,12 +66,13 @@ class Promotions(PromotionQueries):
         return known or self._opened(values)
 
     def _opened(self, values: dict[str, Any]) -> PromotionRecord:
+        """Insert the row, unless the same run, taken up twice, did so this moment."""
         try:
             with self._database.writing() as connection:
                 row = connection.execute(insert(PromotionRow).values(values).returning(PromotionRow)).one()
                 return PromotionRecord.of(row)
-        except Conflict:  # the same run opened it meanwhile
-            known = self.of_run(str(values["flow_run_id"]))
+        except Conflict:
+            known = self.of_run(values["flow_run_id"])
             if known is None:
                 raise
             return known

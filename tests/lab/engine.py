@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -12,16 +12,59 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.kernel import read_mtu, remove_bridges, remove_rules, runs
+from tests.lab.locks import locked
 from tests.lab.shell import LabError, run, wait_until
 
 SOCKET = Path("/var/run/docker.sock")
-START_SECONDS = 60
-STOP_SECONDS = 30
+START_SECONDS = 90
+STOP_SECONDS = 40
+
+logger = logging.getLogger(__name__)
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine answers on the machine's usual socket."""
+    argv = ("docker", "--host", f"unix://{SOCKET}", "version")
+    return SOCKET.exists() and run(argv, check=False, timeout_seconds=30).returncode == 0
+
+
+def ensure_engine(directory: Path) -> None:
+    """Makes sure that an engine answers; safe to run again.
+
+    Args:
+        directory: Where an engine of the lab's own keeps its data.
+
+    Raises:
+        LabError: None answers and none can be started.
+    """
+    if engine_answers():
+        return
+    require_root()
+    with locked(directory):
+        if not engine_answers():
+            own = OwnEngine(directory)
+            # It may run and hang, or be half dead after a crash.
+            own.stop()
+            own.start()
+
+
+def require_root() -> None:
+    """Refuses to go on without the right to start an engine.
+
+    Raises:
+        LabError: This is not root.
+    """
+    if os.geteuid() != 0:
+        raise LabError("no Docker engine answers; start yours, or run script/setup and the lab as root")
 
 
 @dataclass(frozen=True)
 class OwnEngine:
     """An engine that the lab starts and stops.
+
+    It lives in process and mount namespaces of its own: when it ends, however it ends, the kernel ends all of its
+    containers and mounts with it.
 
     Attributes:
         directory: Its data, its log and its pid file.
@@ -36,17 +79,17 @@ class OwnEngine:
 
     @property
     def _pid_file(self) -> Path:
-        return self.directory / "dockerd.pid"
+        return self.directory / "namespace.pid"
 
     def read_pid(self) -> int | None:
-        """The running engine's process id; None when it does not run.
+        """The process that holds the engine's namespaces; None when it does not run.
 
-        A pid file alone proves nothing: the number may belong to another program by now, or to a zombie, which has
-        a name but no `exe`.
+        A pid file alone proves nothing: after a reboot the number belongs to another program, and a zombie has a
+        number too, but no `exe`.
         """
         with suppress(OSError, ValueError):
             pid = int(self._pid_file.read_text())
-            if Path(os.readlink(f"/proc/{pid}/exe")).name.startswith("dockerd"):
+            if Path(f"/proc/{pid}/exe").readlink().name == "unshare":
                 return pid
         return None
 
@@ -54,102 +97,78 @@ class OwnEngine:
         """Starts the engine and waits until it answers.
 
         Raises:
-            LabError: There is no engine to start, no right to start it, or it does not answer.
+            LabError: There is no engine to start, or it does not answer.
         """
-        program = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if program is None or os.geteuid() != 0:
-            raise LabError("no Docker engine answers; start yours, or run script/setup and the lab as root")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._pid_file.unlink(missing_ok=True)
-        (self.directory / "daemon.json").write_text(json.dumps(self._configuration()))
+        path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+        program = shutil.which("dockerd", path=path)
+        if program is None:
+            raise LabError("no Docker engine answers and dockerd is not installed; script/setup installs it")
+        logger.info("starting a Docker engine; its data are in %s", self.directory)
+        # What an earlier engine noted about its processes is wrong in a new process namespace.
+        shutil.rmtree(self._exec_root, ignore_errors=True)
+        configuration = self.directory / "daemon.json"
+        configuration.write_text(json.dumps(self._configuration(), indent=2))
+        argv = (
+            *(
+                "unshare",
+                "--mount",
+                "--propagation",
+                "slave",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ),
+            *("tini", "--", program, "--config-file", str(configuration)),
+        )
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                (program, "--config-file", str(self.directory / "daemon.json")),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PATH": path},
                 start_new_session=True,
-            )
+            )  # fmt: skip
+        self._pid_file.write_text(str(process.pid))
 
         def answers() -> bool:
             if process.poll() is not None:
                 raise LabError(f"dockerd ended with status {process.returncode}; see {self.log}")
             return engine_answers()
 
-        wait_until(answers, "the Docker engine's first answer", seconds=START_SECONDS, hint=self.log)
+        wait_until(answers, "the Docker engine's first answer", seconds=START_SECONDS, log=self.log)
+
+    @property
+    def _exec_root(self) -> Path:
+        return self.directory / "exec"
 
     def _configuration(self) -> dict[str, object]:
+        # A bridge with larger packets than the way out drops them without a word: downloads in builds hang.
+        mtu = read_mtu()
         return {
             "data-root": str(self.directory / "data"),
-            "exec-root": str(self.directory / "exec"),
-            "pidfile": str(self._pid_file),
+            "exec-root": str(self._exec_root),
+            "pidfile": str(self._exec_root / "dockerd.pid"),
             "hosts": [f"unix://{SOCKET}"],
-            # A bridge with larger packets than the way out loses them without a word: builds hang in downloads.
-            "mtu": read_mtu(),
+            "mtu": mtu,
+            "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": str(mtu)}},
             "shutdown-timeout": 5,
         }
 
     def stop(self) -> None:
-        """Stops the engine with all containers, and removes what it leaves in the kernel; safe to run again."""
-        pid = self.read_pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            try:
-                wait_until(lambda: not _runs(pid), "the Docker engine's end", seconds=STOP_SECONDS)
-            except LabError:
-                os.kill(pid, signal.SIGKILL)
-        self._end_orphans()
-        self._unmount()
-        self._remove_network()
-
-    def _end_orphans(self) -> None:
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                command = (folder / "cmdline").read_bytes().split(b"\0")
-                if any(word.startswith(str(self.directory).encode()) for word in command):
-                    os.kill(int(folder.name), signal.SIGKILL)
-
-    def _unmount(self) -> None:
-        points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for point in reversed(points):
-            if Path(point).is_relative_to(self.directory):
-                run(("umount", "--lazy", point), check=False)
-
-    def _remove_network(self) -> None:
-        links = json.loads(run(("ip", "-json", "link", "show", "type", "bridge")).stdout or "[]")
-        bridges = [link["ifname"] for link in links if re.fullmatch(r"docker0|br-[0-9a-f]{12}", link["ifname"])]
-        for bridge in bridges:
-            run(("ip", "link", "delete", bridge), check=False)
-        for program in ("iptables", "ip6tables"):
-            _remove_rules(program)
-
-
-def engine_answers() -> bool:
-    """Whether a Docker engine answers on the machine's usual socket."""
-    return SOCKET.exists() and run(("docker", "version"), check=False, timeout_seconds=20).returncode == 0
-
-
-def read_mtu() -> int:
-    """The largest packet that the machine's way out carries, in bytes."""
-    with suppress(OSError, IndexError, StopIteration):
-        routes = Path("/proc/net/route").read_text().splitlines()
-        device = next(line.split()[0] for line in routes if line.split()[1] == "00000000")
-        return int(Path(f"/sys/class/net/{device}/mtu").read_text())
-    return 1500
-
-
-def _runs(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    try:
-        os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return False
-    return True
-
-
-def _remove_rules(program: str) -> None:
-    saved = run((f"{program}-save",), check=False).stdout
-    kept = [line for line in saved.splitlines() if "DOCKER" not in line and " docker0" not in line and " br-" not in line]
-    rules = "\n".join(kept).replace(":FORWARD DROP", ":FORWARD ACCEPT")
-    run((f"{program}-restore",), stdin=rules + "\n", check=False)
+        """Stops the engine with all its containers, and removes what it leaves in the kernel; safe to run again."""
+        holder = self.read_pid()
+        if holder is None:
+            return
+        logger.info("stopping the Docker engine")
+        with suppress(OSError):
+            for child in Path(f"/proc/{holder}/task/{holder}/children").read_text().split():
+                os.kill(int(child), signal.SIGTERM)
+        try:
+            wait_until(lambda: not runs(holder), "the Docker engine's end", seconds=STOP_SECONDS)
+        except LabError:
+            os.kill(holder, signal.SIGKILL)
+            wait_until(
+                lambda: not runs(holder), "the Docker engine's end after SIGKILL", seconds=STOP_SECONDS
+            )
+        self._pid_file.unlink(missing_ok=True)
+        SOCKET.unlink(missing_ok=True)
+        remove_bridges()
+        remove_rules()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.lab.engine import SOCKET, OwnEngine, engine_answers
+from tests.lab.down import take_down
+from tests.lab.engine import SOCKET, ensure_engine
+from tests.lab.fleet import describe_server, ensure_server, give_images
 from tests.lab.images.ensure import ensure_images
-from tests.lab.images.recipes import base_images
+from tests.lab.locks import locked
 from tests.lab.registry import Registry, ensure_pushed, ensure_registry
-from tests.lab.server import Server, describe_server, ensure_server
-from tests.lab.settings import Settings
+from tests.lab.server import Server
+from tests.lab.settings import GATEWAY_HOST_NUMBER, Settings
 from tests.lab.shell import run
 
 DEFAULT_SERVERS = ("feature", "staging", "prod")
@@ -39,7 +37,7 @@ class Lab:
 
     @classmethod
     def up(cls, servers: Sequence[str] = DEFAULT_SERVERS, settings: Settings | None = None) -> Lab:
-        """Starts what does not run yet, and repairs what an interrupted session left behind.
+        """Starts what does not run yet, and repairs what faults or an interrupted session left behind.
 
         Args:
             servers: The servers wanted; those already there stay.
@@ -52,23 +50,39 @@ class Lab:
             LabError: Something did not start; the message says what and where to look.
         """
         settings = settings or Settings()
-        with _only_one_at_a_time(settings):
-            if not engine_answers():
-                OwnEngine(settings.engine_directory).start()
-            ensure_images(settings.cache)
+        with locked(settings.directory):
+            ensure_engine(settings.engine_directory)
+            images = ensure_images(settings.cache)
             _ensure_network(settings)
-            registry = ensure_registry(settings, settings.name)
-            images = tuple(recipe.tag for recipe in base_images())
-            ensure_pushed(registry, images, settings.directory / "registry")
-            names = _remember_names(settings, servers)
-            described = {name: describe_server(settings, name, names.index(name)) for name in names}
+            registry = ensure_registry(settings)
+            described = _describe_servers(settings, servers)
             with ThreadPoolExecutor() as pool:
-                starts = [pool.submit(ensure_server, settings, server, registry, images) for server in described.values()]
-            for start in starts:
-                start.result()
+                starts = [pool.submit(ensure_server, settings, server) for server in described.values()]
+                ensure_pushed(registry, images, settings.directory / "registry")
+                for start in starts:
+                    start.result()
+                list(
+                    pool.map(
+                        lambda server: give_images(settings, server, registry, images), described.values()
+                    )
+                )
             lab = cls(settings, registry, described)
             lab._write_description()
             return lab
+
+    def reset(self) -> None:
+        """Makes all servers fresh and the registry answer, faults taken back; takes a second or two."""
+        with ThreadPoolExecutor() as pool:
+            self.registry.start()
+            list(pool.map(Server.reset, self.servers.values()))
+
+    def down(self, *, purge: bool = False) -> None:
+        """Stops everything the lab started.
+
+        Args:
+            purge: Also remove its data: images, volumes, keys.
+        """
+        take_down(self.settings, purge=purge)
 
     def describe(self) -> dict[str, Any]:
         """Everything a client needs, as plain data; also in the file `lab.json`."""
@@ -84,32 +98,29 @@ class Lab:
 
     def _write_description(self) -> None:
         folder = self.settings.directory
-        (folder / "lab.json").write_text(json.dumps(self.describe(), indent=2) + "\n")
+        self.settings.description.write_text(json.dumps(self.describe(), indent=2) + "\n")
         lines = [f"{server.address} {server.host_key}\n" for server in self.servers.values()]
         (folder / "known_hosts").write_text("".join(lines))
 
 
-@contextmanager
-def _only_one_at_a_time(settings: Settings) -> Iterator[None]:
-    settings.directory.mkdir(parents=True, exist_ok=True)
-    with (settings.directory / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _ensure_network(settings: Settings) -> None:
-    found = run(("docker", "network", "inspect", "--format", "{{json .IPAM.Config}}", settings.name), check=False)
-    if found.returncode == 0 and str(settings.subnet) in found.stdout:
+    gateway = str(settings.host_address(GATEWAY_HOST_NUMBER))
+    template = "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}"
+    found = run(("docker", "network", "inspect", "--format", template, settings.name), check=False)
+    if found.stdout.split() == [str(settings.subnet), gateway]:
         return
-    run(("docker", "network", "rm", settings.name), check=False)
+    if found.returncode == 0:
+        take_down(settings, purge=False, with_engine=False)
     # Containers without a fixed address take theirs from the upper half.
-    upper_half = list(settings.subnet.subnets(prefixlen_diff=1))[1]
-    run(("docker", "network", "create", "--subnet", str(settings.subnet), "--ip-range", str(upper_half), settings.name))
+    _, upper_half = settings.subnet.subnets(prefixlen_diff=1)
+    where = ("--subnet", str(settings.subnet), "--gateway", gateway, "--ip-range", str(upper_half))
+    run(("docker", "network", "create", *where, settings.name))
 
 
-def _remember_names(settings: Settings, wanted: Sequence[str]) -> list[str]:
+def _describe_servers(settings: Settings, wanted: Sequence[str]) -> dict[str, Server]:
+    # The order is remembered, because a server's place in it gives its address.
     path = settings.directory / "servers.json"
     known: list[str] = json.loads(path.read_text()) if path.exists() else []
     names = list(dict.fromkeys([*known, *wanted]))
     path.write_text(json.dumps(names))
-    return names
+    return {name: describe_server(settings, name, number) for number, name in enumerate(names)}

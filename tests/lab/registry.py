@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import secrets
-import urllib.error
-import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
+import httpx
 
 from tests.lab.images.recipes import SERVER_IMAGE
 from tests.lab.settings import REGISTRY_HOST_NUMBER, Settings
 from tests.lab.shell import run, wait_until
 
-START_SECONDS = 20
+START_SECONDS = 60
+PUSH_SECONDS = 300
+USERNAME = "sluice"
+
+# Where the base images lie in the registry.
 BASE_PREFIX = "base"
+
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """Where its API is, plain HTTP."""
+        """Where its API is: plain HTTP, because the address is a loopback one."""
         return f"http://{self.address}"
 
     def docker_config(self) -> str:
@@ -46,40 +56,59 @@ class Registry:
         login = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         return json.dumps({"auths": {self.address: {"auth": login}}})
 
+    def get(self, path: str, **headers: str) -> httpx.Response | None:
+        """Asks its API, logged in; None when it does not answer."""
+        try:
+            return httpx.get(
+                f"{self.url}{path}",
+                headers=headers,
+                auth=(self.username, self.password),
+                timeout=5,
+                trust_env=False,
+            )
+        except httpx.TransportError:
+            return None
+
     def answers(self) -> bool:
         """Whether it accepts its own login."""
-        login = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        request = urllib.request.Request(f"{self.url}/v2/", headers={"Authorization": f"Basic {login}"})  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310 - always http
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        response = self.get("/v2/")
+        return response is not None and response.is_success
 
     def stop(self) -> None:
-        """Stops it, as if it had crashed; images stay."""
+        """Stops it at once, as a crash would; images stay."""
         run(("docker", "kill", self.container), check=False)
         wait_until(lambda: not self.answers(), "the registry's end", seconds=START_SECONDS)
 
     def start(self) -> None:
-        """Starts it again and waits until it answers."""
+        """Starts it again, unless it runs, and waits until it answers."""
         run(("docker", "start", self.container))
         wait_until(self.answers, "the registry's first answer", seconds=START_SECONDS)
 
+    def has_image(self, image: str, image_id: str) -> bool:
+        """Whether it holds a base image with this very content."""
+        name, _, tag = image.partition(":")
+        response = self.get(f"/v2/{BASE_PREFIX}/{name}/manifests/{tag}", Accept=_MANIFEST)
+        return (
+            response is not None and response.is_success and response.json()["config"]["digest"] == image_id
+        )
 
-def ensure_registry(settings: Settings, network: str) -> Registry:
+
+def ensure_registry(settings: Settings) -> Registry:
     """Makes sure that the registry runs and answers; safe to run again."""
     folder = settings.directory / "registry"
-    registry = Registry(settings.registry_address, "sluice", _ensure_password(folder), f"{settings.name}-registry")
+    password = _ensure_password(folder)
+    registry = Registry(settings.registry_address, USERNAME, password, f"{settings.name}-registry")
     if registry.answers():
         return registry
+    logger.info("starting the registry on %s", registry.address)
     run(("docker", "rm", "--force", registry.container), check=False)
     run(
         (
             *("docker", "run", "--detach", "--name", registry.container, "--hostname", "registry"),
-            *("--network", network, "--ip", str(settings.host_address(REGISTRY_HOST_NUMBER))),
+            *("--label", settings.label),
+            *("--network", settings.name, "--ip", str(settings.host_address(REGISTRY_HOST_NUMBER))),
             *("--publish", f"{registry.address}:5000"),
-            *("--volume", f"{settings.name}-registry:/var/lib/registry"),
+            *("--volume", f"{registry.container}:/var/lib/registry"),
             *("--volume", f"{folder}:/etc/sluice-lab:ro"),
             *(SERVER_IMAGE, "docker-registry", "serve", "/etc/docker/registry/config.yml"),
         )
@@ -88,15 +117,30 @@ def ensure_registry(settings: Settings, network: str) -> Registry:
     return registry
 
 
-def ensure_pushed(registry: Registry, images: tuple[str, ...], folder: Path) -> None:
-    """Puts the base images into the registry, from which the servers take them."""
+def ensure_pushed(registry: Registry, images: Mapping[str, str], folder: Path) -> None:
+    """Puts base images into the registry, from which the servers take them; safe to run again.
+
+    Args:
+        registry: The registry.
+        images: Each image's id by its name.
+        folder: Where Docker's configuration with the registry's login is written.
+    """
+    missing = [image for image, image_id in images.items() if not registry.has_image(image, image_id)]
+    if not missing:
+        return
+    logger.info("pushing %s", ", ".join(missing))
     config = folder / "docker"
     config.mkdir(parents=True, exist_ok=True)
     (config / "config.json").write_text(registry.docker_config())
-    for image in images:
-        reference = f"{registry.address}/{BASE_PREFIX}/{image}"
-        run(("docker", "tag", image, reference))
-        run(("docker", "--config", str(config), "push", "--quiet", reference), timeout_seconds=300)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda image: _push(registry, image, config), missing))
+
+
+def _push(registry: Registry, image: str, config: Path) -> None:
+    reference = f"{registry.address}/{BASE_PREFIX}/{image}"
+    run(("docker", "tag", image, reference))
+    run(("docker", "--config", str(config), "push", "--quiet", reference), timeout_seconds=PUSH_SECONDS)
+    run(("docker", "rmi", reference))
 
 
 def _ensure_password(folder: Path) -> str:
@@ -104,7 +148,8 @@ def _ensure_password(folder: Path) -> str:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         password = secrets.token_urlsafe(18)
+        # Few rounds: the engine sends the password with each request, and this registry guards nothing.
         digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=5)).decode()
-        (folder / "htpasswd").write_text(f"sluice:{digest}\n")
+        (folder / "htpasswd").write_text(f"{USERNAME}:{digest}\n")
         path.write_text(password)
     return path.read_text()

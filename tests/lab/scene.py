@@ -27,7 +27,7 @@ from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.lab.shop_repository import ShopRepository
+from tests.lab.shop_repository import ShopRepository, env_text
 
 APPROVERS = {"ana": ("Ana Approver", "ana@example.com"), "ben": ("Ben Boss", "ben@example.com")}
 CODE_PERIOD_SECONDS = 30
@@ -155,12 +155,12 @@ class Scene:
         return dict(json.loads(found.stdout))
 
 
-def write_env_files(servers: Mapping[str, Server], shop: ShopRepository) -> None:
+def write_env_files(servers: Mapping[str, Server]) -> None:
     """Give each server the env file a team would have put there by hand."""
     for name, server in servers.items():
         folder = "/home/deploy/sluice/shop"
         server.run(("install", "-d", "-o", "deploy", "-g", "deploy", "/home/deploy/sluice", folder))
-        server.run(("tee", f"{folder}/.env.{name}"), stdin=shop.env_text(name))
+        server.run(("tee", f"{folder}/.env.{name}"), stdin=env_text(name))
         server.run(("chmod", "600", f"{folder}/.env.{name}"))
         server.run(("chown", "deploy:deploy", f"{folder}/.env.{name}"))
 
@@ -208,7 +208,7 @@ def open_scene(lab: Lab, *, home: Path | None = None, port: int | None = None, l
         shop = ShopRepository.create(home / "git")
         for server in lab.servers.values():
             server.reset()
-        write_env_files(lab.servers, shop)
+        write_env_files(lab.servers)
         with Inbox() as inbox, ControlPlane(home, port, limit) as plane:
             plane.activate()
             secrets = save_blocks(lab, shop, inbox)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-COMMAND_SECONDS = 120.0
+COMMAND_SECONDS = 300.0
 
 
 class LabError(Exception):
@@ -37,7 +37,7 @@ def run(
     argv: Sequence[str],
     *,
     check: bool = True,
-    stdin: str | None = None,
+    stdin: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout_seconds: float = COMMAND_SECONDS,
@@ -47,7 +47,7 @@ def run(
     Args:
         argv: The program and its arguments; no shell is involved.
         check: Raise when the exit status is not zero.
-        stdin: Text for standard input; nothing by default.
+        stdin: Text for standard input.
         env: Variables added to the environment.
         cwd: The folder it starts in.
         timeout_seconds: The program is killed after this time.
@@ -62,7 +62,7 @@ def run(
     try:
         result = subprocess.run(
             list(argv),
-            input=stdin if stdin is not None else "",
+            input=stdin,
             env={**os.environ, **env} if env else None,
             cwd=cwd,
             timeout=timeout_seconds,
@@ -80,7 +80,12 @@ def run(
 
 
 def wait_until(
-    condition: Callable[[], bool], what: str, *, seconds: float, hint: Path | str = "", every_seconds: float = 0.05
+    condition: Callable[[], bool],
+    what: str,
+    *,
+    seconds: float,
+    log: Path | None = None,
+    every_seconds: float = 0.05,
 ) -> None:
     """Waits for a condition.
 
@@ -88,7 +93,7 @@ def wait_until(
         condition: Asked again and again until it is true.
         what: What is waited for, for the error.
         seconds: How long at most.
-        hint: Where the reason can be read, for the error.
+        log: Where the reason can be read, for the error.
         every_seconds: Pause between two questions.
 
     Raises:
@@ -97,5 +102,5 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise LabError(f"{what} did not happen within {seconds:g} s" + (f"; see {hint}" if str(hint) else ""))
+            raise LabError(f"{what} did not come within {seconds:g} s" + (f"; see {log}" if log else ""))
         time.sleep(every_seconds)

@@ -202,6 +202,11 @@ def test_a_command_is_never_split_by_a_shell() -> None:
     assert problem.endswith('a command is a list of words — write ["alembic", "upgrade", "head"]')
 
 
+def test_a_command_with_an_open_quote_is_refused_too() -> None:
+    (problem,) = problems_of(TOP + """smoke: [{command: "it's"}]\n""" + TAIL)
+    assert problem.endswith('a command is a list of words — write ["program", "argument"]')
+
+
 def test_all_problems_are_told_in_the_order_of_the_file() -> None:
     text = """\
 pipeline: Shop

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.pipeline import (
+    Backup,
     CommandCheck,
     HttpCheck,
     Migration,
@@ -151,6 +152,11 @@ def test_everything_is_frozen(pipeline: Pipeline) -> None:
 )
 def test_alembic_is_recognised(command: tuple[str, ...], prefix: tuple[str, ...] | None) -> None:
     assert Migration(service="app", command=command).alembic == prefix
+
+
+def test_a_backup_is_postgresqls_own_unless_there_is_a_command() -> None:
+    assert Backup(service="db").built_in
+    assert not Backup(service="backup", command=("ops/dump.sh",)).built_in
 
 
 def test_placeholders_are_filled_once_and_other_braces_kept() -> None:

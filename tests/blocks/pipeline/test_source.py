@@ -105,25 +105,32 @@ def test_too_large() -> None:
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_too_deep_is_refused_without_recursion(opening: str) -> None:
-    line, message = refusal_of("x:\n " + opening * 20_000)
-    assert (line, message) == (2, f"not readable as YAML: nested deeper than {DEEPEST} levels")
+    line, message = refusal_of("x:\n " + opening * 10_000)
+    assert line == 2
+    assert message.endswith(f"nested deeper than {DEEPEST} levels")
+
+
+def test_too_many_entries_are_refused_before_all_are_read() -> None:
+    began = time.process_time()
+    assert f"more than {MOST_NODES} entries" in refusal_of("- " + "[1" + ",1" * 40_000)[1]
+    assert time.process_time() - began < 10
 
 
 def test_an_alias_bomb_is_refused_at_once() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
     )
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal_of(bomb)[1].startswith(f"more than {MOST_NODES} entries")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_a_merge_bomb_is_refused_at_once() -> None:
-    keys = ", ".join(f"k{number}: 1" for number in range(2_000))
-    bomb = f"a: &a {{{keys}}}\nb: {{<<: [{', '.join(['*a'] * 2_000)}]}}\n"
-    began = time.monotonic()
+    keys = ", ".join(f"k{number}: 1" for number in range(1_000))
+    bomb = f"a: &a {{{keys}}}\nb: {{<<: [{', '.join(['*a'] * 1_000)}]}}\n"
+    began = time.process_time()
     assert "too often" in refusal_of(bomb)[1]
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "a: &a {<<: *a}"])

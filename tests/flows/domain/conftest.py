@@ -1,3 +1,5 @@
+"""Hypothesis settings for the tests of decisions."""
+
 from __future__ import annotations
 
 from hypothesis import settings

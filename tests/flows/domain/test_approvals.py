@@ -1,3 +1,5 @@
+"""Which answers count, and when there are enough."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -77,7 +79,7 @@ def wrong_code() -> str:
     return next(digits for digits in (f"{number:06}" for number in range(9)) if digits not in taken)
 
 
-def test_a_good_answer_counts():
+def test_a_good_answer_counts() -> None:
     verdict = decide(answer(reason="looks\nright"))
     assert verdict == Verdict(
         counted=True, approver="ada", decision="approve", refusal="", code_step=STEP, reason="looks right"
@@ -85,18 +87,18 @@ def test_a_good_answer_counts():
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 1])
-def test_a_clock_may_be_one_step_off(offset: int):
+def test_a_clock_may_be_one_step_off(offset: int) -> None:
     verdict = decide(answer(code=code(offset=offset)))
     assert (verdict.counted, verdict.code_step) == (True, STEP + offset)
 
 
 @pytest.mark.parametrize("offset", [-3, -2, 2, 3, 1000])
-def test_two_steps_are_too_many(offset: int):
+def test_two_steps_are_too_many(offset: int) -> None:
     if code(offset=offset) not in {code(offset=near) for near in (-1, 0, 1)}:
         assert decide(answer(code=code(offset=offset))).refusal == Refusal.WRONG_CODE
 
 
-def test_names_and_decisions_are_compared_without_case_and_space():
+def test_names_and_decisions_are_compared_without_case_and_space() -> None:
     spaced = f" {code()[:3]} {code()[3:]}"
     verdict = decide(answer(approver="  ADA ", decision=" Approve", code=spaced))
     assert (verdict.counted, verdict.approver) == (True, "ada")
@@ -150,43 +152,43 @@ def test_names_and_decisions_are_compared_without_case_and_space():
         ({}, {"approver": person(totp_secret="JBSWY3DP")}, Refusal.NO_SECRET),
     ],
 )
-def test_what_does_not_count(given_answer: dict[str, Any], changes: dict[str, Any], refusal: Refusal):
+def test_what_does_not_count(given_answer: dict[str, Any], changes: dict[str, Any], refusal: Refusal) -> None:
     verdict = decide(answer(**given_answer), **changes)
     assert verdict.refusal == refusal
     assert not verdict.counted
     assert verdict.code_step is None
 
 
-def test_other_peoples_and_other_plans_answers_do_not_matter():
+def test_other_peoples_and_other_plans_answers_do_not_matter() -> None:
     earlier = (Record(approver="ben"), Record(plan_hash="another"), Record(counted=False))
     assert decide(earlier=earlier).counted
 
 
-def test_another_used_step_does_not_matter():
+def test_another_used_step_does_not_matter() -> None:
     assert decide(used_steps={STEP - 1, STEP + 1, STEP - 5}).counted
 
 
-def test_exclusion_is_the_policys_choice():
+def test_exclusion_is_the_policys_choice() -> None:
     lenient = POLICY.model_copy(update={"exclude_author": False, "exclude_requester": False})
     assert decide(policy=lenient, author_identities={"ada@example.com"}, requester="ada").counted
     assert decide(policy=lenient, author_identities=(), requester="").counted
 
 
-def test_an_author_may_still_say_no():
+def test_an_author_may_still_say_no() -> None:
     no = answer(decision="Reject", reason="not yet")
     verdict = decide(no, author_identities={"ada@example.com"}, requester="ada")
     assert (verdict.counted, verdict.decision) == (True, "reject")
 
 
-def test_a_no_needs_a_valid_code():
+def test_a_no_needs_a_valid_code() -> None:
     assert decide(answer(decision="reject", reason="x", code=wrong_code())).refusal == Refusal.WRONG_CODE
 
 
-def test_a_yes_may_be_taken_back():
+def test_a_yes_may_be_taken_back() -> None:
     assert decide(answer(decision="reject", reason="wait"), earlier=(Record(),)).counted
 
 
-def test_an_expired_yes_may_be_given_again():
+def test_an_expired_yes_may_be_given_again() -> None:
     old = Record(created_at=NOW - POLICY.expires_after)
     assert decide(earlier=(old,)).counted
     assert decide(earlier=(old.model_copy(update={"decision": "reject"}),)).refusal == Refusal.REPEATED
@@ -196,7 +198,7 @@ def wrong(count: int, **changes: Any) -> tuple[Record, ...]:
     return (Record(**({"counted": False, "refusal": Refusal.WRONG_CODE.value} | changes)),) * count
 
 
-def test_five_wrong_codes_close_an_approver_for_this_plan():
+def test_five_wrong_codes_close_an_approver_for_this_plan() -> None:
     assert decide(earlier=wrong(WRONG_CODES_ALLOWED - 1)).counted
     assert decide(earlier=wrong(WRONG_CODES_ALLOWED)).refusal == Refusal.CLOSED
     no = answer(decision="reject", reason="x")
@@ -206,14 +208,14 @@ def test_five_wrong_codes_close_an_approver_for_this_plan():
     assert decide(earlier=wrong(9, refusal=Refusal.USED_CODE.value)).counted
 
 
-def test_equal_codes_of_two_steps_are_used_up_together(monkeypatch: pytest.MonkeyPatch):
+def test_equal_codes_of_two_steps_are_used_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyotp.TOTP, "generate_otp", lambda _self, _step: "424242")
     same = answer(code="424242")
     assert decide(same).code_step == STEP - 1
     assert decide(same, used_steps={STEP + 1}).refusal == Refusal.USED_CODE
 
 
-def test_what_was_typed_is_kept_on_one_printable_line_only():
+def test_what_was_typed_is_kept_on_one_printable_line_only() -> None:
     verdict = decide(answer(approver=f"{HOSTILE}"[:60], reason=HOSTILE), approver=None)
     assert "\n" not in verdict.approver + verdict.reason
     assert "\u202e" not in verdict.approver + verdict.reason
@@ -221,7 +223,7 @@ def test_what_was_typed_is_kept_on_one_printable_line_only():
     assert len(huge.to_json()) < 2000
 
 
-def test_neither_code_nor_secret_shows_in_texts():
+def test_neither_code_nor_secret_shows_in_texts() -> None:
     assert code() not in repr(answer()) + answer().to_json()
     assert SECRETS["ada"] not in repr(person()) + person().to_json()
 
@@ -239,7 +241,7 @@ TEXTS = st.text(max_size=80)
 )
 def test_an_answer_counts_only_with_a_fresh_code_of_its_listed_person(
     name: str, decision: str, typed: str, reason: str, used: set[int], who: ApproverFacts | None
-):
+) -> None:
     named = name or (who.name if who else "")
     verdict = decide(
         Answer(approver=named, decision=decision, code=typed, reason=reason), approver=who, used_steps=used
@@ -268,10 +270,14 @@ RECORDS = st.builds(
 
 
 @given(st.lists(RECORDS, max_size=8), st.integers(0, 4))
-def test_a_quorum_needs_that_many_distinct_listed_people_and_no_no(records: list[Record], required: int):
+def test_a_quorum_needs_that_many_distinct_listed_people_and_no_no(
+    records: list[Record], required: int
+) -> None:
     policy = POLICY.model_copy(update={"required": required})
     state = quorum(policy, HASH, records, now=NOW)
-    mine = [r for r in records if r.counted and r.plan_hash == HASH and r.approver.lower() in POLICY.approvers]
+    mine = [
+        r for r in records if r.counted and r.plan_hash == HASH and r.approver.lower() in POLICY.approvers
+    ]
     people = {
         r.approver.lower()
         for r in mine
@@ -284,12 +290,12 @@ def test_a_quorum_needs_that_many_distinct_listed_people_and_no_no(records: list
     assert set(state.missing).isdisjoint({person_key(name) for name in (*state.by, *state.rejected_by)})
 
 
-def test_no_hash_means_no_approvals():
+def test_no_hash_means_no_approvals() -> None:
     records = [Record(plan_hash="", approver=name) for name in POLICY.approvers]
     assert quorum(POLICY, "", records, now=NOW).have == 0
 
 
-def test_a_quorum_says_who_did_and_who_may():
+def test_a_quorum_says_who_did_and_who_may() -> None:
     records = [Record(), Record(approver="ben", decision="reject")]
     state = quorum(POLICY, HASH, records, now=NOW)
     assert (state.by, state.rejected_by, state.missing) == (("ada",), ("ben",), ("cleo",))
@@ -311,7 +317,7 @@ ATTEMPTS = st.lists(
 @given(ATTEMPTS)
 def test_no_sequence_of_answers_makes_a_quorum_without_two_people_who_proved_themselves(
     attempts: list[tuple[str, str, int, str, str]],
-):
+) -> None:
     """Each attempt names somebody, with a code of somebody's secret, for some plan."""
     records: list[Record] = []
     used: dict[str, set[int]] = {}
@@ -332,7 +338,10 @@ def test_no_sequence_of_answers_makes_a_quorum_without_two_people_who_proved_the
             if plan_hash == HASH and decision == "approve":
                 proved.add(name)
         records.append(
-            Record(plan_hash=plan_hash, **verdict.model_dump(include={"approver", "decision", "counted", "refusal"}))
+            Record(
+                plan_hash=plan_hash,
+                **verdict.model_dump(include={"approver", "decision", "counted", "refusal"}),
+            )
         )
     state = quorum(POLICY, HASH, records, now=NOW)
     assert set(state.by) == proved
@@ -340,11 +349,11 @@ def test_no_sequence_of_answers_makes_a_quorum_without_two_people_who_proved_the
     assert "dan" not in proved
 
 
-def test_the_deadline_is_counted_from_the_question():
+def test_the_deadline_is_counted_from_the_question() -> None:
     assert deadline(NOW, POLICY) == NOW + timedelta(hours=24)
 
 
-def test_the_policy_is_what_the_pipeline_says():
+def test_the_policy_is_what_the_pipeline_says() -> None:
     section = Approvals(required=2, approvers=("ada", "ben"), not_author=False, expires=3600)
     assert policy_of(section) == ApprovalPolicy(
         required=2,
@@ -356,7 +365,7 @@ def test_the_policy_is_what_the_pipeline_says():
     assert quorum(policy_of(None), HASH, (), now=NOW).approved
 
 
-def test_one_person_under_two_names_is_found():
+def test_one_person_under_two_names_is_found() -> None:
     double = person("ben", identities=("ADA@example.com",))
     same_secret = person("cleo", totp_secret=SECRETS["dan"].lower())
     people = [person(), double, same_secret, person("dan")]

@@ -1,3 +1,5 @@
+"""Durations and sizes as people say them."""
+
 from __future__ import annotations
 
 import pytest
@@ -22,7 +24,7 @@ from flows.domain.durations import human_bytes, human_duration
         (100_800, "1 d 4 h"),
     ],
 )
-def test_durations_are_said_in_two_units_at_most(seconds: float, text: str):
+def test_durations_are_said_in_two_units_at_most(seconds: float, text: str) -> None:
     assert human_duration(seconds) == text
 
 
@@ -37,12 +39,12 @@ def test_durations_are_said_in_two_units_at_most(seconds: float, text: str):
         (5_000_000_000_000, "5.0 TB"),
     ],
 )
-def test_sizes_are_said_in_decimal_units(count: int, text: str):
+def test_sizes_are_said_in_decimal_units(count: int, text: str) -> None:
     assert human_bytes(count) == text
 
 
 @given(st.floats(0, 1e9))
-def test_every_duration_has_a_number_and_a_unit(seconds: float):
+def test_every_duration_has_a_number_and_a_unit(seconds: float) -> None:
     words = human_duration(seconds).split()
     assert len(words) in {2, 4}
     assert float(words[0]) >= 0

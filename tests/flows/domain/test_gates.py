@@ -1,3 +1,5 @@
+"""The gates: all are asked, each says why."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -50,7 +52,7 @@ def answers(given_facts: GateFacts) -> dict[str, GateAnswer]:
     return {answer.gate: answer for answer in evaluate(given_facts)}
 
 
-def test_a_release_with_every_proof_passes_every_gate():
+def test_a_release_with_every_proof_passes_every_gate() -> None:
     found = evaluate(
         facts(
             required_keys=("A", "B"),
@@ -61,7 +63,7 @@ def test_a_release_with_every_proof_passes_every_gate():
     assert refusal(found, "prod") is None
 
 
-def test_every_gate_answers_also_after_one_said_no():
+def test_every_gate_answers_also_after_one_said_no() -> None:
     found = evaluate(
         facts(
             ref=RefFacts(kind="branch", name="main", sha=SHA),
@@ -86,12 +88,12 @@ def test_every_gate_answers_also_after_one_said_no():
     )
 
 
-def test_gates_that_do_not_apply_are_not_asked():
+def test_gates_that_do_not_apply_are_not_asked() -> None:
     assert list(answers(facts(refs=None, proven_in=None))) == ["hold"]
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_only_success_proves(status: Status):
+def test_only_success_proves(status: Status) -> None:
     found = answers(facts(promotions=(proof(status=status),)))["proven"]
     assert found.passed is (status in {Status.SUCCEEDED, Status.UNCHANGED})
 
@@ -105,22 +107,22 @@ def test_only_success_proves(status: Status):
         proof(digests={}),
     ],
 )
-def test_what_does_not_prove(promotion: PromotionFact):
+def test_what_does_not_prove(promotion: PromotionFact) -> None:
     assert not answers(facts(promotions=(promotion,)))["proven"].passed
 
 
-def test_equal_digests_prove_whatever_the_release_is_called():
+def test_equal_digests_prove_whatever_the_release_is_called() -> None:
     assert answers(facts(promotions=(proof(release_id="another"),)))["proven"].passed
 
 
 @pytest.mark.parametrize(("proven", "passed"), [(RELEASE.id, True), ("another", False)])
-def test_a_release_without_images_is_proven_by_its_name(proven: str, passed: bool):
+def test_a_release_without_images_is_proven_by_its_name(proven: str, passed: bool) -> None:
     bare = release(images=())
     found = answers(facts(release=bare, promotions=(proof(release_id=proven, digests={}),)))
     assert found["proven"].passed is passed
 
 
-def test_a_release_taken_back_upstream_is_not_proven():
+def test_a_release_taken_back_upstream_is_not_proven() -> None:
     hold = Hold(environment="staging", release_id=RELEASE.id, reason="slow")
     found = answers(facts(holds=(hold,)))
     assert found["proven"].reason == f"{RELEASE.id} was taken back in staging: slow"
@@ -128,11 +130,11 @@ def test_a_release_taken_back_upstream_is_not_proven():
     assert found["hold"].passed
 
 
-def test_another_releases_hold_does_not_matter():
+def test_another_releases_hold_does_not_matter() -> None:
     assert answers(facts(holds=(Hold(environment="prod", release_id="another"),)))["hold"].passed
 
 
-def test_a_hold_without_a_reason_says_what_it_is():
+def test_a_hold_without_a_reason_says_what_it_is() -> None:
     found = answers(facts(holds=(Hold(environment="prod", release_id=RELEASE.id),)))["hold"]
     assert "(it was rolled back)" in found.reason
 
@@ -141,7 +143,7 @@ KEYS = st.frozensets(st.sampled_from("ABCDEF"))
 
 
 @given(KEYS, KEYS)
-def test_keys_pass_exactly_when_all_are_there(required: frozenset[str], present: frozenset[str]):
+def test_keys_pass_exactly_when_all_are_there(required: frozenset[str], present: frozenset[str]) -> None:
     host = HostKeys(host="h", env_file=".env", present=present)
     answer = keys_complete(tuple(required), host)
     assert answer.passed is (required <= present)
@@ -149,7 +151,7 @@ def test_keys_pass_exactly_when_all_are_there(required: frozenset[str], present:
         assert key in answer.reason.partition("lacks ")[2].partition(":")[0]
 
 
-def test_a_release_is_the_running_one_when_nothing_differs():
+def test_a_release_is_the_running_one_when_nothing_differs() -> None:
     assert same_release(RELEASE, release())
     assert not same_release(None, RELEASE)
 
@@ -165,5 +167,5 @@ def test_a_release_is_the_running_one_when_nothing_differs():
         {"bundle_checksum": "x"},
     ],
 )
-def test_any_difference_is_a_change(changes: dict[str, Any]):
+def test_any_difference_is_a_change(changes: dict[str, Any]) -> None:
     assert not same_release(release(**changes), RELEASE)

@@ -1,6 +1,8 @@
+"""Notifications are plain and short enough."""
+
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.domain.approvals import QuorumState
@@ -20,7 +22,7 @@ BARE = Subject(pipeline="shop", environment="prod", release_id="r2", commit="1f3
 QUORUM = QuorumState(approved=False, rejected=False, have=1, need=2, missing=("ben",))
 
 
-def test_waiting_names_what_and_whom():
+def test_waiting_names_what_and_whom() -> None:
     assert waiting(SUBJECT, plan(), QUORUM) == (
         "Approval needed: shop 1f3c2ab Take orders → prod, asked for by zoe\n"
         "1 of 2 approvals are in; asked: ben\n"
@@ -31,7 +33,7 @@ def test_waiting_names_what_and_whom():
     )
 
 
-def test_waiting_counts_what_it_leaves_out():
+def test_waiting_counts_what_it_leaves_out() -> None:
     nobody = QUORUM.model_copy(update={"missing": ()})
     text = waiting(BARE, plan(commits=(commit(),) * 13), nobody)
     assert text.count("- Take orders") == 10
@@ -40,7 +42,7 @@ def test_waiting_counts_what_it_leaves_out():
     assert text.startswith("Approval needed: shop 1f3c2ab → prod\n")
 
 
-def test_what_became_of_a_promotion():
+def test_what_became_of_a_promotion() -> None:
     assert succeeded(BARE, 75) == "Succeeded: shop 1f3c2ab → prod\ntook 1 min 15 s"
     assert failed(BARE, "migrate failed — look", "r1 still runs") == (
         "Failed: shop 1f3c2ab → prod\nmigrate failed — look\nr1 still runs"
@@ -60,7 +62,7 @@ def units(text: str) -> int:
 
 
 @given(st.text(max_size=40), st.integers(1, 50))
-def test_a_text_is_cut_to_the_limit_and_only_when_it_must_be(text: str, limit: int):
+def test_a_text_is_cut_to_the_limit_and_only_when_it_must_be(text: str, limit: int) -> None:
     shown = cut(text, limit)
     assert units(shown) <= limit
     if units(text) <= limit:
@@ -70,8 +72,9 @@ def test_a_text_is_cut_to_the_limit_and_only_when_it_must_be(text: str, limit: i
         assert text.startswith(shown[:-1])
 
 
+@settings(max_examples=15)
 @given(st.text(max_size=50))
-def test_no_message_is_too_long_or_has_foreign_lines(text: str):
+def test_no_message_is_too_long_or_has_foreign_lines(text: str) -> None:
     long = "😀" * 5000 + text
     subject = SUBJECT.model_copy(update={"title": HOSTILE + text, "requested_by": long, "link": long})
     one = plan(commits=(commit(subject=long + HOSTILE),) * 20)

@@ -1,3 +1,5 @@
+"""The plan's parts, and what its hash covers."""
+
 from __future__ import annotations
 
 import difflib
@@ -38,7 +40,7 @@ def facts(**changes: Any) -> PlanFacts:
     return PlanFacts(**(values | changes))
 
 
-def test_a_plan_says_what_would_change():
+def test_a_plan_says_what_would_change() -> None:
     made = make_plan(facts(), secrets={"hunter22"})
     assert made.running_release_id == RUNNING.id
     assert made.images_changed == ("backend", "frontend")
@@ -53,7 +55,7 @@ def test_a_plan_says_what_would_change():
     assert (made.backup, made.expected_seconds, made.database_bytes) == (True, 3.0, 9)
 
 
-def test_the_first_release_changes_everything():
+def test_the_first_release_changes_everything() -> None:
     made = make_plan(facts(running=None, current=None, compose_running={}, required_keys_running=()))
     assert made.running_release_id is None
     assert made.images_changed == ("backend", "frontend")
@@ -62,36 +64,36 @@ def test_the_first_release_changes_everything():
     assert made.keys.added == ("A", "B")
 
 
-def test_a_rollback_runs_no_migration_and_tells_what_the_database_is_ahead_by():
+def test_a_rollback_runs_no_migration_and_tells_what_the_database_is_ahead_by() -> None:
     back = facts(release=RUNNING, running=release(), current=("b2",), migrates=False)
     made = make_plan(back)
     assert made.pending == ()
     assert [revision.id for revision in made.ahead] == ["b2"]
 
 
-def test_a_rollback_with_an_unread_database_goes_by_the_running_release():
+def test_a_rollback_with_an_unread_database_goes_by_the_running_release() -> None:
     made = make_plan(facts(release=RUNNING, running=release(), current=None, migrates=False))
     assert [revision.id for revision in made.ahead] == ["b2"]
     assert make_plan(facts(running=None, current=None, migrates=False)).ahead == ()
 
 
-def test_a_second_rollback_still_knows_what_the_first_left():
+def test_a_second_rollback_still_knows_what_the_first_left() -> None:
     known = revisions("a1", "b2", "c3")
     made = make_plan(facts(release=RUNNING, running=release(), current=("c3",), known=known, migrates=False))
     assert [revision.id for revision in made.ahead] == ["b2", "c3"]
 
 
-def test_an_unknown_revision_stops_a_promotion():
+def test_an_unknown_revision_stops_a_promotion() -> None:
     with pytest.raises(UnknownRevisionError):
         make_plan(facts(current=("x",)))
 
 
-def test_two_heads_are_both_told():
+def test_two_heads_are_both_told() -> None:
     made = make_plan(facts(current=("b2", "a1")))
     assert made.revision == "a1, b2"
 
 
-def test_only_changed_images_are_named():
+def test_only_changed_images_are_named() -> None:
     assert images_changed(release(), release()) == ()
     assert images_changed(release(images=(image(),)), release()) == ("frontend",)
 
@@ -100,7 +102,7 @@ NAMES = st.sets(st.sampled_from("ABCDE"))
 
 
 @given(NAMES, NAMES, NAMES)
-def test_key_changes(required: set[str], before: set[str], present: set[str]):
+def test_key_changes(required: set[str], before: set[str], present: set[str]) -> None:
     change = key_change(required, before, present)
     assert set(change.missing) == required - present
     assert (before | set(change.added)) - set(change.removed) == required
@@ -111,7 +113,7 @@ TEXTS = st.text(alphabet="ab\n", max_size=20)
 
 
 @given(st.dictionaries(st.sampled_from(["x.yml", "y.yml"]), TEXTS), TEXTS)
-def test_a_diff_is_empty_exactly_when_nothing_differs(files: dict[str, str], text: str):
+def test_a_diff_is_empty_exactly_when_nothing_differs(files: dict[str, str], text: str) -> None:
     assert compose_diff(files, files, secrets=()) == ""
     after = files | {"x.yml": text}
     changed = text != files.get("x.yml", "")
@@ -127,7 +129,7 @@ def test_a_diff_is_empty_exactly_when_nothing_differs(files: dict[str, str], tex
     st.lists(st.text(alphabet="s3cr•e\n ", min_size=1, max_size=12), min_size=1, max_size=4),
     st.text(alphabet="s3cr e\n", max_size=30),
 )
-def test_no_secret_is_in_a_diff(secrets: list[str], text: str):
+def test_no_secret_is_in_a_diff(secrets: list[str], text: str) -> None:
     around = f"{text}{secrets[0]}{text}"
     diff = compose_diff({}, {"compose.yaml": around}, secrets=secrets)
     body = "\n".join(line[1:] for line in diff.split("\n")[3:])
@@ -137,7 +139,7 @@ def test_no_secret_is_in_a_diff(secrets: list[str], text: str):
             assert secret not in body
 
 
-def test_each_line_of_a_key_is_redacted():
+def test_each_line_of_a_key_is_redacted() -> None:
     key = "-----BEGIN-----\nMIIEvQIB\n-----END-----"
     indented = "\n".join(f"      {line}" for line in key.split("\n"))
     diff = compose_diff({}, {"c": f"configs:\n{indented}"}, secrets={key, ""})
@@ -170,10 +172,15 @@ OTHER: dict[str, Any] = {
 
 
 @given(st.sets(st.sampled_from(sorted(Plan.model_fields))))
-def test_the_hash_changes_exactly_when_something_approved_of_does(fields: set[str]):
+def test_the_hash_changes_exactly_when_something_approved_of_does(fields: set[str]) -> None:
     changed = plan(**{name: OTHER[name] for name in fields})
     assert (changed.hash == plan().hash) is (fields <= ESTIMATES)
 
 
-def test_the_hash_survives_the_ledger():
+def test_the_hash_survives_the_ledger() -> None:
     assert Plan.from_json(plan().to_json()).hash == plan().hash
+
+
+def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
+    diff = compose_diff({}, {"c": "a: hunter2\nb: hunter22x"}, secrets=["hunter2", "hunter22x"])
+    assert f"+a: {REDACTED}\n+b: {REDACTED}" in diff

@@ -1,3 +1,5 @@
+"""The plan as people read it; nothing from outside becomes markup."""
+
 from __future__ import annotations
 
 from hypothesis import given
@@ -24,7 +26,7 @@ def text_of(source: str) -> str:
     return "\n".join(inlines([token for token in MARKDOWN.parse(source) if token.type == "inline"]))
 
 
-def test_a_plan_tells_everything_a_person_decides_on():
+def test_a_plan_tells_everything_a_person_decides_on() -> None:
     shown = text_of(plan_markdown(plan()))
     for part in (
         "shop 1f3c2ab → prod",
@@ -49,7 +51,7 @@ def test_a_plan_tells_everything_a_person_decides_on():
     assert "Commits that go out" not in shown
 
 
-def test_a_plan_with_nothing_in_it_says_so():
+def test_a_plan_with_nothing_in_it_says_so() -> None:
     bare = plan(
         running_release_id=None,
         commits=(),
@@ -71,20 +73,20 @@ def test_a_plan_with_nothing_in_it_says_so():
     assert "###" not in plan_markdown(bare)
 
 
-def test_a_rollbacks_plan_tells_what_the_schema_keeps():
+def test_a_rollbacks_plan_tells_what_the_schema_keeps() -> None:
     shown = text_of(plan_markdown(plan(pending=(), ahead=revisions("c3"), commits_leaving=(commit(),))))
     assert "none, 1 more than this release knows; the database stands at a1" in shown
     assert "Migrations the database has and this release does not know (1)" in shown
     assert "Commits that go out (1)" in shown
 
 
-def test_a_long_list_is_cut_and_counted():
+def test_a_long_list_is_cut_and_counted() -> None:
     shown = text_of(plan_markdown(plan(commits=(commit(),) * 53)))
     assert "Commits that come in (53)" in shown
     assert "… and 3 more" in shown
 
 
-def test_a_backup_of_unknown_size_and_a_policy_without_people():
+def test_a_backup_of_unknown_size_and_a_policy_without_people() -> None:
     shown = text_of(plan_markdown(plan(database_bytes=None, approvers=())))
     assert "Backup\ntaken first\n" in shown
     assert "2 of nobody" in shown
@@ -95,7 +97,7 @@ def allowed(tokens: list[Token]) -> set[str]:
 
 
 @given(ANY, st.lists(ANY, min_size=1, max_size=3))
-def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]):
+def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]) -> None:
     """The same tokens, whatever the texts say: no row, link, tag, heading or block is added."""
     outside = plan(
         pipeline=f"p{text}",
@@ -111,9 +113,7 @@ def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]):
         approvers=(f"a{text}",),
         compose_diff="\n".join(["+x", *lines]),
     )
-    safe = plan(
-        images=(image(),), keys=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=()
-    )
+    safe = plan(images=(image(),), keys=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=())
     state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=(f"a{text}",))
     source = form_description(outside, state, f"x{text}")
     shown = MARKDOWN.parse(source)
@@ -122,18 +122,25 @@ def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]):
     kinds = [token.type for token in shown]
     assert kinds[: len(plain)] == [token.type for token in plain]
     assert set(kinds[len(plain) :]) <= {"paragraph_open", "inline", "paragraph_close"}
-    assert allowed(shown) <= {"text", "strong_open", "strong_close", "code_inline", "text_special", "softbreak"}
+    assert allowed(shown) <= {
+        "text",
+        "strong_open",
+        "strong_close",
+        "code_inline",
+        "text_special",
+        "softbreak",
+    }
     assert not any(opener in source for opener in ("{{", "{%", "{#"))
 
 
-def test_a_hostile_subject_is_shown_as_it_is():
+def test_a_hostile_subject_is_shown_as_it_is() -> None:
     source = plan_markdown(plan(commits=(commit(subject=HOSTILE),)))
     assert "<img" not in source
     assert "\u202e" not in source
     assert "x`|<img src=x onerror=alert(1)>{{ 7*7 }}" in text_of(source)
 
 
-def test_the_terminal_gets_one_printable_line_for_each_fact():
+def test_the_terminal_gets_one_printable_line_for_each_fact() -> None:
     everything = plan(
         commits=(commit(subject=f"\x1b[2J{HOSTILE}"),),
         commits_leaving=(commit(),),
@@ -143,29 +150,29 @@ def test_the_terminal_gets_one_printable_line_for_each_fact():
     rows = plan_text(everything)
     assert all(line.isprintable() or "\ufffd" in line for _, line in rows)
     assert not any("\n" in line or "\x1b" in line for _, line in rows)
-    assert [name for name, _ in rows] == (
-        ["release", "environment", "runs now", "images", "migrations", "backup", "expected", "approvals", "plan"]
-        + ["commit", "commit out", "image backend", "image frontend", "migration", "migration ahead"]
-        + ["key missing", "key added", "key removed", *["compose"] * 5]
-    )
+    summary = "release,environment,runs now,images,migrations,backup,expected,approvals,plan"
+    lists = "commit,commit out,image backend,image frontend,migration,migration ahead"
+    keys = "key missing,key added,key removed"
+    names = f"{summary},{lists},{keys}".split(",")
+    assert [name for name, _ in rows] == [*names, *["compose"] * 5]
     assert ("image backend", "aaaaaaaaaaaa changes (backend, backend-worker)") in rows
     assert ("image frontend", "bbbbbbbbbbbb same (frontend, frontend-worker)") in rows
     assert ("commit out", "1f3c2ab Take orders (Ada)") in rows
 
 
-def test_the_terminal_says_what_there_is_not():
+def test_the_terminal_says_what_there_is_not() -> None:
     rows = dict(plan_text(plan(running_release_id=None)))
     assert rows["runs now"] == "nothing"
 
 
-def test_the_form_says_what_became_of_the_last_answer_and_who_is_asked():
+def test_the_form_says_what_became_of_the_last_answer_and_who_is_asked() -> None:
     state = QuorumState(approved=False, rejected=False, have=1, need=2, by=("ada",), missing=("ben", "cleo"))
     shown = text_of(form_description(plan(), state, "the one-time code is wrong"))
     assert "The last answer did not count: the one-time code is wrong." in shown
     assert "1 of 2 approvals are in (ada). May still answer: ben, cleo." in shown
 
 
-def test_the_first_form_tells_no_refusal():
+def test_the_first_form_tells_no_refusal() -> None:
     state = QuorumState(approved=False, rejected=False, have=0, need=1)
     shown = text_of(form_description(plan(), state))
     assert shown.startswith("0 of 1 approvals are in.\n")

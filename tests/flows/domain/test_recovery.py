@@ -1,3 +1,5 @@
+"""What a resumed run does and what a failure means."""
+
 from __future__ import annotations
 
 import pytest
@@ -16,7 +18,19 @@ class Row(Value):
 
 
 BEFORE = (Row(name="lease"), Row(name="pull", host="web-1"), Row(name="backup"))
-STEPS = ["lease", "preflight", "pull", "backup", "migrate", "up", "smoke", "restore", "record", "tag", "notify"]
+STEPS = [
+    "lease",
+    "preflight",
+    "pull",
+    "backup",
+    "migrate",
+    "up",
+    "smoke",
+    "restore",
+    "record",
+    "tag",
+    "notify",
+]
 
 
 @pytest.mark.parametrize(
@@ -30,11 +44,11 @@ STEPS = ["lease", "preflight", "pull", "backup", "migrate", "up", "smoke", "rest
         *[(status, Action.REPORT) for status in sorted(ENDED)],
     ],
 )
-def test_the_status_says_what_is_next(status: Status, action: Action):
+def test_the_status_says_what_is_next(status: Status, action: Action) -> None:
     assert next_action(status, BEFORE).action is action
 
 
-def test_a_cut_step_is_run_again_and_finished_ones_are_not():
+def test_a_cut_step_is_run_again_and_finished_ones_are_not() -> None:
     found = next_action(Status.RUNNING, (*BEFORE, Row(name="migrate", status="started")))
     assert found == NextAction(
         action=Action.CONTINUE,
@@ -45,28 +59,32 @@ def test_a_cut_step_is_run_again_and_finished_ones_are_not():
 
 
 @pytest.mark.parametrize("status", ["started", "finished"])
-def test_a_switch_that_was_cut_goes_on(status: StepStatus):
+def test_a_switch_that_was_cut_goes_on(status: StepStatus) -> None:
     found = next_action(Status.RUNNING, (*BEFORE, Row(name="up", host="web-1", status=status)))
     assert (found.action, found.up_started) == (Action.CONTINUE, True)
 
 
 @pytest.mark.parametrize(("failed", "action"), [("up", "restore"), ("smoke", "restore"), ("tag", "continue")])
-def test_a_failure_after_the_switch_brings_the_previous_release_back(failed: str, action: str):
+def test_a_failure_after_the_switch_brings_the_previous_release_back(failed: str, action: str) -> None:
     steps = [*BEFORE, Row(name="up"), Row(name="smoke"), Row(name="record")]
     steps = [step for step in steps if step.name != failed] + [Row(name=failed, status="failed")]
     assert next_action(Status.RUNNING, steps).action == action
 
 
-def test_a_failure_before_the_switch_restores_nothing():
+def test_a_failure_before_the_switch_restores_nothing() -> None:
     found = next_action(Status.RUNNING, (*BEFORE, Row(name="migrate", status="failed")))
     assert found.action is Action.CONTINUE
 
 
 @given(
     st.sampled_from(sorted(Status)),
-    st.lists(st.builds(Row, name=st.sampled_from(STEPS), status=st.sampled_from(["started", "finished", "failed"]))),
+    st.lists(
+        st.builds(Row, name=st.sampled_from(STEPS), status=st.sampled_from(["started", "finished", "failed"]))
+    ),
 )
-def test_nothing_is_restored_before_the_switch_and_nothing_changes_after_the_end(status: Status, rows: list[Row]):
+def test_nothing_is_restored_before_the_switch_and_nothing_changes_after_the_end(
+    status: Status, rows: list[Row]
+) -> None:
     found = next_action(status, rows)
     assert (found.action is Action.REPORT) is (status in ENDED)
     if found.action is Action.RESTORE and status is Status.RUNNING:
@@ -90,12 +108,16 @@ def test_nothing_is_restored_before_the_switch_and_nothing_changes_after_the_end
         ("notify", None, True, False, Status.SUCCEEDED),
     ],
 )
-def test_what_a_failure_means(step: str, previous: str | None, up: bool, refused: bool, status: Status):
+def test_what_a_failure_means(
+    step: str, previous: str | None, up: bool, refused: bool, status: Status
+) -> None:
     assert after_failure(step, previous, up_started=up, refused=refused) is status
 
 
 @given(st.sampled_from(STEPS), st.sampled_from([None, "r1"]), st.booleans(), st.booleans())
-def test_what_a_failure_means_is_always_legal(step: str, previous: str | None, up: bool, refused: bool):
+def test_what_a_failure_means_is_always_legal(
+    step: str, previous: str | None, up: bool, refused: bool
+) -> None:
     current = Status.RESTORING if step == "restore" else Status.RUNNING
     following = after_failure(step, previous, up_started=up, refused=refused)
     assert current in OPEN
@@ -111,5 +133,5 @@ def test_what_a_failure_means_is_always_legal(step: str, previous: str | None, u
         (Status.FAILED, "r1", "r1 still runs in prod"),
     ],
 )
-def test_a_failure_says_what_it_leaves_behind(status: Status, previous: str | None, note: str):
+def test_a_failure_says_what_it_leaves_behind(status: Status, previous: str | None, note: str) -> None:
     assert failure_note(status, "prod", previous) == note

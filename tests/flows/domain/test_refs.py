@@ -1,3 +1,5 @@
+"""Which refs may enter an environment."""
+
 from __future__ import annotations
 
 import pytest
@@ -30,7 +32,7 @@ def facts(kind: RefKind, name: str, *, tags: tuple[str, ...] = (), on: tuple[str
         ("hotfix1", "hotfix?", True),
     ],
 )
-def test_patterns(name: str, pattern: str, expected: bool):
+def test_patterns(name: str, pattern: str, expected: bool) -> None:
     assert matches(name, (pattern,)) is expected
 
 
@@ -38,14 +40,14 @@ SEGMENT = st.text(alphabet="abc-.1", min_size=1, max_size=5)
 
 
 @given(st.lists(SEGMENT, min_size=1, max_size=4), SEGMENT)
-def test_a_star_matches_one_or_more_segments_below_its_prefix_only(below: list[str], prefix: str):
+def test_a_star_matches_one_or_more_segments_below_its_prefix_only(below: list[str], prefix: str) -> None:
     assert matches(f"{prefix}/{'/'.join(below)}", (f"{prefix}/*",))
     assert not matches(prefix, (f"{prefix}/*",))
     assert not matches(f"x{prefix}/{below[0]}", (f"{prefix}/*",))
 
 
 @given(st.text(alphabet="abc/.-", max_size=8), st.lists(st.text(alphabet="abc/.-", max_size=8), max_size=3))
-def test_a_pattern_without_wildcards_matches_itself_only(name: str, patterns: list[str]):
+def test_a_pattern_without_wildcards_matches_itself_only(name: str, patterns: list[str]) -> None:
     assert matches(name, patterns) is (name in patterns)
 
 
@@ -58,7 +60,7 @@ def test_a_pattern_without_wildcards_matches_itself_only(name: str, patterns: li
         (facts("commit", SHA, on=("wip", "main")), "commit 1f3c2ab (on branch main) may enter staging"),
     ],
 )
-def test_what_may_enter(ref: RefFacts, reason: str):
+def test_what_may_enter(ref: RefFacts, reason: str) -> None:
     answer = ref_allowed(ref, "staging", POLICY)
     assert answer.passed
     assert answer.reason == reason
@@ -100,7 +102,7 @@ def test_what_may_enter(ref: RefFacts, reason: str):
         ),
     ],
 )
-def test_what_may_not_enter_is_told_why(ref: RefFacts, policy: RefPolicy, reason: str):
+def test_what_may_not_enter_is_told_why(ref: RefFacts, policy: RefPolicy, reason: str) -> None:
     answer = ref_allowed(ref, "prod", policy)
     assert not answer.passed
     assert answer.reason == reason
@@ -108,5 +110,5 @@ def test_what_may_not_enter_is_told_why(ref: RefFacts, policy: RefPolicy, reason
 
 
 @given(st.sampled_from(["branch", "tag", "commit"]), st.text(max_size=20))
-def test_nothing_named_means_nothing_allowed(kind: RefKind, name: str):
+def test_nothing_named_means_nothing_allowed(kind: RefKind, name: str) -> None:
     assert not ref_allowed(facts(kind, name, tags=(name,), on=(name,)), "prod", RefPolicy()).passed

@@ -1,3 +1,5 @@
+"""Which release a rollback goes back to."""
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -11,7 +13,12 @@ from blocks.values.lifecycle import Status
 from flows.domain.rollback import PastPromotion, RollbackDecision, choose_target
 from tests.flows.domain.samples import NOW
 
-COMMITS = {"r1": "aaaa1" + "0" * 35, "r2": "aaaa2" + "0" * 35, "r3": "bbbb3" + "0" * 35, "r4": "cccc4" + "0" * 35}
+COMMITS = {
+    "r1": "aaaa1" + "0" * 35,
+    "r2": "aaaa2" + "0" * 35,
+    "r3": "bbbb3" + "0" * 35,
+    "r4": "cccc4" + "0" * 35,
+}
 REVISIONS = {"r1": ("m1",), "r2": ("m1", "m2"), "r3": ("m1", "m2", "m3"), "r4": ("m1",)}
 
 
@@ -39,25 +46,25 @@ def choose(wanted: str = "", **changes: Any) -> RollbackDecision:
     return choose_target(wanted, values.pop("history"), **values)
 
 
-def test_without_a_name_it_is_the_last_good_release_in_time_order():
+def test_without_a_name_it_is_the_last_good_release_in_time_order() -> None:
     decision = choose()
     assert decision.release_id == "r2"
     assert decision.refused_reason == ""
 
 
-def test_a_second_rollback_does_not_return_to_what_the_first_one_left():
+def test_a_second_rollback_does_not_return_to_what_the_first_one_left() -> None:
     assert choose(running_release_id="r2", held={"r3"}).release_id == "r1"
 
 
-def test_where_the_running_release_is_not_known_the_newest_good_one_is_taken():
+def test_where_the_running_release_is_not_known_the_newest_good_one_is_taken() -> None:
     assert choose(running_release_id=None).release_id == "r3"
 
 
-def test_running_unchanged_counts_as_good():
+def test_running_unchanged_counts_as_good() -> None:
     assert choose(history=(past("r1", 1, Status.UNCHANGED), past("r3", 2))).release_id == "r1"
 
 
-def test_nothing_earlier_is_refused_with_a_way_out():
+def test_nothing_earlier_is_refused_with_a_way_out() -> None:
     decision = choose(history=(past("r3", 4), past("r1", 1, Status.FAILED)))
     assert decision == RollbackDecision(
         release_id=None, refused_reason="no earlier good release is known in prod — promote one"
@@ -65,7 +72,7 @@ def test_nothing_earlier_is_refused_with_a_way_out():
 
 
 @pytest.mark.parametrize("wanted", ["r1", " r1 ", "aaaa1", "AAAA1", COMMITS["r1"]])
-def test_a_release_is_named_by_id_or_commit(wanted: str):
+def test_a_release_is_named_by_id_or_commit(wanted: str) -> None:
     assert choose(wanted).release_id == "r1"
 
 
@@ -76,18 +83,24 @@ def test_a_release_is_named_by_id_or_commit(wanted: str):
         ("r4", {}, "'r4' has not succeeded in prod before — those that have, newest first: r3, r2, r1"),
         ("cccc4", {}, "'cccc4' has not succeeded in prod before — those that have, newest first: r3, r2, r1"),
         ("aaa", {}, "'aaa' has not succeeded in prod before — those that have, newest first: r3, r2, r1"),
-        ("x; rm", {"history": ()}, "'x; rm' has not succeeded in prod before — those that have, newest first: none"),
+        (
+            "x; rm",
+            {"history": ()},
+            "'x; rm' has not succeeded in prod before — those that have, newest first: none",
+        ),
         ("r3", {}, "r3 is what runs in prod now — nothing to do"),
         ("r2", {"held": {"r2"}}, "r2 is held in prod — `sluice unhold prod --reason …` first"),
     ],
 )
-def test_a_named_release_that_cannot_be_gone_back_to(wanted: str, changes: dict[str, Any], reason: str):
+def test_a_named_release_that_cannot_be_gone_back_to(
+    wanted: str, changes: dict[str, Any], reason: str
+) -> None:
     decision = choose(wanted, **changes)
     assert decision.release_id is None
     assert decision.refused_reason == reason
 
 
-def test_a_database_that_stays_ahead_is_a_warning_and_no_refusal():
+def test_a_database_that_stays_ahead_is_a_warning_and_no_refusal() -> None:
     decision = choose("r1")
     assert decision.release_id == "r1"
     assert decision.warnings == (
@@ -103,10 +116,12 @@ PASTS = st.lists(
 )
 
 
-@given(PASTS, st.sampled_from(["", "r1", "r2", "aaaa", "bbbb3"]), st.sampled_from([None, *COMMITS]), st.data())
+@given(
+    PASTS, st.sampled_from(["", "r1", "r2", "aaaa", "bbbb3"]), st.sampled_from([None, *COMMITS]), st.data()
+)
 def test_a_target_has_succeeded_and_is_neither_running_nor_held(
     history: list[PastPromotion], wanted: str, running: str | None, data: st.DataObject
-):
+) -> None:
     held = data.draw(st.sets(st.sampled_from(sorted(COMMITS))))
     decision = choose(wanted, history=history, running_release_id=running, held=held)
     assert bool(decision.refused_reason) is (decision.release_id is None)

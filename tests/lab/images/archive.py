@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from tests.lab.images.layers import StoredLayer
 
-
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -37,7 +36,9 @@ def write_archive(
     }
     content = json.dumps(image).encode()
     config_name = f"{hashlib.sha256(content).hexdigest()}.json"
-    manifest = [{"Config": config_name, "RepoTags": [tag], "Layers": [f"{layer.digest}.tar" for layer in layers]}]
+    manifest = [
+        {"Config": config_name, "RepoTags": [tag], "Layers": [f"{layer.digest}.tar" for layer in layers]}
+    ]
     with tarfile.open(fileobj=target, mode="w|") as archive:
         for layer in layers:
             archive.add(layer.path, arcname=f"{layer.digest}.tar")

@@ -97,6 +97,9 @@ class _HashingFile(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self._file.tell()
+
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self.hash.update(data)
         return self._file.write(data)
@@ -108,7 +111,7 @@ class Layer:
     def __init__(self, file: IO[bytes]) -> None:
         """Starts an empty layer."""
         self._hashing = _HashingFile(file)
-        self._tar = tarfile.open(fileobj=self._hashing, mode="w|", format=tarfile.PAX_FORMAT)  # type: ignore[call-overload]
+        self._tar = tarfile.TarFile(fileobj=self._hashing, mode="w", format=tarfile.PAX_FORMAT)
         self._written: set[str] = set()
         self._status: list[bytes] = []
 
@@ -139,7 +142,9 @@ class Layer:
             name += ":" + fields[b"Architecture"].decode()
         self._status.append(control + b"\nStatus: install ok installed\n\n")
         parts["list"] = "".join(f"{line}\n" for line in listing).encode()
-        self.add(*(File(f"var/lib/dpkg/info/{name}.{part}", content, 0o755) for part, content in parts.items()))
+        self.add(
+            *(File(f"var/lib/dpkg/info/{name}.{part}", content, 0o755) for part, content in parts.items())
+        )
 
     def add(self, *entries: Entry) -> None:
         """Adds plain files, links and folders."""

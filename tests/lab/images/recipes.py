@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.lab.images.apt import SOURCES_FILE, sources
 from tests.lab.images.layers import Entry, File, Folder, Link
 
 FILES = Path(__file__).parent / "files"
 
 BASE_IMAGE = "debian:trixie-slim"
 SERVER_IMAGE = "sluice-lab/server:latest"
+
+_PACKET_FILTER_COMMANDS = tuple(
+    f"{family}tables{action}" for family in ("ip", "ip6") for action in ("", "-save", "-restore")
+)
 
 _CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _DEPLOY_UID = 1000
@@ -99,11 +104,14 @@ def base(mirror: str) -> Recipe:
         entries=(
             *_accounts(),
             File(_CA_BUNDLE, read_ca_bundle()),
-            File("etc/apt/sources.list", f"deb {mirror} trixie main\n".encode()),
+            File(SOURCES_FILE.removeprefix("/"), sources(mirror).encode()),
             File("etc/nsswitch.conf", b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"),
             Link("usr/bin/awk", "mawk"),
             Link("usr/bin/which", "which.debianutils"),
-            *(Folder(path) for path in ("home", "media", "mnt", "opt", "srv", "usr/local/bin", "usr/local/sbin")),
+            *(
+                Folder(path)
+                for path in ("home", "media", "mnt", "opt", "srv", "usr/local/bin", "usr/local/sbin")
+            ),
             *(Folder(path, mode=0o1777) for path in ("tmp", "var/tmp")),
             Folder("root", mode=0o700),
             Link("var/run", "/run"),
@@ -111,7 +119,10 @@ def base(mirror: str) -> Recipe:
             Folder("var/lib/apt/lists/partial"),
             Folder("var/cache/apt/archives/partial"),
         ),
-        config={"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["bash"]},
+        config={
+            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            "Cmd": ["bash"],
+        },
     )
 
 
@@ -121,7 +132,6 @@ def python() -> Recipe:
     return Recipe(
         tag="python:3.13-slim",
         packages=("python3", "python3-pip", "python3-venv", "netbase"),
-        without=("ca-certificates",),
         entries=(
             Link("usr/local/bin/python", "/usr/bin/python3"),
             Link("usr/local/bin/python3", "/usr/bin/python3"),
@@ -201,10 +211,7 @@ def nginx() -> Recipe:
 def server() -> Recipe:
     """A server as teams rent them: sshd, Docker with Compose, and a deploy user; and the registry's program."""
     home = "/home/deploy"
-    iptables = [
-        Link(f"usr/sbin/{name}", "xtables-nft-multi")
-        for name in ("iptables", "ip6tables", "iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore")
-    ]
+    iptables = [Link(f"usr/sbin/{name}", "xtables-nft-multi") for name in _PACKET_FILTER_COMMANDS]
     return Recipe(
         tag=SERVER_IMAGE,
         packages=(
@@ -221,6 +228,7 @@ def server() -> Recipe:
             *iptables,
             _script("server-boot", "usr/local/sbin/server-boot"),
             _script("server-engine", "usr/local/sbin/server-engine"),
+            _script("server-fill-disk", "usr/local/sbin/server-fill-disk"),
             _script("server-images", "usr/local/sbin/server-images"),
             _script("server-reset", "usr/local/sbin/server-reset"),
             _config_file("server-sshd.conf", "etc/ssh/sshd_config"),

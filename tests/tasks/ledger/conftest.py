@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
 
 from tasks.ledger.models import Base
 from tasks.ledger.store import Ledger
+from tests.lab.fixtures import postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.lab.postgres import Postgres
+
+__all__ = ["postgres_server"]
+
 BACKENDS = ("sqlite", "postgresql")
 
 
-@contextmanager
-def fresh_database(server: URL) -> Iterator[str]:
-    """Make an empty database on a PostgreSQL server, and drop it at the end."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        yield server.set(database=name).render_as_string(hide_password=False)
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> URL:
-    """A PostgreSQL server whose user may make databases."""
-    return make_url(os.environ["PGURL"])
-
-
 @pytest.fixture
-def postgresql_url(postgresql: URL) -> Iterator[str]:
+def postgresql_url(postgres_server: Postgres) -> str:
     """An empty database of its own on PostgreSQL."""
-    with fresh_database(postgresql) as url:
-        yield url
+    return postgres_server.create_database()
 
 
 @pytest.fixture
@@ -67,9 +48,10 @@ def sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
 
 
 @pytest.fixture(scope="session")
-def postgresql_ledger(postgresql: URL) -> Iterator[tuple[str, Ledger]]:
+def postgresql_ledger(postgres_server: Postgres) -> Iterator[tuple[str, Ledger]]:
     """A ledger on PostgreSQL, shared likewise: making a database takes longer than a test."""
-    with fresh_database(postgresql) as url, Ledger.open(url) as opened:
+    url = postgres_server.create_database()
+    with Ledger.open(url) as opened:
         yield url, opened
 
 

@@ -19,6 +19,8 @@ from tests.tasks.ledger.samples import PROD, SHOP, at, bring, make_plan, open_pr
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.lab.postgres import Postgres
+
 
 def test_a_busy_file_is_transient_and_readable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
@@ -67,31 +69,41 @@ def test_a_lost_table_is_terminal(sqlite_url: str) -> None:
             ledger.steps.of(1)
 
 
-def test_connections_the_server_dropped_are_made_anew(postgresql_url: str, postgresql: sa.URL) -> None:
+def test_connections_the_server_dropped_are_made_anew(postgresql_url: str, postgres_server: Postgres) -> None:
     with Ledger.open(postgresql_url) as ledger:
         promotion = open_promotion(ledger)
-        _drop_connections(postgresql, postgresql_url)
+        _drop_connections(postgres_server.url(), postgresql_url)
         assert ledger.promotions.get(promotion.id) == promotion
 
 
 def test_a_connection_lost_within_a_change_is_transient_and_changes_nothing(
-    postgresql_url: str, postgresql: sa.URL
+    postgresql_url: str, postgres_server: Postgres
 ) -> None:
     with Ledger.open(postgresql_url) as ledger:
         promotion = open_promotion(ledger)
-        with pytest.raises(TransientError) as told, ledger._database.writing() as connection:
-            connection.exec_driver_sql("UPDATE promotions SET status = 'running'")
-            _drop_connections(postgresql, postgresql_url)
-            connection.exec_driver_sql("UPDATE promotions SET status = 'broken'")
+
+        def change() -> None:
+            with ledger._database.writing() as connection:
+                connection.exec_driver_sql("UPDATE promotions SET status = 'running'")
+                _drop_connections(postgres_server.url(), postgresql_url)
+                connection.exec_driver_sql("UPDATE promotions SET status = 'broken'")
+
+        with pytest.raises(TransientError) as told:
+            change()
         assert "\n" not in str(told.value)
         assert ledger.promotions.get(promotion.id) == promotion
 
 
 def test_an_error_within_a_change_changes_nothing(ledger: Ledger) -> None:
     promotion = bring(ledger, "one")
-    with pytest.raises(RuntimeError, match="cut"), ledger._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE promotions SET status = 'broken'")
-        raise RuntimeError("cut")
+
+    def change() -> None:
+        with ledger._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE promotions SET status = 'broken'")
+            raise RuntimeError("cut")
+
+    with pytest.raises(RuntimeError, match="cut"):
+        change()
     assert ledger.promotions.get(promotion.id) == promotion
 
 
@@ -134,7 +146,7 @@ def test_a_relative_file_is_made_where_the_program_runs(
     assert (tmp_path / "here" / "ledger.db").exists()
 
 
-def _drop_connections(server: sa.URL, url: str) -> None:
+def _drop_connections(server: str, url: str) -> None:
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     query = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
     with engine.connect() as connection:

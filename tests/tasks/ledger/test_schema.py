@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from tasks.ledger import migrations
+from tasks.errors import TransientError
+from tasks.ledger import database as database_module
+from tasks.ledger import migrations, schema
 from tasks.ledger.database import Database
 from tasks.ledger.models import HEAD, VERSION_TABLE, Base
 from tasks.ledger.store import Ledger
@@ -28,6 +32,26 @@ def upgrade():
     op.execute("INSERT INTO half VALUES (1)")
     raise RuntimeError("the power went out")
 '''
+
+
+def test_the_journal_mode_waits_for_its_moment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.01)
+    database = Database(sqlite_url)
+    writer = sqlite3.connect(
+        sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False
+    )
+    writer.execute("BEGIN IMMEDIATE")
+    with monkeypatch.context() as shorter:
+        shorter.setattr(schema, "_WAL_SECONDS", 0.1)
+        with pytest.raises(TransientError, match="database is locked"):
+            schema._ensure_wal(database)
+    end = threading.Timer(0.3, writer.execute, ["ROLLBACK"])
+    end.start()
+    schema._ensure_wal(database)
+    end.join()
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    writer.close()
+    database.close()
 
 
 @pytest.fixture
@@ -98,9 +122,8 @@ def test_the_template_drafts_a_migration_that_runs(sqlite_url: str, folder: Path
     database = Database(sqlite_url)
     with database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE holds")
-        drafted = migrations.config(connection, folder)
-        drafted.messaging_opts["quiet"] = True
-        command.revision(drafted, "Bring the holds back", rev_id="0002", autogenerate=True)
+        drafting = migrations.config(connection, folder)
+        command.revision(drafting, "Bring the holds back", rev_id="0002", autogenerate=True)
     (draft,) = (folder / "versions").glob("0002_*.py")
     text = draft.read_text(encoding="utf-8")
     assert "sa.DateTime(timezone=True)" in text

@@ -1,0 +1,236 @@
+"""Commands over the ledger: what runs where, what happened, and lifting a hold."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.options import AsJson, OnlyPipeline, read_settings
+from deployments.cli.output import ago, counted, moment, print_json, print_table, say
+from flows.domain.durations import human_duration
+from tasks.errors import TerminalError
+
+if TYPE_CHECKING:
+    from deployments.views import EnvironmentStatus, Waiting
+    from tasks.ledger.records import PromotionRecord
+    from tasks.ledger.store import Ledger
+
+_SHORT_COMMIT = 7
+_SHORT_HASH = 12
+
+
+def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
+    """Show which release runs where, since when, by whom; what waits for approval; what is held."""
+    from deployments.connect import find_api_url, open_ledger, ui_url
+    from deployments.prefect_api import PrefectApi
+    from deployments.views import environment_status
+
+    settings = read_settings()
+    url = find_api_url(settings)
+    with open_ledger(settings) as ledger:
+        found = [
+            environment_status(
+                ledger,
+                name,
+                environment,
+                ui_url=ui_url(settings),
+                until=PrefectApi(url, tries=1).waits_until if url else lambda _run: None,
+            )
+            for name, environment in ledger.promotions.environments(pipeline)
+        ]
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        _print_status(found, datetime.now(UTC))
+
+
+def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
+    if not found:
+        say("nothing was promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`")
+        return
+    head = ("PIPELINE", "ENVIRONMENT", "RELEASE", "COMMIT", "SINCE", "BY", "APPROVED BY", "STATE")
+    print_table(head, [_status_row(one, now) for one in found])
+    _print_waiting([(one, waiting) for one in found for waiting in one.waiting])
+    held = [
+        (f"{one.pipeline} {one.environment}", hold.release, moment(hold.since), hold.by, hold.reason)
+        for one in found
+        for hold in one.holds
+    ]
+    if held:
+        say()
+        print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="Held (see `sluice unhold`)")
+
+
+def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
+    runs = one.running
+    if runs is None:
+        return (one.pipeline, one.environment, "nothing", "-", "-", "-", "-", _state(one))
+    since = f"{moment(runs.since)} ({ago(runs.since, now)})"
+    commit = f"{runs.commit[:_SHORT_COMMIT]} {runs.subject}".strip() or "-"
+    by = runs.requested_by or "-"
+    names = ", ".join(runs.approvers) or "-"
+    return (one.pipeline, one.environment, runs.release, commit, since, by, names, _state(one))
+
+
+def _state(one: EnvironmentStatus) -> str:
+    """Say in a few words what is going on, the most urgent first."""
+    words: list[str] = []
+    if one.last is not None and one.last.status not in {"succeeded", "unchanged"} and one.last.ended_at:
+        words.append(f"last promotion {one.last.promotion} {one.last.status}")
+    if one.active is not None:
+        words.append(f"promotion {one.active.promotion} {one.active.status}")
+    words += [f"promotion {item.promotion} {item.status}" for item in one.preparing]
+    words += [f"promotion {item.promotion} waits {item.have}/{item.need}" for item in one.waiting]
+    if one.holds:
+        words.append(counted(len(one.holds), "hold"))
+    return ", ".join(words) or "-"
+
+
+def _print_waiting(found: list[tuple[EnvironmentStatus, Waiting]]) -> None:
+    if not found:
+        return
+    rows = [
+        (
+            f"{one.pipeline} {one.environment}",
+            str(item.promotion),
+            item.release or "-",
+            item.plan_hash[:_SHORT_HASH],
+            f"{item.have} of {item.need}" + (f" ({', '.join(item.approved_by)})" if item.approved_by else ""),
+            ", ".join(item.may_approve) or "-",
+            moment(item.until),
+            item.url or "-",
+        )
+        for one, item in found
+    ]
+    say()
+    head = ("PLACE", "PROMOTION", "RELEASE", "PLAN", "APPROVALS", "BY ANY OF", "UNTIL", "APPROVE AT")
+    print_table(head, rows, title="Waiting for approval")
+
+
+def history(
+    environment: Annotated[str | None, typer.Argument(help="Only this environment.", metavar="[ENV]")] = None,
+    *,
+    pipeline: OnlyPipeline = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many promotions.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the promotions, the newest first."""
+    from deployments.connect import open_ledger
+
+    with open_ledger(read_settings()) as ledger:
+        rows = [_history_row(ledger, row) for row in ledger.promotions.history(pipeline, environment, limit)]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        where = f" to {environment}" if environment else ""
+        say(f"nothing was promoted{where} yet")
+    else:
+        _print_history(rows)
+
+
+def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
+    from deployments.views import approvers_of
+
+    release = ledger.releases.get(row.release_id) if row.release_id else None
+    ended = row.ended_at
+    return {
+        "id": row.id,
+        "created_at": row.created_at.isoformat(),
+        "ended_at": ended.isoformat() if ended else None,
+        "pipeline": row.pipeline,
+        "environment": row.environment,
+        "kind": row.kind.value,
+        "ref": row.ref,
+        "release": row.release_id,
+        "commit": release.commit.sha if release else None,
+        "previous_release": row.previous_release_id,
+        "status": row.status.value,
+        "duration_seconds": (ended - row.started_at).total_seconds() if ended and row.started_at else None,
+        "requested_by": row.requested_by,
+        "approvers": list(approvers_of(ledger.approvals.of(row.id), row.plan_hash)),
+        "cause": row.cause,
+        "message": row.message,
+        "flow_run": row.flow_run_id,
+    }
+
+
+def _print_history(rows: list[dict[str, object]]) -> None:
+    head = (
+        "ID", "WHEN", "KIND", "PIPELINE", "ENVIRONMENT", "REF", "RELEASE", "STATUS", "TOOK", "BY", "APPROVED BY",
+        "MESSAGE",
+    )  # fmt: skip
+    print_table(
+        head,
+        [
+            (
+                str(row["id"]),
+                moment(datetime.fromisoformat(str(row["created_at"]))),
+                str(row["kind"]),
+                str(row["pipeline"]),
+                str(row["environment"]),
+                str(row["ref"] or "-"),
+                str(row["release"] or "-"),
+                str(row["status"]),
+                _took(row["duration_seconds"]),
+                str(row["requested_by"] or "-"),
+                ", ".join(_texts(row["approvers"])) or "-",
+                str(row["message"] or "-"),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _took(seconds: object) -> str:
+    return human_duration(seconds) if isinstance(seconds, float) else "-"
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def unhold(
+    environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why the release may come back; kept for ever.")],
+    by: Annotated[str, typer.Option("--by", help="Who lifts the hold. [default: this login]")] = "",
+    pipeline: OnlyPipeline = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lift the holds of an environment, so that a release that was rolled back may be promoted again."""
+    from deployments.connect import open_ledger
+
+    if not reason.strip():
+        raise typer.BadParameter("say why, it is kept for ever", param_hint="--reason")
+    who = by.strip() or getpass.getuser()
+    with open_ledger(read_settings()) as ledger:
+        name = _pipeline_of(ledger, environment, pipeline)
+        held = ledger.holds.active(name, environment)
+        if held:
+            ledger.holds.release(name, environment, reason.strip(), who, datetime.now(UTC))
+    releases = [hold.release_id for hold in held]
+    if as_json:
+        lifted = {"pipeline": name, "environment": environment, "released": releases, "by": who}
+        print_json({**lifted, "reason": reason.strip()})
+    elif releases:
+        say(f"{name} {environment}: {', '.join(releases)} may be promoted again")
+    else:
+        say(f"{name} {environment}: nothing is held")
+
+
+def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:
+    """Find the pipeline a command means by an environment's name alone."""
+    known = [name for name, place in ledger.promotions.environments(wanted) if place == environment]
+    held = [name for name in known if ledger.holds.active(name, environment)]
+    candidates = held or known
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        of = f" of {wanted}" if wanted else ""
+        raise TerminalError(f"nothing was ever promoted to {environment}{of}", "see `sluice status`")
+    raise TerminalError(
+        f"{environment} is an environment of {', '.join(candidates)}", "name one of them with --pipeline"
+    )

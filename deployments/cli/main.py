@@ -1,0 +1,94 @@
+"""The `sluice` command: its parts, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from deployments.cli import approver, doctor, facts, files, ledger, plan, up
+from deployments.cli.output import warn
+from tasks.errors import SluiceError
+
+FAILED = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="sluice",
+    help="Carries releases of Docker Compose applications through their environments.",
+    epilog="Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage. "
+    "SLUICE_DEBUG=1 shows the traceback. docs/commands.md describes every command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(up.up)
+app.command("down")(up.down)
+app.command("status")(facts.status)
+app.command("history")(facts.history)
+app.command("plan")(plan.plan)
+app.command("doctor")(doctor.doctor)
+app.command("unhold")(facts.unhold)
+app.command("validate")(files.validate)
+app.command("schema")(files.schema)
+app.add_typer(approver.app, name="approver")
+app.add_typer(ledger.app, name="ledger")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows `sluice` on the command line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(args=arguments, prog_name="sluice")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python must not complain about it at its own end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a person gets one line, whatever it is
+        return _told(error)
+    return 0
+
+
+def _told(error: Exception) -> int:
+    if os.environ.get("SLUICE_DEBUG"):
+        traceback.print_exception(error)
+    for line in _lines(error):
+        warn(line)
+    return FAILED
+
+
+def _lines(error: Exception) -> list[str]:
+    from blocks.pipeline.problems import PipelineError
+
+    if isinstance(error, PipelineError):
+        return str(error).splitlines()
+    if isinstance(error, SluiceError):
+        return [f"sluice: {' '.join(str(error).split())}", *_indented(error.detail)]
+    text = " ".join(str(error).split())[:500]
+    return [f"sluice: {type(error).__name__}: {text} — SLUICE_DEBUG=1 shows where"]
+
+
+def _indented(detail: str) -> list[str]:
+    return [f"  {line}" for line in detail.splitlines()]
+
+
+def main() -> None:
+    """Run `sluice` and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What commands print: tables that line up, also in a pipe, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flows.domain.durations import human_duration
+from flows.domain.text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNBOUNDED = 4000
+_LONGEST_CELL = 400
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def say(line: str = "") -> None:
+    """Print one line for a person."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def warn(line: str) -> None:
+    """Print one line beside the output proper, on standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON, times as ISO 8601."""
+    say(json.dumps(data, indent=2, default=str, ensure_ascii=False))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Print a table. On a terminal long cells are folded; in a pipe each row stays one line.
+
+    Args:
+        head: The column titles.
+        rows: The cells; whatever comes from outside is made printable.
+        title: A line above it.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    for name in head:
+        table.add_column(Text(name, style="bold"), overflow="fold")
+    for row in rows:
+        cells = [one_line(cell, _LONGEST_CELL) for cell in row]
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+    console = _console()
+    if title:
+        say(title)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=_UNBOUNDED, no_color=True)
+
+
+def moment(at: datetime | None) -> str:
+    """Say a point in time, UTC."""
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Say how long ago something was."""
+    return f"{human_duration((now - at).total_seconds())} ago"
+
+
+def counted(number: int, one: str) -> str:
+    """Say a number of things: `1 hold`, `2 holds`."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"

@@ -1,0 +1,194 @@
+"""`sluice up` and `sluice down`: the control plane on this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from deployments import processes
+from deployments.cli.options import read_settings
+from deployments.cli.output import counted, say, warn
+from deployments.environment import DEFAULT_PORT, api_url, log_file, process_file, root_url
+from tasks.errors import TerminalError
+
+if TYPE_CHECKING:
+    from deployments.bootstrap import ControlPlane
+
+_POLL_SECONDS = 0.5
+_PROFILE_SECONDS = 60
+
+
+def up(
+    *,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="The server's port on the loopback address.")
+    ] = DEFAULT_PORT,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=64, help="How many runs the worker carries at once.")
+    ] = 4,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Go on in the background; see `sluice down`.")
+    ] = False,
+    once_ready: Annotated[
+        bool, typer.Option("--once-ready", help="End everything again as soon as it is ready: a check.")
+    ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(help="Write the address into your Prefect profile where that has none."),
+    ] = True,
+) -> None:
+    """Start Prefect's server and a worker here, register the blocks, deploy the flows; until Ctrl-C."""
+    from deployments.bootstrap import ControlPlane
+
+    home = read_settings().home.resolve()
+    with _alone(home):
+        server, worker = (processes.load(process_file(home, name)) for name in ("server", "worker"))
+        if server is not None:
+            port = int(server.variable("PREFECT_SERVER_API_PORT") or port)
+        if server is not None and worker is not None:
+            say(f"already running: {root_url(port)} — `sluice down` ends it")
+            return
+        if server is None:
+            _check_port(port)
+        plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
+        _start(plane, profile=profile)
+    if once_ready:
+        plane.stop()
+        say("everything is ended again")
+    elif not detach:
+        _stay(plane)
+
+
+def _start(plane: ControlPlane, *, profile: bool) -> None:
+    say(f"starting in {plane.home}")
+    began = time.monotonic()
+    _stop_signals()
+    try:
+        plane.start()
+    except BaseException:
+        plane.stop(seconds=0)
+        raise
+    if profile:
+        _remember(plane)
+    say(f"ready after {time.monotonic() - began:.0f} s")
+    say(f"  Prefect's UI  {plane.url}")
+    say(f"  its API       {api_url(plane.port)}")
+    say(f"  logs          {log_file(plane.home, 'server').parent}")
+
+
+def _check_port(port: int) -> None:
+    from deployments.parts import port_is_free
+    from deployments.prefect_api import PrefectApi
+
+    if port_is_free(port):
+        return
+    if PrefectApi(api_url(port), tries=1).healthy():
+        raise TerminalError(
+            f"another Prefect server answers at {root_url(port)}",
+            "use it with `prefect deploy --all` and a worker of your own, or choose another --port",
+        )
+    raise TerminalError(f"port {port} is taken by another program", "choose another with --port")
+
+
+def _remember(plane: ControlPlane) -> None:
+    """Write the address into the user's Prefect profile, so that `prefect deployment run` finds the server."""
+    from deployments.connect import active_profile_url
+
+    if os.environ.get("PREFECT_API_URL") or active_profile_url() is not None:
+        return
+    argv = processes.python("-m", "prefect", "config", "set", f"PREFECT_API_URL={api_url(plane.port)}")
+    done = subprocess.run(argv, capture_output=True, timeout=_PROFILE_SECONDS, check=False, cwd=plane.home)
+    if done.returncode == 0:
+        say("  your Prefect profile knows the address")
+    else:
+        warn(f"note: your Prefect profile could not be written; export PREFECT_API_URL={api_url(plane.port)}")
+
+
+def _stay(plane: ControlPlane) -> None:
+    """Watch server and worker until somebody ends them."""
+    say("Ctrl-C ends it")
+    try:
+        while True:
+            for name, running in (("server", plane.server), ("worker", plane.worker)):
+                if running is None or not running.alive():
+                    _ended(plane, name)
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        _end(plane, 30.0)
+
+
+def _ended(plane: ControlPlane, name: str) -> None:
+    """Say why a part is gone: ended by `sluice down`, or by itself."""
+    if not process_file(plane.home, name).exists():
+        say("ended by `sluice down`")
+        raise typer.Exit(0)
+    tail = processes.tail(log_file(plane.home, name))
+    plane.stop(seconds=0)
+    raise TerminalError(f"the {name} ended by itself", f"see {log_file(plane.home, name)}", tail)
+
+
+def _end(plane: ControlPlane, seconds: float) -> None:
+    runs = plane.runs()
+    if runs and seconds > 0:
+        say(f"waiting {seconds:.0f} s for {counted(len(runs), 'run')}; Ctrl-C again cuts them")
+    try:
+        cut = plane.stop(seconds=seconds)
+    except KeyboardInterrupt:
+        cut = plane.stop(seconds=0)
+    for run in cut:
+        say(f"run {run} was cut; `prefect flow-run retry {run}` continues it at the same step")
+    say("worker and server are ended")
+
+
+def down(
+    *,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="How long runs may take to end.")
+    ] = 30.0,
+) -> None:
+    """End the worker and the server that `sluice up` started here."""
+    from deployments.bootstrap import ControlPlane
+
+    home = read_settings().home.resolve()
+    server, worker = (processes.load(process_file(home, name)) for name in ("server", "worker"))
+    if server is None and worker is None:
+        say(f"nothing runs in {home}")
+        return
+    known = server or worker
+    port = known.variable("PREFECT_SERVER_API_PORT") if known else ""
+    _end(ControlPlane(home, int(port or DEFAULT_PORT)), wait)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Let one `sluice up` start things at a time."""
+    path = home / "run" / "up.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TerminalError(
+                f"another `sluice up` is starting in {home}", "wait until it is ready"
+            ) from None
+        yield
+
+
+def _stop_signals() -> None:
+    """Make SIGTERM, and a SIGINT that a shell made us ignore, end this as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)

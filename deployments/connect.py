@@ -1,0 +1,149 @@
+"""Finds the Prefect server and the ledger a command works with, without importing Prefect."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+from blocks.settings import Settings
+from deployments import processes
+from deployments.environment import process_file
+from deployments.prefect_api import PrefectApi
+from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.ledger.store import Ledger
+
+LEDGER_BLOCK = ("ledger-database", "ledger")
+
+
+def find_api_url(settings: Settings) -> str | None:
+    """Find the Prefect server's API.
+
+    Args:
+        settings: Sluice's settings.
+
+    Returns:
+        `PREFECT_API_URL`, else the address of the server that `sluice up` started, else the one in the active
+        Prefect profile; None where there is none.
+    """
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    server = processes.load(process_file(settings.home, "server"))
+    if server is not None and (url := server.variable("PREFECT_API_URL")):
+        return url
+    return active_profile_url()
+
+
+def active_profile_url() -> str | None:
+    """Return the address in the active Prefect profile of this user, None where it has none."""
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    try:
+        profiles = tomllib.loads((home / "profiles.toml").read_text())
+    except (OSError, tomllib.TOMLDecodeError):
+        return None
+    name = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    url = profiles.get("profiles", {}).get(name, {}).get("PREFECT_API_URL")
+    return str(url) if url else None
+
+
+def known_api(settings: Settings) -> PrefectApi:
+    """Return the Prefect server, which must answer.
+
+    Args:
+        settings: Sluice's settings.
+
+    Raises:
+        TerminalError: No server is known.
+        TransientError: It does not answer.
+    """
+    url = find_api_url(settings)
+    if url is None:
+        raise TerminalError(
+            "no Prefect server is known here", "start one with `sluice up`, or set PREFECT_API_URL"
+        )
+    api = PrefectApi(url)
+    if not api.healthy():
+        raise TransientError(
+            f"Prefect's server at {url} does not answer", "start it with `sluice up`, or set PREFECT_API_URL"
+        )
+    return api
+
+
+def ui_url(settings: Settings) -> str:
+    """Return where people open Prefect's UI.
+
+    Args:
+        settings: Sluice's settings; an address given there counts before the one of the known server.
+    """
+    url = find_api_url(settings)
+    if url is None or "prefect_ui_url" in settings.model_fields_set:
+        return settings.prefect_ui_url
+    return url.removesuffix("/").removesuffix("/api")
+
+
+def use_prefect(settings: Settings) -> PrefectApi:
+    """Make Prefect talk to the known server, and leave it to the command to say what failed.
+
+    Args:
+        settings: Sluice's settings.
+
+    Returns:
+        The server, which answers.
+    """
+    api = known_api(settings)
+    os.environ["PREFECT_API_URL"] = api.url
+    # Without a server Prefect would start one of its own, on an empty database.
+    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if os.environ.get("SLUICE_DEBUG") else "CRITICAL")
+    refresh_prefect()
+    return api
+
+
+def refresh_prefect() -> None:
+    """Let Prefect read the environment again, where this process has imported it."""
+    if "prefect.context" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+
+
+def ledger_url(settings: Settings) -> str:
+    """Find the ledger's address, as the flows do.
+
+    Args:
+        settings: Sluice's settings.
+
+    Returns:
+        The address of the settings, else of the block `ledger-database/ledger`, else of the home folder.
+
+    Raises:
+        TransientError: A server is known and does not answer, and there is no ledger in the home folder: nobody
+            can tell where it is.
+    """
+    if settings.ledger_url:
+        return settings.ledger_url
+    url = find_api_url(settings)
+    document = None
+    if url is not None:
+        try:
+            document = PrefectApi(url, tries=1).block_document(*LEDGER_BLOCK)
+        except SluiceError as error:
+            if not (settings.home / "ledger.db").exists():
+                what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} cannot be told: {error.what}"
+                raise TransientError(what, "start the server, or set SLUICE_LEDGER_URL") from error
+            sys.stderr.write(f"note: {error.what}; reading the ledger in {settings.home}\n")
+    return str(document["data"]["url"]) if document is not None else settings.sqlite_url
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the ledger.
+
+    Args:
+        settings: Sluice's settings.
+
+    Returns:
+        The ledger; use it in a `with` statement.
+    """
+    return Ledger.open(ledger_url(settings))

@@ -1,0 +1,1 @@
+"""Everything a promotion will need, checked before one needs it."""

@@ -1,0 +1,178 @@
+"""Checks of one application: its repository, its pipeline, and the blocks the pipeline names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from blocks.git_repository import GitRepository
+from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
+from blocks.pipeline.smoke import HttpCheck
+from blocks.registry import ContainerRegistry
+from blocks.settings import Settings
+from deployments.doctor.findings import Check, Finding, fail, failure, ok
+from deployments.prefect_api import Json, PrefectApi
+from flows.describing import describe_commit
+from flows.session import docker_config, load_block, open_mirror
+from tasks.adapters.registry import HttpRegistry
+from tasks.errors import SluiceError, TerminalError
+from tasks.resolve import read_policy
+
+CHANNEL_TYPES = ("telegram-channel", "webhook-channel")
+
+
+@dataclass(frozen=True)
+class Application:
+    """What was read of the application, as far as it could be.
+
+    Attributes:
+        pipeline: Its pipeline, from the default branch.
+        policies: What decides about each environment that is looked at.
+        required: Environment → the keys its env file must have.
+        registries: Registry block → the block.
+    """
+
+    pipeline: Pipeline
+    policies: tuple[Policy, ...]
+    required: dict[str, tuple[str, ...]]
+    registries: dict[str, ContainerRegistry]
+
+    def registry_login(self, policy: Policy) -> tuple[str, str]:
+        """Return a registry's address and the Docker configuration that logs in to it."""
+        block = self.registries[policy.registry]
+        password = block.password.get_secret_value() if block.password else None
+        return block.address, docker_config(block.address, block.username, password)
+
+
+def read_application(
+    settings: Settings, source: str, environment: str | None
+) -> tuple[Application | None, list[Finding]]:
+    """Read repository, pipeline and registries.
+
+    Args:
+        settings: Sluice's settings.
+        source: The `git-repository` block.
+        environment: Only this environment; all of them for None.
+
+    Returns:
+        The application, None where it could not be read; and what was found on the way.
+    """
+    where = "repository"
+    try:
+        repository = load_block(GitRepository, source)
+        mirror = open_mirror(repository, settings)
+        mirror.fetch()
+        found = [ok(where, f"{mirror.public_url} answers")]
+        text = read_policy(mirror, repository.default_branch, repository.pipeline_path)
+        pipeline = load_pipeline(text, repository.pipeline_path)
+        names = _chosen(pipeline, environment)
+    except PipelineError as error:
+        mend = "correct it and push it to the default branch"
+        return None, [fail("pipeline", str(problem), mend) for problem in error.problems]
+    except (SluiceError, ValueError) as error:
+        return None, [failure(where, error)]
+    found.append(ok("pipeline", f"{pipeline.pipeline}, {' → '.join(pipeline.names)}"))
+    sha = mirror.resolve(f"refs/heads/{repository.default_branch}").sha
+    required: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        try:
+            required[name] = describe_commit(mirror, pipeline.describe(name), sha).required
+        except SluiceError as error:
+            found.append(failure(f"pipeline {name}", error))
+    policies = tuple(pipeline.policy(name) for name in names)
+    registries, problems = _registries(policies)
+    return Application(pipeline, policies, required, registries), [*found, *problems]
+
+
+def _chosen(pipeline: Pipeline, environment: str | None) -> tuple[str, ...]:
+    if environment is None:
+        return pipeline.names
+    if environment not in pipeline.names:
+        raise TerminalError(
+            f"{pipeline.pipeline} has no environment {environment}",
+            f"its environments are {', '.join(pipeline.names)}",
+        )
+    return (environment,)
+
+
+def _registries(policies: Iterable[Policy]) -> tuple[dict[str, ContainerRegistry], list[Finding]]:
+    loaded: dict[str, ContainerRegistry] = {}
+    problems: list[Finding] = []
+    for name in sorted({policy.registry for policy in policies}):
+        try:
+            loaded[name] = load_block(ContainerRegistry, name)
+        except (SluiceError, ValueError) as error:
+            problems.append(failure(f"registry {name}", error))
+    return loaded, problems
+
+
+def application_checks(application: Application, api: PrefectApi) -> list[Check]:
+    """Return the checks of what the pipeline names, hosts apart."""
+    registries = [
+        Check(f"registry {name}", lambda name=name, block=block: _registry(name, block))  # type: ignore[misc]
+        for name, block in application.registries.items()
+    ]
+    return [
+        *registries,
+        Check("approvers", lambda: _approvers(application.policies, api)),
+        Check("notify", lambda: _channels(application.policies, api)),
+        Check("secrets", lambda: _secrets(application, api)),
+    ]
+
+
+def _registry(name: str, block: ContainerRegistry) -> Iterator[Finding]:
+    password = block.password.get_secret_value() if block.password else ""
+    HttpRegistry(block.address, block.username, password, insecure=block.insecure).check_login()
+    who = f"login {block.username} accepted" if block.username else "no login"
+    yield ok(f"registry {name}", f"{block.address} answers, {who}")
+
+
+def _approvers(policies: Sequence[Policy], api: PrefectApi) -> Iterator[Finding]:
+    known = {str(one["name"]): one for one in api.block_documents("approver")}
+    for policy in policies:
+        if policy.approvals is not None:
+            yield _quorum(policy, policy.approvals.required, policy.approvals.approvers, known)
+
+
+def _quorum(policy: Policy, needed: int, names: Sequence[str], known: dict[str, Json]) -> Finding:
+    """Say whether enough of an environment's approvers can answer."""
+    where = f"approvers {policy.name}"
+    missing = [name for name in names if name not in known]
+    off = [name for name in names if name in known and not known[name]["data"].get("active", True)]
+    able = len(names) - len(missing) - len(off)
+    said = f"{able} of {len(names)} enrolled, {needed} needed"
+    if missing:
+        said += f"; not enrolled: {', '.join(missing)}"
+    if off:
+        said += f"; not active: {', '.join(off)}"
+    if able < needed:
+        return fail(where, said, "enrol them: `sluice approver add NAME`")
+    if missing or off:
+        mend = "enrol them with `sluice approver add NAME`, or take them out of pipeline.yaml"
+        return Finding(level="warn", where=where, what=said, mend=mend)
+    return ok(where, said)
+
+
+def _channels(policies: Sequence[Policy], api: PrefectApi) -> Iterator[Finding]:
+    known = {str(one["name"]) for kind in CHANNEL_TYPES for one in api.block_documents(kind)}
+    for name in sorted({name for policy in policies for name in policy.notify}):
+        if name in known:
+            yield ok("notify", f"channel {name} is there")
+        else:
+            mend = f"create a Telegram Channel or Webhook Channel block {name}, or correct pipeline.yaml"
+            yield fail("notify", f"there is no channel {name}", mend)
+
+
+def _secrets(application: Application, api: PrefectApi) -> Iterator[Finding]:
+    wanted = set(application.pipeline.build.secrets.values())
+    for policy in application.policies:
+        for check in policy.smoke:
+            if isinstance(check, HttpCheck):
+                wanted.update(check.header_secrets.values())
+                wanted.update([check.basic_auth] if check.basic_auth else [])
+    known = {str(one["name"]) for one in api.block_documents("secret")} if wanted else set()
+    for name in sorted(wanted):
+        if name in known:
+            yield ok("secrets", f"secret {name} is there")
+        else:
+            yield fail("secrets", f"there is no secret {name}", f"create a Secret block {name}")

@@ -1,0 +1,110 @@
+"""Checks of the control machine: ledger, Prefect, engine, git."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from blocks.settings import Settings
+from deployments.connect import known_api, ledger_url
+from deployments.doctor.findings import Check, Finding, fail, ok, warn
+from deployments.environment import POOL
+from deployments.parts import PREFECT_FILE, online_workers
+from deployments.prefect_api import PrefectApi
+from flows.domain.durations import human_bytes
+from tasks.adapters.local import LocalRunner
+from tasks.adapters.protocols import Call, Limits
+from tasks.ledger.models import HEAD
+from tasks.ledger.store import Ledger
+from tasks.preflight import OLDEST_COMPOSE, version_of
+
+LEAST_FREE_BYTES = 2 * 1000**3
+
+_LIMITS = Limits(total_seconds=20, idle_seconds=20)
+
+
+def control_checks(settings: Settings) -> list[Check]:
+    """Return the checks of this machine that need no pipeline."""
+    return [
+        Check("ledger", lambda: _ledger(settings)),
+        Check("prefect", lambda: _prefect(settings)),
+        Check("engine", _engine),
+        Check("compose", _compose),
+        Check(
+            "buildx", lambda: [_program("buildx", ("docker", "buildx", "version"), "install docker-buildx")]
+        ),
+        Check("git", lambda: [_program("git", ("git", "--version"), "install git")]),
+        Check("disk", lambda: [_disk(settings.home)]),
+    ]
+
+
+def _ledger(settings: Settings) -> Iterator[Finding]:
+    with Ledger.open(ledger_url(settings)) as ledger:
+        known = len(ledger.promotions.environments())
+    yield ok("ledger", f"answers, at version {HEAD}; it knows {known} environments")
+
+
+def _prefect(settings: Settings) -> Iterator[Finding]:
+    api = known_api(settings)
+    yield ok("prefect", f"the server at {api.url} answers")
+    yield _deployed(api)
+    yield _worker(api)
+
+
+def expected_deployments(prefect_file: Path = PREFECT_FILE) -> list[str]:
+    """Return the names, `flow/deployment`, of every entry in a `prefect.yaml`, sorted."""
+    entries: list[dict[str, Any]] = yaml.safe_load(prefect_file.read_text())["deployments"]
+    return sorted(f"{entry['entrypoint'].rpartition('.')[2]}/{entry['name']}" for entry in entries)
+
+
+def _deployed(api: PrefectApi) -> Finding:
+    there = {f"{str(one['entrypoint']).rpartition('.')[2]}/{one['name']}" for one in api.deployments()}
+    missing = [name for name in expected_deployments() if name not in there]
+    if missing:
+        return fail(
+            "prefect", f"not deployed: {', '.join(missing)}", "run `prefect deploy --all`, or `sluice up`"
+        )
+    return ok("prefect", f"{len(expected_deployments())} deployments are there")
+
+
+def _worker(api: PrefectApi) -> Finding:
+    if api.workers(POOL) is None:
+        return fail("prefect", f"there is no work pool {POOL}", "run `sluice up`")
+    online = len(online_workers(api))
+    if not online:
+        return fail("prefect", f"no worker of pool {POOL} is online: runs would wait", "run `sluice up`")
+    return ok("prefect", f"{online} of pool {POOL}'s workers online")
+
+
+def _engine() -> Iterator[Finding]:
+    argv = ("docker", "version", "--format", "{{.Server.Version}}")
+    yield _program("engine", argv, "start the Docker engine here; it builds the images")
+
+
+def _compose() -> Iterator[Finding]:
+    found = _program("compose", ("docker", "compose", "version", "--short"), "install Docker Compose 2.24")
+    if found.level == "ok" and version_of(found.what) < OLDEST_COMPOSE:
+        found = fail("compose", f"Docker Compose {found.what} is too old", "install 2.24 or newer")
+    yield found
+
+
+def _program(where: str, argv: tuple[str, ...], mend: str) -> Finding:
+    if shutil.which(argv[0]) is None:
+        return fail(where, f"{argv[0]} is not installed here", mend)
+    result = LocalRunner().run(Call(argv=argv, limits=_LIMITS))
+    if not result.ok:
+        return fail(where, f"`{' '.join(argv[:2])}` failed: {' '.join(result.tail(2).split())[:200]}", mend)
+    return ok(where, result.stdout.strip())
+
+
+def _disk(home: Path) -> Finding:
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    said = f"{human_bytes(free)} free for {home}"
+    if free < LEAST_FREE_BYTES:
+        return warn("disk", said, "free some: checkouts and logs are kept there")
+    return ok("disk", said)

@@ -1,0 +1,44 @@
+"""The whole examination, in the order in which one thing needs another."""
+
+from __future__ import annotations
+
+from blocks.settings import Settings
+from deployments.connect import use_prefect
+from deployments.doctor.findings import Finding, run_checks
+from tasks.errors import SluiceError
+
+
+def examine(settings: Settings, source: str, environment: str | None) -> list[Finding]:
+    """Look at everything a promotion will need; nothing is changed.
+
+    Args:
+        settings: Sluice's settings.
+        source: The `git-repository` block of the application.
+        environment: Only this environment's hosts and approvers; all of them for None.
+
+    Returns:
+        What was found. Without a Prefect server the blocks cannot be read, and only this machine is looked at.
+    """
+    try:
+        # Before anything that imports Prefect, which would otherwise make a server of its own.
+        api = use_prefect(settings)
+    except SluiceError:
+        api = None
+    from deployments.doctor.control import control_checks
+
+    found = run_checks(control_checks(settings))
+    if api is None:
+        return found
+    from deployments.doctor.application import application_checks, read_application
+    from deployments.doctor.hosts import host_checks
+    from tasks.adapters.pool import close_all
+
+    application, read = read_application(settings, source, environment)
+    found += read
+    if application is None:
+        return found
+    hosts, problems = host_checks(application)
+    try:
+        return [*found, *problems, *run_checks([*application_checks(application, api), *hosts])]
+    finally:
+        close_all()

@@ -1,0 +1,127 @@
+"""Checks of the servers: reached, logged in, fit, and configured for the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from blocks.compose_host import ComposeHost
+from deployments.doctor.application import Application
+from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
+from flows.domain.durations import human_bytes
+from flows.session import load_block
+from tasks.adapters.pool import host_for
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.scripts import login, script
+from tasks.errors import SluiceError
+from tasks.facts import app_directory, read_env_keys, read_readiness
+from tasks.preflight import LEAST_FREE_BYTES, problems_of, version_of
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Policy
+    from blocks.values.facts import Readiness
+    from tasks.adapters.protocols import Host
+
+OLDEST_ENGINE = (23,)
+
+_LIMITS = Limits(total_seconds=60, idle_seconds=60)
+
+# Prints the nearest folder there is on the way to a directory: DIRECTORY; exit status 1 when it cannot be written.
+_WRITABLE = """
+place=$1
+while [ ! -e "$place" ] && [ "$place" != / ]; do place=$(dirname -- "$place"); done
+printf '%s\\n' "$place"
+[ -d "$place" ] && [ -w "$place" ]
+"""
+
+
+def host_checks(application: Application) -> tuple[list[Check], list[Finding]]:
+    """Return the checks of every host of the application's environments.
+
+    Args:
+        application: What was read of the application.
+
+    Returns:
+        The checks, and what was found amiss with the hosts' blocks.
+    """
+    checks: list[Check] = []
+    problems: list[Finding] = []
+    for policy in application.policies:
+        for name in policy.hosts:
+            where = f"{policy.name} {name}"
+            try:
+                block = load_block(ComposeHost, name)
+            except (SluiceError, ValueError) as error:
+                problems.append(failure(where, error))
+                continue
+            checks.append(Check(where, _looker(where, block, name, application, policy)))
+    return checks, problems
+
+
+def _looker(
+    where: str, block: ComposeHost, name: str, application: Application, policy: Policy
+) -> Callable[[], Iterator[Finding]]:
+    return lambda: _host(where, block, host_for(block, name), application, policy)
+
+
+def _host(
+    where: str, block: ComposeHost, host: Host, application: Application, policy: Policy
+) -> Iterator[Finding]:
+    directory = app_directory(host, block.directory, policy.pipeline)
+    yield ok(where, f"{block.user}@{block.address}:{block.port} reached; host key and login are right")
+    facts = read_readiness(host, directory)
+    yield from _fitness(where, facts, policy.pipeline)
+    yield _directory(where, host, directory)
+    yield _env_file(where, host, directory, application, policy)
+    if facts.engine and policy.registry in application.registries:
+        yield _registry(where, host, application, policy)
+
+
+def _fitness(where: str, facts: Readiness, pipeline: str) -> Iterator[Finding]:
+    name = where.partition(" ")[2]
+    needed = LEAST_FREE_BYTES
+    problems = problems_of(facts, host=name, pipeline=pipeline, ports=frozenset(), needed_bytes=needed)
+    for problem in problems:
+        what, _, mend = problem.rpartition(": ")
+        yield fail(where, what, mend)
+    if facts.engine and version_of(facts.engine) < OLDEST_ENGINE:
+        yield warn(where, f"Docker engine {facts.engine} is old", "install 23 or newer")
+    if not problems:
+        free = human_bytes(facts.free_bytes)
+        yield ok(where, f"engine {facts.engine}, compose {facts.compose}, flock, {free} free")
+
+
+def _directory(where: str, host: Host, directory: str) -> Finding:
+    result = host.run(Call(argv=script(_WRITABLE, "sluice-writable", directory), limits=_LIMITS))
+    place = result.stdout.strip()
+    if not result.ok:
+        return fail(where, f"{place or directory} cannot be written", f"give the login {place} or its parent")
+    return ok(where, f"{directory} " + ("is writable" if place == directory else "can be made"))
+
+
+def _env_file(where: str, host: Host, directory: str, application: Application, policy: Policy) -> Finding:
+    required = application.required.get(policy.name, ())
+    found, keys = read_env_keys(host, directory, policy.env_files)
+    if found is None:
+        names = " or ".join(policy.env_files)
+        said = f"there is no {names} in {directory}"
+        mend = f"put {policy.env_files[0]} there" + (f" with {', '.join(required)}" if required else "")
+        return fail(where, said, mend) if required else warn(where, said, f"{mend}, if compose needs one")
+    missing = [key for key in required if key not in keys]
+    if missing:
+        return fail(where, f"{found} lacks {', '.join(missing)}", f"add them to {directory}/{found}")
+    return ok(where, f"{found} has {len(keys)} keys, all {len(required)} required ones among them")
+
+
+def _registry(where: str, host: Host, application: Application, policy: Policy) -> Finding:
+    """Have the host's own engine log in, with a Docker configuration that lives as long as the command."""
+    address, configuration = application.registry_login(policy)
+    if configuration == "{}":
+        return ok(where, f"{address} needs no login; pulls were not tried")
+    call = Call(argv=login(("docker", "login", address)), stdin=configuration.encode(), limits=_LIMITS)
+    result = host.run(call)
+    if result.ok:
+        return ok(where, f"its engine reaches {address} and is let in")
+    said = " ".join(result.tail(2).split())[:200]
+    mend = "check the network and, for a registry without TLS, insecure-registries in its daemon.json"
+    return fail(where, f"its engine is not let in at {address}: {said}", mend)

@@ -1,0 +1,119 @@
+"""Runs git on the control machine, and tells what its failures mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.adapters.git_login import QUIET
+from tasks.adapters.local import LocalRunner
+from tasks.adapters.output import RawResult
+from tasks.adapters.protocols import Call, Limits
+from tasks.adapters.redact import process_redactor
+from tasks.commands.argv import Argv
+from tasks.errors import TerminalError, TransientError
+
+NETWORK = Limits(total_seconds=900, idle_seconds=120)
+READING = Limits(total_seconds=300, idle_seconds=300)
+# Variables that bind git to another repository, set for instance while one of its hooks runs.
+_FOREIGN = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_CONFIG_COUNT",
+        "GIT_NAMESPACE",
+        "GIT_PREFIX",
+    }
+)
+_NO_COMMIT = re.compile(r"bad object|bad revision|not a tree object|not a valid object|unknown revision")
+_REFUSED = re.compile(
+    r"authentication failed|could not read (username|password)|permission denied|access denied|"
+    r"repository .*not found|not found$|does not appear to be a git repository|host key verification failed|"
+    r"\b40[134]\b|transport .* not allowed",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ADVICE = (
+    "fatal: Could not read from remote repository",
+    "Please make sure you have the correct access rights",
+    "and the repository exists",
+    "warning:",
+)
+
+
+class GitRunner:
+    """Runs git commands about one repository.
+
+    Args:
+        url: The repository's address, as it may be shown.
+        directory: Its mirror.
+    """
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self._url = url
+        self._directory = directory
+        inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+        self._runner = LocalRunner(environment={**inherited, **QUIET})
+
+    def run(self, argv: Argv) -> RawResult:
+        """Run a command that may fail."""
+        return self._runner.run_raw(Call(argv, limits=READING))
+
+    def read(
+        self, argv: Argv, stdin: bytes | None = None, *, environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Run a command on the mirror and return its output.
+
+        Raises:
+            TerminalError: It failed.
+        """
+        result = self._runner.run_raw(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
+        if result.exit_code != 0:
+            raise self._unreadable(_last_line(result))
+        return result.stdout
+
+    def text(self, argv: Argv) -> str:
+        """Run a command on the mirror and return its output as text, without the last line end."""
+        return self.read(argv).decode(errors="replace").rstrip("\n")
+
+    def network(self, argv: Argv, environment: Mapping[str, str]) -> str:
+        """Run a command that asks the repository itself.
+
+        Raises:
+            TransientError: It does not answer.
+            TerminalError: It refused the login, or there is none at that address.
+        """
+        result = self._runner.run_raw(Call(argv, env=environment, limits=NETWORK))
+        if result.exit_code == 0:
+            return result.stdout.decode(errors="surrogateescape")
+        said = process_redactor().text(result.stderr.decode(errors="replace"))
+        if _REFUSED.search(said):
+            raise TerminalError(
+                f"{self._url} cannot be read: {_last_line(result)}",
+                "check the address, and the repository's login in its block",
+                said,
+            )
+        raise TransientError(f"{self._url} does not answer: {_last_line(result)}", "try again", said)
+
+    def _unreadable(self, said: str) -> TerminalError:
+        if _NO_COMMIT.search(said):
+            return TerminalError(f"{self._url} has no such commit: {said}", "push it first")
+        return TerminalError(
+            f"the mirror of {self._url} cannot be read: {said}",
+            f"fetch it again; if it stays so, remove {self._directory}",
+        )
+
+
+def _last_line(result: RawResult) -> str:
+    """Return git's own word on what failed, without the advice around it."""
+    lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
+    told = [line for line in lines if not line.startswith(_ADVICE)]
+    named = [line for line in told if line.startswith(("fatal:", "error:", "remote:"))]
+    return (named[:1] or told[-1:] or [f"exit status {result.exit_code}"])[0][:300]

@@ -1,0 +1,70 @@
+"""What the tests of commands share: a home of their own, its real ledger, and running a command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.cli.main import run
+from tasks.ledger.store import Ledger
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command did.
+
+    Attributes:
+        code: Its exit code.
+        out: Its standard output.
+        err: Its standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Sluice = Callable[..., Printed]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own; no server is known."""
+    folder = tmp_path / "home"
+    for name in ("PREFECT_API_URL", "SLUICE_LEDGER_URL", "SLUICE_PREFECT_UI_URL", "SLUICE_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLUICE_HOME", str(folder))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    return folder
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    """The home's own ledger, on SQLite."""
+    with Ledger.open(f"sqlite:///{home / 'ledger.db'}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def sluice(home: Path, capsys: pytest.CaptureFixture[str]) -> Sluice:
+    """Run a command as the console script does."""
+
+    def command(*arguments: str) -> Printed:
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return Printed(code, captured.out, captured.err)
+
+    return command

@@ -1,0 +1,69 @@
+"""`prefect.yaml`: what it deploys, and that nothing in it is bound to one machine."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+
+from deployments.environment import POOL
+from deployments.parts import PREFECT_FILE
+
+FILE = yaml.safe_load(PREFECT_FILE.read_text())
+ENTRIES: list[dict[str, Any]] = FILE["deployments"]
+IDS = [f"{entry['entrypoint']}/{entry['name']}" for entry in ENTRIES]
+
+
+def flow_of(entry: dict[str, Any]) -> Flow[..., Any]:
+    module, _, name = entry["entrypoint"].rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, Flow)
+    return found
+
+
+def test_it_deploys_what_the_issue_asks_for() -> None:
+    found = {(entry["entrypoint"].rpartition(".")[2], entry["name"]) for entry in ENTRIES}
+    environments = ("feature", "staging", "prod")
+    assert found == {(flow, name) for flow in ("promote", "rollback") for name in environments} | {
+        ("redeploy", "staging")
+    }
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_an_entry_fits_its_flow(entry: dict[str, Any]) -> None:
+    """A parameter the flow does not have would fail each of its runs."""
+    flow = flow_of(entry)
+    assert flow.name == entry["entrypoint"].rpartition(".")[2]
+    assert set(entry["parameters"]) == set(inspect.signature(flow.fn).parameters)
+    assert entry["parameters"]["environment"] == entry["name"]
+    flow.validate_parameters(entry["parameters"])
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_an_entry_is_found_in_the_ui(entry: dict[str, Any]) -> None:
+    assert f"**{entry['name']}**" in entry["description"]
+    assert {"sluice", entry["name"]} <= set(entry["tags"])
+    assert entry["work_pool"]["name"] == POOL
+
+
+def test_nothing_is_pulled_and_nothing_is_bound_to_a_machine() -> None:
+    assert FILE["pull"] == []
+    assert "/" not in "".join(entry["entrypoint"] for entry in ENTRIES)
+    assert {entry["work_pool"]["job_variables"]["command"] for entry in ENTRIES} == {
+        "python -m prefect.engine"
+    }
+
+
+def test_staging_is_redeployed_every_night() -> None:
+    (nightly,) = [entry for entry in ENTRIES if "schedules" in entry]
+    assert nightly["schedules"] == [
+        {"cron": "30 3 * * *", "timezone": "UTC", "active": True, "slug": "nightly"}
+    ]
+
+
+def test_a_rollback_never_waits_for_a_place() -> None:
+    assert not any("concurrency_limit" in entry for entry in ENTRIES if "rollback" in entry["entrypoint"])

@@ -1,0 +1,156 @@
+"""What every host does alike: the fake, and a server over SSH."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from tasks.adapters.protocols import Call, Fence, Host
+from tasks.errors import FencedError, TerminalError
+from tests.fakes.host import FakeHost
+
+
+@pytest.fixture(params=["fake", "ssh"])
+def host(request: pytest.FixtureRequest) -> Host:
+    found: Host = request.getfixturevalue("ssh_host") if request.param == "ssh" else FakeHost()
+    return found
+
+
+def pack(**files: str) -> bytes:
+    """Return a tar archive of files; `__` in a name stands for a slash."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name.replace("__", "/"))
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def test_a_written_file_is_read_back_byte_by_byte(host: Host, folder: str) -> None:
+    content = bytes(range(256)) * 10
+    host.write_file(f"{folder}/deep/er/file", content)
+    assert host.read_file(f"{folder}/deep/er/file") == content
+
+
+def test_a_file_that_is_not_there_is_none(host: Host, folder: str) -> None:
+    assert host.read_file(f"{folder}/nothing") is None
+
+
+def test_a_file_is_replaced(host: Host, folder: str) -> None:
+    host.write_file(f"{folder}/file", b"first, and longer")
+    host.write_file(f"{folder}/file", b"second")
+    assert host.read_file(f"{folder}/file") == b"second"
+
+
+def test_an_empty_file_is_not_a_missing_one(host: Host, folder: str) -> None:
+    host.write_file(f"{folder}/empty", b"")
+    assert host.read_file(f"{folder}/empty") == b""
+
+
+@pytest.mark.parametrize("name", ["it's", "two words", "$(touch pwned)", "-rf", "new\nline", "ünï"])
+def test_a_file_may_have_any_name(host: Host, folder: str, name: str) -> None:
+    host.write_file(f"{folder}/{name}", b"text")
+    assert host.read_file(f"{folder}/{name}") == b"text"
+
+
+def test_relative_paths_start_from_the_login_directory(host: Host, folder: str) -> None:
+    home = host.run(Call(("pwd",))).stdout.strip()
+    host.write_file(f"{folder}/file", b"text")
+    assert host.read_file(f"{home}/{folder}/file") == b"text"
+
+
+def test_a_folder_is_not_overwritten_by_a_file(host: Host, folder: str) -> None:
+    host.write_file(f"{folder}/inner/file", b"text")
+    with pytest.raises(TerminalError, match="folder"):
+        host.write_file(f"{folder}/inner", b"text")
+    assert host.read_file(f"{folder}/inner/file") == b"text"
+
+
+def test_a_folder_that_is_not_there_is_an_error(host: Host, folder: str) -> None:
+    with pytest.raises(TerminalError, match=f"no folder {folder}"):
+        host.run(Call(("pwd",), cwd=folder))
+
+
+def test_a_command_runs_in_its_folder(host: Host, folder: str) -> None:
+    home = host.run(Call(("pwd",))).stdout.strip()
+    host.write_file(f"{folder}/file", b"text")
+    assert host.run(Call(("pwd",), cwd=f"{home}/{folder}")).stdout == f"{home}/{folder}\n"
+
+
+def test_an_archive_is_unpacked(host: Host, folder: str) -> None:
+    host.unpack(pack(one="1", deep__two="2"), f"{folder}/bundle")
+    assert host.read_file(f"{folder}/bundle/one") == b"1"
+    assert host.read_file(f"{folder}/bundle/deep/two") == b"2"
+
+
+def test_an_unpacked_folder_is_replaced_as_a_whole(host: Host, folder: str) -> None:
+    host.unpack(pack(old="1", both="1"), f"{folder}/bundle")
+    host.unpack(pack(new="2", both="2"), f"{folder}/bundle")
+    assert host.read_file(f"{folder}/bundle/old") is None
+    assert host.read_file(f"{folder}/bundle/both") == b"2"
+
+
+def test_a_broken_archive_leaves_what_was_there(host: Host, folder: str) -> None:
+    host.unpack(pack(one="1"), f"{folder}/bundle")
+    with pytest.raises(TerminalError, match="unpacking into"):
+        host.unpack(b"this is no archive" * 100, f"{folder}/bundle")
+    assert host.read_file(f"{folder}/bundle/one") == b"1"
+
+
+def test_a_fenced_command_runs_with_the_token_that_stands(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(folder, 3))
+    assert host.run(Call(("echo", "in"), fence=Fence(folder, 3))).stdout == "in\n"
+
+
+@pytest.mark.parametrize("token", [2, 4])
+def test_a_fenced_command_with_another_token_is_refused(host: Host, folder: str, token: int) -> None:
+    host.raise_fence(Fence(folder, 3))
+    with pytest.raises(FencedError, match=f"token {token}"):
+        host.run(Call(("echo", "in"), fence=Fence(folder, token)))
+
+
+def test_a_fence_nobody_raised_refuses(host: Host, folder: str) -> None:
+    host.write_file(f"{folder}/file", b"")
+    with pytest.raises((FencedError, TerminalError)):
+        host.run(Call(("echo", "in"), fence=Fence(folder, 1)))
+
+
+def test_a_fence_is_never_lowered(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(folder, 9))
+    with pytest.raises(FencedError, match="token 8"):
+        host.raise_fence(Fence(folder, 8))
+    assert host.run(Call(("true",), fence=Fence(folder, 9))).ok
+
+
+def test_tokens_are_compared_as_numbers(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(folder, 9))
+    host.raise_fence(Fence(folder, 10))
+    with pytest.raises(FencedError):
+        host.raise_fence(Fence(folder, 9))
+
+
+def test_a_fence_is_raised_twice_to_the_same_token(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(folder, 5))
+    host.raise_fence(Fence(folder, 5))
+    assert host.run(Call(("true",), fence=Fence(folder, 5))).ok
+
+
+def test_fences_of_two_applications_are_apart(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(f"{folder}/one", 5))
+    host.raise_fence(Fence(f"{folder}/two", 1))
+    assert host.run(Call(("true",), fence=Fence(f"{folder}/two", 1))).ok
+
+
+def test_a_late_write_is_refused(host: Host, folder: str) -> None:
+    host.raise_fence(Fence(folder, 1))
+    host.write_file(f"{folder}/file", b"in time", fence=Fence(folder, 1))
+    host.raise_fence(Fence(folder, 2))
+    with pytest.raises(FencedError):
+        host.write_file(f"{folder}/file", b"late", fence=Fence(folder, 1))
+    with pytest.raises(FencedError):
+        host.unpack(pack(one="1"), f"{folder}/bundle", fence=Fence(folder, 1))
+    assert host.read_file(f"{folder}/file") == b"in time"
+    assert host.read_file(f"{folder}/bundle/one") is None

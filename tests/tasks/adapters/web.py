@@ -1,0 +1,91 @@
+"""A small web server for tests: answers as told, and keeps what it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Web:
+    """A running server.
+
+    Attributes:
+        address: Host and port.
+        asked: The requests, oldest first.
+        reply: Says what a request is answered.
+    """
+
+    address: str
+    asked: list[Asked]
+    reply: Callable[[Asked], Reply]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
+def in_turn(*replies: Reply) -> Callable[[Asked], Reply]:
+    """Answer with each of these in turn, with the last one for ever."""
+    rest = list(replies)
+    return lambda _: rest.pop(0) if len(rest) > 1 else rest[0]
+
+
+@contextmanager
+def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
+    """Run a server for the time of a `with` block."""
+    web = Web("", [], reply)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = Asked(self.command, self.path, dict(self.headers), body)
+            web.asked.append(asked)
+            found = web.reply(asked)
+            self.send_response(found.status)
+            for name, value in ({"Content-Length": str(len(found.body))} | found.headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(found.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for method in ("GET", "HEAD", "PUT", "POST"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web.address = f"127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
