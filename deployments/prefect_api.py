@@ -16,7 +16,8 @@ from tasks.errors import SluiceError, TerminalError, TransientError
 
 TERMINAL_STATES = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 30.0
+_HEALTH_SECONDS = 10.0
 _TRIES = 6
 _POLL_SECONDS = 0.25
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -44,7 +45,7 @@ class PrefectApi:
     def healthy(self) -> bool:
         """Say whether the server answers now."""
         try:
-            return self._client.get("/health", timeout=2).is_success
+            return self._client.get("/health", timeout=_HEALTH_SECONDS).is_success
         except httpx.HTTPError:
             return False
 

@@ -263,8 +263,8 @@ def known_revisions(run: Run) -> tuple[Revision, ...]:
     """Return the migrations of the releases that were promoted here lately, also of those that failed."""
     ids = {row.release_id for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=50)}
     found: dict[str, Revision] = {}
-    for release_id in sorted(one for one in ids if one):
-        release = run.ledger.releases.get(release_id)
+    for known in sorted(one for one in ids if one):
+        release = run.ledger.releases.get(known)
         found.update({revision.id: revision for revision in release.revisions} if release else {})
     return tuple(found.values())
 

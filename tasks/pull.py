@@ -24,6 +24,22 @@ _PASSING = (
 )
 
 
+# Compose reports every tick of every layer; a person wants what is done.
+_TICKS = (
+    "Extracting [",
+    "Downloading [",
+    "Waiting",
+    "Verifying Checksum",
+    "Pulling fs layer",
+    "Download complete",
+)
+
+
+def _tell(line: str) -> None:
+    if not any(tick in line for tick in _TICKS):
+        log().info("%s", line.strip())
+
+
 @step("pull", StepReceipt)
 def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
     """Pull every image that will be started and is not on the host yet.
@@ -51,7 +67,7 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
         idle=seconds,
         stdin=run.registry_login.encode(),
     )
-    result = run.hosts[host].run(call, on_line=log().info)
+    result = run.hosts[host].run(call, on_line=_tell)
     if result.ok:
         return StepReceipt(text=f"{host}: all images are there")
     said = result.tail(3)

@@ -78,6 +78,8 @@ def _lines(error: Exception) -> list[str]:
     if isinstance(error, SluiceError):
         return [f"sluice: {' '.join(str(error).split())}", *_indented(error.detail)]
     text = " ".join(str(error).split())[:500]
+    if "Failed to reach API" in text:
+        return [f"sluice: Prefect's server does not answer: {text} — start it with `sluice up`"]
     return [f"sluice: {type(error).__name__}: {text} — SLUICE_DEBUG=1 shows where"]
 
 

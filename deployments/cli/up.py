@@ -173,7 +173,9 @@ def down(
 def _alone(home: Path) -> Iterator[None]:
     """Let one `sluice up` start things at a time."""
     path = home / "run" / "up.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # Databases and logs below are nobody else's business.
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True)
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,8 @@ class DockerEngine:
         with self._lock:
             if self._client is None:
                 self._client = docker.from_env(timeout=IDLE_SECONDS)
+                # Nobody ends an engine: its connections go with the last reference to it.
+                weakref.finalize(self, self._client.close)
             return self._client.api
 
     def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:

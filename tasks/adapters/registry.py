@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import weakref
 from urllib.parse import urlsplit
 
 import httpx
@@ -67,6 +68,12 @@ class HttpRegistry:
         self._client = httpx.Client(
             base_url=f"{scheme}://{host}/v2/", timeout=_TIMEOUT, follow_redirects=True, verify=verify_tls
         )
+        # Nobody ends a registry: its connections go with the last reference to it.
+        self._finalizer = weakref.finalize(self, self._client.close)
+
+    def close(self) -> None:
+        """Close its connections; it can be used no more."""
+        self._finalizer()
 
     def digest(self, repository: str, tag: str) -> str | None:
         """Return the manifest digest a tag has, or None where the tag is unknown."""

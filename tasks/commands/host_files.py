@@ -33,7 +33,8 @@ repositories=
 while [ "$#" -gt 0 ] && [ "$1" != "--" ]; do repositories="$repositories $1"; shift; done
 shift
 for repository in $repositories; do
-  docker image ls --digests --no-trunc --format '{{.Repository}}@{{.Digest}}' "$repository" | while IFS= read -r image; do
+  docker image ls --digests --no-trunc --format '{{.Repository}}@{{.Digest}}' "$repository" |
+  while IFS= read -r image; do
     for digest in "$@"; do [ "${image##*@}" = "$digest" ] && continue 2; done
     docker image rm -- "$image" >/dev/null 2>&1 && printf '%s\\n' "$image"
   done

@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment(), str: PlainText()}  # noqa: RUF012 - SQLAlchemy's own hook
+    type_annotation_map = {datetime: Moment(), str: PlainText()}
 
 
 class ReleaseRow(Base):

@@ -50,7 +50,9 @@ class Tale:
         name, message = run["state"]["name"], run["state"]["message"] or ""
         good = name == state
         mark = "[green]✔[/green]" if good else "[red]✘[/red]"
-        console.print(f"  {mark} {name} after {took:.1f} s  {message.splitlines()[0][:150] if message else ''}")
+        console.print(
+            f"  {mark} {name} after {took:.1f} s  {message.splitlines()[0][:150] if message else ''}"
+        )
         if not good:
             self.wrong.append(f"{title}: ended {name}, expected {state}: {message[:300]}")
 
@@ -58,7 +60,9 @@ class Tale:
         """Ask an environment's application which version it is."""
         found = str(self.scene.serves(environment).get("version"))
         good = found == version
-        console.print(f"  {'[green]✔[/green]' if good else '[red]✘[/red]'} {environment} answers: version {found}")
+        console.print(
+            f"  {'[green]✔[/green]' if good else '[red]✘[/red]'} {environment} answers: version {found}"
+        )
         if not good:
             self.wrong.append(f"{environment} answers version {found}, expected {version}")
 
@@ -149,7 +153,9 @@ def main() -> int:
     once = parser.parse_args().once or not sys.stdout.isatty()
     began = time.monotonic()
     try:
-        console.print("[bold]▸ lab[/bold]: a registry and three servers, each with its own sshd and Docker engine")
+        console.print(
+            "[bold]▸ lab[/bold]: a registry and three servers, each with its own sshd and Docker engine"
+        )
         lab = Lab.up()
         console.print(f"  [green]✔[/green] up after {time.monotonic() - began:.1f} s")
         with open_scene(lab, home=Path(lab.settings.directory) / "demo") as scene:

@@ -185,12 +185,16 @@ def save_blocks(lab: Lab, shop: ShopRepository, inbox: Inbox) -> dict[str, str]:
     WebhookChannel(url=SecretStr(f"http://127.0.0.1:{inbox.port}/")).save("team", overwrite=True)
     secrets = {name: pyotp.random_base32() for name in APPROVERS}
     for name, (person, mail) in APPROVERS.items():
-        Approver(person=person, totp_secret=SecretStr(secrets[name]), identities=[mail]).save(name, overwrite=True)
+        Approver(person=person, totp_secret=SecretStr(secrets[name]), identities=[mail]).save(
+            name, overwrite=True
+        )
     return secrets
 
 
 @contextmanager
-def open_scene(lab: Lab, *, home: Path | None = None, port: int | None = None, limit: int = 4) -> Iterator[Scene]:
+def open_scene(
+    lab: Lab, *, home: Path | None = None, port: int | None = None, limit: int = 4
+) -> Iterator[Scene]:
     """Set the scene on a lab, and clear it away.
 
     Args:

@@ -97,3 +97,4 @@ class Server:
         """Makes it a fresh server again and takes back faults: no containers, volumes or files; images stay."""
         self.restore_network()
         self.run(("server-reset",))
+        self.run(("server-images",))

@@ -9,8 +9,11 @@ import pytest
 
 from tasks.adapters.redact import Redactor
 from tasks.adapters.ssh import SshHost
+from tests.lab.fixtures import lab
 from tests.lab.lab import Lab
 from tests.lab.server import Server
+
+__all__ = ["lab"]
 
 SERVER = "adapters"
 
@@ -31,13 +34,8 @@ def connect(server: Server, **changes: object) -> SshHost:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab.up((SERVER,))
-
-
-@pytest.fixture(scope="session")
 def server(lab: Lab) -> Server:
-    found = lab.servers[SERVER]
+    found = Lab.up((*lab.servers, SERVER)).servers[SERVER]
     found.reset()
     return found
 

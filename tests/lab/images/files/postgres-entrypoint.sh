@@ -25,6 +25,7 @@ create_database() {
     printf "listen_addresses = '*'\n" >>"$PGDATA/postgresql.conf"
     pg_ctl --wait --silent -o "-c listen_addresses='' -c fsync=off" start
     [[ $database == postgres ]] || createdb --username="$user" "$database"
+    # shellcheck source=/dev/null
     for script in /docker-entrypoint-initdb.d/*; do
         case "$script" in
             *.sh) if [[ -x $script ]]; then "$script"; else . "$script"; fi ;;

@@ -10,4 +10,3 @@ mapfile -t containers < <(docker ps --all --quiet)
 mapfile -t volumes < <(docker volume ls --quiet)
 [[ ${#volumes[@]} == 0 ]] || docker volume rm --force "${volumes[@]}" >/dev/null
 docker network prune --force >/dev/null
-[[ ! -e /etc/sluice-lab/images ]] || server-images

@@ -1,0 +1,23 @@
+"""Fixtures of all tests: the lab, and the example application on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.scene import Scene, open_scene
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab, up; `script/test` takes it down at the end."""
+    return Lab.up()
+
+
+@pytest.fixture(scope="module")
+def scene(lab: Lab) -> Iterator[Scene]:
+    """The example application between its repository and fresh servers, with Prefect and its worker."""
+    with open_scene(lab) as opened:
+        yield opened

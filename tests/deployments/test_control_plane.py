@@ -1,0 +1,228 @@
+"""`sluice up --detach`, everything that needs a running server, and `sluice down`; all of it for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from deployments import processes
+from deployments.bootstrap import ControlPlane
+from deployments.environment import POOL, process_file
+from deployments.parts import free_port, online_workers, start_provisioning, wait_for_provisioning
+from tasks.errors import TerminalError
+from tests.deployments.conftest import Printed
+
+pytestmark = pytest.mark.timeout(1500)
+
+ROOT = Path(__file__).parents[2]
+TRIAL = Path(__file__).parent / "trial.yaml"
+FOREIGN = ("PREFECT_API_URL", "PREFECT_HOME", "SLUICE_LEDGER_URL", "SLUICE_PREFECT_UI_URL", "SLUICE_DEBUG")
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment in which runs can import this package, and nothing is known of another server."""
+    env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**env, "SLUICE_HOME": str(home), "HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+
+def command(env: dict[str, str], *argv: str) -> Printed:
+    done = subprocess.run(
+        argv, env=env, capture_output=True, text=True, timeout=900, check=False, cwd=env["HOME"]
+    )
+    return Printed(done.returncode, done.stdout, done.stderr)
+
+
+def sluice(env: dict[str, str], *arguments: str) -> Printed:
+    return command(env, sys.executable, "-P", "-m", "deployments.cli.main", *arguments)
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return clean_environment(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def plane(env: dict[str, str]) -> Iterator[ControlPlane]:
+    """What `sluice up --detach` started, with the trial flows beside the real ones."""
+    port, home = free_port(), Path(env["HOME"])
+    printed = sluice(env, "up", "--detach", "--port", str(port), "--limit", "2")
+    try:
+        assert printed.code == 0, printed
+        assert "your Prefect profile knows the address" in printed.out
+        plane = ControlPlane(home, port, 2, inherited=env)
+        setup = start_provisioning(home, plane.env, TRIAL)
+        wait_for_provisioning(setup, lambda _line: None)
+        yield plane
+    finally:
+        ended = sluice(env, "down", "--wait", "0")
+        assert ended.code == 0, ended
+        assert processes.load(process_file(home, "server")) is None
+        assert sluice(env, "down").out == f"nothing runs in {home}\n"
+
+
+def test_every_entry_of_prefect_yaml_is_deployed(plane: ControlPlane) -> None:
+    flows = {
+        f"{str(one['entrypoint']).rpartition('.')[2]}/{one['name']}": one for one in plane.api.deployments()
+    }
+    environments = ("feature", "staging", "prod")
+    wanted = {f"{flow}/{name}" for flow in ("promote", "rollback") for name in environments} | {
+        "redeploy/staging"
+    }
+    assert wanted <= set(flows)
+    assert flows["promote/prod"]["entrypoint"] == "flows.promote.promote"
+    assert flows["promote/prod"]["pull_steps"] == []
+    assert flows["redeploy/staging"]["schedules"][0]["schedule"]["cron"] == "30 3 * * *"
+    assert flows["promote/feature"]["global_concurrency_limit"]["limit"] == 3
+    assert flows["redeploy/staging"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_prefect_in_another_shell_finds_the_rollback(plane: ControlPlane, env: dict[str, str]) -> None:
+    """Without any variable set: the profile that `sluice up` wrote is enough."""
+    prefect = str(Path(sys.executable).parent / "prefect")
+    shell = {name: value for name, value in env.items() if not name.startswith(("SLUICE_", "PYTHONPATH"))}
+    printed = command(shell, prefect, "deployment", "run", "rollback/prod", "--watch")
+    assert "Created flow run" in printed.out, printed
+    # Nothing is configured yet, and that is what the run says.
+    assert "there is no block git-repository/default" in printed.out.replace("\n", " "), printed
+    assert printed.code == 1
+
+
+def test_a_second_up_says_so(plane: ControlPlane, env: dict[str, str]) -> None:
+    printed = sluice(env, "up", "--port", str(free_port()))
+    assert (printed.code, printed.out) == (0, f"already running: {plane.url} — `sluice down` ends it\n")
+
+
+def test_anothers_server_on_the_port_is_one_line(plane: ControlPlane, tmp_path: Path) -> None:
+    printed = sluice(clean_environment(tmp_path), "up", "--port", str(plane.port))
+    assert printed.code == 1
+    assert printed.err.startswith(f"sluice: another Prefect server answers at {plane.url} — ")
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, env: dict[str, str]) -> None:
+    added = sluice(
+        env, "approver", "add", "grace", "--person", "Grace Hopper", "--identity", "grace@example.org"
+    )
+    assert added.code == 0, added
+    document = plane.api.block_document("approver", "grace")
+    assert document is not None
+    secret = document["data"]["totp_secret"]
+    assert f"secret {secret}" in added.out
+    assert pyotp.parse_uri(added.out.splitlines()[1].strip()).secret == secret
+    assert sluice(env, "approver", "add", "grace").err == (
+        "sluice: there is an approver grace already — use --force to give them a new secret; the old one ends\n"
+    )
+    forced = sluice(env, "approver", "add", "grace", "--force", "--json").json
+    assert forced["secret"] != secret
+    (listed,) = sluice(env, "approver", "list", "--json").json
+    assert listed == {
+        "name": "grace",
+        "person": "Grace Hopper",
+        "identities": ["grace@example.org"],
+        "active": True,
+    }
+    assert forced["secret"] not in sluice(env, "approver", "list").out
+    assert sluice(env, "approver", "remove", "grace").code == 0
+    assert sluice(env, "approver", "remove", "grace").err == (
+        "sluice: there is no approver grace — see `sluice approver list`\n"
+    )
+    assert sluice(env, "approver", "add", "Grace!").code == 2
+
+
+def test_the_doctor_sees_server_worker_and_what_is_missing(plane: ControlPlane, env: dict[str, str]) -> None:
+    printed = sluice(env, "doctor", "--json")
+    assert printed.code == 1, printed
+    found = {(one["where"], one["level"]): one for one in printed.json}
+    assert "deployments are there" in json.dumps(printed.json)
+    assert "1 of pool sluice's workers online" in json.dumps(printed.json)
+    assert found["ledger", "ok"]["what"].startswith("answers, at version")
+    assert found["repository", "fail"]["what"] == "there is no block git-repository/default"
+
+
+def test_plan_without_a_repository_is_one_line(plane: ControlPlane, env: dict[str, str]) -> None:
+    printed = sluice(env, "plan", "prod")
+    assert printed.code == 1
+    assert printed.out == ""
+    assert printed.err.startswith("sluice: there is no block git-repository/default — ")
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_the_ledger_of_the_block_is_used(plane: ControlPlane, env: dict[str, str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from blocks.ledger_database import LedgerDatabase; "
+        "LedgerDatabase(url=sys.argv[1]).save('ledger', overwrite=True)"
+    )
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    saved = command(plane.env, sys.executable, "-P", "-c", code, url)
+    assert saved.code == 0, saved
+    try:
+        assert sluice(env, "ledger", "upgrade", "--json").json["url"] == url
+        assert (tmp_path / "other.db").exists()
+        opened = "from tasks.ledger.connect import open_ledger; print(open_ledger()._database.url)"
+        assert command(plane.env, sys.executable, "-P", "-c", opened).out == f"{url}\n"
+    finally:
+        plane.api.delete_block("ledger-database", "ledger")
+
+
+def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: ControlPlane) -> None:
+    run = plane.run_deployment("ask/trial")
+    plane.wait_for_state(run, "Suspended", timeout_seconds=600)
+    assert plane.api.waits_until(run) is not None
+    assert plane.runs() == ()
+    plane.restart_server()
+    plane.restart_worker()
+    with pytest.raises(TerminalError, match="did not take the answer"):
+        plane.api.resume(run, {"approver": "grace"})
+    plane.answer(run, approver="grace", decision="approve", code="123456")
+    plane.wait_for_state(run, "COMPLETED", timeout_seconds=600)
+    assert "grace said approve" in plane.api.logs(run)
+
+
+def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) -> None:
+    run = plane.run_deployment("last/trial", {"seconds": 600.0})
+    plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
+    assert plane.runs() == (run,)
+    assert plane.stop_worker(seconds=0) == (run,)
+    assert plane.api.run(run)["state_type"] == "CRASHED"
+    assert online_workers(plane.api) is not None
+    plane.start_worker()
+    plane.api.retry(run)
+    plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
+    assert plane.api.run(run)["run_count"] == 2
+    plane.stop_worker(seconds=0)
+    plane.start_worker()
+
+
+def test_a_run_that_ends_in_time_is_waited_for(plane: ControlPlane) -> None:
+    run = plane.run_deployment("last/trial", {"seconds": 3.0})
+    plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
+    assert plane.stop_worker(seconds=300) == ()
+    assert plane.api.run(run)["state_type"] == "COMPLETED"
+    plane.start_worker()
+
+
+def test_this_process_can_talk_to_it_and_be_itself_again(plane: ControlPlane) -> None:
+    from prefect.settings import get_current_settings
+
+    before = dict(os.environ)
+    plane.activate()
+    try:
+        assert get_current_settings().api.url == plane.api.url
+        assert os.environ["SLUICE_HOME"] == str(plane.home)
+    finally:
+        plane.deactivate()
+    assert dict(os.environ) == before
+    assert get_current_settings().api.url != plane.api.url
+
+
+def test_the_pool_has_one_worker_after_all(plane: ControlPlane) -> None:
+    assert plane.api.workers(POOL) is not None
+    assert plane.worker is not None
+    assert plane.worker.alive()

@@ -1,0 +1,151 @@
+"""The whole main job on real servers, one chapter after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blocks.values.lifecycle import Status
+from tests.lab.scene import Scene
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def ended(run: dict[str, Any]) -> tuple[str, str]:
+    return run["state"]["name"], run["state"]["message"] or ""
+
+
+def restarts(scene: Scene, environment: str) -> str:
+    """When each container of the application was started."""
+    listing = scene.lab.servers[environment].run(
+        ("sh", "-c", "docker inspect -f '{{.Name}} {{.State.StartedAt}}' $(docker ps -q)")
+    )
+    return listing.stdout
+
+
+def test_a_first_release_goes_to_feature(scene: Scene) -> None:
+    run = scene.promote("feature", "main")
+    assert ended(run)[0] == "Completed", ended(run)
+    assert run["name"] == f"promote shop {scene.shop.head[:7]} → feature"
+    answer = scene.serves("feature")
+    assert (answer["status"], answer["version"]) == ("ok", "1.0.0")
+
+
+def test_what_runs_already_is_only_verified(scene: Scene) -> None:
+    before = restarts(scene, "feature")
+    assert ended(scene.promote("feature", "main"))[0] == "Completed"
+    assert scene.promotions("feature")[0].status is Status.UNCHANGED
+    assert restarts(scene, "feature") == before
+
+
+def test_staging_gets_the_same_digests(scene: Scene) -> None:
+    assert ended(scene.promote("staging"))[0] == "Completed"
+    with scene.ledger() as ledger:
+        rows = [ledger.promotions.running("shop", name) for name in ("feature", "staging")]
+    assert rows[0] is not None
+    assert rows[1] is not None
+    assert rows[0].release_id == rows[1].release_id
+    images = [
+        scene.lab.servers[name]
+        .run(("docker", "inspect", "-f", "{{.Config.Image}}", "shop-backend-1", "shop-frontend-1"))
+        .stdout
+        for name in ("feature", "staging")
+    ]
+    assert images[0] == images[1]
+    assert "@sha256:" in images[0]
+
+
+def test_prod_takes_no_branch(scene: Scene) -> None:
+    run = scene.run("promote/prod", environment="prod", ref="main", requested_by="cleo")
+    name, message = ended(scene.ended(run))
+    assert name == "Refused"
+    assert "branch main is not allowed in prod" in message
+    assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
+
+
+@pytest.mark.parametrize(
+    "ref", ["--upload-pack=touch /tmp/owned", "$(touch /tmp/owned)", "a;reboot", "v1..v2"]
+)
+def test_hostile_refs_are_refused(scene: Scene, ref: str) -> None:
+    run = scene.run("promote/feature", environment="feature", ref=ref, requested_by="cleo")
+    assert scene.ended(run)["state"]["type"] == "FAILED"
+
+
+def test_prod_asks_and_is_not_touched_before(scene: Scene) -> None:
+    scene.shop.tag("v1.0.0")
+    run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
+    scene.suspended(run)
+    assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
+    scene.answer(run, "ana", code="000000")
+    scene.suspended(run)
+    with scene.ledger() as ledger:
+        answers = ledger.approvals.of(scene.promotions("prod")[0].id)
+    assert [(one.counted, one.refusal) for one in answers] == [(False, "the one-time code is wrong")]
+    scene.answer(run, "ana")
+    assert ended(scene.ended(run))[0] == "Completed"
+    assert scene.serves("prod")["version"] == "1.0.0"
+
+
+def test_a_rejection_touches_nothing(scene: Scene) -> None:
+    scene.shop.advance("v2")
+    assert ended(scene.promote("staging"))[0] == "Completed"
+    scene.shop.tag("v2.0.0")
+    run = scene.run("promote/prod", environment="prod", ref="v2.0.0", requested_by="cleo")
+    scene.suspended(run)
+    scene.answer(run, "ben", "reject", reason="not on a Friday")
+    name, message = ended(scene.ended(run))
+    assert name == "Rejected"
+    assert "not on a Friday" in message
+    assert scene.serves("prod")["version"] == "1.0.0"
+
+
+def test_a_migration_has_its_backup(scene: Scene) -> None:
+    with scene.ledger() as ledger:
+        backups = ledger.backups.of("shop", "staging")
+    assert len(backups) == 1
+    receipt = backups[0].receipt
+    assert receipt.revision == "0002"
+    assert receipt.entries is not None
+    assert receipt.entries > 0
+    summed = scene.lab.servers["staging"].run(("sha256sum", receipt.path)).stdout.split()[0]
+    assert summed == receipt.sha256
+
+
+def test_a_release_that_never_becomes_healthy_goes_back_by_itself(scene: Scene) -> None:
+    scene.shop.advance("v3")
+    name, message = ended(scene.promote("staging"))
+    assert name == "Restored", message
+    assert "up:" in message
+    assert scene.serves("staging")["version"] == "2.0.0"
+
+
+def test_rollback_goes_to_the_last_good_release_and_holds(scene: Scene) -> None:
+    assert ended(scene.promote_approved("prod", "v2.0.0"))[0] == "Completed"
+    assert scene.serves("prod")["version"] == "2.0.0"
+    run = scene.run("rollback/prod", environment="prod", reason="the prices are wrong")
+    name, message = ended(scene.ended(run))
+    assert name == "Completed", message
+    assert scene.serves("prod")["version"] == "1.0.0"
+    again = scene.run("promote/prod", environment="prod", ref="v2.0.0", requested_by="cleo")
+    name, message = ended(scene.ended(again))
+    assert name == "Refused"
+    assert "held" in message
+
+
+def test_people_are_told(scene: Scene) -> None:
+    texts = [message["text"] for message in scene.inbox.messages]
+    assert any(text.startswith("Approval needed") for text in texts)
+    assert any(text.startswith("Rolled back") for text in texts)
+    assert len({message["key"] for message in scene.inbox.messages}) == len(texts)
+
+
+def test_no_secret_is_anywhere(scene: Scene) -> None:
+    secret = scene.lab.registry.password
+    for path in scene.home.rglob("*"):
+        if path.is_file() and "prefect" not in path.relative_to(scene.home).parts:
+            assert secret.encode() not in path.read_bytes(), path
+    left = scene.lab.servers["prod"].run(
+        ("grep", "-rl", secret, "/home/deploy", "/dev/shm", "/tmp"), check=False
+    )
+    assert left.stdout == ""
