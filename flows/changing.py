@@ -82,7 +82,8 @@ def carry_out(run: Run, change: Change) -> Status:
         log().exception("unexpected failure")
         fault = TerminalError(f"unexpected {type(error).__name__}: {error}", "report this fault of Sluice")
         return recover(run, change, fault)
-    run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message="")
+    line = f"{change.release.id} runs in {run.environment}; its smoke checks passed"
+    run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message=line)
     return Status.SUCCEEDED
 
 

@@ -11,9 +11,8 @@ from tasks.errors import RefusedError
 from tasks.sources import Described
 
 if TYPE_CHECKING:
-    from tasks.adapters.git import GitMirror
-
     from blocks.pipeline import ReleaseDescription
+    from tasks.adapters.git import GitMirror
 
 
 def compose_files_of(named: tuple[str, ...], tracked: frozenset[str]) -> tuple[str, ...]:
