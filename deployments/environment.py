@@ -31,6 +31,9 @@ _CHOICES = {
     "PREFECT_CLI_WRAP_LINES": "false",
 }
 
+# A profile or key of the user's is for another server, and the profile is not in this home.
+_ANOTHER_SERVERS = frozenset({"PREFECT_PROFILE", "PREFECT_API_KEY"})
+
 
 def root_url(port: int) -> str:
     """Return the address at which people open Prefect's UI."""
@@ -68,7 +71,8 @@ def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str
         # `python` in a run's command is the interpreter that has Sluice installed.
         "PATH": _with_own_interpreter(inherited.get("PATH", "")),
     }
-    return {**_CHOICES, **inherited, **places}
+    kept = {name: value for name, value in inherited.items() if name not in _ANOTHER_SERVERS}
+    return {**_CHOICES, **kept, **places}
 
 
 def _with_own_interpreter(path: str) -> str:

@@ -11,23 +11,14 @@ import asyncio
 import os
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.environment import HEARTBEAT_SECONDS, POOL
+from deployments.environment import POOL
 from deployments.prefect_api import PrefectApi
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
-
-SILENCE = "sluice: end runs that fell silent"
-
-_SILENT_SECONDS = 5 * HEARTBEAT_SECONDS
-_AFTER_HEARTBEAT = (
-    "heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Suspended", "Paused",
-    "AwaitingRetry", "Scheduled", "Pending",
-)  # fmt: skip
 
 
 def register_blocks() -> list[str]:
@@ -93,41 +84,6 @@ async def ensure_work_pool(client: PrefectClient) -> None:
             return
 
 
-async def ensure_silent_runs_end(client: PrefectClient) -> None:
-    """Create the automation that marks a run as crashed when its heartbeats stop.
-
-    A run whose process and worker died together would otherwise stay `Running` for ever. The technique is
-    from Prefect's documentation, "How to detect and respond to zombie flows".
-    """
-    from prefect.client.schemas.objects import StateType
-    from prefect.events.actions import ChangeFlowRunState
-    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-    from prefect.events.schemas.events import ResourceSpecification
-
-    if await client.read_automations_by_name(SILENCE):
-        return
-    trigger = EventTrigger(
-        after={"prefect.flow-run.heartbeat"},
-        expect={f"prefect.flow-run.{name}" for name in _AFTER_HEARTBEAT},
-        match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=timedelta(seconds=_SILENT_SECONDS),
-    )
-    message = f"no sign of life for {_SILENT_SECONDS} seconds; Retry continues at the step that was cut"
-    action = ChangeFlowRunState(state=StateType.CRASHED, message=message)
-    await client.create_automation(
-        AutomationCore(
-            name=SILENCE,
-            description="A run whose process and worker died together is marked as crashed.",
-            enabled=True,
-            trigger=trigger,
-            actions=[action],
-        )
-    )
-
-
 def _wait_for_server(seconds: float) -> None:
     """Wait without Prefect's client, which pauses ever longer between its tries."""
     api = PrefectApi(os.environ["PREFECT_API_URL"], tries=1)
@@ -144,7 +100,6 @@ async def _prepare() -> None:
     async with get_client() as client:
         await ensure_work_pool(client)
         say(f"work pool {POOL}")
-        await ensure_silent_runs_end(client)
 
 
 def _import_flows() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
 
+from prefect import get_client, runtime
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, SecretStr, ValidationError, create_model
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from blocks.values.plans import Plan
     from tasks.ledger.records import ApprovalRecord
 
+# How long a worker may take to start a run again.
+_LONGEST_DELAY = timedelta(minutes=15)
 _USED_ELSEWHERE = "the one-time code was used already: wait for the next one"
 
 
@@ -56,8 +61,9 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
         if left <= 0:
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
-        answer = _ask(plan, state, _last_refusal(records, plan), number=len(records) + 1, seconds=left)
-        _record(run, plan, policy, answer, records, authors=authors, requester=requester)
+        number = len(records) + 1
+        answer, given_at = _ask(plan, state, _last_refusal(records, plan), number=number, seconds=left)
+        _record(run, plan, policy, answer, given_at, records, authors=authors, requester=requester)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
@@ -101,8 +107,10 @@ def _form(plan: Plan, state: QuorumState, refusal: str) -> type[RunInput]:
     return form.with_initial_data(description=form_description(plan, state, refusal))
 
 
-def _ask(plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: int) -> Answer:
-    """Suspend until somebody answers; return the answer as untrusted text."""
+def _ask(
+    plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: int
+) -> tuple[Answer, datetime]:
+    """Suspend until somebody answers; return the answer as untrusted text, and when it was given."""
     log().info("waiting for an approval: %s of %s are in", state.have, state.need)
     form = _form(plan, state, refusal)
     try:
@@ -112,12 +120,28 @@ def _ask(plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: 
         given = None
     fields = cast("dict[str, object]", given.model_dump()) if given is not None else {}
     code = fields.get("code")
-    return Answer(
+    answer = Answer(
         approver=str(fields.get("approver", "")),
         decision=str(fields.get("decision", "")),
         code=code if isinstance(code, SecretStr) else SecretStr(""),
         reason=str(fields.get("reason", "")),
     )
+    return answer, _answered_at(f"answer-{number}")
+
+
+def _answered_at(key: str) -> datetime:
+    """Return when the server took an answer: a code is judged by then, however busy the worker was.
+
+    An answer older than a quarter of an hour is judged by the present time, so that a leaked code cannot be
+    kept for a suspended run and used after its time.
+    """
+    now = utc_now()
+    with get_client(sync_client=True) as client:
+        found = client.filter_flow_run_input(
+            UUID(str(runtime.flow_run.id)), f"suspended-{key}-response", 5, set()
+        )
+    given = [entry.created for entry in found if entry.created is not None]
+    return given[0] if given and now - _LONGEST_DELAY <= given[0] <= now else now
 
 
 def _used_steps(earlier: list[ApprovalRecord], approver: str) -> list[int]:
@@ -134,6 +158,7 @@ def _record(
     plan: Plan,
     policy: ApprovalPolicy,
     answer: Answer,
+    given_at: datetime,
     earlier: list[ApprovalRecord],
     *,
     authors: frozenset[str],
@@ -149,7 +174,7 @@ def _record(
         author_identities=authors,
         requester=requester,
         used_steps=_used_steps(earlier, answer.approver),
-        now=utc_now(),
+        now=given_at,
     )
     counted, refusal, step = verdict.counted, verdict.refusal, verdict.code_step
     reason = process_redactor().text(verdict.reason)

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
 
-
-@pytest.fixture(scope="session")
-def lab() -> Lab:
-    """The lab, up; `script/test` takes it down at the end."""
-    return Lab.up()
+__all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene"]
 
 
 @pytest.fixture(scope="module")

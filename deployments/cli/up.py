@@ -61,7 +61,10 @@ def up(
         if server is None:
             _check_port(port)
         plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
-        _start(plane, profile=profile)
+        _start(plane, undo=server is None and worker is None)
+        if profile:
+            _remember(plane)
+        _show(plane)
     if once_ready:
         plane.stop()
         say("everything is ended again")
@@ -69,18 +72,21 @@ def up(
         _stay(plane)
 
 
-def _start(plane: ControlPlane, *, profile: bool) -> None:
+def _start(plane: ControlPlane, *, undo: bool) -> None:
+    """Start what is missing; where nothing ran before, nothing runs after a failure."""
     say(f"starting in {plane.home}")
     began = time.monotonic()
     _stop_signals()
     try:
         plane.start()
     except BaseException:
-        plane.stop(seconds=0)
+        if undo:
+            plane.stop(seconds=0)
         raise
-    if profile:
-        _remember(plane)
     say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def _show(plane: ControlPlane) -> None:
     say(f"  Prefect's UI  {plane.url}")
     say(f"  its API       {api_url(plane.port)}")
     say(f"  logs          {log_file(plane.home, 'server').parent}")

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from blocks.approver import Approver
+from blocks.catalog import CHANNELS
 from blocks.git_repository import GitRepository
 from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
 from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
-from deployments.doctor.findings import Check, Finding, fail, failure, ok
-from deployments.prefect_api import Json, PrefectApi
+from deployments.doctor.blocks import InvalidBlockError, MissingBlockError, read_block
+from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
+from deployments.prefect_api import PrefectApi
 from flows.describing import describe_commit
-from flows.session import docker_config, load_block, open_mirror
+from flows.session import docker_config, open_mirror
 from tasks.adapters.registry import HttpRegistry
 from tasks.errors import SluiceError, TerminalError
 from tasks.resolve import read_policy
-
-CHANNEL_TYPES = ("telegram-channel", "webhook-channel")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_application(
     """
     where = "repository"
     try:
-        repository = load_block(GitRepository, source)
+        repository = read_block(GitRepository, source)
         mirror = open_mirror(repository, settings)
         mirror.fetch()
         found = [ok(where, f"{mirror.public_url} answers")]
@@ -100,7 +101,7 @@ def _registries(policies: Iterable[Policy]) -> tuple[dict[str, ContainerRegistry
     problems: list[Finding] = []
     for name in sorted({policy.registry for policy in policies}):
         try:
-            loaded[name] = load_block(ContainerRegistry, name)
+            loaded[name] = read_block(ContainerRegistry, name)
         except (SluiceError, ValueError) as error:
             problems.append(failure(f"registry {name}", error))
     return loaded, problems
@@ -114,8 +115,8 @@ def application_checks(application: Application, api: PrefectApi) -> list[Check]
     ]
     return [
         *registries,
-        Check("approvers", lambda: _approvers(application.policies, api)),
-        Check("notify", lambda: _channels(application.policies, api)),
+        Check("approvers", lambda: _approvers(application.policies)),
+        Check("channels", lambda: _channels(application.policies)),
         Check("secrets", lambda: _secrets(application, api)),
     ]
 
@@ -127,40 +128,57 @@ def _registry(name: str, block: ContainerRegistry) -> Iterator[Finding]:
     yield ok(f"registry {name}", f"{block.address} answers, {who}")
 
 
-def _approvers(policies: Sequence[Policy], api: PrefectApi) -> Iterator[Finding]:
-    known = {str(one["name"]): one for one in api.block_documents("approver")}
+def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
+    names = {name for policy in policies if policy.approvals for name in policy.approvals.approvers}
+    able: set[str] = set()
+    for name in sorted(names):
+        try:
+            block = read_block(Approver, name)
+        except MissingBlockError as error:
+            yield warn(f"approver {name}", error.what, f"enrol them: `sluice approver add {name}`")
+            continue
+        except InvalidBlockError as error:
+            yield warn(f"approver {name}", error.what, error.todo)
+            continue
+        if block.active:
+            able.add(name)
+        else:
+            yield warn(
+                f"approver {name}", "is not active", "switch them on, or take them out of pipeline.yaml"
+            )
     for policy in policies:
         if policy.approvals is not None:
-            yield _quorum(policy, policy.approvals.required, policy.approvals.approvers, known)
+            yield _quorum(policy.name, policy.approvals.required, policy.approvals.approvers, able)
 
 
-def _quorum(policy: Policy, needed: int, names: Sequence[str], known: dict[str, Json]) -> Finding:
+def _quorum(environment: str, needed: int, names: Sequence[str], able: set[str]) -> Finding:
     """Say whether enough of an environment's approvers can answer."""
-    where = f"approvers {policy.name}"
-    missing = [name for name in names if name not in known]
-    off = [name for name in names if name in known and not known[name]["data"].get("active", True)]
-    able = len(names) - len(missing) - len(off)
-    said = f"{able} of {len(names)} enrolled, {needed} needed"
-    if missing:
-        said += f"; not enrolled: {', '.join(missing)}"
-    if off:
-        said += f"; not active: {', '.join(off)}"
-    if able < needed:
+    where = f"approvers {environment}"
+    there = [name for name in names if name in able]
+    said = f"{len(there)} of {len(names)} can approve, {needed} needed"
+    if len(there) < needed:
         return fail(where, said, "enrol them: `sluice approver add NAME`")
-    if missing or off:
-        mend = "enrol them with `sluice approver add NAME`, or take them out of pipeline.yaml"
-        return Finding(level="warn", where=where, what=said, mend=mend)
     return ok(where, said)
 
 
-def _channels(policies: Sequence[Policy], api: PrefectApi) -> Iterator[Finding]:
-    known = {str(one["name"]) for kind in CHANNEL_TYPES for one in api.block_documents(kind)}
+def _channels(policies: Sequence[Policy]) -> Iterator[Finding]:
     for name in sorted({name for policy in policies for name in policy.notify}):
-        if name in known:
-            yield ok("notify", f"channel {name} is there")
-        else:
-            mend = f"create a Telegram Channel or Webhook Channel block {name}, or correct pipeline.yaml"
-            yield fail("notify", f"there is no channel {name}", mend)
+        yield _channel(name)
+
+
+def _channel(name: str) -> Finding:
+    """Look for a channel as a run does: a Telegram channel first."""
+    where = f"channel {name}"
+    mend = f"create a Telegram Channel or Webhook Channel block {name}, or correct pipeline.yaml"
+    for kind in CHANNELS:
+        try:
+            read_block(kind, name)
+        except MissingBlockError:
+            continue
+        except InvalidBlockError as error:
+            return failure(where, error)
+        return ok(where, f"{kind.get_block_type_slug()}/{name} is there")
+    return fail(where, "there is no such channel", mend)
 
 
 def _secrets(application: Application, api: PrefectApi) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import Application
+from deployments.doctor.blocks import read_block
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from flows.domain.durations import human_bytes
-from flows.session import load_block
 from tasks.adapters.pool import host_for
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.scripts import login, script
@@ -50,7 +50,7 @@ def host_checks(application: Application) -> tuple[list[Check], list[Finding]]:
         for name in policy.hosts:
             where = f"{policy.name} {name}"
             try:
-                block = load_block(ComposeHost, name)
+                block = read_block(ComposeHost, name)
             except (SluiceError, ValueError) as error:
                 problems.append(failure(where, error))
                 continue

@@ -83,7 +83,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with each secret replaced."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        # Almost every line holds none, and looking for each is ten times faster than the pattern is.
+        if self._pattern is None or not any(form in text for form in self._forms):
+            return text
+        return self._pattern.sub(MASK, text)
 
 
 @cache

@@ -44,3 +44,8 @@ def test_python_is_the_one_that_has_sluice() -> None:
         == f"{own}:/usr/bin:/bin"
     )
     assert control_plane_environment(HOME, 4200, {})["PATH"] == own
+
+
+def test_a_profile_or_key_of_another_server_is_left_out() -> None:
+    env = control_plane_environment(HOME, 4200, {"PREFECT_PROFILE": "work", "PREFECT_API_KEY": "pnu_1"})
+    assert not {"PREFECT_PROFILE", "PREFECT_API_KEY"} & set(env)

@@ -19,14 +19,21 @@ from tests.lab.shell import LabError, run, wait_until
 SOCKET = Path("/var/run/docker.sock")
 START_SECONDS = 90
 STOP_SECONDS = 40
+ANSWER_SECONDS = 60
 
 logger = logging.getLogger(__name__)
 
 
 def engine_answers() -> bool:
-    """Whether a Docker engine answers on the machine's usual socket."""
+    """Whether a Docker engine answers on the machine's usual socket; one that hangs does not."""
+    if not SOCKET.exists():
+        return False
     argv = ("docker", "--host", f"unix://{SOCKET}", "version")
-    return SOCKET.exists() and run(argv, check=False, timeout_seconds=30).returncode == 0
+    try:
+        return run(argv, check=False, timeout_seconds=ANSWER_SECONDS).returncode == 0
+    except LabError as error:
+        logger.warning("%s", error)
+        return False
 
 
 def ensure_engine(directory: Path) -> None:

@@ -208,6 +208,9 @@ def open_scene(
     """
     own = home is None
     home = home or Path(tempfile.mkdtemp(prefix="sluice-scene-"))
+    if not own:
+        # What an earlier scene left: its story is over.
+        shutil.rmtree(home, ignore_errors=True)
     try:
         shop = ShopRepository.create(home / "git")
         for server in lab.servers.values():

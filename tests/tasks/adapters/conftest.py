@@ -9,11 +9,8 @@ import pytest
 
 from tasks.adapters.redact import Redactor
 from tasks.adapters.ssh import SshHost
-from tests.lab.fixtures import lab
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-
-__all__ = ["lab"]
 
 SERVER = "adapters"
 

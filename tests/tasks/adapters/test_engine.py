@@ -94,7 +94,8 @@ def local_image(repository: str) -> Iterator[str]:
     client.api.import_image_from_data(out.getvalue(), repository=repository, tag="v1")
     yield f"{repository}:v1"
     for image in client.images.list(name=repository):
-        client.images.remove(image.id, force=True)
+        for tag in image.tags:
+            client.images.remove(tag, force=True)
     client.close()
 
 
@@ -138,7 +139,9 @@ def test_a_push_to_nobody_may_be_tried_again(engine: DockerEngine, local_image: 
     engine.tag(local_image, "127.0.0.1:1/tests/app", "v1")
     with pytest.raises(TransientError, match="broke off"):
         engine.push("127.0.0.1:1/tests/app", "v1")
-    docker.from_env().images.remove("127.0.0.1:1/tests/app:v1")
+    client = docker.from_env()
+    client.images.remove("127.0.0.1:1/tests/app:v1")
+    client.close()
 
 
 def test_an_engine_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

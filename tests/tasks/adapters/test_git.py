@@ -229,30 +229,31 @@ def test_a_name_is_only_a_name(named: GitMirror, name: str) -> None:
     assert (tag.kind, tag.name, tag.sha) == ("tag", f"t/{name}", first)
 
 
-@pytest.mark.parametrize(
-    "ref",
-    [
-        "",
-        "HEAD",
-        "main~1",
-        "main^",
-        "main^{tree}",
-        "v1.0.0..main",
-        "a..b",
-        "@{-1}",
-        ":/first",
-        "main:file",
-        "--all",
-        "--upload-pack=touch pwned",
-        "$(touch pwned)",
-        "refs/heads/",
-        "\n",
-        "main\n",
-        "x" * 5000,
-        "../main",
-        "�",
-    ],
-)
+NOTATION = [
+    "",
+    "HEAD",
+    "main~1",
+    "main^",
+    "main^{tree}",
+    "v1.0.0..main",
+    "a..b",
+    "@{-1}",
+    ":/first",
+    "main:file",
+]
+NOTATION += [
+    "--all",
+    "--upload-pack=touch pwned",
+    "$(touch pwned)",
+    "refs/heads/",
+    "\n",
+    "main\n",
+    "x" * 5000,
+]
+NOTATION += ["../main", "\udcff"]
+
+
+@pytest.mark.parametrize("ref", NOTATION)
 def test_gits_own_notation_is_no_name(named: GitMirror, ref: str) -> None:
     with pytest.raises(TerminalError, match="there is no") as error:
         named.resolve(ref)
@@ -576,7 +577,7 @@ def test_a_login_is_taken_out_of_an_address(url: str, shown: str, token: str) ->
 
 def ssh_login(server: Server, **changes: str) -> GitLogin:
     known = f"{server.address} {server.host_key}\n"
-    return GitLogin(**({"ssh_key": server.private_key_path.read_text(), "known_hosts": known} | changes))  # type: ignore[arg-type]
+    return GitLogin(**({"ssh_key": server.private_key_path.read_text(), "known_hosts": known} | changes))
 
 
 def test_an_ssh_login_gets_as_far_as_git_itself(server: Server, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def real_case(lab: LabRegistry) -> Case:
             blob = json.dumps({"content": content}).encode()
             digest = "sha256:" + hashlib.sha256(blob).hexdigest()
             place = client.post(f"{repository}/blobs/uploads/").headers["Location"]
-            client.put(place, params={"digest": digest}, content=blob).raise_for_status()
+            client.put(f"{place}&digest={digest}", content=blob).raise_for_status()
             config = {
                 "mediaType": "application/vnd.oci.image.config.v1+json",
                 "size": len(blob),
@@ -140,16 +140,18 @@ def test_a_good_login_passes(case: Case) -> None:
 
 def test_a_refused_login_is_final(case: Case, repository: str) -> None:
     registry = case.refusing()
-    for ask in (registry.check_login, lambda: registry.digest(repository, "v1")):
-        with pytest.raises(TerminalError, match="refused"):
-            ask()
+    with pytest.raises(TerminalError, match="refused"):
+        registry.check_login()
+    with pytest.raises(TerminalError, match="refused"):
+        registry.digest(repository, "v1")
 
 
 def test_a_silent_registry_may_be_tried_again(case: Case, repository: str) -> None:
     registry = case.silent()
-    for ask in (registry.check_login, lambda: registry.digest(repository, "v1")):
-        with pytest.raises(TransientError, match="does not answer"):
-            ask()
+    with pytest.raises(TransientError, match="does not answer"):
+        registry.check_login()
+    with pytest.raises(TransientError, match="does not answer"):
+        registry.digest(repository, "v1")
 
 
 @pytest.mark.parametrize("name", ["", "/", "UPPER/case", "-dash"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.commands.bake import BuildTarget, bake, group_targets, parse_metadata, print_json, target_name
+from tasks.commands.bake import BuildTarget, bake, group_targets, print_json, target_name
 from tasks.commands.compose import ComposeProject
 from tasks.errors import TerminalError
 
@@ -118,17 +118,6 @@ def test_the_command_names_what_the_images_get() -> None:
 def test_what_cannot_name_a_target_is_refused(target: str) -> None:
     with pytest.raises(TerminalError, match="build target"):
         print_json(("a.yml",), (target,))
-
-
-def test_image_ids_are_read_from_the_metadata() -> None:
-    text = json.dumps(
-        {
-            "web": {"containerimage.digest": "sha256:1", "image.name": "x"},
-            "cached": {"containerimage.config.digest": "sha256:2"},
-            "buildx.build.warnings": [],
-        }
-    )
-    assert parse_metadata(text) == {"web": "sha256:1"}
 
 
 COMPOSE = """

@@ -19,6 +19,7 @@ FULL = ComposeProject(
     files=("/srv/a.yml", "/srv/b.yml"),
     profiles=("web", "jobs"),
 )
+RUN = ("run", "--rm", "--no-TTY", "--quiet-pull")
 START = ("docker", "compose", "--ansi=never", "--progress=plain", "--project-name=shop")
 
 

@@ -10,6 +10,8 @@ from tasks.commands import docker
 from tasks.commands.argv import Argv
 from tasks.errors import TerminalError
 
+CONTAINERS = ("docker", "container", "ls", "--all", "--no-trunc", "--format={{json .}}")
+IMAGES = ("docker", "image", "ls", "--no-trunc", "--digests", "--format={{json .}}")
 CASES: list[tuple[Argv, Argv]] = [
     (docker.info(), ("docker", "info", "--format={{json .}}")),
     (docker.version(), ("docker", "version", "--format={{json .}}")),
