@@ -135,6 +135,7 @@ def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -
     if closed is not None:
         raise closed
     _check_requester(run, request)
+    _check_backup(run)
     described = describe_commit(run.mirror, run.description, resolved.commit.sha)
     sources = check_out(run, described=described, with_bake=release is None)
     reading = None if release is None else read_hosts(run)
@@ -149,6 +150,15 @@ def _check_requester(run: Run, request: Request) -> None:
         raise RefusedError(
             f"{run.environment} does not let the requester approve, and nobody is named as the requester",
             "start it again with `requested_by`, or set approvals.not_requester to false in pipeline.yaml",
+        )
+
+
+def _check_backup(run: Run) -> None:
+    """Refuse a commit that brings a migration where the default branch's policy takes no backup."""
+    if run.description.migration is not None and run.policy.backup is None:
+        raise RefusedError(
+            f"the release migrates, and the policy of {run.environment} takes no backup",
+            "add `backup` to pipeline.yaml on the default branch",
         )
 
 

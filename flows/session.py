@@ -115,7 +115,13 @@ class Session:
             mirror=self.mirror,
             hosts=hosts,
             directories=directories,
-            registry=HttpRegistry(registry.address, registry.username, password, insecure=registry.insecure),
+            registry=HttpRegistry(
+                registry.address,
+                registry.username,
+                password,
+                insecure=registry.insecure,
+                verify_tls=registry.verify_tls,
+            ),
             registry_prefix="/".join(part for part in (registry.address, registry.namespace) if part),
             registry_login=docker_config(registry.address, registry.username, password),
             engine=DockerEngine(username=registry.username, password=password),
@@ -154,10 +160,10 @@ def load_block(kind: type[B], name: str) -> B:
     """
     try:
         return cast("B", kind.load(name))
-    except ValueError:
+    except (ValueError, RuntimeError):
         slug = kind.get_block_type_slug()
         raise TerminalError(
-            f"there is no block {slug}/{name}",
+            f"there is no valid block {slug}/{name}",
             f"create it in the Prefect UI under Blocks ({slug}), or correct the name in pipeline.yaml",
         ) from None
 
