@@ -20,6 +20,7 @@ _TIMEOUT_SECONDS = 30.0
 _HEALTH_SECONDS = 10.0
 _TRIES = 6
 _POLL_SECONDS = 0.25
+_LONGEST_POLL_SECONDS = 1.0
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _PAGE = 200
 
@@ -178,6 +179,7 @@ class PrefectApi:
         """
         wanted = names if names is not None else TERMINAL_STATES
         deadline = time.monotonic() + timeout_seconds
+        pause = _POLL_SECONDS
         while True:
             run = self.run(flow_run_id)
             kind, name = str(run.get("state_type")), str(run.get("state_name"))
@@ -189,7 +191,8 @@ class PrefectApi:
                     f"run {run.get('name')} is {name}, not {' or '.join(sorted(wanted))}: {said}",
                     f"look at it: {self.url.removesuffix('/api')}/runs/flow-run/{flow_run_id}",
                 )
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_POLL_SECONDS)
 
     def _list(self, path: str, body: Json) -> list[Json]:
         found: list[Json] = []

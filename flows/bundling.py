@@ -81,7 +81,6 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     text = override(
         config,
         {service: references[target] for service, target in targets.items()},
-        release.id,
         files_labels(config, str(sources.render), hashes),
     )
     archive = run.mirror.archive(sha, spec.files)

@@ -16,6 +16,7 @@ from flows.changing import Change, bring_back, carry_out, manifests_of
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.describing import describe_commit
 from flows.domain.gates import refusal
+from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.finishing import finish
@@ -266,13 +267,14 @@ def _who_said_no(run: Run, plan: Plan) -> str:
 def change_of(work: Work, plan: Plan) -> Change:
     """Put together what is to be changed."""
     bundle = make_bundle(work.run, work.release, work.sources)
+    migration = work.run.description.migration
     return Change(
         release=work.release,
         manifests=manifests_of(work.run, work.release, bundle, work.hosts),
         bundle=bundle,
         hosts=work.hosts,
         backup=plan.backup,
-        migrates=work.run.description.migration is not None,
+        migrates=migration is not None and must_migrate(plan, work.release.revisions, migration.command),
         checkout=work.sources.source,
     )
 

@@ -13,7 +13,6 @@ from flows.domain.compose_text import EnvFile, NamedFiles, named_files
 from flows.domain.text import one_line
 from tasks.errors import TerminalError
 
-RELEASE_LABEL = "sluice.release"
 FILES_LABEL = "sluice.files"
 _HASH_LENGTH = 16
 # Files that only make git keep an otherwise empty folder: such a folder is for data.
@@ -192,16 +191,15 @@ def third_party_images(config: Config, ours: Collection[str]) -> dict[str, str]:
     }
 
 
-def override(config: Config, images: Mapping[str, str], release_id: str, files: Mapping[str, str]) -> str:
+def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]) -> str:
     """Write the override that pins a release's digests.
 
-    Only services of the release get the release's label: it would start the database anew with each
-    release otherwise.
+    Nothing in it names the release: compose would start every service anew with each one, also those whose
+    image and files stay as they are.
 
     Args:
         config: What compose read.
         images: Service → reference by digest.
-        release_id: The release.
         files: Service → fingerprint of its mounted bundle files.
 
     Returns:
@@ -218,23 +216,19 @@ def override(config: Config, images: Mapping[str, str], release_id: str, files: 
                 f"service {one_line(name)} is built, and the release has no image for it",
                 "build the release again",
             )
-        lines += _service_lines(name, services[name], images.get(name), release_id, files.get(name))
+        lines += _service_lines(name, services[name], images.get(name), files.get(name))
     return "\n".join(["services:", *lines] if lines else ["services: {}"]) + "\n"
 
 
-def _service_lines(
-    name: str, service: Config, image: str | None, release_id: str, files: str | None
-) -> list[str]:
-    labels = {RELEASE_LABEL: release_id} if image else {}
-    labels |= {FILES_LABEL: files} if files else {}
-    if not labels:
+def _service_lines(name: str, service: Config, image: str | None, files: str | None) -> list[str]:
+    if not image and not files:
         return []
     lines = [f"  {_scalar(name)}:"]
     if image:
         lines += [f"    image: {_scalar(image)}", "    build: !reset null"]
         # `pull_policy: build` would build on the host, `never` would not fetch the digest.
         lines += ["    pull_policy: missing"] if service.get("pull_policy") else []
-    return [*lines, "    labels:", *(f"      {key}: {_scalar(value)}" for key, value in labels.items())]
+    return [*lines, "    labels:", f"      {FILES_LABEL}: {_scalar(files)}"] if files else lines
 
 
 def _scalar(text: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from typing import Any
 from rich.console import Console
 
 from tasks.errors import SluiceError, TerminalError
+from tests.lab.down import take_down
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
+from tests.lab.settings import Settings
 from tests.lab.shell import LabError
 
 console = Console(highlight=False)
@@ -138,12 +141,9 @@ def show(scene: Scene) -> None:
     console.print(f"ledger          sqlite:///{scene.home / 'ledger.db'}")
 
 
-def wait_for_interrupt() -> None:
-    """Wait until somebody presses Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+def interrupt(*_: object) -> None:
+    """End the demonstration from wherever it is: everything it started is stopped on the way out."""
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -152,6 +152,11 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="take everything down at the end")
     once = parser.parse_args().once or not sys.stdout.isatty()
     began = time.monotonic()
+    # A shell that starts a command in the background makes it ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    # A lab that was up before belongs to somebody who goes on using it.
+    ours = not Settings().description.exists()
     try:
         console.print(
             "[bold]▸ lab[/bold]: a registry and three servers, each with its own sshd and Docker engine"
@@ -169,10 +174,17 @@ def main() -> int:
             )
             if not once:
                 console.print("Up until Ctrl-C.")
-                wait_for_interrupt()
+                with suppress(KeyboardInterrupt):
+                    threading.Event().wait()
     except (SluiceError, LabError) as error:
         console.print(f"[red]{error}[/red]")
         return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; what the demonstration started is stopped")
+        return 130
+    finally:
+        if ours:
+            take_down(Settings(), purge=False)
     return 1 if tale.wrong else 0
 
 

@@ -166,9 +166,7 @@ def test_services_without_an_image_name_share_nothing() -> None:
 
 
 def test_the_override_pins_what_is_ours_and_leaves_the_rest_alone() -> None:
-    text = override(
-        CONFIG, dict.fromkeys(("backend", "worker"), REFERENCE), "r1", {"backend": "f1", "redis": "f2"}
-    )
+    text = override(CONFIG, dict.fromkeys(("backend", "worker"), REFERENCE), {"backend": "f1", "redis": "f2"})
     assert text == (
         "services:\n"
         '  "backend":\n'
@@ -176,7 +174,6 @@ def test_the_override_pins_what_is_ours_and_leaves_the_rest_alone() -> None:
         "    build: !reset null\n"
         "    pull_policy: missing\n"
         "    labels:\n"
-        '      sluice.release: "r1"\n'
         '      sluice.files: "f1"\n'
         '  "redis":\n'
         "    labels:\n"
@@ -184,19 +181,17 @@ def test_the_override_pins_what_is_ours_and_leaves_the_rest_alone() -> None:
         '  "worker":\n'
         f'    image: "{REFERENCE}"\n'
         "    build: !reset null\n"
-        "    labels:\n"
-        '      sluice.release: "r1"\n'
     )
 
 
 def test_an_override_never_adds_a_service() -> None:
-    text = override({"services": {"db": {"image": "postgres"}}}, {"gone": REFERENCE}, "r1", {"gone": "f"})
+    text = override({"services": {"db": {"image": "postgres"}}}, {"gone": REFERENCE}, {"gone": "f"})
     assert text == "services: {}\n"
 
 
 def test_a_built_service_without_an_image_is_an_error() -> None:
     with pytest.raises(TerminalError, match="service backend is built, and the release has no image for it"):
-        override(CONFIG, {}, "r1", {})
+        override(CONFIG, {}, {})
 
 
 class Tolerant(yaml.SafeLoader):
@@ -208,14 +203,12 @@ Tolerant.add_constructor("!reset", lambda _loader, _node: None)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), min_size=1, max_size=20)
 
 
-@given(st.dictionaries(NAMES, NAMES, max_size=4), NAMES)
-def test_an_override_says_what_it_was_given_whatever_that_is(images: dict[str, str], release_id: str) -> None:
+@given(st.dictionaries(NAMES, NAMES, max_size=4))
+def test_an_override_says_what_it_was_given_whatever_that_is(images: dict[str, str]) -> None:
     config = {"services": {name: {"build": {}} for name in images}}
-    read = yaml.load(override(config, images, release_id, {}), Loader=Tolerant)  # noqa: S506
+    read = yaml.load(override(config, images, {}), Loader=Tolerant)  # noqa: S506
     services = read["services"] or {}
     assert {
         name.replace("$$", "$"): one["image"].replace("$$", "$") for name, one in services.items()
     } == images
-    for one in services.values():
-        assert one["build"] is None
-        assert one["labels"] == {"sluice.release": release_id.replace("$", "$$")}
+    assert all(one["build"] is None and "labels" not in one for one in services.values())

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from blocks.values.plans import KeyChange, Plan
 from flows.domain.approvals import ApprovalPolicy
-from flows.domain.plan import REDACTED, PlanFacts, compose_diff, images_changed, key_change, make_plan
+from flows.domain.plan import (
+    REDACTED,
+    PlanFacts,
+    compose_diff,
+    images_changed,
+    key_change,
+    make_plan,
+    must_migrate,
+)
 from flows.domain.schema import UnknownRevisionError
 from tests.flows.domain.samples import commit, image, plan, release, revisions
 
@@ -184,3 +192,22 @@ def test_the_hash_survives_the_ledger() -> None:
 def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
     diff = compose_diff({}, {"c": "a: hunter2\nb: hunter22x"}, secrets=["hunter2", "hunter22x"])
     assert f"+a: {REDACTED}\n+b: {REDACTED}" in diff
+
+
+@pytest.mark.parametrize(
+    ("command", "known", "revision", "pending", "expected"),
+    [
+        (("alembic", "upgrade", "head"), "ab", "b", "", False),
+        (("/opt/venv/bin/alembic", "-c", "x.ini", "upgrade", "head"), "ab", "b", "", False),
+        (("alembic", "upgrade", "head"), "ab", "a", "b", True),
+        (("alembic", "upgrade", "head"), "ab", None, "", True),
+        (("alembic", "upgrade", "head"), "", "b", "", True),
+        (("./manage.py", "migrate"), "ab", "b", "", True),
+        (("alembic", "stamp", "head"), "ab", "b", "", True),
+    ],
+)
+def test_only_alembic_with_nothing_pending_is_left_out(
+    command: tuple[str, ...], known: str, revision: str | None, pending: str, expected: bool
+) -> None:
+    changed = plan(revision=revision, pending=revisions(*pending))
+    assert must_migrate(changed, revisions(*known), command) is expected

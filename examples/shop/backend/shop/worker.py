@@ -25,7 +25,7 @@ def main() -> None:
     settings = Settings.from_environment()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     engine = connect(settings.database_url)
-    loop.run(lambda: work(engine), pause_seconds=0.5)
+    loop.run(lambda: work(engine), pause_seconds=2)
 
 
 if __name__ == "__main__":
