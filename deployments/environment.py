@@ -24,8 +24,13 @@ _CHOICES = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     # What a run says stands in the UI, second by second.
     "PREFECT_LOGGING_TO_API_ENABLED": "true",
-    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
     "PREFECT_LOGGING_COLORS": "false",
+    # The server looks every 5 s for runs that are late, waits that expired and new schedules: on a small machine
+    # that costs more than what it finds.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "20",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "20",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "30",
     # Nobody answers a question in a log file.
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_CLI_WRAP_LINES": "false",

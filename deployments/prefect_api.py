@@ -143,6 +143,10 @@ class PrefectApi:
         wanted = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "TIMESTAMP_ASC"}
         return [str(one["message"]) for one in self._list("/logs/filter", wanted)]
 
+    def task_runs(self, flow_run_id: str) -> list[Json]:
+        """Return the task runs of a flow run."""
+        return self._list("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [flow_run_id]}}})
+
     def resume(self, flow_run_id: str, answer: Mapping[str, object]) -> None:
         """Answer a run that waits, as the form of the UI does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
@@ -13,14 +14,10 @@ if TYPE_CHECKING:
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
-_PASSING = (
-    "timeout",
-    "connection refused",
-    "connection reset",
-    "temporary failure",
-    "tls handshake",
-    "eof",
-    "50",
+_PASSING = re.compile(
+    r"timeout|connection refused|connection reset|temporary failure|tls handshake|\beof\b"
+    r"|50[0234] (internal|bad|service|gateway)|too many requests",
+    re.IGNORECASE,
 )
 
 
@@ -71,7 +68,7 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
     if result.ok:
         return StepReceipt(text=f"{host}: all images are there")
     said = result.tail(3)
-    kind = TransientError if any(word in said.lower() for word in _PASSING) else TerminalError
+    kind = TransientError if _PASSING.search(said) else TerminalError
     raise kind(
         f"pull: {host} cannot pull an image: {said}",
         "nothing was started; check the image's name, the registry and its login, then retry this run",

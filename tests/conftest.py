@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
-from tests.lab.scene import Scene, open_scene
+from tests.lab.scene import Scene, Stage, open_stage
 
 # A busy machine is slow, not wrong.
 settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sluice")
 
-__all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene"]
+__all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "stage"]
+
+KILLER = Path(__file__).parent / "lab" / "killer"
+
+
+@pytest.fixture(scope="session")
+def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Prefect's server and a worker on the lab; a run's process can be killed in a step, see `tests/lab/killer`."""
+    kills = {"SLUICE_TEST_KILLS": str(tmp_path_factory.mktemp("kills") / "plan"), "PYTHONPATH": str(KILLER)}
+    with open_stage(lab, inherited={**os.environ, **kills}) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def scene(lab: Lab) -> Iterator[Scene]:
-    """The example application between its repository and fresh servers, with Prefect and its worker."""
-    with open_scene(lab) as opened:
-        yield opened
+def scene(stage: Stage) -> Scene:
+    """The example application between its repository and fresh servers."""
+    return stage.set_scene()

@@ -16,6 +16,8 @@ from deployments.doctor.blocks import InvalidBlockError, MissingBlockError, read
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.prefect_api import PrefectApi
 from flows.describing import describe_commit
+from flows.domain.approvals import shared_identities
+from flows.people import approver_facts
 from flows.session import docker_config, open_mirror
 from tasks.adapters.registry import HttpRegistry
 from tasks.errors import SluiceError, TerminalError
@@ -146,6 +148,13 @@ def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
             yield warn(
                 f"approver {name}", "is not active", "switch them on, or take them out of pipeline.yaml"
             )
+    people = [facts for name in sorted(able) if (facts := approver_facts(name)) is not None]
+    for one, other in shared_identities(people):
+        yield warn(
+            f"approver {one}",
+            f"shares an identity or a one-time-code secret with {other}",
+            "give each person one approver of their own",
+        )
     for policy in policies:
         if policy.approvals is not None:
             yield _quorum(policy.name, policy.approvals.required, policy.approvals.approvers, able)

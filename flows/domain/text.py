@@ -6,8 +6,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-# Characters that mean something to Markdown, GitHub tables, HTML, maths or Jinja.
-_MARKUP = frozenset("&<>\"'`*_~[]{}|\\#!$@:^")
+# Characters that mean something to HTML; to Markdown, GitHub's tables, maths or Jinja; and those that only do so in
+# places: at a word's edge, in an address, at the beginning.
+_HTML = re.compile(r"[&<>]")
+_MARKUP = re.compile(
+    r"[`*~\[\]{}|\\$@^]|(?<!\w)_|_(?!\w)|(?<=http|ttps|.ftp|ilto|xmpp):|^#|(?<=\{)[%#]", re.IGNORECASE
+)
 _LIST_MARK = re.compile(r"^(\d+)([.)])")
 _BARE_WWW = re.compile(r"(?i)(www)\.")
 _JINJA_OPENER = re.compile(r"\{(?=[{%#])")
@@ -49,8 +53,8 @@ def one_line(text: str, limit: int = 120) -> str:
 def escape(text: str, limit: int = 120) -> str:
     """Return text as inline Markdown that shows exactly itself, also in a table cell.
 
-    Character references are used, not backslashes: CommonMark says that they never form structure, and
-    neither a table's `|` nor Jinja's `{{` remains in the source.
+    Backslashes are used where they suffice: Prefect's first UI shows character references in tables as they
+    are written. What only means something in places is escaped there, so that most text stays readable.
 
     Args:
         text: Any text.
@@ -59,10 +63,11 @@ def escape(text: str, limit: int = 120) -> str:
     Returns:
         Inline Markdown.
     """
-    line = "".join(_reference(char) if char in _MARKUP else char for char in one_line(text, limit))
-    line = _BARE_WWW.sub(r"\1&#46;", line)
-    line = _LIST_MARK.sub(lambda match: match[1] + _reference(match[2]), line)
-    return _reference(line[0]) + line[1:] if line[:1] in {"-", "+", "="} else line
+    line = _MARKUP.sub(r"\\\g<0>", one_line(text, limit))
+    line = _HTML.sub(lambda match: f"&#{ord(match[0])};", line)
+    line = _BARE_WWW.sub(r"\1\.", line)
+    line = _LIST_MARK.sub(r"\1\\\2", line)
+    return f"\\{line}" if line[:1] in {"-", "+", "="} else line
 
 
 def code(text: str) -> str:
@@ -110,10 +115,6 @@ def _notes(*, left_out: int, spaced: bool) -> list[str]:
     if spaced:
         notes.append("A space was put between the opening braces of templates.")
     return ["", *notes] if notes else []
-
-
-def _reference(char: str) -> str:
-    return f"&#{ord(char)};"
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -43,7 +43,7 @@ def _block_url() -> str:
 def _redact_password(url: str) -> None:
     try:
         password = make_url(url).password
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return
     if password:
         process_redactor().add(password)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 from blocks.values.lifecycle import Status
+from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
+from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with open_page() as opened:
+        yield opened
 
 
 def ended(run: dict[str, Any]) -> tuple[str, str]:
@@ -72,32 +82,48 @@ def test_hostile_refs_are_refused(scene: Scene, ref: str) -> None:
     assert scene.ended(run)["state"]["type"] == "FAILED"
 
 
-def test_prod_asks_and_is_not_touched_before(scene: Scene) -> None:
+def test_a_rejection_in_the_browser_touches_nothing(scene: Scene, page: Page) -> None:
     scene.shop.tag("v1.0.0")
     run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
     scene.suspended(run)
     assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
-    scene.answer(run, "ana", code="000000")
+    form = open_form(page, scene.plane.url, run)
+    assert "0 of 1 approvals" in form.text
+    assert "The shop: products, orders, a worker and a scheduler" in form.text
+    form.answer("ben", "reject", scene.code("ben"), reason="not on a Friday")
+    name, message = ended(scene.ended(run))
+    assert name == "Rejected"
+    assert "ben: not on a Friday" in message
+    assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
+
+
+def test_a_wrong_code_then_an_approval_in_the_browser(scene: Scene, page: Page) -> None:
+    run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
     scene.suspended(run)
+    open_form(page, scene.plane.url, run).answer("ana", "approve", "000000")
     with scene.ledger() as ledger:
-        answers = ledger.approvals.of(scene.promotions("prod")[0].id)
+        row = scene.promotions("prod")[0].id
+        wait_until(lambda: bool(ledger.approvals.of(row)), "the judged answer", seconds=300)
+        answers = ledger.approvals.of(row)
     assert [(one.counted, one.refusal) for one in answers] == [(False, "the one-time code is wrong")]
-    scene.answer(run, "ana")
+    scene.suspended(run)
+    assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
+
+    # Waiting costs no process: server and worker may go and come back.
+    scene.plane.restart_server()
+    scene.plane.restart_worker()
+    form = open_form(page, scene.plane.url, run)
+    assert "the one-time code is wrong" in form.text
+    form.answer("ana", "approve", scene.code("ana"))
     assert ended(scene.ended(run))[0] == "Completed"
     assert scene.serves("prod")["version"] == "1.0.0"
 
 
-def test_a_rejection_touches_nothing(scene: Scene) -> None:
+def test_a_second_release_is_migrated_in_staging(scene: Scene) -> None:
     scene.shop.advance("v2")
     assert ended(scene.promote("staging"))[0] == "Completed"
+    assert scene.serves("staging")["version"] == "2.0.0"
     scene.shop.tag("v2.0.0")
-    run = scene.run("promote/prod", environment="prod", ref="v2.0.0", requested_by="cleo")
-    scene.suspended(run)
-    scene.answer(run, "ben", "reject", reason="not on a Friday")
-    name, message = ended(scene.ended(run))
-    assert name == "Rejected"
-    assert "not on a Friday" in message
-    assert scene.serves("prod")["version"] == "1.0.0"
 
 
 def test_a_migration_has_its_backup(scene: Scene) -> None:
@@ -142,8 +168,8 @@ def test_people_are_told(scene: Scene) -> None:
 
 def test_no_secret_is_anywhere(scene: Scene) -> None:
     secret = scene.lab.registry.password
-    for path in scene.home.rglob("*"):
-        if path.is_file() and "prefect" not in path.relative_to(scene.home).parts:
+    for path in scene.plane.home.rglob("*"):
+        if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
     left = scene.lab.servers["prod"].run(
         ("grep", "-rl", secret, "/home/deploy", "/dev/shm", "/tmp"), check=False

@@ -20,9 +20,11 @@ from pydantic import SecretStr
 from blocks.approver import Approver
 from blocks.compose_host import ComposeHost
 from blocks.git_repository import GitRepository
+from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
 from deployments.bootstrap import ControlPlane
+from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tests.lab.lab import Lab
@@ -80,7 +82,7 @@ class Scene:
         lab: The lab.
         plane: Prefect's server and the worker.
         shop: The application's repository.
-        home: Sluice's home folder.
+        home: The scene's own folder: repository, ledger.
         inbox: Where notifications arrive.
         secrets: Approver → one-time-code secret.
     """
@@ -191,20 +193,54 @@ def save_blocks(lab: Lab, shop: ShopRepository, inbox: Inbox) -> dict[str, str]:
     return secrets
 
 
+@dataclass
+class Stage:
+    """A lab with Prefect's server and a worker, on which one scene after another can be set.
+
+    Attributes:
+        lab: The lab.
+        plane: Prefect's server and the worker; this process talks to it.
+        home: Sluice's home folder.
+        inbox: Where notifications arrive.
+        scenes: How many scenes were set.
+    """
+
+    lab: Lab
+    plane: ControlPlane
+    home: Path
+    inbox: Inbox
+    scenes: int = 0
+
+    def set_scene(self) -> Scene:
+        """Set a fresh scene: servers as new, a repository of its own, an empty ledger, the blocks saved again."""
+        self.scenes += 1
+        folder = self.home / f"scene-{self.scenes}"
+        shop = ShopRepository.create(folder)
+        for server in self.lab.servers.values():
+            server.reset()
+        self.lab.registry.start()
+        write_env_files(self.lab.servers)
+        self.inbox.messages.clear()
+        ledger_url = f"sqlite:///{folder / 'ledger.db'}"
+        LedgerDatabase(url=SecretStr(ledger_url)).save(BLOCK, overwrite=True)
+        secrets = save_blocks(self.lab, shop, self.inbox)
+        return Scene(self.lab, self.plane, shop, folder, self.inbox, secrets)
+
+
 @contextmanager
-def open_scene(
-    lab: Lab, *, home: Path | None = None, port: int | None = None, limit: int = 4
-) -> Iterator[Scene]:
-    """Set the scene on a lab, and clear it away.
+def open_stage(
+    lab: Lab, *, home: Path | None = None, limit: int = 4, inherited: Mapping[str, str] | None = None
+) -> Iterator[Stage]:
+    """Start Prefect's server and a worker on a lab, and end them.
 
     Args:
-        lab: A running lab; its servers are reset.
+        lab: A running lab.
         home: Sluice's home folder; a temporary one when None.
-        port: The port of Prefect's server; a free one when None.
         limit: How many runs the worker carries at once.
+        inherited: The environment of the control plane; this process's own when None.
 
     Yields:
-        The scene, ready for its first promotion.
+        The stage, on which scenes can be set.
     """
     own = home is None
     home = home or Path(tempfile.mkdtemp(prefix="sluice-scene-"))
@@ -212,14 +248,24 @@ def open_scene(
         # What an earlier scene left: its story is over.
         shutil.rmtree(home, ignore_errors=True)
     try:
-        shop = ShopRepository.create(home / "git")
-        for server in lab.servers.values():
-            server.reset()
-        write_env_files(lab.servers)
-        with Inbox() as inbox, ControlPlane(home, port, limit) as plane:
+        with Inbox() as inbox, ControlPlane(home, None, limit, inherited=inherited) as plane:
             plane.activate()
-            secrets = save_blocks(lab, shop, inbox)
-            yield Scene(lab, plane, shop, home, inbox, secrets)
+            yield Stage(lab, plane, home, inbox)
     finally:
         if own:
             shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def open_scene(lab: Lab, *, home: Path | None = None) -> Iterator[Scene]:
+    """Start Prefect's server and a worker on a lab, set one scene, and clear all of it away.
+
+    Args:
+        lab: A running lab; its servers are reset.
+        home: Sluice's home folder; a temporary one when None.
+
+    Yields:
+        The scene, ready for its first promotion.
+    """
+    with open_stage(lab, home=home) as stage:
+        yield stage.set_scene()

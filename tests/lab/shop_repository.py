@@ -127,6 +127,17 @@ class ShopRepository:
         file.write_text(text, encoding="utf-8")
         return self._commit(message)
 
+    def commit_all(self, message: str) -> str:
+        """Commit whatever was changed in the clone, and push it.
+
+        Args:
+            message: The commit's message.
+
+        Returns:
+            The new commit's full id.
+        """
+        return self._commit(message)
+
     def tag(self, name: str) -> None:
         """Tag the current commit and push the tag."""
         git(self.work, "tag", "--annotate", "--message", name, name)

@@ -95,16 +95,21 @@ def test_identifiers_are_code(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a`b", "-rf", "a b", "x" * 121, "", HOSTILE, "a\n"])
 def test_anything_else_is_escaped(text: str) -> None:
-    assert "`" not in code(text)
+    assert code(text) == escape(text)
 
 
 @pytest.mark.parametrize(
     ("text", "source"),
     [
-        ("WWW.evil.example", "WWW&#46;evil.example"),
+        ("WWW.evil.example", r"WWW\.evil.example"),
+        ("see http://evil.example", r"see http\://evil.example"),
+        ("fix: the table's `x` (#12)", r"fix: the table's \`x\` (#12)"),
+        ("# no heading", r"\# no heading"),
+        ("_a_ snake_case", r"\_a\_ snake_case"),
+        ("a < b", "a &#60; b"),
         ("v1.4.0", "v1.4.0"),
-        ("12. item", "12&#46; item"),
-        ("-x", "&#45;x"),
+        ("12. item", r"12\. item"),
+        ("-x", r"\-x"),
         ("a-b", "a-b"),
     ],
 )

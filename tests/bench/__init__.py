@@ -1,0 +1,1 @@
+"""Measures promotions against a shell script of the same commands."""

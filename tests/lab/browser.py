@@ -1,0 +1,97 @@
+"""Prefect's UI in a real Chromium, as a person uses it to answer a promotion that waits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+# Chromium looks for its makers' servers otherwise, and as root it has no sandbox.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WAIT_MILLISECONDS = 180_000
+
+
+@dataclass(frozen=True)
+class ApprovalForm:
+    """The resume form of a waiting run, opened.
+
+    Attributes:
+        page: The browser's page.
+    """
+
+    page: Page
+
+    @property
+    def text(self) -> str:
+        """Everything the form shows, the plan included."""
+        return self._modal.inner_text()
+
+    @property
+    def _modal(self) -> Locator:
+        return self.page.locator(".p-modal")
+
+    def _field(self, title: str) -> Locator:
+        label = self.page.locator(".schema-form-property__label", has_text=title)
+        return self._modal.locator(".schema-form-property").filter(has=label)
+
+    def choose(self, title: str, value: str) -> None:
+        """Choose a value from a list."""
+        self._field(title).locator(".p-select-button__control").click()
+        self.page.locator(".p-select-option").get_by_text(value, exact=True).click()
+
+    def write(self, title: str, value: str) -> None:
+        """Write into a field."""
+        self._field(title).locator("textarea, input").first.fill(value)
+
+    def submit(self) -> None:
+        """Send the form, and wait until it is gone."""
+        self._modal.get_by_role("button", name="Submit").click()
+        self._modal.wait_for(state="hidden")
+
+    def answer(self, approver: str, decision: str, code: str, reason: str = "") -> None:
+        """Fill in all fields and send them."""
+        self.choose("Approver", approver)
+        self.choose("Decision", decision)
+        if reason:
+            self.write("Reason", reason)
+        self.write("One-time code", code)
+        self.submit()
+
+
+@contextmanager
+def open_page() -> Iterator[Page]:
+    """Start a headless Chromium and open a page in it."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        try:
+            page = browser.new_page(viewport={"width": 1400, "height": 1200})
+            page.set_default_timeout(WAIT_MILLISECONDS)
+            yield page
+        finally:
+            browser.close()
+
+
+def open_form(page: Page, ui_url: str, flow_run_id: str) -> ApprovalForm:
+    """Open a waiting run's page and its resume form.
+
+    Args:
+        page: The browser's page.
+        ui_url: Where the UI is.
+        flow_run_id: The run.
+    """
+    page.goto(f"{ui_url}/runs/flow-run/{flow_run_id}")
+    page.get_by_role("button", name="Resume").first.click()
+    page.locator(".p-modal .schema-form-property").first.wait_for()
+    return ApprovalForm(page)
