@@ -20,7 +20,7 @@ _TIMEOUT_SECONDS = 30.0
 _HEALTH_SECONDS = 10.0
 _TRIES = 6
 _POLL_SECONDS = 0.25
-_LONGEST_POLL_SECONDS = 1.0
+_LONGEST_POLL_SECONDS = 2.0
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _PAGE = 200
 
@@ -196,7 +196,7 @@ class PrefectApi:
                     f"look at it: {self.url.removesuffix('/api')}/runs/flow-run/{flow_run_id}",
                 )
             time.sleep(pause)
-            pause = min(1.5 * pause, _LONGEST_POLL_SECONDS)
+            pause = min(1.2 * pause, _LONGEST_POLL_SECONDS)
 
     def _list(self, path: str, body: Json) -> list[Json]:
         found: list[Json] = []

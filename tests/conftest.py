@@ -19,6 +19,8 @@ settings.load_profile("sluice")
 
 __all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "stage"]
 
+# Server and worker share the machine with three servers of the lab.
+PATIENT = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "3"}
 KILLER = Path(__file__).parent / "lab" / "killer"
 
 
@@ -26,7 +28,7 @@ KILLER = Path(__file__).parent / "lab" / "killer"
 def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Prefect's server and a worker on the lab; a run's process can be killed in a step, see `tests/lab/killer`."""
     kills = {"SLUICE_TEST_KILLS": str(tmp_path_factory.mktemp("kills") / "plan"), "PYTHONPATH": str(KILLER)}
-    with open_stage(lab, inherited={**os.environ, **kills}) as opened:
+    with open_stage(lab, inherited={**os.environ, **PATIENT, **kills}) as opened:
         yield opened
 
 

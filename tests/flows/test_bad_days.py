@@ -21,7 +21,7 @@ from flows.promote import promote
 from tests.lab.scene import Scene
 from tests.lab.shop_repository import env_text, git
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 APP = "/home/deploy/sluice/shop"
 
@@ -163,6 +163,8 @@ def test_an_engine_that_is_down(running: Scene) -> None:
         name, message = attempt()
     finally:
         server.start_engine()
+        # An engine that was killed stops what it finds when it comes back; a person starts it.
+        server.run(("sh", "-c", "docker start $(docker ps --all --quiet)"))
     assert name in {"Failed", "Refused"}
     assert "engine" in message
     wait_for_shop(running)

@@ -13,7 +13,7 @@ from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
