@@ -132,7 +132,7 @@ def _reason(stderr: str) -> str:
 def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> PushReceipt:
     """Push one image under its tags.
 
-    Running it twice is safe: the registry keeps layers it has.
+    Running it twice is safe: what the registry has under the commit's tag is not pushed again.
 
     Args:
         run: The promotion.
@@ -148,7 +148,7 @@ def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> Pu
         TerminalError: The registry refused the push.
     """
     began = time.monotonic()
-    digest = run.engine.push(repository, tags[0])
+    digest = run.registry.digest(repository, tags[0]) or run.engine.push(repository, tags[0])
     for tag in tags[1:]:
         run.registry.tag(repository, digest, tag)
     log().info("%s pushed: %s", target, digest)
@@ -180,7 +180,7 @@ def list_revisions(run: Run, *, image: str) -> tuple[Revision, ...]:
     result = run.local.run(call)
     if not result.ok:
         raise TerminalError(
-            f"plan: `{' '.join(words)} history` fails in {image}: {result.tail(2)}",
+            f"plan: `{' '.join(words)} history` fails in {image}: {result.reason()}",
             "correct migration.command in the commit's pipeline.yaml, or the image",
             result.tail(30),
         )

@@ -22,10 +22,11 @@ class SluiceError(Exception):
     """
 
     def __init__(self, what: str, todo: str = "", detail: str = "") -> None:
-        self.what = what
+        # A program's own words may come with line breaks.
+        self.what = " ".join(what.split())
         self.todo = todo
         self.detail = detail
-        super().__init__(f"{what} — {todo}" if todo else what)
+        super().__init__(f"{self.what} — {todo}" if todo else self.what)
 
     def __reduce__(self) -> tuple[type[SluiceError], tuple[str, str, str]]:
         return (type(self), (self.what, self.todo, self.detail))

@@ -54,7 +54,7 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     if not result.ok:
         raise TerminalError(
             f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
-            f"{result.tail(2)}",
+            f"{result.reason()}",
             f"the release before still runs, the database is at revision {after or 'unknown'}; "
             "mend the migration and promote again",
             result.tail(40),

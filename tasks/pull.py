@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
-from tasks.commands.scripts import login
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.host_files import MISSING_IMAGES
+from tasks.commands.scripts import login, script
 from tasks.errors import TerminalError, TransientError
 from tasks.step import log, step
 
@@ -67,10 +69,19 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
     result = run.hosts[host].run(call, on_line=_tell)
     if result.ok:
         return StepReceipt(text=f"{host}: all images are there")
-    said = result.tail(3)
+    said = result.tail(1)
+    missing = ", ".join(_missing(run, host, project)) or "an image"
     kind = TransientError if _PASSING.search(said) else TerminalError
     raise kind(
-        f"pull: {host} cannot pull an image: {said}",
+        f"pull: {host} cannot pull {missing}: {said}",
         "nothing was started; check the image's name, the registry and its login, then retry this run",
         result.tail(30),
     )
+
+
+def _missing(run: Run, host: str, project: ComposeProject) -> tuple[str, ...]:
+    """Name the images that are not on a host: compose blames every pull it cut short, whatever its image."""
+    there, limits = run.hosts[host], Limits(60, 60)
+    images = there.run(Call(argv=project.argv("config", "--images"), limits=limits)).stdout.split()
+    lacking = there.run(Call(argv=script(MISSING_IMAGES, "sluice-images", *images), limits=limits))
+    return tuple(dict.fromkeys(lacking.stdout.split()))

@@ -243,6 +243,6 @@ def _command(
             result = run.local.run(
                 Call(argv=words, cwd=str(checkout) if checkout else None, limits=limits), on_line=log().info
             )
-        return "" if result.ok else f"status {result.exit_code}: {result.tail(2)}"
+        return "" if result.ok else f"status {result.exit_code}: {result.reason()}"
 
     return attempt

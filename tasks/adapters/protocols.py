@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 LineSink = Callable[[str], None]
+
+# How Python and its kin end a traceback: `sqlalchemy.exc.ProgrammingError: (psycopg.errors.UndefinedFunction) …`.
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)(: |\Z)")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Result:
         """Return the last lines of standard error, or of standard output where that is empty."""
         text = self.stderr.strip() or self.stdout.strip()
         return "\n".join(text.splitlines()[-lines:])
+
+    def reason(self) -> str:
+        """Return the line that says why a program failed: the last that names an exception, else the last two."""
+        named = [line for line in self.tail(200).splitlines() if _EXCEPTION.match(line)]
+        return named[-1] if named else self.tail(2)
 
 
 @dataclass(frozen=True)

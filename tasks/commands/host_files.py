@@ -17,6 +17,13 @@ while [ "$#" -gt 1 ]; do
 done
 """
 
+# Prints those of the given images that the engine does not have: IMAGE….
+MISSING_IMAGES = """
+for image; do
+  docker image inspect --format= "$image" >/dev/null 2>&1 || printf '%s\\n' "$image"
+done
+"""
+
 # Keeps the newest dumps of a directory, each with its receipt: DIRECTORY COUNT; prints what it removed. Names sort by
 # time within an environment; what is not a finished dump is left alone.
 PRUNE_DUMPS = """
