@@ -274,7 +274,8 @@ def change_of(work: Work, plan: Plan) -> Change:
         bundle=bundle,
         hosts=work.hosts,
         backup=plan.backup,
-        migrates=migration is not None and must_migrate(plan, work.release.revisions, migration.command),
+        migrates=migration is not None
+        and must_migrate(plan, work.release.revisions, only_upgrades=migration.only_upgrades),
         checkout=work.sources.source,
     )
 

@@ -89,6 +89,11 @@ class Migration(Value):
                 return self.command[:end]
         return None
 
+    @property
+    def only_upgrades(self) -> bool:
+        """True for `alembic upgrade`, which does nothing where no migration is pending."""
+        return self.alembic is not None and "upgrade" in self.command[len(self.alembic) :]
+
 
 class Backup(Value):
     """The database dump taken before anything changes: PostgreSQL's own, or the team's command."""

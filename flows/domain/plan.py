@@ -109,7 +109,7 @@ def _schema(facts: PlanFacts) -> SchemaPath:
     return SchemaPath(ahead=ahead_of(facts.release.revisions, current, known))
 
 
-def must_migrate(plan: Plan, revisions: tuple[Revision, ...], command: tuple[str, ...]) -> bool:
+def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: bool) -> bool:
     """Say whether the migration command has anything to do.
 
     Only of Alembic is it known that it does nothing where nothing is pending; any other command is always run.
@@ -117,12 +117,11 @@ def must_migrate(plan: Plan, revisions: tuple[Revision, ...], command: tuple[str
     Args:
         plan: The plan, with what is pending.
         revisions: The migrations the release knows.
-        command: The migration command.
+        only_upgrades: True where the command is `alembic upgrade`.
 
     Returns:
         False where the database was read and lacks no migration.
     """
-    only_upgrades = "upgrade" in command and any(word.rpartition("/")[2] == "alembic" for word in command)
     return not (only_upgrades and revisions and plan.revision is not None and not plan.pending)
 
 

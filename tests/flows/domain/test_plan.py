@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.pipeline.sections import Migration
 from blocks.values.plans import KeyChange, Plan
 from flows.domain.approvals import ApprovalPolicy
 from flows.domain.plan import (
@@ -209,5 +210,6 @@ def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
 def test_only_alembic_with_nothing_pending_is_left_out(
     command: tuple[str, ...], known: str, revision: str | None, pending: str, expected: bool
 ) -> None:
+    migration = Migration(service="backend", command=command)
     changed = plan(revision=revision, pending=revisions(*pending))
-    assert must_migrate(changed, revisions(*known), command) is expected
+    assert must_migrate(changed, revisions(*known), only_upgrades=migration.only_upgrades) is expected

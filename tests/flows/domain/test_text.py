@@ -104,6 +104,7 @@ def test_anything_else_is_escaped(text: str) -> None:
         ("WWW.evil.example", r"WWW\.evil.example"),
         ("see http://evil.example", r"see http\://evil.example"),
         ("fix: the table's `x` (#12)", r"fix: the table's \`x\` (#12)"),
+        ("ftp://evil.example", r"ftp\://evil.example"),
         ("# no heading", r"\# no heading"),
         ("_a_ snake_case", r"\_a\_ snake_case"),
         ("a < b", "a &#60; b"),
