@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from blocks.approver import Approver
+from flows.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.domain.approval_values import ApproverFacts
 
 
@@ -15,13 +14,13 @@ def approver_facts(name: str) -> ApproverFacts | None:
         name: The approver's name, as a policy lists it. Untrusted.
 
     Returns:
-        The person, None where nobody of that name is enrolled.
+        The person, None where nobody of that name is enrolled; `sluice doctor` says which block is not valid.
     """
     if not name or len(name) > 64 or not name.replace("-", "").isalnum():  # noqa: PLR2004 - a block's name
         return None
     try:
-        block = cast("Approver", Approver.load(name))
-    except ValueError:
+        block = read_block(Approver, name)
+    except (MissingBlockError, InvalidBlockError):
         return None
     return ApproverFacts(
         name=name,

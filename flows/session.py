@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
 from blocks.git_repository import GitRepository
 from blocks.pipeline import Pipeline, PipelineError, Policy, ReleaseDescription, load_pipeline
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
+from flows.blocks import read_block
 from tasks.adapters.engine import DockerEngine
 from tasks.adapters.git import GitMirror, mirror_directory
 from tasks.adapters.git_login import GitLogin
@@ -29,11 +30,7 @@ from tasks.run import Run
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from prefect.blocks.core import Block
-
     from tasks.ledger.store import Ledger
-
-B = TypeVar("B", bound="Block")
 
 
 @dataclass(frozen=True)
@@ -98,10 +95,10 @@ class Session:
             TransientError: A host does not answer.
             TerminalError: A block is missing, or a login was refused.
         """
-        registry = load_block(ContainerRegistry, policy.registry)
+        registry = read_block(ContainerRegistry, policy.registry)
         password = registry.password.get_secret_value() if registry.password else ""
         process_redactor().add(*([password] if password else []))
-        logins = {name: load_block(ComposeHost, name) for name in policy.hosts}
+        logins = {name: read_block(ComposeHost, name) for name in policy.hosts}
         hosts = {name: host_for(block, name) for name, block in logins.items()}
         directories = {
             name: app_directory(host, logins[name].directory, policy.pipeline) for name, host in hosts.items()
@@ -143,29 +140,6 @@ def docker_config(address: str, username: str | None, password: str | None) -> s
     token = base64.b64encode(f"{username}:{password}".encode()).decode()
     process_redactor().add(token)
     return json.dumps({"auths": {address: {"auth": token}}})
-
-
-def load_block(kind: type[B], name: str) -> B:
-    """Load a block that the pipeline names.
-
-    Args:
-        kind: The block's class.
-        name: The document's name.
-
-    Returns:
-        The block.
-
-    Raises:
-        TerminalError: There is no such block.
-    """
-    try:
-        return cast("B", kind.load(name))
-    except (ValueError, RuntimeError):
-        slug = kind.get_block_type_slug()
-        raise TerminalError(
-            f"there is no valid block {slug}/{name}",
-            f"create it in the Prefect UI under Blocks ({slug}), or correct the name in pipeline.yaml",
-        ) from None
 
 
 def read_pipeline(text: str, file: str) -> Pipeline:
@@ -214,7 +188,7 @@ def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
     """
     install_log_redaction(process_redactor())
     settings = Settings()
-    repository = load_block(GitRepository, source)
+    repository = read_block(GitRepository, source)
     mirror = open_mirror(repository, settings)
     try:
         fetch(mirror)

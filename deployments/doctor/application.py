@@ -12,9 +12,9 @@ from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
 from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
-from deployments.doctor.blocks import InvalidBlockError, MissingBlockError, read_block
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.prefect_api import PrefectApi
+from flows.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.describing import describe_commit
 from flows.domain.approvals import shared_identities
 from flows.people import approver_facts

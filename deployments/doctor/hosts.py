@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import Application
-from deployments.doctor.blocks import read_block
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
+from flows.blocks import read_block
 from flows.domain.durations import human_bytes
 from tasks.adapters.pool import host_for
 from tasks.adapters.protocols import Call, Limits
