@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from prefect.client.schemas.objects import State
@@ -85,6 +86,14 @@ def test_an_environment_or_ref_nobody_knows(running: Scene) -> None:
     assert last(running)[1] == message
 
 
+@pytest.mark.parametrize("ref", ["--upload-pack=touch {}", "$(touch {})", "a;touch {}", "v1..v2"])
+def test_a_ref_that_is_hostile_to_a_shell(running: Scene, tmp_path: Path, ref: str) -> None:
+    name, message = attempt(ref=ref.format(tmp_path / "owned"))
+    assert name in {"Failed", "Refused"}
+    assert "ref" in message
+    assert not (tmp_path / "owned").exists()
+
+
 def test_a_pipeline_that_is_no_pipeline(running: Scene) -> None:
     with reverted(running):
         move_in(running, "pipeline.yaml", "migration:", "migratoin:")
@@ -132,7 +141,7 @@ def test_a_host_with_another_key(running: Scene) -> None:
     assert "host key" in message
 
 
-def test_a_login_the_host_refuses(running: Scene, tmp_path: object) -> None:
+def test_a_login_the_host_refuses(running: Scene, tmp_path: Path) -> None:
     from tests.lab.keys import ensure_key
 
     path = running.home / "other_key"

@@ -95,7 +95,7 @@ def test_a_promotion_killed_in_each_step_does_each_thing_once(scene: Scene, kill
 
     row = scene.promotions("staging")[0]
     assert (row.status, len(scene.promotions("staging"))) == (Status.SUCCEEDED, 2)
-    assert scene.serves("staging")["version"] == "2.0.0"
+    assert scene.serves("staging")["version"] == "1.1.0"
     with scene.ledger() as ledger:
         steps = ledger.steps.of(row.id)
         backups = ledger.backups.of("shop", "staging")
@@ -143,7 +143,7 @@ def test_a_return_killed_in_its_steps_ends_on_the_release_before(scene: Scene, k
     assert promote_with_kills(scene, kills, RETURN) == "Restored"
 
     assert scene.promotions("staging")[0].status is Status.RESTORED
-    assert scene.serves("staging")["version"] == "2.0.0"
+    assert scene.serves("staging")["version"] == "1.1.0"
     server = scene.lab.servers["staging"]
     health = server.run(
         ("sh", "-c", "docker inspect -f '{{.State.Health.Status}}' $(docker ps -q)")

@@ -12,6 +12,7 @@ from blocks.values.lifecycle import Status
 from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
+from tests.lab.shop_repository import database_password, secret_key
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -74,14 +75,6 @@ def test_prod_takes_no_branch(scene: Scene) -> None:
     assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
 
 
-@pytest.mark.parametrize(
-    "ref", ["--upload-pack=touch /tmp/owned", "$(touch /tmp/owned)", "a;reboot", "v1..v2"]
-)
-def test_hostile_refs_are_refused(scene: Scene, ref: str) -> None:
-    run = scene.run("promote/feature", environment="feature", ref=ref, requested_by="cleo")
-    assert scene.ended(run)["state"]["type"] == "FAILED"
-
-
 def test_a_rejection_in_the_browser_touches_nothing(scene: Scene, page: Page) -> None:
     scene.shop.tag("v1.0.0")
     run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
@@ -119,11 +112,13 @@ def test_a_wrong_code_then_an_approval_in_the_browser(scene: Scene, page: Page) 
     assert scene.serves("prod")["version"] == "1.0.0"
 
 
-def test_a_second_release_is_migrated_in_staging(scene: Scene) -> None:
+def test_a_second_release_asked_for_twice_at_once_is_migrated_once(scene: Scene) -> None:
     scene.shop.advance("v2")
-    assert ended(scene.promote("staging"))[0] == "Completed"
-    assert scene.serves("staging")["version"] == "2.0.0"
-    scene.shop.tag("v2.0.0")
+    runs = [scene.run("promote/staging", environment="staging", requested_by="cleo") for _ in range(2)]
+    assert [ended(scene.ended(run))[0] for run in runs] == ["Completed", "Completed"]
+    assert {row.status for row in scene.promotions("staging")[:2]} == {Status.SUCCEEDED, Status.UNCHANGED}
+    assert scene.serves("staging")["version"] == "1.1.0"
+    scene.shop.tag("v1.1.0")
 
 
 def test_a_migration_has_its_backup(scene: Scene) -> None:
@@ -143,17 +138,17 @@ def test_a_release_that_never_becomes_healthy_goes_back_by_itself(scene: Scene) 
     name, message = ended(scene.promote("staging"))
     assert name == "Restored", message
     assert "up:" in message
-    assert scene.serves("staging")["version"] == "2.0.0"
+    assert scene.serves("staging")["version"] == "1.1.0"
 
 
 def test_rollback_goes_to_the_last_good_release_and_holds(scene: Scene) -> None:
-    assert ended(scene.promote_approved("prod", "v2.0.0"))[0] == "Completed"
-    assert scene.serves("prod")["version"] == "2.0.0"
+    assert ended(scene.promote_approved("prod", "v1.1.0"))[0] == "Completed"
+    assert scene.serves("prod")["version"] == "1.1.0"
     run = scene.run("rollback/prod", environment="prod", reason="the prices are wrong")
     name, message = ended(scene.ended(run))
     assert name == "Completed", message
     assert scene.serves("prod")["version"] == "1.0.0"
-    again = scene.run("promote/prod", environment="prod", ref="v2.0.0", requested_by="cleo")
+    again = scene.run("promote/prod", environment="prod", ref="v1.1.0", requested_by="cleo")
     name, message = ended(scene.ended(again))
     assert name == "Refused"
     assert "held" in message
@@ -167,11 +162,14 @@ def test_people_are_told(scene: Scene) -> None:
 
 
 def test_no_secret_is_anywhere(scene: Scene) -> None:
-    secret = scene.lab.registry.password
+    password = scene.lab.registry.password
+    applications = [f(name) for name in scene.lab.servers for f in (database_password, secret_key)]
+    secrets = [password, *applications, *scene.secrets.values()]
     for path in scene.plane.home.rglob("*"):
         if path.is_file():
-            assert secret.encode() not in path.read_bytes(), path
+            found = path.read_bytes()
+            assert [secret for secret in secrets if secret.encode() in found] == [], path
     left = scene.lab.servers["prod"].run(
-        ("grep", "-rl", secret, "/home/deploy", "/dev/shm", "/tmp"), check=False
+        ("grep", "-rl", password, "/home/deploy", "/dev/shm", "/tmp"), check=False
     )
     assert left.stdout == ""

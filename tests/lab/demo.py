@@ -98,14 +98,14 @@ def play(scene: Scene) -> Tale:
 
     through("v1", "1.0.0")
     shop.advance("v2")
-    through("v2, with a migration", "2.0.0")
+    through("v2, with a migration", "1.1.0")
     shop.advance("v3")
     tale.stage("v3, never healthy → staging", lambda: scene.promote("staging"), "Restored")
-    tale.expect("staging", "2.0.0")
+    tale.expect("staging", "1.1.0")
     shop.advance("v4")
-    to_prod("v4, wrong prices", "4.0.0")
+    to_prod("v4, wrong prices", "1.2.1")
     tale.stage("prefect deployment run rollback/prod", lambda: roll_back(scene), "Completed")
-    tale.expect("prod", "2.0.0")
+    tale.expect("prod", "1.1.0")
     return tale
 
 
