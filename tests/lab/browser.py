@@ -13,6 +13,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
+    # The run's page draws its graph with WebGL, which takes a machine without a graphics card all it has.
+    "--disable-3d-apis",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -46,8 +48,9 @@ class ApprovalForm:
         return self._modal.locator(".schema-form-property").filter(has=label)
 
     def choose(self, title: str, value: str) -> None:
-        """Choose a value from a list."""
-        self._field(title).locator(".p-select-button__control").click()
+        """Choose a value from a list, which opens on the arrow key."""
+        self._field(title).locator(".p-select-button__control").focus()
+        self.page.keyboard.press("ArrowDown")
         self.page.locator(".p-select-option").get_by_text(value, exact=True).click()
 
     def write(self, title: str, value: str) -> None:
@@ -76,7 +79,7 @@ def open_page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         try:
-            page = browser.new_page(viewport={"width": 1400, "height": 1200})
+            page = browser.new_page(viewport={"width": 1200, "height": 1000}, reduced_motion="reduce")
             page.set_default_timeout(WAIT_MILLISECONDS)
             yield page
         finally:
