@@ -58,9 +58,10 @@ class ApprovalForm:
         self._field(title).locator("textarea, input").first.fill(value)
 
     def submit(self) -> None:
-        """Send the form, and wait until it is gone."""
+        """Send the form, wait until it is gone, and leave the page, which asks its server all the time."""
         self._modal.get_by_role("button", name="Submit").click()
         self._modal.wait_for(state="hidden")
+        self.page.goto("about:blank")
 
     def answer(self, approver: str, decision: str, code: str, reason: str = "") -> None:
         """Fill in all fields and send them."""
