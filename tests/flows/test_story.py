@@ -115,8 +115,12 @@ def test_a_wrong_code_then_an_approval_in_the_browser(scene: Scene, page: Page) 
 def test_a_second_release_asked_for_twice_at_once_is_migrated_once(scene: Scene) -> None:
     scene.shop.advance("v2")
     runs = [scene.run("promote/staging", environment="staging", requested_by="cleo") for _ in range(2)]
-    assert [ended(scene.ended(run))[0] for run in runs] == ["Completed", "Completed"]
-    assert {row.status for row in scene.promotions("staging")[:2]} == {Status.SUCCEEDED, Status.UNCHANGED}
+    ends = [ended(scene.ended(run)) for run in runs]
+    # The second takes the place of a first that changed nothing yet, or finds its work done.
+    assert {row.status for row in scene.promotions("staging")[:2]} in (
+        {Status.SUCCEEDED, Status.SUPERSEDED},
+        {Status.SUCCEEDED, Status.UNCHANGED},
+    ), ends
     assert scene.serves("staging")["version"] == "1.1.0"
     scene.shop.tag("v1.1.0")
 
