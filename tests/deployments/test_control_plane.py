@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pyotp
 import pytest
 
@@ -18,6 +19,7 @@ from deployments.environment import POOL, process_file
 from deployments.parts import free_port, online_workers, start_provisioning, wait_for_provisioning
 from tasks.errors import TerminalError
 from tests.deployments.conftest import Printed
+from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -81,6 +83,21 @@ def test_every_entry_of_prefect_yaml_is_deployed(plane: ControlPlane) -> None:
     assert flows["redeploy/staging"]["schedules"][0]["schedule"]["cron"] == "30 3 * * *"
     assert flows["promote/feature"]["global_concurrency_limit"]["limit"] == 3
     assert flows["redeploy/staging"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_the_nightly_redeploy_is_scheduled(plane: ControlPlane) -> None:
+    """Prefect's scheduler really fills in the next nights, which it cannot with every SQLAlchemy it says it takes."""
+    deployment = plane.api.deployment("redeploy/staging")["id"]
+    wanted = {
+        "flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    }
+
+    def nights() -> list[dict[str, object]]:
+        answer = httpx.post(f"{plane.url}/api/flow_runs/filter", json=wanted, timeout=60, trust_env=False)
+        return list(answer.raise_for_status().json())
+
+    wait_until(lambda: bool(nights()), "the scheduled nights", seconds=300, every_seconds=1)
+    assert all("T03:30" in str(night["expected_start_time"]) for night in nights())
 
 
 def test_prefect_in_another_shell_finds_the_rollback(plane: ControlPlane, env: dict[str, str]) -> None:
