@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, sync_playwright  # noqa: A004 - it is what is raised
 
 # Chromium looks for its makers' servers otherwise, and as root it has no sandbox.
 ARGUMENTS = (
@@ -22,6 +22,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WAIT_MILLISECONDS = 180_000
+SENDINGS = 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,16 @@ class ApprovalForm:
         self._field(title).locator("textarea, input").first.fill(value)
 
     def submit(self) -> None:
-        """Send the form, wait until it is gone, and leave the page, which asks its server all the time."""
-        self._modal.get_by_role("button", name="Submit").click()
+        """Send the form until it is gone, and leave the page, which asks its server all the time.
+
+        On SQLite Prefect's server may refuse a request that comes while it writes; the form then stays, and a person
+        sends it again.
+        """
+        for _ in range(SENDINGS):
+            self._modal.get_by_role("button", name="Submit").click()
+            with suppress(TimeoutError):
+                self._modal.wait_for(state="hidden", timeout=WAIT_MILLISECONDS / SENDINGS)
+                break
         self._modal.wait_for(state="hidden")
         self.page.goto("about:blank")
 
