@@ -14,8 +14,15 @@ import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployments.environment import process_file
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 _PAUSE_SECONDS = 5.0
 
@@ -34,6 +41,7 @@ def main(arguments: list[str]) -> None:
 
     if arguments[:1] == ["server"]:
         calm_the_scheduler()
+        announce_writes()
     sys.argv = ["prefect", *arguments]
     try:
         app()
@@ -60,6 +68,28 @@ def calm_the_scheduler() -> None:
     from prefect.server.api import background_workers
 
     vars(background_workers)["Worker"] = partial(Worker, scheduling_resolution=timedelta(seconds=1))
+
+
+def announce_writes() -> None:
+    """Let transactions of the server's SQLite database wait for each other instead of failing.
+
+    Prefect begins most of its writing transactions as readers (`BEGIN DEFERRED`). SQLite refuses one that wants to
+    write after another has written meanwhile, at once and whatever the timeout: an answer to a run that waits, or a
+    worker's heartbeat, then fails with `database is locked`. Begun as writers (`BEGIN IMMEDIATE`), they queue up.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_transaction(
+        self: AioSqliteConfiguration,
+        session: AsyncSession,
+        with_for_update: bool = False,  # noqa: FBT001, FBT002 - the signature it replaces
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
+        del with_for_update
+        return begin(self, session, with_for_update=True)
+
+    setattr(AioSqliteConfiguration, begin.__name__, begin_transaction)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""What is changed in Prefect's server before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from prefect.server.database.configurations import AioSqliteConfiguration
+from sqlalchemy import text
+
+from deployments.launch import announce_writes
+
+
+async def two_that_read_and_then_write(path: Path) -> int:
+    """Run two transactions that overlap; return how many rows they leave."""
+    database = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{path}")
+    engine = await database.engine()
+    both_in = asyncio.Barrier(2)
+
+    async def one() -> None:
+        async with await database.session(engine) as session, database.begin_transaction(session):
+            await session.execute(text("select count(*) from answers"))
+            # The second reads before the first writes, if it may begin at all.
+            with contextlib.suppress(TimeoutError, asyncio.BrokenBarrierError):
+                await asyncio.wait_for(both_in.wait(), timeout=0.5)
+            await session.execute(text("insert into answers values (1)"))
+
+    async with await database.session(engine) as session, database.begin_transaction(session):
+        await session.execute(text("create table answers (n int)"))
+    await asyncio.gather(one(), one())
+    async with await database.session(engine) as session:
+        left = await session.scalar(text("select count(*) from answers"))
+    await engine.dispose()
+    return int(left)
+
+
+def test_transactions_that_read_and_then_write_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", AioSqliteConfiguration.begin_transaction)
+    with pytest.raises(Exception, match="database is locked"):
+        asyncio.run(two_that_read_and_then_write(tmp_path / "as-it-comes.db"))
+    announce_writes()
+    assert asyncio.run(two_that_read_and_then_write(tmp_path / "announced.db")) == 2
