@@ -194,7 +194,7 @@ def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: Con
     run = plane.run_deployment("ask/trial")
     plane.wait_for_state(run, "Suspended", timeout_seconds=600)
     assert plane.api.waits_until(run) is not None
-    assert plane.runs() == ()
+    wait_until(lambda: plane.runs() == (), "the end of the suspended run's process", seconds=60)
     plane.restart_server()
     plane.restart_worker()
     with pytest.raises(TerminalError, match="did not take the answer"):
