@@ -10,7 +10,8 @@ from collections.abc import Sequence
 # places: at a word's edge, in an address, at the beginning.
 _HTML = re.compile(r"[&<>]")
 _MARKUP = re.compile(
-    r"[`*~\[\]{}|\\$@^]|(?<!\w)_|_(?!\w)|(?<=http|ttps|ilto|xmpp):|(?<=ftp):|^#|(?<=\{)[%#]", re.IGNORECASE
+    r"[`*~\[\]{}|\\$@^]|(?<![^\W_])_|_(?![^\W_])|(?<=http|ttps|ilto|xmpp):|(?<=ftp):|^#|(?<=\{)[%#]",
+    re.IGNORECASE,
 )
 _LIST_MARK = re.compile(r"^(\d+)([.)])")
 _BARE_WWW = re.compile(r"(?i)(www)\.")

@@ -107,6 +107,7 @@ def test_anything_else_is_escaped(text: str) -> None:
         ("ftp://evil.example", r"ftp\://evil.example"),
         ("# no heading", r"\# no heading"),
         ("_a_ snake_case", r"\_a\_ snake_case"),
+        ("__init__ a__b", r"\_\_init\_\_ a\_\_b"),
         ("a < b", "a &#60; b"),
         ("v1.4.0", "v1.4.0"),
         ("12. item", r"12\. item"),
