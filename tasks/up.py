@@ -119,7 +119,7 @@ def start(
     result = there.run(run.change(host, argv, seconds=seconds + 30), on_line=log().info)
     if not result.ok:
         raise TerminalError(
-            f"up: {release_id} does not come up on {host}: {_why(run, host, services, earlier) or result.tail(2)}",
+            f"up: {release_id} does not come up on {host}: {_why(run, host, services, earlier) or result.tail(1)}",
             "look at the service's log there (`docker compose logs`)",
             result.tail(40),
         )
