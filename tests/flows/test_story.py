@@ -17,8 +17,9 @@ from tests.lab.shop_repository import database_password, secret_key
 pytestmark = pytest.mark.timeout(1800)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page() -> Iterator[Page]:
+    """A browser for one chapter: the servers share the machine with it."""
     with open_page() as opened:
         yield opened
 
@@ -65,6 +66,7 @@ def test_staging_gets_the_same_digests(scene: Scene) -> None:
     ]
     assert images[0] == images[1]
     assert "@sha256:" in images[0]
+    scene.leave("feature")
 
 
 def test_prod_takes_no_branch(scene: Scene) -> None:
