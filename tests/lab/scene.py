@@ -156,10 +156,6 @@ class Scene:
         )
         return dict(json.loads(found.stdout))
 
-    def leave(self, environment: str) -> None:
-        """Stop what runs in an environment that the rest of the story does without: the servers share a machine."""
-        self.lab.servers[environment].run(("sh", "-c", "docker stop --time 5 $(docker ps -q)"))
-
 
 def write_env_files(servers: Mapping[str, Server]) -> None:
     """Give each server the env file a team would have put there by hand."""
@@ -256,6 +252,8 @@ def open_stage(
             plane.activate()
             yield Stage(lab, plane, home, inbox)
     finally:
+        for server in lab.servers.values():
+            server.kill_containers()
         if own:
             shutil.rmtree(home, ignore_errors=True)
 
