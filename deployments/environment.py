@@ -26,11 +26,13 @@ _CHOICES = {
     "PREFECT_LOGGING_TO_API_ENABLED": "true",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
     "PREFECT_LOGGING_COLORS": "false",
-    # The server looks every 5 s for runs that are late, waits that expired and new schedules: on a small machine
-    # that costs more than what it finds.
+    # The server looks every 5 to 15 s for runs that are late, waits that expired, new schedules and leases nobody
+    # here takes: on a small machine that costs more than what it finds.
     "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "20",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "20",
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "60",
     # Nobody answers a question in a log file.
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_CLI_WRAP_LINES": "false",
