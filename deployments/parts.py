@@ -18,7 +18,7 @@ from tasks.errors import TerminalError
 START_SECONDS = 600.0
 PREFECT_FILE = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 Progress = Callable[[str], None]
 
