@@ -99,11 +99,11 @@ class Scene:
         """Start a run of a deployment; return its id."""
         return self.plane.run_deployment(deployment, parameters)
 
-    def ended(self, flow_run_id: str, timeout_seconds: float = 600) -> dict[str, Any]:
+    def ended(self, flow_run_id: str, timeout_seconds: float = 1200) -> dict[str, Any]:
         """Wait until a run ended; return it as the API describes it."""
         return self.plane.wait_for_state(flow_run_id, timeout_seconds=timeout_seconds)
 
-    def suspended(self, flow_run_id: str, timeout_seconds: float = 400) -> dict[str, Any]:
+    def suspended(self, flow_run_id: str, timeout_seconds: float = 900) -> dict[str, Any]:
         """Wait until a run waits for an answer."""
         return self.plane.wait_for_state(flow_run_id, "Suspended", timeout_seconds=timeout_seconds)
 
