@@ -205,7 +205,8 @@ class GitMirror:
         if "\n" in path or "\0" in path or path.startswith(("/", "./", "../")) or path.endswith("/"):
             return None
         name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
-        return next(parse_batch(self._git.read(git.cat_files(self._path), name)))
+        (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))
+        return content
 
     def tree(self, sha: str) -> str:
         """Return the id of a commit's tree: equal for commits with equal files."""

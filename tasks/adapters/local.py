@@ -130,11 +130,16 @@ class LocalRunner:
         self, selector: selectors.BaseSelector, process: subprocess.Popen[bytes], call: Call, clock: Clock
     ) -> None:
         unsent = memoryview(call.stdin or b"")
+        ended = False
         while selector.get_map():
             if not clock.remaining:
                 raise self._limit_passed(call, clock)
+            # Asked before waiting: what a program wrote before its end must not be left in the pipe.
+            if not ended and process.poll() is not None:
+                ended = True
+                clock.touch()
             ready = selector.select(min(clock.remaining, 0.5))
-            if not ready and process.poll() is not None and clock.silent > LINGER_SECONDS:
+            if not ready and ended and clock.silent > LINGER_SECONDS:
                 return
             for key, _ in ready:
                 clock.touch()

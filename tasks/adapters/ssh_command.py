@@ -171,14 +171,19 @@ class ChannelCommand:
         wake = _Wake()
         self._channel.in_buffer.set_event(wake)
         self._channel.in_stderr_buffer.set_event(wake)
+        exited = False
         while True:
             wake.rearm()
             # Asked before reading: what came before the end must not be left unread.
             ended = bool(self._channel.eof_received) or self._channel.closed
+            # The status may overtake output, so the silence that ends a command without EOF counts from here.
+            if not exited and self._channel.exit_status_ready():
+                exited = True
+                self.clock.touch()
             if self._drain():
                 self.clock.touch()
                 continue
-            if ended or (self._channel.exit_status_ready() and self.clock.silent > LINGER_SECONDS):
+            if ended or (exited and self.clock.silent > LINGER_SECONDS):
                 return
             if not self.clock.remaining:
                 raise LimitPassedError

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import selectors
 import time
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tasks.adapters.local import LocalRunner
+from tasks.adapters.local import LINGER_SECONDS, LocalRunner
 from tasks.adapters.protocols import Call, Fence, Limits
 from tasks.adapters.redact import Redactor
 from tasks.errors import TerminalError
@@ -76,6 +77,23 @@ def test_what_a_command_left_running_does_not_hold_it_up(runner: LocalRunner) ->
     began = time.monotonic()
     assert runner.run(Call(("sh", "-c", "sleep 60 & echo gone"))).stdout == "gone\n"
     assert time.monotonic() - began < 30
+
+
+def test_what_came_while_the_machine_stood_still_is_kept(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stalled(selectors.DefaultSelector):
+        stalled = False
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if self.stalled:
+                return super().select(timeout)
+            self.stalled = True
+            time.sleep(LINGER_SECONDS + 0.5)
+            return []
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Stalled)
+    assert runner.run(Call(("echo", "last words"))).stdout == "last words\n"
 
 
 def test_much_goes_in_and_out(runner: LocalRunner) -> None:

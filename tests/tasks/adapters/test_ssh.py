@@ -21,6 +21,7 @@ from tasks.adapters.pool import close_all, host_for
 from tasks.adapters.protocols import Call, Fence, Limits
 from tasks.adapters.redact import Redactor
 from tasks.adapters.ssh import SshHost, command_line
+from tasks.adapters.ssh_command import LINGER_SECONDS, ChannelCommand
 from tasks.commands import scripts
 from tasks.errors import FencedError, TerminalError, TransientError
 from tests.lab.keys import ensure_key
@@ -43,6 +44,23 @@ def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
             return True
         time.sleep(0.1)
     return condition()
+
+
+def test_what_came_while_the_machine_stood_still_is_kept(
+    ssh_host: SshHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = ChannelCommand._drain
+
+    def stalled(command: ChannelCommand) -> bool:
+        read = drain(command)
+        if not read:
+            command._channel.status_event.wait(20)
+            time.sleep(0.2)
+        return read
+
+    monkeypatch.setattr(ChannelCommand, "_drain", stalled)
+    script = f"sleep {LINGER_SECONDS + 0.5}; echo last words"
+    assert ssh_host.run(Call(("sh", "-c", script))).stdout == "last words\n"
 
 
 # -- words ----------------------------------------------------------------------------------------------------------
