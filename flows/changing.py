@@ -10,7 +10,7 @@ from flows.bundling import Bundle, make_manifest, project_of
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
 from tasks.backup import back_up
-from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError
+from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
 from tasks.migrate import migrate
 from tasks.preflight import check_compose, preflight
 from tasks.pull import pull
@@ -80,8 +80,7 @@ def carry_out(run: Run, change: Change) -> Status:
         return recover(run, change, error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
         log().exception("unexpected failure")
-        fault = TerminalError(f"unexpected {type(error).__name__}: {error}", "report this fault of Sluice")
-        return recover(run, change, fault)
+        return recover(run, change, unexpected(error))
     line = f"{change.release.id} runs in {run.environment}; its smoke checks passed"
     run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message=line)
     return Status.SUCCEEDED

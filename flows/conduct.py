@@ -16,7 +16,7 @@ from flows.domain.naming import run_name
 from flows.outcome import failed_state, state_of
 from flows.session import Session, open_session
 from tasks.adapters.redact import process_redactor
-from tasks.errors import RefusedError, SluiceError
+from tasks.errors import RefusedError, SluiceError, unexpected
 from tasks.lease import take_lease
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -71,24 +71,34 @@ def conduct(request: Request, body: Body) -> State[Any]:
             try:
                 return state_of(body(session, request, row))
             except SluiceError as error:
-                return state_of(_end(session, row.id, error))
+                return _end(session, row.id, error)
+            except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
+                log().exception("unexpected failure")
+                return _end(session, row.id, unexpected(error))
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
         return failed_state(text)
 
 
-def _end(session: Session, promotion_id: int, error: SluiceError) -> PromotionRecord:
-    """End a promotion that failed before it changed anything."""
+def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
+    """End a promotion that failed outside the change itself, which judges its own failures.
+
+    A retry that fails before it reaches the switch it was cut in leaves the promotion open: ended, it would
+    hide that a host may run half of it.
+    """
     text = process_redactor().text(str(error))[:2000]
     log().error("%s", text)
-    row = session.ledger.promotions.get(promotion_id)
+    ledger = session.ledger
+    row = ledger.promotions.get(promotion_id)
     if row is None:
-        raise error
+        return failed_state(text)
     if row.status in ENDED:
-        return row
+        return state_of(row)
+    if row.status in ACTIVE and any(step.name == "up" for step in ledger.steps.of(promotion_id)):
+        return failed_state(f"{text}; the switch had begun: retry this run, it goes on where it was cut")
     status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
-    return session.ledger.promotions.move(promotion_id, status, now=utc_now(), message=text)
+    return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))
 
 
 def flow_run_key() -> str:

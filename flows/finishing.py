@@ -55,6 +55,8 @@ def _quietly(what: str, act: Callable[[], object]) -> None:
         act()
     except SluiceError as error:
         log().warning("%s: %s", what, error)
+    except Exception:  # noqa: BLE001 - the environment runs what it should, whatever goes wrong in telling so
+        log().warning("%s: unexpected failure", what, exc_info=True)
 
 
 def _names(run: Run, release: Release, resolved: Resolved | None) -> tuple[str, ...]:

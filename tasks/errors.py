@@ -46,3 +46,15 @@ class RefusedError(TerminalError):
 
 class FencedError(TerminalError):
     """The lease was lost to another promotion. This run must change nothing more."""
+
+
+def unexpected(error: Exception) -> TerminalError:
+    """Return what a user is told of an error nobody foresaw.
+
+    Args:
+        error: The error; its trace belongs into the log.
+
+    Returns:
+        One line with its class and its words.
+    """
+    return TerminalError(f"unexpected {type(error).__name__}: {error}", "report this fault of Sluice")
