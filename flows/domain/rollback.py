@@ -96,8 +96,9 @@ def schema_warnings(release_id: str, applied: Sequence[str], revisions: Sequence
     if not ahead:
         return ()
     named = ", ".join(one_line(revision, 40) for revision in ahead[-_MOST_NAMED:])
+    count = "1 migration" if len(ahead) == 1 else f"{len(ahead)} migrations"
     return (
-        f"WARNING: the database stays ahead of {release_id} by {len(ahead)} migrations ({named}): "
+        f"WARNING: the database stays ahead of {release_id} by {count} ({named}): "
         "only the code goes back. If one of them removed or renamed what it uses, it fails there",
     )
 
