@@ -18,7 +18,7 @@ from flows.session import Session, open_session
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, SluiceError, unexpected
 from tasks.lease import take_lease
-from tasks.run import Run, utc_now
+from tasks.run import Journal, Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
         return failed_state(text)
     if row.status in ENDED:
         return state_of(row)
-    if row.status in ACTIVE and any(step.name == "up" for step in ledger.steps.of(promotion_id)):
+    if row.status in ACTIVE and Journal(ledger, promotion_id).begun("up"):
         return failed_state(f"{text}; the switch had begun: retry this run, it goes on where it was cut")
     status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
     return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))
