@@ -11,18 +11,10 @@ import os
 import signal
 import sys
 import time
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deployments.environment import process_file
-
-if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
-    from prefect.server.database.configurations import AioSqliteConfiguration
-    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+from deployments.server_tuning import announce_writes, calm_the_scheduler
 
 _PAUSE_SECONDS = 5.0
 
@@ -55,41 +47,6 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(1)
     sys.stdout.flush()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command this process was started with
-
-
-def calm_the_scheduler() -> None:
-    """Let the server's task scheduler look once a second, not four times.
-
-    Prefect's server keeps its periodic work in pydocket, whose in-memory queue runs a Lua script in each look: on a
-    small machine that alone is a tenth of a core. Prefect has no setting for it, so the class it takes the
-    scheduler from is wrapped.
-    """
-    from docket import Worker
-    from prefect.server.api import background_workers
-
-    vars(background_workers)["Worker"] = partial(Worker, scheduling_resolution=timedelta(seconds=1))
-
-
-def announce_writes() -> None:
-    """Let transactions of the server's SQLite database wait for each other instead of failing.
-
-    Prefect begins most of its writing transactions as readers (`BEGIN DEFERRED`). SQLite refuses one that wants to
-    write after another has written meanwhile, at once and whatever the timeout: an answer to a run that waits, or a
-    worker's heartbeat, then fails with `database is locked`. Begun as writers (`BEGIN IMMEDIATE`), they queue up.
-    """
-    from prefect.server.database.configurations import AioSqliteConfiguration
-
-    begin = AioSqliteConfiguration.begin_transaction
-
-    def begin_transaction(
-        self: AioSqliteConfiguration,
-        session: AsyncSession,
-        with_for_update: bool = False,  # noqa: FBT001, FBT002 - the signature it replaces
-    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
-        del with_for_update
-        return begin(self, session, with_for_update=True)
-
-    setattr(AioSqliteConfiguration, begin.__name__, begin_transaction)
 
 
 if __name__ == "__main__":

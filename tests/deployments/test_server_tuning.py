@@ -10,7 +10,7 @@ import pytest
 from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import text
 
-from deployments.launch import announce_writes
+from deployments.server_tuning import announce_writes
 
 
 async def two_that_read_and_then_write(path: Path) -> int:
