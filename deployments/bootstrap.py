@@ -37,15 +37,15 @@ REPORT_SECONDS = 10.0
 WORKER_STOP_SECONDS = 30.0
 
 _POLL_SECONDS = 0.1
+_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 
 
 def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ...]:
     """Wait for a worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
     deadline = time.monotonic() + seconds
-    while worker.children() and time.monotonic() < deadline:
+    while (left := _processes_of_runs(worker)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    left = worker.children()
-    cut = _runs_of(left)
+    cut = _named(left)
     for child in left:
         child.send(signal.SIGTERM)
     for child in left:
@@ -58,8 +58,14 @@ def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ..
     return cut
 
 
-def _runs_of(children: Iterable[Running]) -> tuple[str, ...]:
-    return tuple(sorted({run for child in children if (run := child.variable("PREFECT__FLOW_RUN_ID"))}))
+def _processes_of_runs(worker: Running) -> list[Running]:
+    """Return what a worker started for its runs; its fork server, which stays, is none of them."""
+    return [child for child in worker.children() if child.variable(_RUN_VARIABLE)]
+
+
+def _named(processes_of_runs: Iterable[Running]) -> tuple[str, ...]:
+    """Return the ids of the runs that processes belong to; one that has just ended belongs to none."""
+    return tuple(sorted({run for one in processes_of_runs if (run := one.variable(_RUN_VARIABLE))}))
 
 
 class ControlPlane:
@@ -164,7 +170,7 @@ class ControlPlane:
 
     def runs(self) -> tuple[str, ...]:
         """Return the ids of the flow runs the worker carries now."""
-        return _runs_of(self.worker.children()) if self.worker is not None else ()
+        return _named(_processes_of_runs(self.worker)) if self.worker is not None else ()
 
     def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End the worker, after the runs it carries where they end in time.

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from deployments.environment import process_file
+from deployments.forkserver import start_beside_worker
 from deployments.server_tuning import announce_writes, calm_the_scheduler
 
 _PAUSE_SECONDS = 5.0
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> None:
         arguments: What would follow `prefect` on the command line.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if arguments[:1] == ["worker"]:
+        start_beside_worker(Path(os.environ["SLUICE_HOME"]))
     from prefect.cli import app
 
     if arguments[:1] == ["server"]:

@@ -54,7 +54,7 @@ def test_nothing_is_pulled_and_nothing_is_bound_to_a_machine() -> None:
     assert FILE["pull"] == []
     assert "/" not in "".join(entry["entrypoint"] for entry in ENTRIES)
     assert {entry["work_pool"]["job_variables"]["command"] for entry in ENTRIES} == {
-        "python -m prefect.engine"
+        "python -m deployments.engine"
     }
 
 

@@ -1,33 +1,37 @@
 """Lets a test kill a run's process in the middle of a step.
 
 Python imports this at its start where its folder is on PYTHONPATH. It does nothing unless `SLUICE_TEST_KILLS` names a
-file that exists. That file's first line, `STEP MOMENT`, says where the process kills itself with SIGKILL: `before` the
-step's change, `during` it, or `after` it and before the journal knows. A line is struck out when it was obeyed, so
-that the next process goes on to the next one.
+file that exists when a step begins or ends. That file's first line, `STEP MOMENT`, says where the process kills itself
+with SIGKILL: `before` the step's change, `during` it, or `after` it and before the journal knows. A line is struck out
+when it was obeyed, so that the next process goes on to the next one.
 """
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 DURING_SECONDS = 0.4
 
 
-def arm(plan: Path) -> None:
+def arm(plan: Path, steps: Any) -> None:
     """Watch the journal of this process for the first line of the plan."""
-    from tasks.ledger.journal import Steps
-
     lock = threading.Lock()
-    start, finish = Steps.start, Steps.finish
+    start, finish = steps.start, steps.finish
 
     def die_at(step: str, moment: str) -> None:
         with lock:
-            lines = plan.read_text().splitlines()
+            lines = plan.read_text().splitlines() if plan.exists() else []
             if not lines or lines[0].split() != [step, moment]:
                 return
             plan.write_text("".join(f"{line}\n" for line in lines[1:]))
@@ -35,7 +39,7 @@ def arm(plan: Path) -> None:
                 done.write(f"{step} {moment} {time.time()}\n")
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def watched_start(self: Steps, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
+    def watched_start(self: Any, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
         record = start(self, promotion_id, name, *rest, **more)
         die_at(name, "before")
         timer = threading.Timer(DURING_SECONDS, die_at, (name, "during"))
@@ -43,13 +47,37 @@ def arm(plan: Path) -> None:
         timer.start()
         return record
 
-    def watched_finish(self: Steps, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
+    def watched_finish(self: Any, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
         die_at(name, "after")
         return finish(self, promotion_id, name, *rest, **more)
 
-    vars_of: Any = Steps
-    vars_of.start, vars_of.finish = watched_start, watched_finish
+    steps.start, steps.finish = watched_start, watched_finish
 
 
-if Path(os.environ.get("SLUICE_TEST_KILLS", "/nonexistent")).exists():
-    arm(Path(os.environ["SLUICE_TEST_KILLS"]))
+class ArmedWhenImported(importlib.abc.MetaPathFinder):
+    """Arms the journal when a process imports it; most processes never do."""
+
+    def __init__(self, plan: Path) -> None:
+        self.plan = plan
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find the journal as Python does, and arm it after it ran."""
+        if name != "tasks.ledger.journal":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.loader is not None
+        run = spec.loader.exec_module
+
+        def run_and_arm(module: ModuleType) -> None:
+            run(module)
+            arm(self.plan, module.__dict__["Steps"])
+
+        vars(spec.loader)["exec_module"] = run_and_arm
+        return spec
+
+
+if "SLUICE_TEST_KILLS" in os.environ:
+    sys.meta_path.insert(0, ArmedWhenImported(Path(os.environ["SLUICE_TEST_KILLS"])))
