@@ -49,7 +49,8 @@ match os.environ["ACT"].split():
     case ["die", number]:
         os.kill(os.getpid(), int(number))
     case ["wait", path]:
-        while not os.path.exists(path):
+        until = time.monotonic() + 120
+        while not os.path.exists(path) and time.monotonic() < until:
             time.sleep(0.05)
 """
 COMMAND = "from deployments.engine import main; main('a_run')"
