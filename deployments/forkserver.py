@@ -129,7 +129,7 @@ class ForkServer:
         while listening or self._copies:
             for key, _ in self._selector.select():
                 if key.fileobj is self.listener:
-                    order = self._accept((wake, woken))
+                    order = self._accept((wake, woken)) if listening else None
                     if order is not None:
                         return order
                 elif key.fileobj == wake:
@@ -148,11 +148,8 @@ class ForkServer:
         connection, _ = self.listener.accept()
         connection.settimeout(_PATIENCE_SECONDS)
         order = _read_order(connection)
-        if order is None:
-            connection.close()
-            return None
-        copy = os.fork()
-        if copy == 0:
+        copy = None if order is None else _fork()
+        if order is not None and copy == 0:
             signal.set_wakeup_fd(-1)
             self._selector.close()
             for other in (connection, self.listener, *self._copies.values()):
@@ -160,8 +157,12 @@ class ForkServer:
             for end in (*pipe, self.lifeline):
                 os.close(end)
             return order
-        for end in order.output:
+        for end in order.output if order is not None else ():
             os.close(end)
+        if copy is None:
+            # Its command is told nothing and does the work itself.
+            connection.close()
+            return None
         self._copies[copy] = connection
         self._selector.register(connection, selectors.EVENT_READ, copy)
         self._say(copy, copy)
@@ -186,6 +187,15 @@ class ForkServer:
     def _say(self, copy: int, number: int) -> None:
         with contextlib.suppress(OSError):
             self._copies[copy].sendall(_NUMBER.pack(number))
+
+
+def _fork() -> int | None:
+    """Fork; None where the machine has no room for another process."""
+    try:
+        return os.fork()
+    except OSError as error:
+        sys.stderr.write(f"no copy for a run, it starts by itself: {error}\n")
+        return None
 
 
 def _read_order(connection: socket.socket) -> Order | None:
