@@ -107,4 +107,6 @@ def open_form(page: Page, ui_url: str, flow_run_id: str) -> ApprovalForm:
     page.goto(f"{ui_url}/runs/flow-run/{flow_run_id}")
     page.get_by_role("button", name="Resume").first.click()
     page.locator(".p-modal .schema-form-property").first.wait_for()
+    # The plan comes with a request of its own, after the fields.
+    page.locator(".p-modal", has_text="approvals").first.wait_for()
     return ApprovalForm(page)
