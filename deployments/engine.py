@@ -28,7 +28,9 @@ def main(module: str = "prefect.engine") -> NoReturn:
     connection = _connect()
     if connection is None:
         _run_here(module)
-    send_order(connection, Order(module, dict(os.environ), str(Path.cwd()), (0, 1, 2)))
+    # A server that ends meanwhile, as its worker does, takes the order no more; then it has no number to say either.
+    with contextlib.suppress(OSError):
+        send_order(connection, Order(module, dict(os.environ), str(Path.cwd()), (0, 1, 2)))
     copy = read_number(connection)
     if copy is None:
         _run_here(module)

@@ -201,6 +201,17 @@ def test_without_a_server_the_command_does_it_itself(home: Home) -> None:
     assert home.imports.read_text().count("imported") == 1
 
 
+def test_a_server_that_ends_before_it_answers_is_done_without(home: Home) -> None:
+    socket_file(home.path).parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_file(home.path)))
+        listener.listen()
+        command = home.start("exit 3")
+        listener.accept()[0].close()
+        command.communicate(timeout=120)
+    assert command.returncode == 3
+
+
 @pytest.mark.usefixtures("worker")
 def test_only_its_own_user_may_ask(home: Home) -> None:
     assert socket_file(home.path).stat().st_mode & 0o777 == 0o600
