@@ -24,10 +24,10 @@ from tasks.errors import SluiceError, TerminalError
 from tests.lab.down import take_down
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
-from tests.lab.settings import Settings
+from tests.lab.settings import CHECKOUT, Settings
 from tests.lab.shell import LabError
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -125,20 +125,28 @@ def roll_back(scene: Scene) -> dict[str, Any]:
     return scene.ended(found[1])
 
 
-def show(scene: Scene) -> None:
-    """Print what runs where, the history, and the addresses to open."""
-    from deployments.cli.main import main
+def show(scene: Scene) -> list[str]:
+    """Print what runs where, the history, and the addresses to open.
 
-    for words in (["status"], ["history", "--limit", "30"]):
-        console.print()
-        try:
-            main(words)
-        except SystemExit:
-            continue
+    Args:
+        scene: Where the demonstration was played.
+
+    Returns:
+        The commands that failed.
+    """
+    failed = []
+    for words in (("status",), ("history", "--limit", "30")):
+        console.print(f"\n[bold]▸ sluice {' '.join(words)}[/bold]")
+        typed = subprocess.run(
+            (sys.executable, "-m", "deployments.cli.main", *words), env=scene.plane.env, cwd=CHECKOUT
+        )
+        if typed.returncode:
+            failed.append(f"sluice {' '.join(words)}: exit code {typed.returncode}")
     console.print(f"\nPrefect UI      {scene.plane.url}")
     for name, server in scene.lab.servers.items():
         console.print(f"{name:<15} http://{server.address}:8080")
     console.print(f"ledger          sqlite:///{scene.home / 'ledger.db'}")
+    return failed
 
 
 def interrupt(*_: object) -> None:
@@ -165,7 +173,7 @@ def main() -> int:
         console.print(f"  [green]✔[/green] up after {time.monotonic() - began:.1f} s")
         with open_scene(lab, home=Path(lab.settings.directory) / "demo") as scene:
             tale = play(scene)
-            show(scene)
+            tale.wrong += show(scene)
             for line in tale.wrong:
                 console.print(f"[red]✘ {line}[/red]")
             console.print(
