@@ -10,5 +10,17 @@ from blocks.registry import ContainerRegistry
 from blocks.telegram import TelegramChannel
 from blocks.webhook_channel import WebhookChannel
 
+__all__ = [
+    "BLOCKS",
+    "CHANNELS",
+    "Approver",
+    "ComposeHost",
+    "ContainerRegistry",
+    "GitRepository",
+    "LedgerDatabase",
+    "TelegramChannel",
+    "WebhookChannel",
+]
+
 CHANNELS = (TelegramChannel, WebhookChannel)
 BLOCKS = (ComposeHost, ContainerRegistry, GitRepository, Approver, LedgerDatabase, *CHANNELS)

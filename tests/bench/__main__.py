@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -179,9 +178,8 @@ def play(bench: Bench, rounds: int) -> int:
     memory = 0
     for number in range(1, rounds + 1):
         console.print(f"[bold]▸ round {number} of {rounds}[/bold]")
-        sides: list[Callable[[], None]] = [lambda n=number: ours(bench, n), lambda n=number: theirs(bench, n)]
-        for side in sides if number % 2 else sides[::-1]:
-            side()
+        for side in (ours, theirs) if number % 2 else (theirs, ours):
+            side(bench, number)
         memory = max(memory, resident_bytes(bench.scene))
     return memory
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 ED25519 = ed25519.Ed25519PrivateKey.generate()
-KEYS = {
+KEYS: dict[str, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = {
     "ssh-ed25519": ED25519,
     "ecdsa-sha2-nistp256": ec.generate_private_key(ec.SECP256R1()),
     "ssh-rsa": rsa.generate_private_key(65537, 2048),

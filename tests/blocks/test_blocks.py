@@ -185,7 +185,7 @@ def test_ledger_urls(given: str, kept: str) -> None:
 
 
 def test_a_chat_may_be_a_number() -> None:
-    assert TelegramChannel(token="1:abc", chat_id=-100).chat_id == "-100"  # type: ignore[arg-type]
+    assert TelegramChannel(token="1:abc", chat_id=-100).chat_id == "-100"
     assert (
         TelegramChannel(token="1:abc", chat_id="@team_chat", base_url="http://localhost:1/").base_url
         == "http://localhost:1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -95,7 +96,7 @@ def test_a_missing_env_file(stage: Scene, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_another_host_key_and_an_unreachable_host(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    good = ComposeHost.load("feature")
+    good = cast("ComposeHost", ComposeHost.load("feature"))
     other = stage.lab.servers["staging"].host_key
     good.model_copy(update={"host_key": other}).save("feature", overwrite=True)
     try:
@@ -111,7 +112,7 @@ def test_another_host_key_and_an_unreachable_host(stage: Scene, capsys: pytest.C
 def test_a_wrong_registry_password_is_seen_from_everywhere(
     stage: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = ContainerRegistry.load("main")
+    good = cast("ContainerRegistry", ContainerRegistry.load("main"))
     wrong = good.model_copy(update={"password": SecretStr("hunter2-wrong")})
     wrong.save("main", overwrite=True)
     try:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import State
@@ -29,7 +30,7 @@ APP = "/home/deploy/sluice/shop"
 
 def attempt(environment: str = "feature", ref: str = "") -> tuple[str, str]:
     """Promote, and return how it ended: the state's name and its message."""
-    state: State[object] = promote(environment, ref=ref, requested_by="cleo", return_state=True)
+    state: State[Any] = promote(environment, ref=ref, requested_by="cleo", return_state=True)
     return str(state.name), state.message or ""
 
 

@@ -138,7 +138,10 @@ def show(scene: Scene) -> list[str]:
     for words in (("status",), ("history", "--limit", "30")):
         console.print(f"\n[bold]▸ sluice {' '.join(words)}[/bold]")
         typed = subprocess.run(
-            (sys.executable, "-m", "deployments.cli.main", *words), env=scene.plane.env, cwd=CHECKOUT
+            (sys.executable, "-m", "deployments.cli.main", *words),
+            check=False,
+            env=scene.plane.env,
+            cwd=CHECKOUT,
         )
         if typed.returncode:
             failed.append(f"sluice {' '.join(words)}: exit code {typed.returncode}")

@@ -205,7 +205,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), 
 
 @given(st.dictionaries(NAMES, NAMES, max_size=4))
 def test_an_override_says_what_it_was_given_whatever_that_is(images: dict[str, str]) -> None:
-    config = {"services": {name: {"build": {}} for name in images}}
+    config: dict[str, Any] = {"services": {name: {"build": {}} for name in images}}
     read = yaml.load(override(config, images, {}), Loader=Tolerant)  # noqa: S506
     services = read["services"] or {}
     assert {

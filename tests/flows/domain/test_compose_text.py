@@ -90,7 +90,7 @@ def test_what_is_not_inside_or_not_known_is_told_apart() -> None:
 
 def test_a_service_of_nothing_names_nothing() -> None:
     assert named(compose_yml="services: {x: null, y: {extends: {file: ''}}}").compose == ("compose.yml",)
-    assert named_files(["gone.yml"], {}.get).compose == ("gone.yml",)
+    assert named_files(["gone.yml"], lambda _: None).compose == ("gone.yml",)
 
 
 @pytest.mark.parametrize(

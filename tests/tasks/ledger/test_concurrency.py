@@ -20,7 +20,7 @@ from tasks.ledger.store import Ledger
 from tests.tasks.ledger.samples import PROD, RECEIPT, SHOP, at, bring, open_promotion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tasks.ledger.records import Hold, Lease, PromotionRecord
 
@@ -45,7 +45,7 @@ def in_processes(target: Callable[..., object], arguments: list[tuple[Any, ...]]
     return said
 
 
-def at_once(url: str, calls: list[Callable[[Ledger], T]]) -> list[T | SluiceError]:
+def at_once(url: str, calls: Sequence[Callable[[Ledger], T]]) -> list[T | SluiceError]:
     """Make each call in its own thread, on its own ledger, started together."""
     barrier = Barrier(len(calls))
 

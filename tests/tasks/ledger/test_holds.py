@@ -18,7 +18,7 @@ def test_a_hold_stands_until_it_is_lifted(ledger: Ledger) -> None:
         "alice",
         at(0),
     )
-    assert hold.released_at is hold.released_by is hold.release_reason is None
+    assert (hold.released_at, hold.released_by, hold.release_reason) == (None, None, None)
     assert ledger.holds.active(SHOP, PROD) == [hold]
     assert ledger.holds.release(SHOP, PROD, "mended", "bob", at(9)) == 1
     assert ledger.holds.active(SHOP, PROD) == []

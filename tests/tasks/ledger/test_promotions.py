@@ -34,8 +34,9 @@ def test_a_new_promotion_plans(ledger: Ledger) -> None:
     assert (promotion.requested_by, promotion.cause, promotion.message) == ("alice", "merged #7", "")
     assert promotion.created_at == promotion.updated_at == at(0)
     assert promotion.created_at.tzinfo is not None
-    assert promotion.release_id is promotion.previous_release_id is promotion.plan is None
-    assert promotion.started_at is promotion.ended_at is promotion.plan_hash is None
+    assert (promotion.release_id, promotion.previous_release_id) == (None, None)
+    assert (promotion.plan, promotion.plan_hash) == (None, None)
+    assert (promotion.started_at, promotion.ended_at) == (None, None)
     assert ledger.promotions.get(promotion.id) == promotion
     assert ledger.promotions.of_run("run-1") == promotion
 

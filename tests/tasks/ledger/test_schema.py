@@ -86,9 +86,10 @@ def test_the_comparison_sees_a_difference(shared: tuple[str, Ledger]) -> None:
 @pytest.mark.parametrize("name", ["uq_promotions_active", "uq_approvals_code", "uq_holds_active"])
 def test_partial_indexes_are_partial(shared: tuple[str, Ledger], name: str) -> None:
     # Alembic does not compare the condition of an index.
-    (index,) = [i for t in Base.metadata.sorted_tables for i in t.indexes if i.name == name]
+    ((table, index),) = [
+        (t.name, i) for t in Base.metadata.sorted_tables for i in t.indexes if i.name == name
+    ]
     engine = sa.create_engine(shared[0])
-    table = str(index.table.name)
     (found,) = [one for one in sa.inspect(engine).get_indexes(table) if one["name"] == name]
     dialect = engine.dialect.name
     engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -91,7 +91,7 @@ class Walk(RuleBasedStateMachine):
 
 def test_any_walk_is_legal(ledger: Ledger) -> None:
     run_state_machine_as_test(
-        lambda: Walk(ledger),
+        cast("type[Walk]", lambda: Walk(ledger)),
         settings=settings(
             max_examples=10,
             stateful_step_count=20,
