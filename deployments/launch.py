@@ -16,6 +16,7 @@ from pathlib import Path
 from deployments.environment import process_file
 from deployments.forkserver import start_beside_worker
 from deployments.server_tuning import announce_writes, calm_the_scheduler
+from deployments.worker_tuning import let_runs_come_back
 
 _PAUSE_SECONDS = 5.0
 
@@ -37,6 +38,8 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["server"]:
         calm_the_scheduler()
         announce_writes()
+    if arguments[:1] == ["worker"]:
+        let_runs_come_back()
     sys.argv = ["prefect", *arguments]
     try:
         app()
