@@ -204,6 +204,15 @@ def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: Con
     assert "grace said approve" in plane.api.logs(run)
 
 
+def test_an_answer_at_once_does_not_end_the_worker(plane: ControlPlane) -> None:
+    """The process that suspended may still be there when its run is due again."""
+    run = plane.run_deployment("ask/trial")
+    plane.wait_for_state(run, "Suspended", timeout_seconds=600)
+    plane.answer(run, approver="grace", decision="approve", code="123456")
+    plane.wait_for_state(run, "COMPLETED", timeout_seconds=600)
+    assert "already holding" not in (plane.home / "logs" / "worker.log").read_text()
+
+
 def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) -> None:
     run = plane.run_deployment("last/trial", {"seconds": 600.0})
     plane.wait_for_state(run, "RUNNING", timeout_seconds=600)

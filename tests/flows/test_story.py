@@ -179,6 +179,10 @@ def test_people_are_told(scene: Scene) -> None:
     assert len({message["key"] for message in scene.inbox.messages}) == len(texts)
 
 
+def test_the_worker_lived_through_all_of_it(scene: Scene) -> None:
+    assert "already holding" not in (scene.plane.home / "logs" / "worker.log").read_text()
+
+
 def test_no_secret_is_anywhere(scene: Scene) -> None:
     password = scene.lab.registry.password
     applications = [f(name) for name in scene.lab.servers for f in (database_password, secret_key)]
