@@ -202,7 +202,7 @@ class GitMirror:
 
     def read_bytes(self, sha: str, path: str) -> bytes | None:
         """Return a file's content at a commit, symbolic links followed; None where there is none."""
-        if "\n" in path or "\0" in path or path.startswith(("/", "./", "../")) or path.endswith("/"):
+        if "\n" in path or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             return None
         name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
         (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))

@@ -37,14 +37,15 @@ def parse_tree(output: bytes) -> tuple[TreeEntry, ...]:
 
 
 def parse_batch(output: bytes) -> Iterator[bytes | None]:
-    """Read what `git cat-file --batch` printed: each object's content, None where there is none."""
+    """Read what `git cat-file --batch` printed: each file's content, None where there is none."""
     stream = io.BytesIO(output)
     while head := stream.readline():
         words = head.split()
-        # `ID blob SIZE`; anything else (`NAME missing`, `dangling SIZE`, `loop SIZE`, …) is no content.
+        # `ID blob SIZE`; anything else (`ID tree SIZE`, `NAME missing`, `dangling SIZE`, `loop SIZE`, …) is no file.
         if len(words) == 3 and words[1] in {b"blob", b"tree", b"commit", b"tag"}:  # noqa: PLR2004
-            yield stream.read(int(words[2]))
+            content = stream.read(int(words[2]))
             stream.read(1)
+            yield content if words[1] == b"blob" else None
         else:
             if len(words) == 2 and words[0] in {b"dangling", b"loop", b"notdir", b"symlink"}:  # noqa: PLR2004
                 stream.read(int(words[1]) + 1)

@@ -33,11 +33,13 @@ _FOREIGN = frozenset(
         "GIT_PREFIX",
     }
 )
-_NO_COMMIT = re.compile(r"bad object|bad revision|not a tree object|not a valid object|unknown revision")
+_NO_COMMIT = re.compile(
+    r"bad object|bad revision|not a tree object|not a valid object|unknown revision|failed to unpack tree object"
+)
 _REFUSED = re.compile(
     r"authentication failed|could not read (username|password)|permission denied|access denied|"
     r"repository .*not found|not found$|does not appear to be a git repository|host key verification failed|"
-    r"\b40[134]\b|transport .* not allowed",
+    r"\b40[134]\b|transport .* not allowed|no path specified",
     re.IGNORECASE | re.MULTILINE,
 )
 _ADVICE = (
@@ -114,6 +116,6 @@ class GitRunner:
 def _last_line(result: RawResult) -> str:
     """Return git's own word on what failed, without the advice around it."""
     lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
-    told = [line for line in lines if not line.startswith(_ADVICE)]
+    told = [line for line in lines if line.strip() and not line.startswith(_ADVICE)]
     named = [line for line in told if line.startswith(("fatal:", "error:", "remote:"))]
     return (named[:1] or told[-1:] or [f"exit status {result.exit_code}"])[0][:300]

@@ -204,7 +204,8 @@ def test_each_address_has_a_mirror_of_its_own(tmp_path: Path) -> None:
 
 # -- names ----------------------------------------------------------------------------------------------------------
 
-HOSTILE = ["$(touch pwned)", "`id`", ";id", "a'b", 'a"b', "|cat", "&", "-dash", "ünï", "a,b", "@", "%s"]
+# What git takes as a name: it refuses a space itself.
+HOSTILE = ["$(touch${IFS}pwned)", "`id`", ";id", "a'b", 'a"b', "|cat", "&", "-dash", "ünï", "a,b", "@", "%s"]
 
 
 @pytest.fixture
