@@ -11,8 +11,9 @@ _LINE = re.compile(
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$", "'": "'"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-# An unquoted value ends where a comment begins: at a `#` after a blank.
-_COMMENT = re.compile(r"(?:^|[ \t]+)#.*\Z")
+# An unquoted value ends where a comment begins: for compose at a `#` after a space, and nowhere else, so that
+# `A= # note` has the value `# note`.
+_COMMENT = re.compile(r" #.*\Z")
 _OPTIONAL = re.compile(r"#.*\boptional\b", re.IGNORECASE)
 
 
@@ -77,7 +78,9 @@ def _value(start: str, lines: list[str], number: int) -> tuple[str, str, int]:
     quote = start[:1]
     if quote not in {'"', "'"}:
         bare = _COMMENT.sub("", start)
-        return bare.strip(), start[len(bare) :], number
+        # Whoever writes `A= # optional` into an example means the comment that compose does not see.
+        comment = start if start.startswith("#") else start[len(bare) :]
+        return bare.strip(), comment, number
     first = number
     body = start[1:]
     while (end := _closing(body, quote)) is None:
