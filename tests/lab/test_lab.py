@@ -108,7 +108,7 @@ def test_a_full_disk_is_full_for_home_and_engine(clean_servers: dict[str, Server
     server = clean_servers["feature"]
     server.fill_disk()
     with pytest.raises(CommandFailedError, match="No space left"):
-        server.run(("dd", "if=/dev/zero", "of=/home/deploy/dump", "bs=1M", "count=1"))
+        server.run(("cp", "/bin/bash", "/home/deploy/dump"))
     with pytest.raises(CommandFailedError, match="no space left"):
         server.run(("docker", "run", "--rm", "--entrypoint", "sh", "nginx:1.26", "-c", "exit 0"))
     server.free_disk()
