@@ -19,11 +19,10 @@ pytestmark = pytest.mark.timeout(1500)
 Findings = list[dict[str, str]]
 
 
-@pytest.fixture
-def stage(scene: Scene) -> Scene:
-    """The scene, talked to by this process."""
+@pytest.fixture(autouse=True)
+def activated(scene: Scene) -> None:
+    """This process talks to the scene's server, whatever another test talked to."""
     scene.plane.activate()
-    return scene
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> Printed:
@@ -37,7 +36,7 @@ def amiss(printed: Printed) -> list[tuple[str, str]]:
     return [(one["where"], one["what"]) for one in json.loads(printed.out) if one["level"] != "ok"]
 
 
-def test_all_is_well(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_is_well(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     printed = doctor(capsys)
     assert amiss(printed) == []
     assert printed.code == 0
@@ -52,22 +51,22 @@ def test_all_is_well(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
         assert "flock" in said
 
 
-def test_one_environment_is_enough(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_environment_is_enough(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     places = {one["where"] for one in doctor(capsys, "staging").json}
     assert "staging staging" in places
     assert not {"prod prod", "approvers prod"} & places
 
 
-def test_an_unknown_environment_names_the_known(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_environment_names_the_known(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = [one for one in doctor(capsys, "moon").json if one["level"] == "fail"]
     assert found["what"] == "shop has no environment moon"
     assert found["mend"] == "its environments are feature, staging, prod"
 
 
 def test_a_host_with_many_troubles_is_told_all_of_them(
-    stage: Scene, capsys: pytest.CaptureFixture[str]
+    scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = stage.lab.servers["feature"]
+    server = scene.lab.servers["feature"]
     file = "/home/deploy/sluice/shop/.env.feature"
     before = server.run(("cat", file)).stdout
     server.run(("sed", "-i", "/POSTGRES_PASSWORD/d", file))
@@ -84,8 +83,8 @@ def test_a_host_with_many_troubles_is_told_all_of_them(
     assert "/home/deploy/sluice/shop cannot be written" in said
 
 
-def test_a_missing_env_file(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    server = stage.lab.servers["feature"]
+def test_a_missing_env_file(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    server = scene.lab.servers["feature"]
     server.run(("mv", "/home/deploy/sluice/shop/.env.feature", "/home/deploy/sluice/shop/away"))
     try:
         ((where, what),) = amiss(doctor(capsys, "feature"))
@@ -95,9 +94,9 @@ def test_a_missing_env_file(stage: Scene, capsys: pytest.CaptureFixture[str]) ->
     assert what == "there is no .env.feature or .env in /home/deploy/sluice/shop"
 
 
-def test_another_host_key_and_an_unreachable_host(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_host_key_and_an_unreachable_host(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     good = cast("ComposeHost", ComposeHost.load("feature"))
-    other = stage.lab.servers["staging"].host_key
+    other = scene.lab.servers["staging"].host_key
     good.model_copy(update={"host_key": other}).save("feature", overwrite=True)
     try:
         ((_, key),) = amiss(doctor(capsys, "feature"))
@@ -110,7 +109,7 @@ def test_another_host_key_and_an_unreachable_host(stage: Scene, capsys: pytest.C
 
 
 def test_a_wrong_registry_password_is_seen_from_everywhere(
-    stage: Scene, capsys: pytest.CaptureFixture[str]
+    scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = cast("ContainerRegistry", ContainerRegistry.load("main"))
     wrong = good.model_copy(update={"password": SecretStr("hunter2-wrong")})
@@ -123,8 +122,8 @@ def test_a_wrong_registry_password_is_seen_from_everywhere(
     assert "hunter2-wrong" not in printed.out + printed.err
 
 
-def test_blocks_that_are_missing(stage: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    api = stage.plane.api
+def test_blocks_that_are_missing(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    api = scene.plane.api
     saved = {
         (kind, name): api.block_document(kind, name)
         for kind, name in (("approver", "ana"), ("webhook-channel", "team"), ("compose-host", "prod"))
@@ -137,7 +136,7 @@ def test_blocks_that_are_missing(stage: Scene, capsys: pytest.CaptureFixture[str
     finally:
         from tests.lab.scene import save_blocks
 
-        stage.secrets.update(save_blocks(stage.lab, stage.shop, stage.inbox))
+        scene.secrets.update(save_blocks(scene.lab, scene.shop, scene.inbox))
     levels = {(one["where"], one["level"]): one["what"] for one in printed.json if one["level"] != "ok"}
     assert levels["approver ana", "warn"] == "there is no block approver/ana"
     assert levels["channel team", "fail"] == "there is no such channel"
