@@ -81,6 +81,11 @@ class Bench:
             "backend/shop/schemas.py", f"{text}\n\n# round {number} {who}\n", f"Round {number}"
         )
 
+    @property
+    def logged_in(self) -> Path:
+        """The folder of the script's Docker login."""
+        return self.scene.home / "docker"
+
     def by_hand(self, act: str, commit: str = "") -> float:
         """Run the shell script for a commit, the newest by default; return its seconds."""
         lab = self.scene.lab
@@ -92,7 +97,7 @@ class Bench:
             "SERVER": server.address,
             "KEY": str(server.private_key_path),
             "KNOWN_HOSTS": str(lab.settings.directory / "known_hosts"),
-            "DOCKER_CONFIG": str(lab.settings.directory / "registry" / "docker"),
+            "DOCKER_CONFIG": str(self.logged_in),
         }
         began = time.monotonic()
         done = subprocess.run(
@@ -167,6 +172,8 @@ def prepare(bench: Bench, megabytes: int) -> None:
     server.run(("tee", "/home/deploy/byhand/.env"), stdin=env_text(THEIRS))
     server.run(("install", "-d", "-o", "deploy", "-g", "deploy", "/home/deploy/.docker"))
     server.run(("tee", "/home/deploy/.docker/config.json"), stdin=bench.scene.lab.registry.docker_config())
+    bench.logged_in.mkdir()
+    (bench.logged_in / "config.json").write_text(bench.scene.lab.registry.docker_config())
     bench.by_hand("prepare")
     bench.sluice()
     for environment in (OURS, THEIRS):
