@@ -21,7 +21,8 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -30,6 +31,7 @@ _LENGTH = struct.Struct("!I")
 _NUMBER = struct.Struct("!i")
 _CREDENTIALS = struct.Struct("3i")
 _PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.5
 _LONGEST_REQUEST = 4 << 20
 # What a run imports: the first three by `prefect.engine` itself.
 RUNS_IMPORT = (
@@ -145,7 +147,13 @@ class ForkServer:
         return None
 
     def _accept(self, pipe: tuple[int, int]) -> Order | None:
-        connection, _ = self.listener.accept()
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as error:
+            # Whoever asked has gone, or there is no room for another open file: it waits in line until there is.
+            sys.stderr.write(f"an order for a run waits: {error}\n")
+            time.sleep(_PAUSE_SECONDS)
+            return None
         connection.settimeout(_PATIENCE_SECONDS)
         order = _read_order(connection)
         copy = None if order is None else _fork()
@@ -235,12 +243,15 @@ def _listen(path: Path) -> socket.socket | None:
     return listener
 
 
-def start_beside_worker(home: Path, modules: Sequence[str] = RUNS_IMPORT) -> None:
+def start_beside_worker(
+    home: Path, modules: Sequence[str] = RUNS_IMPORT, prepare: Callable[[], None] = lambda: None
+) -> None:
     """Fork the server from this process, which is to be the worker; it must not have started a thread yet.
 
     Args:
         home: Sluice's home folder.
         modules: What the server imports once for all its copies.
+        prepare: What it does once for all of them, after that.
     """
     # Listening before it has imported lets the first run wait for the imports instead of doing them again.
     listener = _listen(socket_file(home))
@@ -253,13 +264,14 @@ def start_beside_worker(home: Path, modules: Sequence[str] = RUNS_IMPORT) -> Non
         os.close(lifeline)
         return
     os.close(held)
-    _be_the_server(ForkServer(listener, lifeline), modules)
+    _be_the_server(ForkServer(listener, lifeline), modules, prepare)
 
 
-def _be_the_server(server: ForkServer, modules: Sequence[str]) -> NoReturn:
+def _be_the_server(server: ForkServer, modules: Sequence[str], prepare: Callable[[], None]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for module in modules:
         importlib.import_module(module)
+    prepare()
     gc.collect()
     gc.freeze()
     order = server.serve()

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from deployments.client_tuning import share_certificates
 from deployments.environment import process_file
 from deployments.forkserver import start_beside_worker
 from deployments.server_tuning import announce_writes, calm_the_scheduler
@@ -32,13 +33,14 @@ def main(arguments: list[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if arguments[:1] == ["worker"]:
-        start_beside_worker(Path(os.environ["SLUICE_HOME"]))
+        start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=share_certificates)
     from prefect.cli import app
 
     if arguments[:1] == ["server"]:
         calm_the_scheduler()
         announce_writes()
     if arguments[:1] == ["worker"]:
+        share_certificates()
         let_runs_come_back()
     sys.argv = ["prefect", *arguments]
     try:

@@ -39,8 +39,13 @@ class PrefectApi:
         self.url = url.rstrip("/")
         self._tries = tries
         # A proxy of the environment must not come between this machine and its own loopback address.
+        # Authorities are read where there is something to verify; redirections are not followed.
         self._client = httpx.Client(
-            base_url=self.url, timeout=_TIMEOUT_SECONDS, headers=_authorization(), trust_env=False
+            base_url=self.url,
+            timeout=_TIMEOUT_SECONDS,
+            headers=_authorization(),
+            trust_env=False,
+            verify=not self.url.startswith("http://"),
         )
 
     def healthy(self) -> bool:

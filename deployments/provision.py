@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deployments.client_tuning import share_certificates
 from deployments.environment import POOL
 from deployments.prefect_api import PrefectApi
 
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--wait-seconds", type=float, default=600.0)
     options = parser.parse_args()
     _import_flows()
+    share_certificates()
     _wait_for_server(options.wait_seconds)
     asyncio.run(_prepare())
     say(f"{len(register_blocks())} block types")

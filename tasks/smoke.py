@@ -15,6 +15,7 @@ from blocks.pipeline import CommandCheck, HttpCheck, TcpCheck
 from blocks.values.receipts import SmokeReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.adapters.redact import process_redactor
+from tasks.adapters.tls import authorities
 from tasks.commands.host_facts import IN_SERVICE
 from tasks.commands.scripts import script
 from tasks.errors import SluiceError, TerminalError
@@ -164,7 +165,10 @@ def _http(run: Run, check: HttpCheck, there: Host, stack: ExitStack) -> Callable
             headers["Host"] = parts.netloc
         extensions["sni_hostname"] = parts.hostname or "localhost"
     auth = _basic(check.basic_auth)
-    client = stack.enter_context(httpx.Client(timeout=check.timeout, trust_env=check.via != "host"))
+    direct = check.via != "host"
+    client = stack.enter_context(
+        httpx.Client(timeout=check.timeout, trust_env=direct, verify=authorities(trust_env=direct))
+    )
     url = base + parts.path.rstrip("/") + check.http
 
     def attempt() -> str:

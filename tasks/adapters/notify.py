@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tasks.adapters.redact import RedactingFilter, process_redactor
+from tasks.adapters.tls import authorities
 from tasks.errors import TerminalError, TransientError
 
 TRIES = 3
@@ -137,7 +138,9 @@ def _post(who: str, url: str, body: Mapping[str, Any], headers: Mapping[str, str
         if attempt:
             sleep(pause)
         try:
-            answer = httpx.post(url, json=dict(body), headers=dict(headers), timeout=_TIMEOUT)
+            answer = httpx.post(
+                url, json=dict(body), headers=dict(headers), timeout=_TIMEOUT, verify=authorities()
+            )
         except httpx.InvalidURL:
             raise TerminalError(f"the address of {who} is none", "correct the channel's block") from None
         except httpx.TransportError as failed:

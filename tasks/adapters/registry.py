@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tasks.adapters.redact import process_redactor
+from tasks.adapters.tls import authorities
 from tasks.errors import TerminalError, TransientError
 
 # Every kind of manifest: a registry converts, or answers 404, where the kind it has is not among those asked for.
@@ -66,7 +67,10 @@ class HttpRegistry:
         host = _HUB_API if address == _HUB else address
         scheme = "http" if insecure else "https"
         self._client = httpx.Client(
-            base_url=f"{scheme}://{host}/v2/", timeout=_TIMEOUT, follow_redirects=True, verify=verify_tls
+            base_url=f"{scheme}://{host}/v2/",
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            verify=authorities() if verify_tls else False,
         )
         # Nobody ends a registry: its connections go with the last reference to it.
         self._finalizer = weakref.finalize(self, self._client.close)
