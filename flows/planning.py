@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect import flow
+from prefect.futures import wait
 
 from blocks.values.lifecycle import Kind
 from blocks.values.releases import Release
@@ -28,7 +30,7 @@ from tasks.sources import Described, Sources, check_out
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
@@ -174,8 +176,25 @@ def _host_keys(
 
 def read_hosts(run: Run) -> dict[str, HostFacts]:
     """Read the facts of every host, side by side."""
+    with reading_hosts(run) as facts:
+        return facts()
+
+
+@contextmanager
+def reading_hosts(run: Run) -> Iterator[Callable[[], dict[str, HostFacts]]]:
+    """Read the facts of every host, side by side, while something else is done.
+
+    Args:
+        run: The promotion.
+
+    Yields:
+        What waits for the facts and returns them. Leaving waits as well: no reading outlives its flow.
+    """
     reading = {name: read_host.submit(run, host=name) for name in run.hosts}
-    return {name: future.result() for name, future in reading.items()}
+    try:
+        yield lambda: {name: future.result() for name, future in reading.items()}
+    finally:
+        wait(list(reading.values()))
 
 
 def running_release(run: Run, hosts: Mapping[str, HostFacts]) -> Release | None:

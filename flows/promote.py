@@ -28,6 +28,7 @@ from flows.planning import (
     known_release,
     plan_of,
     read_hosts,
+    reading_hosts,
     resolve_request,
     unbuilt_release,
 )
@@ -128,7 +129,7 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
 
 
 def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -> Work:
-    """Ask what can be asked before a build, then build, then read the hosts."""
+    """Ask what can be asked before a build, then build, and read the hosts meanwhile."""
     release = known_release(session, run.policy, resolved)
     early = ask_gates(session, run.policy, resolved, release or unbuilt_release(run.policy, resolved))
     # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
@@ -137,12 +138,12 @@ def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -
         raise closed
     _check_requester(run, request)
     _check_backup(run)
-    described = describe_commit(run.mirror, run.description, resolved.commit.sha)
-    sources = check_out(run, described=described, with_bake=release is None)
-    reading = None if release is None else read_hosts(run)
-    release = release or make_release(run, resolved, sources)
-    run.ledger.promotions.set_release(run.promotion_id, release.id, utc_now())
-    return Work(run, request, resolved, release, sources, reading or read_hosts(run))
+    with reading_hosts(run) as facts:
+        described = describe_commit(run.mirror, run.description, resolved.commit.sha)
+        sources = check_out(run, described=described, with_bake=release is None)
+        release = release or make_release(run, resolved, sources)
+        run.ledger.promotions.set_release(run.promotion_id, release.id, utc_now())
+        return Work(run, request, resolved, release, sources, facts())
 
 
 def _check_requester(run: Run, request: Request) -> None:

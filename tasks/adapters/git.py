@@ -88,6 +88,9 @@ class GitMirror:
         self.public_url, self._login = split_url(url, login or GitLogin())
         self.directory = Path(directory)
         self._git = GitRunner(self.public_url, self.directory)
+        # What a commit holds never changes, so git is asked once.
+        self._contents: dict[tuple[str, str], bytes] = {}
+        self._trees: dict[str, tuple[TreeEntry, ...]] = {}
 
     @classmethod
     def of(cls, block: GitRepositoryLike, directory: Path) -> Self:
@@ -204,9 +207,13 @@ class GitMirror:
         """Return a file's content at a commit, symbolic links followed; None where there is none."""
         if "\n" in path or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             return None
-        name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
-        (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))
-        return content
+        if (sha, path) not in self._contents:
+            name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
+            (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))
+            if content is None:
+                return None
+            self._contents[sha, path] = content
+        return self._contents[sha, path]
 
     def tree(self, sha: str) -> str:
         """Return the id of a commit's tree: equal for commits with equal files."""
@@ -300,7 +307,9 @@ class GitMirror:
         return git_refs.parse_refs(listed.decode(errors="surrogateescape"))
 
     def _entries(self, sha: str) -> tuple[TreeEntry, ...]:
-        return parse_tree(self._git.read(git.list_tree(self._path, sha)))
+        if sha not in self._trees:
+            self._trees[sha] = parse_tree(self._git.read(git.list_tree(self._path, sha)))
+        return self._trees[sha]
 
     def _ensure_mirror(self) -> None:
         if (self.directory / "HEAD").exists():
