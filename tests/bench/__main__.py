@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +114,22 @@ class Bench:
             raise RuntimeError(f"promotion ended {run['state']['name']}: {run['state']['message']}")
         return run
 
-    def roll_back(self) -> float:
-        """Type the rollback; return the seconds until the application answers as healthy again."""
-        began = time.monotonic()
+    def roll_back(self) -> None:
+        """Type the rollback, and note the seconds until its smoke checks passed and until the command was done."""
+        began = datetime.now(UTC)
         subprocess.run(
             (sys.executable, "-m", "prefect", "deployment", "run", f"rollback/{OURS}", "--watch"),
             env=self.scene.plane.env,
             check=True,
             capture_output=True,
         )
-        return time.monotonic() - began
+        done = datetime.now(UTC)
+        tasks = self.scene.plane.api.task_runs(str(self.scene.promotions(OURS)[0].flow_run_id))
+        healthy = max(
+            datetime.fromisoformat(task["end_time"]) for task in tasks if task["name"].startswith("smoke")
+        )
+        self.note("rollback, Sluice", (healthy - began).total_seconds())
+        self.note("rollback, Sluice, and its report", (done - began).total_seconds())
 
     def first_step(self, run: Json) -> float:
         """Return the seconds from the run's creation to its first task run's start."""
@@ -198,7 +204,7 @@ def ours(bench: Bench, number: int) -> None:
     bench.note("promote, Sluice", took(run))
     bench.note("created → first step", bench.first_step(run))
     bench.note("no change, Sluice", took(bench.sluice()))
-    bench.note("rollback, Sluice", bench.roll_back())
+    bench.roll_back()
 
 
 def theirs(bench: Bench, number: int) -> None:

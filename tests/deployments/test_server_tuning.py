@@ -7,10 +7,11 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from docket import Worker
 from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import text
 
-from deployments.server_tuning import announce_writes
+from deployments.server_tuning import announce_writes, sparing_docket
 
 
 async def two_that_read_and_then_write(path: Path) -> int:
@@ -44,3 +45,24 @@ def test_transactions_that_read_and_then_write_wait_for_each_other(
         asyncio.run(two_that_read_and_then_write(tmp_path / "as-it-comes.db"))
     announce_writes()
     assert asyncio.run(two_that_read_and_then_write(tmp_path / "announced.db")) == 2
+
+
+async def done_of_three(key: str) -> int:
+    """Ask a docket three times for the same, each after the one before was done; return how often it was done."""
+    done = []
+
+    async def mark(number: int) -> None:
+        done.append(number)
+
+    async with sparing_docket(name="sparing", url="memory://sparing") as docket:
+        docket.register(mark)
+        for number in range(3):
+            await docket.add(mark, key=key)(number)
+            async with Worker(docket) as worker:
+                await worker.run_until_finished()
+    return len(done)
+
+
+def test_the_docket_is_told_once_in_a_while_that_a_worker_asked() -> None:
+    assert asyncio.run(done_of_three("mark_deployments_ready:work_pool:1")) == 1
+    assert asyncio.run(done_of_three("vacuum:1")) == 3
