@@ -22,9 +22,8 @@ _CHOICES = {
     # A run starts within a second of being asked for, not within ten.
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-    # What a run says stands in the UI, second by second.
+    # What a run says stands in the UI.
     "PREFECT_LOGGING_TO_API_ENABLED": "true",
-    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
     "PREFECT_LOGGING_COLORS": "false",
     # The server looks every 5 to 15 s for runs that are late, waits that expired, new schedules and leases nobody
     # here takes: on a small machine that costs more than what it finds.

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 _MARK_EVERY_SECONDS = 15.0
 _MARKS = ("mark_deployments_ready:", "mark_work_queues_ready:")
-_LOOK_EVERY = timedelta(seconds=1)
+_LOOK_EVERY = timedelta(seconds=2)
 _BEAT_EVERY = timedelta(seconds=15)
 
 
 def calm_the_scheduler() -> None:
-    """Let the server's task scheduler look once a second, not four or ten times.
+    """Let the server's task scheduler look every two seconds, not four or ten times each second.
 
     Prefect's server keeps its periodic work in docket. Its in-memory queue runs a Lua script in each look, asks for
     work four times a second, and waits for messages on a thread in slices of a tenth of a second: dozens of wake-ups
@@ -81,7 +81,7 @@ async def _nothing(*_: object, **__: object) -> None:
 
 
 async def _next_message(self: PubSub, timeout: float | None) -> object:
-    """Take a message: at once or not at all for 0, whenever it comes for None, else within a second."""
+    """Take a message: at once or not at all for 0, whenever it comes for None, else within two seconds."""
     waiting: queue.Queue[object] = self._queue
     if timeout == 0.0:
         with suppress(queue.Empty):
