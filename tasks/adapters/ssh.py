@@ -27,6 +27,7 @@ from tasks.errors import FencedError, SluiceError, TerminalError, TransientError
 # An SSH server allows 10 sessions on one connection; two are kept for ending commands.
 SESSIONS = 8
 GRACE_SECONDS = 10
+_KILL_SECONDS = 45
 FENCE_SECONDS = 120
 # The host's shell gets the whole command line as one argument, and Linux allows 128 KiB for one.
 LONGEST_COMMAND_BYTES = 120 * 1024
@@ -168,7 +169,9 @@ class SshHost:
         pid = command.await_pid(self._grace)
         if pid is None:
             return False
-        limits = Limits(total_seconds=self._grace + 15, idle_seconds=self._grace + 15)
+        # A host that is slow to look after its processes still answers.
+        patience = self._grace + _KILL_SECONDS
+        limits = Limits(total_seconds=patience, idle_seconds=patience)
         call = Call(scripts.kill(pid, self._grace), limits=limits)
         quiet = (Stream(KEPT_STDERR_BYTES, None, self._redactor) for _ in range(2))
         try:
