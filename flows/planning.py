@@ -11,167 +11,29 @@ from prefect import flow
 from prefect.futures import wait
 
 from blocks.values.lifecycle import Kind
-from blocks.values.releases import Release
 from flows.describing import describe_commit
 from flows.domain.approvals import policy_of
 from flows.domain.compose import service_targets
-from flows.domain.gates import GateFacts, Hold, HostKeys, PromotionFact, evaluate, same_release
-from flows.domain.naming import release_id, run_name
+from flows.domain.gates import same_release
+from flows.domain.naming import run_name
 from flows.domain.plan import PlanFacts, make_plan
-from flows.domain.refs import RefFacts, RefPolicy
-from flows.session import Session, open_session
+from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
+from flows.session import open_session
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
-from tasks.errors import RefusedError, TerminalError, TransientError
+from tasks.errors import TerminalError, TransientError
 from tasks.facts import read_host
-from tasks.resolve import resolve
-from tasks.run import Run, utc_now
-from tasks.sources import Described, Sources, check_out
+from tasks.sources import check_out
 from tasks.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
-    from blocks.values.releases import Commit, Revision
-    from blocks.values.resolved import Resolved
-
-
-def resolve_request(session: Session, policy: Policy, ref: str) -> Resolved:
-    """Find the commit that was asked for.
-
-    Args:
-        session: The flow's session.
-        policy: The environment's policy.
-        ref: A branch, tag, commit or release; empty for what the environment takes by default: the head of
-            its branch, or the release that is proven in the environment before it.
-
-    Returns:
-        The commit.
-
-    Raises:
-        RefusedError: Nothing was named, and the environment has no default.
-        TerminalError: There is no such ref.
-    """
-    wanted = ref.strip() or _default_ref(session, policy)
-    by_release = session.ledger.releases.get(wanted)
-    return resolve(
-        session.mirror,
-        ref=by_release.commit.sha if by_release else wanted,
-        path=session.repository.pipeline_path,
-        policy_text=session.policy_text,
-    )
-
-
-def _default_ref(session: Session, policy: Policy) -> str:
-    if policy.branch is not None:
-        return policy.branch
-    if policy.proven_in is None:
-        raise RefusedError(
-            f"no ref was given, and {policy.name} has no branch of its own",
-            f"name a ref, or set environments.{policy.name}.branch in pipeline.yaml",
-        )
-    proven = session.ledger.promotions.running(policy.pipeline, policy.proven_in)
-    if proven is None or proven.release_id is None:
-        raise RefusedError(
-            f"no ref was given, and nothing runs in {policy.proven_in} that could go on to {policy.name}",
-            f"promote a release to {policy.proven_in} first, or name a ref",
-        )
-    return proven.release_id
-
-
-def known_release(session: Session, policy: Policy, resolved: Resolved) -> Release | None:
-    """Return the release of a commit, None where it was not built yet."""
-    return session.ledger.releases.of_commit(policy.pipeline, resolved.commit.sha)
-
-
-def unbuilt_release(policy: Policy, resolved: Resolved) -> Release:
-    """Return what is known of a release before its images are built."""
-    return Release(
-        id=release_id(resolved.commit),
-        pipeline=policy.pipeline,
-        commit=resolved.commit,
-        images=(),
-        bundle_checksum=resolved.tree,
-        created_at=utc_now(),
-    )
-
-
-def ask_gates(
-    session: Session,
-    policy: Policy,
-    resolved: Resolved,
-    release: Release,
-    *,
-    described: Described | None = None,
-    hosts: Mapping[str, HostFacts] | None = None,
-) -> tuple[GateAnswer, ...]:
-    """Ask every gate that can be asked with what is known.
-
-    Args:
-        session: The flow's session.
-        policy: The environment's policy.
-        resolved: The commit.
-        release: Its release.
-        described: How the commit describes itself; without it, keys are not asked about.
-        hosts: What the hosts hold; without it, keys are not asked about.
-
-    Returns:
-        The answers.
-    """
-    ledger, pipeline = session.ledger, policy.pipeline
-    proven = ledger.promotions.proven(pipeline, policy.proven_in, release.id) if policy.proven_in else None
-    places = [policy.name, *([policy.proven_in] if policy.proven_in else [])]
-    holds = [hold for place in places for hold in ledger.holds.active(pipeline, place)]
-    refs = RefPolicy(branches=policy.branches, tags=policy.tags)
-    return evaluate(
-        GateFacts(
-            environment=policy.name,
-            release=release,
-            ref=RefFacts(
-                kind=resolved.kind,
-                name=resolved.name,
-                sha=resolved.commit.sha,
-                tags_at_commit=resolved.tags_at_commit,
-                branches_containing=resolved.branches_containing,
-            ),
-            refs=refs if policy.branches or policy.tags else None,
-            proven_in=policy.proven_in,
-            promotions=()
-            if proven is None
-            else (
-                PromotionFact(
-                    environment=proven.environment,
-                    status=proven.status,
-                    release_id=release.id,
-                    digests=release.digests,
-                ),
-            ),
-            holds=tuple(
-                Hold(environment=hold.environment, release_id=hold.release_id, reason=hold.reason)
-                for hold in holds
-            ),
-            required_keys=described.required if described else (),
-            host_keys=_host_keys(policy, described, hosts or {}),
-        )
-    )
-
-
-def _host_keys(
-    policy: Policy, described: Described | None, hosts: Mapping[str, HostFacts]
-) -> tuple[HostKeys, ...]:
-    if described is None or not (described.required or described.env_files):
-        return ()
-    return tuple(
-        HostKeys(
-            host=facts.host,
-            env_file=facts.env_file or policy.env_files[0],
-            present=frozenset(facts.env_keys) if facts.env_file else None,
-        )
-        for facts in hosts.values()
-    )
+    from blocks.values.releases import Commit, Release, Revision
+    from tasks.run import Run
+    from tasks.sources import Described, Sources
 
 
 def read_hosts(run: Run) -> dict[str, HostFacts]:

@@ -20,17 +20,14 @@ from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.finishing import finish
+from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
 from flows.outcome import publish
 from flows.planning import (
-    ask_gates,
     expected_images,
     is_running,
-    known_release,
     plan_of,
     read_hosts,
     reading_hosts,
-    resolve_request,
-    unbuilt_release,
 )
 from flows.releasing import make_release
 from tasks.errors import RefusedError
