@@ -62,14 +62,17 @@ def up(
             _check_port(port)
         plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
         _start(plane, undo=server is None and worker is None)
+    try:
         if profile:
             _remember(plane)
         _show(plane)
-    if once_ready:
-        plane.stop()
-        say("everything is ended again")
-    elif not detach:
-        _stay(plane)
+        if once_ready:
+            plane.stop()
+            say("everything is ended again")
+        elif not detach:
+            _stay(plane)
+    except KeyboardInterrupt:
+        _end(plane, 30.0)
 
 
 def _start(plane: ControlPlane, *, undo: bool) -> None:
@@ -123,14 +126,11 @@ def _remember(plane: ControlPlane) -> None:
 def _stay(plane: ControlPlane) -> None:
     """Watch server and worker until somebody ends them."""
     say("Ctrl-C ends it")
-    try:
-        while True:
-            for name, running in (("server", plane.server), ("worker", plane.worker)):
-                if running is None or not running.alive():
-                    _ended(plane, name)
-            time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        _end(plane, 30.0)
+    while True:
+        for name, running in (("server", plane.server), ("worker", plane.worker)):
+            if running is None or not running.alive():
+                _ended(plane, name)
+        time.sleep(_POLL_SECONDS)
 
 
 def _ended(plane: ControlPlane, name: str) -> None:

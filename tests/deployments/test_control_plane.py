@@ -201,7 +201,8 @@ def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: Con
         plane.api.resume(run, {"approver": "grace"})
     plane.answer(run, approver="grace", decision="approve", code="123456")
     plane.wait_for_state(run, "COMPLETED", timeout_seconds=600)
-    assert "grace said approve" in plane.api.logs(run)
+    # A run's last lines arrive after its end.
+    wait_until(lambda: "grace said approve" in plane.api.logs(run), "the run's last lines", seconds=60)
 
 
 def test_an_answer_at_once_does_not_end_the_worker(plane: ControlPlane) -> None:

@@ -69,7 +69,7 @@ def test_a_host_with_many_troubles_is_told_all_of_them(
     server = scene.lab.servers["feature"]
     file = "/home/deploy/sluice/shop/.env.feature"
     before = server.run(("cat", file)).stdout
-    server.run(("sed", "-i", "/POSTGRES_PASSWORD/d", file))
+    server.run(("sed", "-i", "/SHOP_DB_PASSWORD/d", file))
     server.run(("chown", "root", "/home/deploy/sluice/shop"))
     server.kill_engine()
     try:
@@ -79,7 +79,7 @@ def test_a_host_with_many_troubles_is_told_all_of_them(
         server.run(("chown", "deploy", "/home/deploy/sluice/shop"))
         server.run(("tee", file), stdin=before)
     assert "Docker engine of feature does not answer" in said
-    assert ".env.feature lacks POSTGRES_PASSWORD" in said
+    assert ".env.feature lacks SHOP_DB_PASSWORD" in said
     assert "/home/deploy/sluice/shop cannot be written" in said
 
 

@@ -111,7 +111,9 @@ def test_a_wrong_format_string_does_not_break_the_log() -> None:
 
 @pytest.fixture
 def factory() -> Iterator[None]:
+    """The process as it starts: another test's flow may have installed the redaction already."""
     before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
     yield
     logging.setLogRecordFactory(before)
 
