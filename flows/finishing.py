@@ -16,6 +16,9 @@ from tasks.step import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.receipts import StepReceipt
     from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
     from tasks.ledger.records import PromotionRecord
@@ -37,13 +40,17 @@ def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, .
     if row is None:
         raise RuntimeError(f"promotion {run.promotion_id} has no row")
     release = run.ledger.releases.get(row.release_id) if row.release_id else None
+    # Side by side: none of them needs another.
+    begun: dict[str, PrefectFuture[StepReceipt]] = {}
     if row.status is Status.SUCCEEDED and release is not None and run.keeper is not None:
-        _quietly("tag", lambda: tag(run, release=release, tags=_names(run, release, resolved)))
-        _quietly("prune", lambda: _prune(run, release))
+        begun["tag"] = tag.submit(run, release=release, tags=_names(run, release, resolved))
+        begun["prune"] = _prune(run, release)
     if run.policy.notify and row.status is not Status.SUPERSEDED:
         text = process_redactor().text(message_of(row, release, warnings))
         key = f"{run.pipeline}/{run.environment}/{row.id}/{row.status.value}"
-        _quietly("notify", lambda: notify(run, text=text, data=data_of(row, release), key=key))
+        begun["notify"] = notify.submit(run, text=text, data=data_of(row, release), key=key)
+    for name, future in begun.items():
+        _quietly(name, future.result)
     steps = run.ledger.steps.of(run.promotion_id)
     report = process_redactor().text(report_markdown(row, steps, release))
     _quietly("report", lambda: publish(f"report-{run.pipeline}-{run.environment}", report, "How it went"))
@@ -65,9 +72,9 @@ def _names(run: Run, release: Release, resolved: Resolved | None) -> tuple[str, 
     return (run.environment, *by_ref)
 
 
-def _prune(run: Run, release: Release) -> None:
+def _prune(run: Run, release: Release) -> PrefectFuture[StepReceipt]:
     kept = kept_releases(run, release)
-    prune(
+    return prune.submit(
         run,
         keep=tuple(kept),
         digests=tuple(image.digest for one in kept.values() for image in one.images),

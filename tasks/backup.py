@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt
@@ -47,8 +48,11 @@ def back_up(run: Run, *, host: str, name: str) -> BackupReceipt:
     if kept is not None:
         log().info("%s: the dump %s is there already", host, name)
         return BackupReceipt.from_json(kept)
-    _, revision, _ = read_schema(run, there)
-    checksum, size = _dump(run, there, path)
+    with ThreadPoolExecutor(1) as beside:
+        # Read while the dump begins: nothing migrates now, the lease is ours.
+        schema = beside.submit(read_schema, run, there)
+        checksum, size = _dump(run, there, path)
+        _, revision, _ = schema.result()
     entries = _read_back(run, there, path)
     receipt = BackupReceipt(
         host=host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +86,17 @@ def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
     run.mirror.checkout(sha, source)
     run.mirror.checkout(sha, render)
     _stand_in(render, described)
-    return Sources(
-        described=described,
-        source=source,
-        render=render,
-        config=_compose_config(run, render, described),
-        bake=_bake_config(run, render, described) if with_bake else "",
-    )
+    with ThreadPoolExecutor(1) as beside:
+        bake = beside.submit(_bake_config, run, render, described) if with_bake else None
+        # Compose's own word comes first: what it refuses, buildx refuses in its way.
+        config = _compose_config(run, render, described)
+        return Sources(
+            described=described,
+            source=source,
+            render=render,
+            config=config,
+            bake=bake.result() if bake is not None else "",
+        )
 
 
 def _stand_in(render: Path, described: Described) -> None:

@@ -18,18 +18,28 @@ while [ -n "$directory" ] && [ ! -d "$directory" ]; do
     case $directory in */*) directory=${directory%/*} ;; *) directory=. ;; esac
 done
 [ -n "$directory" ] || directory=/
-if server=$(docker version --format '{{.Server.Version}}' 2>&1); then
-    printf 'engine=%s\n' "$server"
-else
-    printf 'problem=%s\n' "$(printf '%s' "$server" | tr '\n' ' ')"
-fi
-printf 'compose=%s\n' "$(docker compose version --short 2>/dev/null)"
+engine() {
+    if server=$(docker version --format '{{.Server.Version}}' 2>&1); then
+        printf 'engine=%s\n' "$server"
+    else
+        printf 'problem=%s\n' "$(printf '%s' "$server" | tr '\n' ' ')"
+    fi
+}
+compose() { printf 'compose=%s\n' "$(docker compose version --short 2>/dev/null)"; }
+engine_disk() {
+    root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) &&
+        printf 'docker_free=%s\n' "$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 {print $4}')"
+}
+ports() {
+    found=$(docker ps --format 'ports={{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null) &&
+        [ -n "$found" ] && printf '%s\n' "$found"
+}
+# Side by side: each starts a client of its own. Each line is written in one go, so none is torn.
+engine & compose & engine_disk & ports &
 printf 'free=%s\n' "$(df -Pk "$directory" | awk 'END {print $4}')"
-root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) &&
-    printf 'docker_free=%s\n' "$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 {print $4}')"
 command -v flock >/dev/null 2>&1 && printf 'flock=yes\n'
-docker ps --format 'ports={{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null
 awk '$4 == "0A" {print "listen=" $2}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+wait
 exit 0
 """
 
@@ -52,9 +62,13 @@ NOT_RUNNING = 66
 SCHEMA_FACTS = r"""
 user=${1:-${POSTGRES_USER:-postgres}}
 database=${2:-${POSTGRES_DB:-$user}}
-psql -X -U "$user" -d "$database" -Atc "select 'bytes=' || pg_database_size(current_database())" || exit 1
-table=$(psql -X -U "$user" -d "$database" -Atc "select to_regclass('alembic_version')") || exit 1
-[ -z "$table" ] || psql -X -U "$user" -d "$database" -Atc "select 'revision=' || version_num from alembic_version"
+psql -X -U "$user" -d "$database" -At -v ON_ERROR_STOP=1 <<'SQL'
+select 'bytes=' || pg_database_size(current_database());
+select to_regclass('alembic_version') is not null as versioned \gset
+\if :versioned
+select 'revision=' || version_num from alembic_version;
+\endif
+SQL
 """
 
 _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")

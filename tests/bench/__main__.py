@@ -124,12 +124,16 @@ class Bench:
             capture_output=True,
         )
         done = datetime.now(UTC)
-        tasks = self.scene.plane.api.task_runs(str(self.scene.promotions(OURS)[0].flow_run_id))
-        healthy = max(
-            datetime.fromisoformat(task["end_time"]) for task in tasks if task["name"].startswith("smoke")
-        )
+        healthy = self.healthy_at(str(self.scene.promotions(OURS)[0].flow_run_id))
         self.note("rollback, Sluice", (healthy - began).total_seconds())
         self.note("rollback, Sluice, and its report", (done - began).total_seconds())
+
+    def healthy_at(self, flow_run_id: str) -> datetime:
+        """Return when a run's smoke checks had passed: the script ends there."""
+        tasks = self.scene.plane.api.task_runs(flow_run_id)
+        return max(
+            datetime.fromisoformat(task["end_time"]) for task in tasks if task["name"].startswith("smoke")
+        )
 
     def first_step(self, run: Json) -> float:
         """Return the seconds from the run's creation to its first task run's start."""
@@ -201,7 +205,9 @@ def ours(bench: Bench, number: int) -> None:
     """One round of Sluice."""
     bench.change(bench.scene.shop, number, "sluice")
     run = bench.sluice()
-    bench.note("promote, Sluice", took(run))
+    started = datetime.fromisoformat(run["start_time"])
+    bench.note("promote, Sluice", (bench.healthy_at(run["id"]) - started).total_seconds())
+    bench.note("promote, Sluice, and its report", took(run))
     bench.note("created → first step", bench.first_step(run))
     bench.note("no change, Sluice", took(bench.sluice()))
     bench.roll_back()
