@@ -28,7 +28,7 @@ KILLER = Path(__file__).parent / "lab" / "killer"
 def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Prefect's server and a worker on the lab; a run's process can be killed in a step, see `tests/lab/killer`."""
     kills = {"SLUICE_TEST_KILLS": str(tmp_path_factory.mktemp("kills") / "plan"), "PYTHONPATH": str(KILLER)}
-    with open_stage(lab, inherited={**os.environ, **PATIENT, **kills}) as opened:
+    with open_stage(lambda: lab, inherited={**os.environ, **PATIENT, **kills}) as opened:
         yield opened
 
 

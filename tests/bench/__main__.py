@@ -256,8 +256,7 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=100, help="size of each database")
     parser.add_argument("--json", type=Path, help="write the result here as well")
     chosen = parser.parse_args()
-    lab = Lab.up()
-    with open_scene(lab) as scene:
+    with open_scene(Lab.up) as scene:
         bench = Bench(scene, ShopRepository.create(scene.home / "plain"))
         console.print("[bold]▸ first release on both servers[/bold]")
         prepare(bench, chosen.megabytes)

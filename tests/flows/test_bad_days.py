@@ -303,6 +303,7 @@ def test_a_crash_loop_is_not_called_healthy(running: Scene) -> None:
 def test_a_smoke_check_that_fails(running: Scene) -> None:
     """Healthy for Docker, which looks at the status alone, and wrong for people."""
     with reverted(running):
+        move_in(running, "pipeline.yaml", "json: {status: ok}}", "json: {status: ok}, within: 3s}")
         move_in(running, "backend/shop/api.py", "        status=status,", '        status="fine",')
         name, message = attempt()
     assert name == "Restored", message
@@ -312,7 +313,7 @@ def test_a_smoke_check_that_fails(running: Scene) -> None:
 
 def test_a_check_that_no_release_passes_needs_a_person(running: Scene) -> None:
     with reverted(running):
-        move_in(running, "pipeline.yaml", "{http: /, status: 200}", "{http: /, status: 418}")
+        move_in(running, "pipeline.yaml", "{http: /, status: 200}", "{http: /, status: 418, within: 3s}")
         name, message = attempt()
     assert name == "Broken", message
     assert "expected 418" in message

@@ -170,11 +170,11 @@ def main() -> int:
     ours = not Settings().description.exists()
     try:
         console.print(
-            "[bold]▸ lab[/bold]: a registry and three servers, each with its own sshd and Docker engine"
+            "[bold]▸ lab[/bold]: a registry and three servers, each with its own sshd and Docker engine; "
+            "beside it Prefect's server and a worker"
         )
-        lab = Lab.up()
-        console.print(f"  [green]✔[/green] up after {time.monotonic() - began:.1f} s")
-        with open_scene(lab, home=Path(lab.settings.directory) / "demo") as scene:
+        with open_scene(Lab.up, home=Path(Settings().directory) / "demo") as scene:
+            console.print(f"  [green]✔[/green] up after {time.monotonic() - began:.1f} s")
             tale = play(scene)
             tale.wrong += show(scene)
             for line in tale.wrong:

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -229,12 +230,16 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    lab: Lab, *, home: Path | None = None, limit: int = 4, inherited: Mapping[str, str] | None = None
+    raise_lab: Callable[[], Lab],
+    *,
+    home: Path | None = None,
+    limit: int = 4,
+    inherited: Mapping[str, str] | None = None,
 ) -> Iterator[Stage]:
-    """Start Prefect's server and a worker on a lab, and end them.
+    """Start a lab, and Prefect's server and a worker beside it; end server and worker.
 
     Args:
-        lab: A running lab.
+        raise_lab: Returns the running lab; called on a thread of its own while the control plane starts.
         home: Sluice's home folder; a temporary one when None.
         limit: How many runs the worker carries at once.
         inherited: The environment of the control plane; this process's own when None.
@@ -248,26 +253,31 @@ def open_stage(
         # What an earlier scene left: its story is over.
         shutil.rmtree(home, ignore_errors=True)
     try:
-        with Inbox() as inbox, ControlPlane(home, None, limit, inherited=inherited) as plane:
-            plane.activate()
-            yield Stage(lab, plane, home, inbox)
+        with ThreadPoolExecutor(1) as beside:
+            raising = beside.submit(raise_lab)
+            with Inbox() as inbox, ControlPlane(home, None, limit, inherited=inherited) as plane:
+                lab = raising.result()
+                plane.activate()
+                try:
+                    yield Stage(lab, plane, home, inbox)
+                finally:
+                    for server in lab.servers.values():
+                        server.kill_containers()
     finally:
-        for server in lab.servers.values():
-            server.kill_containers()
         if own:
             shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager
-def open_scene(lab: Lab, *, home: Path | None = None) -> Iterator[Scene]:
-    """Start Prefect's server and a worker on a lab, set one scene, and clear all of it away.
+def open_scene(raise_lab: Callable[[], Lab], *, home: Path | None = None) -> Iterator[Scene]:
+    """Start a lab, Prefect's server and a worker, set one scene, and clear all of it away but the lab.
 
     Args:
-        lab: A running lab; its servers are reset.
+        raise_lab: Returns the running lab; its servers are reset.
         home: Sluice's home folder; a temporary one when None.
 
     Yields:
         The scene, ready for its first promotion.
     """
-    with open_stage(lab, home=home) as stage:
+    with open_stage(raise_lab, home=home) as stage:
         yield stage.set_scene()
