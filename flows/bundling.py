@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blocks.values.manifests import Manifest
-from flows.domain.compose import bundle_paths, files_labels, override, service_targets
+from flows.domain.compose import bundle_paths, files_labels, override, pinned_images, service_targets
 from flows.domain.compose_facts import published_ports
 from tasks.run import Run, utc_now
 from tasks.stage import OVERRIDE
@@ -78,9 +78,10 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     hashes = {name: hashlib.sha256((sources.source / name).read_bytes()).hexdigest() for name in spec.files}
     targets = service_targets(config, {s: i.target for i in release.images for s in i.services})
     references = {image.target: image.reference for image in release.images}
+    ours = {service: references[target] for service, target in targets.items()}
     text = override(
         config,
-        {service: references[target] for service, target in targets.items()},
+        pinned_images(config, release.third_party, described.fixed_images) | ours,
         files_labels(config, str(sources.render), hashes),
     )
     archive = run.mirror.archive(sha, spec.files)

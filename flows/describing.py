@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.pipeline import COMPOSE_DEFAULTS
-from flows.domain.compose_text import named_files, required_variables
+from flows.domain.compose_text import fixed_images, named_files, required_variables
 from tasks.commands.env_file import parse_env, required_keys
 from tasks.errors import RefusedError
 from tasks.sources import Described
@@ -74,6 +74,7 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
         required=required,
         env_files=tuple(entry.path for entry in named.env_files if entry.path not in tracked),
         tracked=tracked,
+        fixed_images=fixed_images(texts),
     )
 
 

@@ -13,7 +13,7 @@ from prefect.futures import wait
 from blocks.values.lifecycle import Kind
 from flows.describing import describe_commit
 from flows.domain.approvals import policy_of
-from flows.domain.compose import service_targets
+from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
 from flows.domain.naming import run_name
 from flows.domain.plan import PlanFacts, make_plan
@@ -211,12 +211,13 @@ def _runs_on(facts: HostFacts, release: Release, services: Mapping[str, str | No
 
 
 def expected_images(release: Release, sources: Sources) -> dict[str, str | None]:
-    """Return each service's expected image: by digest for ours, any for others."""
+    """Return each service's expected image: by digest where the release has one, any for others."""
     ours = {service: image.reference for image in release.images for service in image.services}
     # A service may share an image by name in one environment's compose files only.
     targets = service_targets(sources.config, {s: i.target for i in release.images for s in i.services})
     by_target = {image.target: image.reference for image in release.images}
     ours |= {service: by_target[target] for service, target in targets.items()}
+    ours = pinned_images(sources.config, release.third_party, sources.described.fixed_images) | ours
     return {service: ours.get(service) for service in sources.config.get("services", {})}
 
 

@@ -10,6 +10,7 @@ from flows.domain.compose import third_party_images
 from flows.domain.naming import image_labels, image_tags, release_id
 from tasks.build import build, find_images, list_revisions, push, repository_of
 from tasks.commands.bake import BuildTarget, group_targets
+from tasks.pin import pin_images
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -40,6 +41,10 @@ def make_release(run: Run, resolved: Resolved, sources: Sources) -> Release:
     """
     sha = resolved.commit.sha
     targets = group_targets(sources.bake, json.dumps(sources.config))
+    others = third_party_images(sources.config, {name for target in targets for name in target.services})
+    # Beside the build: registries elsewhere may be slow, or not there.
+    fixed = {image for name, image in others.items() if name in sources.described.fixed_images}
+    pinning = pin_images.submit(run, references=tuple(sorted(fixed)))
     found = find_images(run, targets=targets, sha=sha) if targets else {}
     missing = tuple(target for target in targets if target.name not in found)
     if missing:
@@ -58,13 +63,16 @@ def make_release(run: Run, resolved: Resolved, sources: Sources) -> Release:
         )
         for target in targets
     )
-    ours = {service for image in images for service in image.services}
+    pins = pinning.result()
     release = Release(
         id=release_id(resolved.commit),
         pipeline=run.pipeline,
         commit=resolved.commit,
         images=images,
-        third_party=third_party_images(sources.config, ours),
+        third_party={
+            name: pins.get(image, image) if name in sources.described.fixed_images else image
+            for name, image in others.items()
+        },
         revisions=revisions,
         bundle_checksum=resolved.tree,
         created_at=utc_now(),

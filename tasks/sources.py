@@ -34,6 +34,7 @@ class Described:
         required: The keys the env file on a host must have.
         env_files: Env files compose names and the commit lacks: the hosts have them.
         tracked: Every path of the commit.
+        fixed_images: The services whose image is written without a variable.
     """
 
     sha: str
@@ -43,6 +44,7 @@ class Described:
     required: tuple[str, ...]
     env_files: tuple[str, ...]
     tracked: frozenset[str]
+    fixed_images: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class Plan(Value):
         commits_leaving: The commits that go out (a rollback, or another branch), newest first.
         images: The release's images with digests.
         images_changed: Targets whose digest differs from the running one.
+        third_party: Service → image reference for the services that are not built here.
+        third_party_changed: Those of them that run another image now, sorted.
         compose_diff: Unified diff of the compose files as the hosts would get them; secrets redacted.
         keys: Changes among the environment's keys.
         revision: The schema revision the database has now, None when unknown or none.
@@ -71,6 +73,8 @@ class Plan(Value):
     commits_leaving: tuple[Commit, ...] = ()
     images: tuple[Image, ...] = ()
     images_changed: tuple[str, ...] = ()
+    third_party: dict[str, str] = {}
+    third_party_changed: tuple[str, ...] = ()
     compose_diff: str = ""
     keys: KeyChange = KeyChange()
     revision: str | None = None

@@ -73,7 +73,8 @@ class Release(Value):
         pipeline: The pipeline's name.
         commit: The commit it was built from.
         images: The images built from the commit, sorted by target.
-        third_party: Service name → image reference for the services that are not built here.
+        third_party: Service name → image reference for the services that are not built here; with the digest its
+            tag had when the release was built, where its registry told it.
         revisions: Every migration the release knows, oldest first; empty without migrations.
         bundle_checksum: Git's tree id of the commit: over everything a bundle is cut from.
         created_at: When the release was first recorded, UTC.

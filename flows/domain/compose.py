@@ -191,6 +191,26 @@ def third_party_images(config: Config, ours: Collection[str]) -> dict[str, str]:
     }
 
 
+def pinned_images(config: Config, third_party: Mapping[str, str], fixed: Collection[str]) -> dict[str, str]:
+    """Return the services that run an image which is not built here, and whose digest the release knows.
+
+    Args:
+        config: What compose read.
+        third_party: Service → image reference, with a digest where one is known.
+        fixed: The services whose image is written without a variable. Of any other the host's env file decides.
+
+    Returns:
+        Service → reference by digest.
+    """
+    images = {name: service.get("image") for name, service in _services(config).items()}
+    pins = {name: (pin, pin.partition("@")[0]) for name, pin in third_party.items() if "@" in pin}
+    return {
+        name: pin
+        for name, (pin, written) in pins.items()
+        if name in fixed and images.get(name) in {pin, written}
+    }
+
+
 def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]) -> str:
     """Write the override that pins a release's digests.
 

@@ -205,6 +205,27 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
+def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
+    """Return the services whose image is written without a variable: it is the same on every host.
+
+    Args:
+        texts: Path → text of each compose file, in the order they are merged.
+
+    Returns:
+        Service names; a service that only an included or extended file has is not among them.
+
+    Raises:
+        TerminalError: One is not a compose file.
+    """
+    images: dict[str, str] = {}
+    for path, text in texts.items():
+        for name, service in _mapping(parse_compose(path, text).get("services")).items():
+            image = _mapping(service).get("image")
+            if isinstance(image, str):
+                images[name] = image
+    return frozenset(name for name, image in images.items() if "$" not in image)
+
+
 def variables(texts: Mapping[str, str]) -> Variables:
     """Find the variables that compose files take from the environment.
 

@@ -85,6 +85,8 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         commits_leaving=facts.commits_leaving,
         images=release.images,
         images_changed=images_changed(running, release),
+        third_party=release.third_party,
+        third_party_changed=third_party_changed(running, release),
         compose_diff=compose_diff(facts.compose_running, facts.compose, secrets=secrets),
         keys=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
         revision=", ".join(sorted(facts.current)) if facts.current else None,
@@ -137,6 +139,20 @@ def images_changed(running: Release | None, release: Release) -> tuple[str, ...]
     """
     before = running.digests if running else {}
     return tuple(sorted(name for name, digest in release.digests.items() if before.get(name) != digest))
+
+
+def third_party_changed(running: Release | None, release: Release) -> tuple[str, ...]:
+    """Return the services whose image is not built here and is another one than the running release's.
+
+    Args:
+        running: The release that runs now, None where nothing runs.
+        release: The release that would run.
+
+    Returns:
+        Service names, sorted.
+    """
+    before = running.third_party if running else {}
+    return tuple(sorted(name for name, image in release.third_party.items() if before.get(name) != image))
 
 
 def key_change(required: Iterable[str], required_running: Iterable[str], present: Iterable[str]) -> KeyChange:

@@ -52,6 +52,7 @@ def plan_text(plan: Plan) -> list[tuple[str, str]]:
     rows += [
         (f"image {one_line(image.target)}", one_line(_image_state(plan, image))) for image in plan.images
     ]
+    rows += [(f"image {one_line(name)}", one_line(_other_state(plan, name))) for name in plan.third_party]
     rows += [("migration", one_line(f"{one.id} {one.message}")) for one in plan.pending]
     rows += [("migration ahead", one_line(f"{one.id} {one.message}")) for one in plan.ahead]
     rows += [(f"key {how}", ", ".join(map(one_line, names))) for how, names in _key_rows(plan.keys)]
@@ -143,7 +144,17 @@ def _images(plan: Plan) -> list[str]:
         )
         for image in plan.images[:_MOST_ROWS]
     ]
-    return _section("Images", ("Image", "Services", "Digest", "Change"), rows, len(plan.images))
+    rows += [
+        (
+            code(_without_digest(reference)),
+            escape(service, 200),
+            code(_digest_of(reference)) if "@" in reference else "not known, the tag counts",
+            "changes" if service in plan.third_party_changed else "same",
+        )
+        for service, reference in sorted(plan.third_party.items())[:_MOST_ROWS]
+    ]
+    total = len(plan.images) + len(plan.third_party)
+    return _section("Images", ("Image", "Services", "Digest", "Change"), rows, total)
 
 
 def _revisions(title: str, revisions: Sequence[Revision]) -> list[str]:
@@ -174,6 +185,20 @@ def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]],
 
 def _short_digest(image: Image) -> str:
     return image.digest.removeprefix("sha256:")[:_DIGEST_LENGTH]
+
+
+def _without_digest(reference: str) -> str:
+    return one_line(reference.partition("@")[0], 120)
+
+
+def _digest_of(reference: str) -> str:
+    return reference.partition("@")[2].removeprefix("sha256:")[:_DIGEST_LENGTH]
+
+
+def _other_state(plan: Plan, service: str) -> str:
+    reference = plan.third_party[service]
+    state = "changes" if service in plan.third_party_changed else "same"
+    return f"{_without_digest(reference)} {_digest_of(reference) or 'by its tag'} {state}"
 
 
 def _image_state(plan: Plan, image: Image) -> str:

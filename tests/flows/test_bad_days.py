@@ -202,6 +202,19 @@ def test_a_disk_that_is_full(running: Scene) -> None:
     assert "MiB free" in message
 
 
+def test_an_image_that_is_not_built_here_runs_by_the_digest_its_tag_had(running: Scene) -> None:
+    server, image = running.lab.servers["feature"], f"{running.lab.registry.address}/base/nginx:1.26"
+    with reverted(running):
+        move_in(running, "compose.yaml", "\n  db:\n", f"\n  cache:\n    image: {image}\n\n  db:\n")
+        assert attempt()[0] == "Completed"
+        found = server.run(("docker", "inspect", "-f", "{{.Config.Image}}", "shop-cache-1")).stdout.strip()
+        assert found.startswith(f"{image}@sha256:")
+        assert attempt()[0] == "Completed"
+        assert last(running)[0] is Status.UNCHANGED
+    assert attempt()[0] == "Completed"
+    assert "shop-cache-1" not in server.run(("docker", "ps", "-a", "--format", "{{.Names}}")).stdout
+
+
 def test_a_port_that_is_taken(running: Scene) -> None:
     server = running.lab.servers["staging"]
     server.run(("docker", "run", "-d", "--name", "squatter", "-p", "8080:80", "nginx:1.26"))

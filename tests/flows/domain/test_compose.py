@@ -17,6 +17,7 @@ from flows.domain.compose import (
     bundle_paths,
     files_labels,
     override,
+    pinned_images,
     service_targets,
     third_party_images,
 )
@@ -158,6 +159,16 @@ def test_services_that_only_name_a_built_image_run_it_too() -> None:
     ours = service_targets(CONFIG, {"backend": "app", "gone": "app"})
     assert ours == {"backend": "app", "worker": "app"}
     assert third_party_images(CONFIG, ours) == {"db": "postgres:17", "ext": "busybox", "redis": "redis:7"}
+
+
+def test_what_is_not_built_here_is_pinned_where_the_release_knows_its_digest() -> None:
+    pin = f"postgres:17@sha256:{'a' * 64}"
+    known = {"db": pin, "redis": "redis:7", "gone": pin}
+    assert pinned_images(CONFIG, known, {"db", "redis", "ext"}) == {"db": pin}
+    assert pinned_images({"services": {"db": {"image": pin}}}, known, {"db"}) == {"db": pin}
+    # Another image in this environment's files, or one the host's env file decides about.
+    assert pinned_images({"services": {"db": {"image": "postgres:16"}}}, known, {"db"}) == {}
+    assert pinned_images(CONFIG, known, {"redis"}) == {}
 
 
 def test_services_without_an_image_name_share_nothing() -> None:

@@ -10,6 +10,7 @@ from flows.domain.compose_text import (
     EnvFile,
     NamedFiles,
     Variables,
+    fixed_images,
     named_files,
     parse_compose,
     required_variables,
@@ -164,3 +165,12 @@ def test_only_names_that_are_there_are_found(parts: list[str]) -> None:
     for name in (*found.required, *found.plain):
         assert name[0] in text
     assert not set(found.required) & set(found.plain)
+
+
+def test_only_an_image_without_a_variable_is_the_same_everywhere() -> None:
+    base = "services: {db: {image: 'postgres:17'}, web: {build: .}, x: {image: 'x:${V:-1}'}, y: {image: 'y:${V}'}}"
+    assert fixed_images({"compose.yml": base}) == {"db"}
+    # The file that is merged last decides.
+    assert fixed_images(
+        {"compose.yml": base, "prod.yml": "services: {db: {image: 'p:$V'}, x: {image: x}}"}
+    ) == {"x"}

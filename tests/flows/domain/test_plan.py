@@ -20,6 +20,7 @@ from flows.domain.plan import (
     key_change,
     make_plan,
     must_migrate,
+    third_party_changed,
 )
 from flows.domain.schema import UnknownRevisionError
 from tests.flows.domain.samples import commit, image, plan, release, revisions
@@ -102,6 +103,13 @@ def test_two_heads_are_both_told() -> None:
     assert made.revision == "a1, b2"
 
 
+def test_only_changed_images_of_others_are_named() -> None:
+    before = release(third_party={"db": "postgres:17", "cache": "redis:7"})
+    after = release(third_party={"db": "postgres:18", "cache": "redis:7", "mail": "mail:1"})
+    assert third_party_changed(before, after) == ("db", "mail")
+    assert third_party_changed(None, before) == ("cache", "db")
+
+
 def test_only_changed_images_are_named() -> None:
     assert images_changed(release(), release()) == ()
     assert images_changed(release(images=(image(),)), release()) == ("frontend",)
@@ -166,6 +174,8 @@ OTHER: dict[str, Any] = {
     "commits_leaving": (commit(),),
     "images": (image(digest="f"),),
     "images_changed": (),
+    "third_party": {"db": "postgres:18"},
+    "third_party_changed": ("db",),
     "compose_diff": "+x",
     "keys": KeyChange(),
     "revision": None,

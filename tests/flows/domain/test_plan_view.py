@@ -51,6 +51,18 @@ def test_a_plan_tells_everything_a_person_decides_on() -> None:
     assert "Commits that go out" not in shown
 
 
+def test_images_of_others_are_told_with_their_digest_or_without() -> None:
+    one = plan(
+        third_party={"db": f"postgres:17@sha256:{'c' * 64}", "cache": "redis:7"}, third_party_changed=("db",)
+    )
+    shown = text_of(plan_markdown(one))
+    assert "postgres:17\ndb\ncccccccccccc\nchanges" in shown
+    assert "redis:7\ncache\nnot known, the tag counts\nsame" in shown
+    rows = dict(plan_text(one))
+    assert rows["image db"] == "postgres:17 cccccccccccc changes"
+    assert rows["image cache"] == "redis:7 by its tag same"
+
+
 def test_a_plan_with_nothing_in_it_says_so() -> None:
     bare = plan(
         running_release_id=None,
