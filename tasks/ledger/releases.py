@@ -12,6 +12,8 @@ from tasks.ledger.errors import Conflict
 from tasks.ledger.models import ReleaseRow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import ColumnElement
 
     from tasks.ledger.database import Database
@@ -32,6 +34,9 @@ class Releases:
     def record(self, release: Release) -> Release:
         """Keep a release. Running it twice is safe: the one that is there is returned as it stands.
 
+        The digests of images that are not built here may differ: of two runs that made the same release at once, one
+        may not have reached a registry, or a tag moved between them. The first one's count.
+
         Args:
             release: The release.
 
@@ -42,10 +47,11 @@ class Releases:
             TerminalError: Another content is kept under this id.
         """
         known = self.get(release.id) or self._added(release)
-        if known.model_copy(update={"created_at": release.created_at}) != release:
+        differences = _differences(known, release)
+        if differences:
             raise TerminalError(
                 f"release {release.id} of {known.pipeline} is recorded with another content "
-                f"({', '.join(_differences(known, release))})",
+                f"({', '.join(differences)})",
                 "a release never changes: promote the recorded one, or make a new commit",
             )
         return known
@@ -108,8 +114,12 @@ class Releases:
 
 def _differences(one: Release, other: Release) -> list[str]:
     """Return the names of the fields in which two releases differ."""
-    return [
-        name
-        for name in type(one).model_fields
-        if name != "created_at" and getattr(one, name) != getattr(other, name)
-    ]
+    first, second = (
+        release.model_copy(update={"created_at": one.created_at, "third_party": _tags(release.third_party)})
+        for release in (one, other)
+    )
+    return [name for name in type(one).model_fields if getattr(first, name) != getattr(second, name)]
+
+
+def _tags(images: Mapping[str, str]) -> dict[str, str]:
+    return {service: reference.partition("@")[0] for service, reference in images.items()}

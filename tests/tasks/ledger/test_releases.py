@@ -33,6 +33,14 @@ def test_recording_again_keeps_the_first(ledger: Ledger) -> None:
     assert ledger.releases.record(make_release("one", created_at=at(900))) == first
 
 
+def test_of_two_runs_that_pinned_differently_the_first_counts(ledger: Ledger) -> None:
+    pins = {"redis": f"redis:7@sha256:{'a' * 64}", "db": "postgres:17"}
+    first = ledger.releases.record(make_release("one", third_party=pins))
+    assert ledger.releases.record(make_release("one")) == first
+    with pytest.raises(TerminalError, match="third_party"):
+        ledger.releases.record(make_release("one", third_party={"redis": "redis:8", "db": "postgres:17"}))
+
+
 def test_a_release_never_changes(ledger: Ledger) -> None:
     first = ledger.releases.record(make_release("one"))
     with pytest.raises(TerminalError, match="bundle_checksum") as told:
