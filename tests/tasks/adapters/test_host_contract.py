@@ -11,6 +11,9 @@ from tasks.adapters.protocols import Call, Fence, Host
 from tasks.errors import FencedError, TerminalError
 from tests.fakes.host import FakeHost
 
+# One of its parameters asks for the lab.
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture(params=["fake", "ssh"])
 def host(request: pytest.FixtureRequest) -> Host:

@@ -22,6 +22,9 @@ from tests.lab.lab import Lab
 from tests.lab.registry import Registry as LabRegistry
 from tests.tasks.adapters.web import Asked, Reply, Web, in_turn, serve
 
+# One of its parameters asks for the lab.
+pytestmark = pytest.mark.lab
+
 DIGEST = "sha256:" + "ab" * 32
 PASSWORD = "pass word"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -11,6 +11,9 @@ from tasks.adapters.protocols import Call, Limits, Runner
 from tasks.errors import TerminalError
 from tests.fakes.runner import FakeRunner
 
+# One of its parameters asks for the lab.
+pytestmark = pytest.mark.lab
+
 
 @pytest.fixture(params=["fake", "local", "ssh"])
 def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
