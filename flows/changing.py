@@ -21,13 +21,14 @@ from tasks.step import log
 from tasks.up import restore, stop, up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
+    from blocks.values.receipts import StepReceipt
     from blocks.values.releases import Release
 
 
@@ -116,10 +117,12 @@ def _prepare_hosts(run: Run, change: Change) -> None:
         preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
         for name in run.hosts
     ]
-    for check in checks:
-        check.result()
-    for name, manifest in change.manifests.items():
-        if change.bundle is not None:
+    if change.bundle is None:
+        # The bundle is there since the release ran, so compose can read it meanwhile.
+        checks += _compose_checks(run, change)
+    _raise_first(checks)
+    if change.bundle is not None:
+        for name, manifest in change.manifests.items():
             stage(
                 run,
                 host=name,
@@ -128,7 +131,21 @@ def _prepare_hosts(run: Run, change: Change) -> None:
                 override=change.bundle.override,
                 shared=change.bundle.shared(manifest.env_file),
             )
-        check_compose(run, host=name, project=project_of(run, name, manifest, current=False))
+        _raise_first(_compose_checks(run, change))
+
+
+def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    return [
+        check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
+        for name, manifest in change.manifests.items()
+    ]
+
+
+def _raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
+    """Wait for all, then raise the first error: nothing runs on while a failure is judged."""
+    errors = [error for error in map(_error_of, futures) if error]
+    if errors:
+        raise errors[0]
 
 
 def _pull_and_back_up(run: Run, change: Change) -> None:
@@ -143,9 +160,7 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
         name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
         dumping = back_up.submit(run, host=run.primary, name=name)
     futures: list[PrefectFuture[Any]] = [*pulling, *([dumping] if dumping else [])]
-    errors = [error for error in map(_error_of, futures) if error]
-    if errors:
-        raise errors[0]
+    _raise_first(futures)
     if dumping is not None:
         known = [record.promotion_id for record in run.ledger.backups.of(run.pipeline, run.environment)]
         if run.promotion_id not in known:
