@@ -261,8 +261,8 @@ def open_stage(
                 try:
                     yield Stage(lab, plane, home, inbox)
                 finally:
-                    for server in lab.servers.values():
-                        server.kill_containers()
+                    # Waited for when `beside` is left, while the control plane ends.
+                    beside.map(Server.kill_containers, lab.servers.values())
     finally:
         if own:
             shutil.rmtree(home, ignore_errors=True)
