@@ -88,8 +88,12 @@ def carry_out(run: Run, change: Change) -> Status:
 
 
 def _forward(run: Run, change: Change) -> None:
-    _prepare_hosts(run, change)
-    _pull_and_back_up(run, change)
+    if change.bundle is None:
+        # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
+        _raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+    else:
+        _prepare_hosts(run, change, change.bundle)
+        _pull_and_back_up(run, change)
     if change.migrates:
         migrate(
             run,
@@ -109,29 +113,28 @@ def _forward(run: Run, change: Change) -> None:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
 
 
-def _prepare_hosts(run: Run, change: Change) -> None:
+def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
     """Check every host, then put the bundle beside the ones before it."""
+    _raise_first(_preflights(run, change))
+    for name, manifest in change.manifests.items():
+        stage(
+            run,
+            host=name,
+            manifest=manifest,
+            archive=bundle.archive,
+            override=bundle.override,
+            shared=bundle.shared(manifest.env_file),
+        )
+    _raise_first(_compose_checks(run, change))
+
+
+def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     needed = 2 * (change.hosts[run.primary].database_bytes or 0) if change.backup else 0
     ports = change.bundle.ports if change.bundle else frozenset()
-    checks = [
+    return [
         preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
         for name in run.hosts
     ]
-    if change.bundle is None:
-        # The bundle is there since the release ran, so compose can read it meanwhile.
-        checks += _compose_checks(run, change)
-    _raise_first(checks)
-    if change.bundle is not None:
-        for name, manifest in change.manifests.items():
-            stage(
-                run,
-                host=name,
-                manifest=manifest,
-                archive=change.bundle.archive,
-                override=change.bundle.override,
-                shared=change.bundle.shared(manifest.env_file),
-            )
-        _raise_first(_compose_checks(run, change))
 
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
@@ -150,10 +153,7 @@ def _raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
 
 def _pull_and_back_up(run: Run, change: Change) -> None:
     """Pull on every host, and dump the database beside it."""
-    pulling = [
-        pull.submit(run, host=name, project=project_of(run, name, manifest, current=False))
-        for name, manifest in change.manifests.items()
-    ]
+    pulling = _pulls(run, change)
     dumping = None
     if change.backup:
         row = run.ledger.promotions.get(run.promotion_id)
@@ -171,6 +171,13 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
                 receipt=dumping.result(),
                 now=utc_now(),
             )
+
+
+def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    return [
+        pull.submit(run, host=name, project=project_of(run, name, manifest, current=False))
+        for name, manifest in change.manifests.items()
+    ]
 
 
 def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
