@@ -23,6 +23,8 @@ _POLL_SECONDS = 0.25
 _LONGEST_POLL_SECONDS = 2.0
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _PAGE = 200
+_NO_FORM_YET = "Run input schema not found."
+_FORM_SECONDS = 30.0
 
 Json = dict[str, Any]
 
@@ -162,10 +164,18 @@ class PrefectApi:
         Raises:
             TerminalError: The run does not wait, or the answer does not fit the form.
         """
-        result = _object(self._send("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": dict(answer)}))
-        if result.get("status") != "ACCEPT":
+        deadline = time.monotonic() + _FORM_SECONDS
+        while True:
+            result = _object(
+                self._send("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": dict(answer)})
+            )
+            if result.get("status") == "ACCEPT":
+                return
             reason = (result.get("details") or {}).get("reason") or "no reason given"
-            raise TerminalError(f"run {flow_run_id} did not take the answer: {reason}", "look at the run")
+            # A run is suspended first, and its form is stored a moment later.
+            if reason != _NO_FORM_YET or time.monotonic() >= deadline:
+                raise TerminalError(f"run {flow_run_id} did not take the answer: {reason}", "look at the run")
+            time.sleep(_POLL_SECONDS)
 
     def retry(self, flow_run_id: str) -> None:
         """Start an ended run again, as `prefect flow-run retry` does."""

@@ -80,6 +80,13 @@ def test_an_answer_the_form_refuses_is_told(busy: Any) -> None:
         PrefectApi(busy.url).resume("r-1", {})
 
 
+def test_an_answer_given_before_the_form_is_stored_is_given_again(busy: Any) -> None:
+    early = (200, {"status": "REJECT", "details": {"reason": "Run input schema not found."}})
+    busy.answers = [early, early, (201, {"status": "ACCEPT"})]
+    PrefectApi(busy.url).resume("r-1", {"code": "123456"})
+    assert [body for _, body in busy.requests] == [{"run_input": {"code": "123456"}}] * 3
+
+
 def test_waiting_ends_with_the_state_asked_for(busy: Any) -> None:
     paused = {**RUN, "state_type": "PAUSED", "state_name": "Suspended"}
     busy.answers = [(200, RUN), (200, RUN), (200, paused)]
