@@ -24,6 +24,7 @@ from rich.console import Console
 from deployments.prefect_api import Json
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
+from tests.lab.shell import wait_until
 from tests.lab.shop_repository import ShopRepository, env_text
 
 BY_HAND = Path(__file__).with_name("by_hand.sh")
@@ -130,10 +131,15 @@ class Bench:
 
     def healthy_at(self, flow_run_id: str) -> datetime:
         """Return when a run's smoke checks had passed: the script ends there."""
-        tasks = self.scene.plane.api.task_runs(flow_run_id)
-        return max(
-            datetime.fromisoformat(task["end_time"]) for task in tasks if task["name"].startswith("smoke")
-        )
+
+        def ends() -> list[datetime]:
+            tasks = self.scene.plane.api.task_runs(flow_run_id)
+            smoke = [task["end_time"] for task in tasks if task["name"].startswith("smoke")]
+            return [datetime.fromisoformat(end) for end in smoke if end]
+
+        # The server writes down what steps told it up to a second later.
+        wait_until(lambda: bool(ends()), "the end of the smoke checks", seconds=30)
+        return max(ends())
 
     def first_step(self, run: Json) -> float:
         """Return the seconds from the run's creation to its first task run's start."""

@@ -217,7 +217,8 @@ def test_an_answer_at_once_does_not_end_the_worker(plane: ControlPlane) -> None:
 def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) -> None:
     run = plane.run_deployment("last/trial", {"seconds": 600.0})
     plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
-    assert plane.runs() == (run,)
+    # The process of the run before may still be ending.
+    wait_until(lambda: plane.runs() == (run,), "the one run the worker carries", seconds=60)
     assert plane.stop_worker(seconds=0) == (run,)
     assert plane.api.run(run)["state_type"] == "CRASHED"
     assert online_workers(plane.api) is not None
