@@ -173,10 +173,12 @@ def list_revisions(run: Run, *, image: str) -> tuple[Revision, ...]:
     """
     migration = run.description.migration
     words = migration.alembic if migration else None
-    if words is None:
+    if migration is None or words is None:
         return ()
     argv = ("docker", "run", "--rm", "--network=none", "--entrypoint", words[0], image, *words[1:], "history")
-    call = Call(argv=login(argv), stdin=run.registry_login.encode(), limits=Limits(120, 120))
+    # As patient as with the migration itself, which imports the same.
+    limits = Limits(migration.timeout, migration.timeout)
+    call = Call(argv=login(argv), stdin=run.registry_login.encode(), limits=limits)
     result = run.local.run(call)
     if not result.ok:
         raise TerminalError(
