@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt
@@ -50,7 +51,7 @@ def back_up(run: Run, *, host: str, name: str) -> BackupReceipt:
         return BackupReceipt.from_json(kept)
     with ThreadPoolExecutor(1) as beside:
         # Read while the dump begins: nothing migrates now, the lease is ours.
-        schema = beside.submit(read_schema, run, there)
+        schema = beside.submit(copy_context().run, read_schema, run, there)
         checksum, size = _dump(run, there, path)
         _, revision, _ = schema.result()
     entries = _read_back(run, there, path)

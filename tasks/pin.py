@@ -30,23 +30,25 @@ def pin_images(run: Run, *, references: tuple[str, ...]) -> dict[str, str]:
         Reference → the same with its digest, for those that could be asked.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
-        pins = dict(zip(references, pool.map(lambda one: _pinned(run, one), references), strict=True))
-    return {reference: pin for reference, pin in pins.items() if pin}
+        answers = list(pool.map(lambda one: _pinned(run, one), references))
+    # Told here: the pool's threads do not know whose log it is.
+    for reference, (pin, why) in zip(references, answers, strict=True):
+        if not pin:
+            log().warning("%s keeps its tag%s", reference, why)
+    return {reference: pin for reference, (pin, _) in zip(references, answers, strict=True) if pin}
 
 
-def _pinned(run: Run, reference: str) -> str:
-    """Return a reference with its digest; empty where that cannot be told."""
+def _pinned(run: Run, reference: str) -> tuple[str, str]:
+    """Return a reference with its digest, or nothing and the reason why not."""
     wanted = parse_reference(reference)
     if wanted.digest:
-        return reference
+        return reference, ""
     ours = run.registry_prefix.partition("/")[0]
     registry: Registry = run.registry if wanted.registry == ours else HttpRegistry(wanted.registry)
     try:
         digest = registry.digest(wanted.path, wanted.tag)
     except SluiceError as error:
-        log().warning("%s keeps its tag, its digest is not known: %s", reference, error.what)
-        return ""
+        return "", f", its digest is not known: {error.what}"
     if digest is None:
-        log().warning("%s keeps its tag: %s does not know it", reference, wanted.registry)
-        return ""
-    return f"{reference}@{digest}"
+        return "", f": {wanted.registry} does not know it"
+    return f"{reference}@{digest}", ""

@@ -206,7 +206,7 @@ def _list(value: object) -> list[object]:
 
 
 def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
-    """Return the services whose image is written without a variable: it is the same on every host.
+    """Return the services whose image is written without a variable, and may be fetched: the same on every host.
 
     Args:
         texts: Path → text of each compose file, in the order they are merged.
@@ -218,12 +218,15 @@ def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
         TerminalError: One is not a compose file.
     """
     images: dict[str, str] = {}
+    policies: dict[str, object] = {}
     for path, text in texts.items():
         for name, service in _mapping(parse_compose(path, text).get("services")).items():
             image = _mapping(service).get("image")
             if isinstance(image, str):
                 images[name] = image
-    return frozenset(name for name, image in images.items() if "$" not in image)
+            policies[name] = _mapping(service).get("pull_policy", policies.get(name))
+    # One that is never fetched is the host's own, whatever a registry has under its name.
+    return frozenset(name for name, image in images.items() if "$" not in image and policies[name] != "never")
 
 
 def variables(texts: Mapping[str, str]) -> Variables:

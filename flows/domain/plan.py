@@ -137,8 +137,7 @@ def images_changed(running: Release | None, release: Release) -> tuple[str, ...]
     Returns:
         Target names, sorted.
     """
-    before = running.digests if running else {}
-    return tuple(sorted(name for name, digest in release.digests.items() if before.get(name) != digest))
+    return _changed(running.digests if running else {}, release.digests)
 
 
 def third_party_changed(running: Release | None, release: Release) -> tuple[str, ...]:
@@ -151,8 +150,11 @@ def third_party_changed(running: Release | None, release: Release) -> tuple[str,
     Returns:
         Service names, sorted.
     """
-    before = running.third_party if running else {}
-    return tuple(sorted(name for name, image in release.third_party.items() if before.get(name) != image))
+    return _changed(running.third_party if running else {}, release.third_party)
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, value in after.items() if before.get(name) != value))
 
 
 def key_change(required: Iterable[str], required_running: Iterable[str], present: Iterable[str]) -> KeyChange:

@@ -174,3 +174,9 @@ def test_only_an_image_without_a_variable_is_the_same_everywhere() -> None:
     assert fixed_images(
         {"compose.yml": base, "prod.yml": "services: {db: {image: 'p:$V'}, x: {image: x}}"}
     ) == {"x"}
+
+
+def test_an_image_that_is_never_fetched_is_the_hosts_own() -> None:
+    base = "services: {own: {image: 'own:1', pull_policy: never}, db: {image: 'postgres:17', pull_policy: always}}"
+    assert fixed_images({"compose.yml": base}) == {"db"}
+    assert fixed_images({"compose.yml": base, "p.yml": "services: {own: {environment: {A: b}}}"}) == {"db"}
