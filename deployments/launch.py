@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from deployments.client_tuning import share_certificates
@@ -20,20 +22,26 @@ from deployments.server_tuning import announce_writes, calm_the_scheduler
 from deployments.worker_tuning import let_runs_come_back
 
 _PAUSE_SECONDS = 5.0
+_FIRST_SECONDS = 60.0
+_AGAIN = "SLUICE_WORKER_STARTED_AGAIN"
 
 
 def main(arguments: list[str]) -> None:
     """Run `prefect` with these arguments in this process.
 
     A worker gives up when its server stays away for minutes. It is started again under the same process id, as
-    long as it is written down as the one that should run.
+    long as it is written down as the one that should run. One that ends as soon as it was first started would end
+    each time: it stays down, and whoever waits for it is told.
 
     Args:
         arguments: What would follow `prefect` on the command line.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
     if arguments[:1] == ["worker"]:
+        _reap()
         start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=share_certificates)
+        _keep_temporary_files_at(Path(os.environ["SLUICE_HOME"]) / "tmp")
     from prefect.cli import app
 
     if arguments[:1] == ["server"]:
@@ -50,11 +58,27 @@ def main(arguments: list[str]) -> None:
             raise
     else:
         return
+    if _AGAIN not in os.environ and time.monotonic() - began < _FIRST_SECONDS:
+        raise SystemExit(1)
+    os.environ[_AGAIN] = "1"
     time.sleep(_PAUSE_SECONDS)
     if not process_file(Path(os.environ["SLUICE_HOME"]), "worker").exists():
         raise SystemExit(1)
     sys.stdout.flush()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command this process was started with
+
+
+def _reap() -> None:
+    """Wait for what this process id started before it became a new worker: the fork server of the old one."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _keep_temporary_files_at(folder: Path) -> None:
+    """Keep the worker's temporary files apart from other users': Prefect makes a folder of a fixed name among them."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.tempdir = str(folder)
 
 
 if __name__ == "__main__":

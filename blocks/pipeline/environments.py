@@ -17,7 +17,15 @@ from blocks.pipeline.fields import (
     RefPatterns,
     WebAddress,
 )
-from blocks.pipeline.sections import Approvals, Backup, Build, Migration, Timeouts, Written
+from blocks.pipeline.sections import (
+    Approvals,
+    Backup,
+    Build,
+    DatabaseRules,
+    Migration,
+    Timeouts,
+    Written,
+)
 from blocks.pipeline.smoke import Smoke
 from blocks.values.base import Value
 
@@ -57,6 +65,9 @@ class Environment(Written):
     backup: Backup | None = Field(
         description="Replaces the pipeline's backup; null: none here.", default_factory=lambda: None
     )
+    database: DatabaseRules = Field(
+        description="Replaces the pipeline's database rules, all of them.", default_factory=DatabaseRules
+    )
     smoke: tuple[Smoke, ...] = Field(
         description="Replaces the pipeline's smoke checks.", default_factory=tuple
     )
@@ -95,6 +106,7 @@ class Policy(Value):
         smoke: The smoke checks.
         notify: The notification channels' names.
         backup: The dump before a change; None for none.
+        database: What may happen to the database.
         timeouts: How long the steps may take.
         keep_releases: How many releases stay on the hosts.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
@@ -114,6 +126,7 @@ class Policy(Value):
     smoke: tuple[Smoke, ...]
     notify: tuple[str, ...]
     backup: Backup | None
+    database: DatabaseRules
     timeouts: Timeouts
     keep_releases: int
     build_secrets: dict[str, str]

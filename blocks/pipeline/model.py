@@ -14,7 +14,7 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
-from blocks.pipeline.sections import Backup, Build, Migration, Timeouts, Written
+from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.smoke import Smoke
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -46,6 +46,10 @@ class Pipeline(Written):
     migration: Migration | None = Field(None, description="The migration command. None: no step migrates.")
     backup: Backup | None = Field(
         None, description="The database dump taken before each change. Required where a migration is given."
+    )
+    database: DatabaseRules = Field(
+        description="What may happen to the database, and what is proven on a copy first.",
+        default_factory=DatabaseRules,
     )
     smoke: tuple[Smoke, ...] = Field(
         (), description="The checks that decide whether a release works, in order."
@@ -149,7 +153,7 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "timeouts", "keep_releases")
+            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
         }
         return {
             "pipeline": self.pipeline,

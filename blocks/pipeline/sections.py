@@ -1,9 +1,9 @@
-"""The sections of a pipeline: build, migration, backup, approvals, timeouts."""
+"""The sections of a pipeline: build, migration, database, backup, approvals, timeouts."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -73,11 +73,28 @@ class Migration(Value):
 
     service: ServiceName = Field(description="The compose service whose image has the command.")
     command: Argv = Field(
-        description="The command, as a list of words. Alembic is recognised: its revisions enter the plan."
+        (),
+        description="The command, as a list of words. Alembic is recognised: its revisions enter the plan. "
+        "Left out only where the application migrates at_boot.",
     )
     timeout: Duration = Field(15 * MINUTE, description="How long it may take.")
+    at_boot: bool = Field(
+        default=False,
+        description="True where the application migrates by itself when it starts: the dump and its proof then "
+        "come before the switch, as for a migration.",
+    )
     revisions: Argv | None = Field(
         None, description="For other tools: a command that prints the pending migrations, one on each line."
+    )
+    sql: Argv | None = Field(
+        None,
+        description="For other tools: a command that prints the SQL of the pending migrations. Without one they "
+        "are opaque.",
+    )
+    downgrade: Argv | None = Field(
+        None,
+        description="For other tools: a command that takes the database back; {revision} stands for the revision "
+        "to go to. Alembic's own is known.",
     )
 
     @property
@@ -93,6 +110,64 @@ class Migration(Value):
     def only_upgrades(self) -> bool:
         """True for `alembic upgrade`, which does nothing where no migration is pending."""
         return self.alembic is not None and "upgrade" in self.command[len(self.alembic) :]
+
+    @model_validator(mode="after")
+    def somebody_migrates(self) -> Self:
+        """Refuse a migration that nobody runs, or that is run twice."""
+        if not self.command and not self.at_boot:
+            raise ConflictError("command", "expected the migration command (or at_boot: true)")
+        if self.command and self.at_boot:
+            raise ConflictError("at_boot", "the application or the command migrates — remove one of them")
+        return self
+
+
+class DatabaseRules(Value):
+    """What may happen to the database, and what must be proven on a copy of it before."""
+
+    destructive: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="Whether a migration that breaks the release running now may come together with the switch. "
+        "`refuse` lets it in when the releases that need the old shape are retired for retired_for, or with "
+        "an override.",
+    )
+    retired_for: Duration = Field(
+        24 * HOUR,
+        description="How long the running release, proven on a migrated copy, must have run alone before what "
+        "earlier releases need may be removed.",
+    )
+    override_required: int = Field(
+        2,
+        ge=1,
+        le=20,
+        description="How many of the environment's approvers must agree to an override of destructive, or to a "
+        "restore over live data.",
+    )
+    lock_timeout: Duration = Field(
+        5.0, description="How long a migration waits for a lock (PostgreSQL's lock_timeout, by PGOPTIONS)."
+    )
+    statement_timeout: Duration = Field(
+        15 * MINUTE, description="How long one statement of a migration may take (statement_timeout)."
+    )
+    drill: bool = Field(
+        default=False,
+        description="Restore the dump into a throw-away container and compare it before a migration.",
+    )
+    rehearse: bool = Field(
+        default=False,
+        description="Run the pending migration on a restored copy and start both releases there, before anybody "
+        "is asked. Includes the drill.",
+    )
+    services: tuple[ServiceName, ...] = Field(
+        (),
+        description="The services that are started on the copy and must become healthy; none: the migration's.",
+    )
+    check: Argv | None = Field(
+        None,
+        description="A command run in the first of these services on the copy, as further proof, such as a test.",
+    )
+    drill_host: BlockName | None = Field(
+        None, description="The ComposeHost block of the host that drills; none: the host of the database."
+    )
 
 
 class Backup(Value):
@@ -112,6 +187,23 @@ class Backup(Value):
     )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Dumps older than this are removed, but never the newest good one; none: only keep counts.",
+    )
+    copy_host: BlockName | None = Field(
+        None, description="The ComposeHost block of a second host that gets a copy of each dump."
+    )
+    copy_url: Text | None = Field(
+        None,
+        description="A folder that gets a copy of each dump, as an fsspec address (s3://bucket/dumps, "
+        "file:///srv/dumps).",
+    )
+    copy_options: BlockName | None = Field(
+        None, description="The Secret block with fsspec's options for copy_url, a JSON object."
+    )
 
     @property
     def built_in(self) -> bool:
@@ -124,6 +216,8 @@ class Backup(Value):
         for name in ("user", "database"):
             if self.command is not None and getattr(self, name) is not None:
                 raise ConflictError(name, "only for the built-in dump — remove it, or remove command")
+        if self.copy_options is not None and self.copy_url is None:
+            raise ConflictError("copy_options", "only with copy_url — remove it, or name the folder")
         return self
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from blocks.values.lifecycle import ACTIVE
 from tasks.ledger.columns import Moment, PlainText
 
-HEAD = "0001"
+HEAD = "0002"
 VERSION_TABLE = "ledger_version"
 
 Id = Annotated[int, mapped_column(primary_key=True)]
@@ -20,6 +20,7 @@ Large = Annotated[int, mapped_column(BigInteger)]
 
 _ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE))))
 _UNRELEASED = text("released_at IS NULL")
+_STANDING = text("gone_at IS NULL")
 _WITH_CODE = text("code_step IS NOT NULL")
 
 
@@ -189,3 +190,62 @@ class HoldRow(Base):
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None]
     release_reason: Mapped[str | None]
+
+
+class DrillRow(Base):
+    """A dump that was restored and compared, in a promotion or on schedule."""
+
+    __tablename__ = "drills"
+    __table_args__ = (Index(None, "pipeline", "environment"),)
+
+    id: Mapped[Id]
+    promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    passed: Mapped[bool]
+    receipt: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class RehearsalRow(Base):
+    """A pending migration that was run on a copy, and what ran on it afterwards."""
+
+    __tablename__ = "rehearsals"
+    __table_args__ = (Index(None, "pipeline", "environment"),)
+
+    id: Mapped[Id]
+    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), index=True)
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    receipt: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class DriftRow(Base):
+    """One difference between a host and the ledger, from when it was found until it was gone."""
+
+    __tablename__ = "drift"
+    __table_args__ = (
+        Index(
+            "uq_drift_standing",
+            "pipeline",
+            "environment",
+            "host",
+            "kind",
+            "subject",
+            unique=True,
+            sqlite_where=_STANDING,
+            postgresql_where=_STANDING,
+        ),
+    )
+
+    id: Mapped[Id]
+    pipeline: Mapped[str]
+    environment: Mapped[str]
+    host: Mapped[str]
+    kind: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
+    found_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    gone_at: Mapped[datetime | None]

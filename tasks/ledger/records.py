@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 
 from blocks.values.base import Value
+from blocks.values.evidence import DrillReceipt, RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.receipts import BackupReceipt
@@ -216,3 +217,83 @@ class Hold(Record):
     released_at: datetime | None
     released_by: str | None
     release_reason: str | None
+
+
+class DrillRecord(Record):
+    """A dump that was restored and compared.
+
+    Attributes:
+        id: The row's number.
+        promotion_id: The promotion it was part of, None for one on schedule.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        passed: True when nothing differed.
+        receipt: What was found.
+        created_at: When it was recorded, UTC.
+    """
+
+    id: int
+    promotion_id: int | None
+    pipeline: str
+    environment: str
+    passed: bool
+    receipt: DrillReceipt
+    created_at: datetime
+
+    @field_validator("receipt", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return DrillReceipt.from_json(value) if isinstance(value, str) else value
+
+
+class RehearsalRecord(Record):
+    """A migration that was run on a copy.
+
+    Attributes:
+        id: The row's number.
+        promotion_id: The promotion it was rehearsed for.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        receipt: What was found.
+        created_at: When it was recorded, UTC.
+    """
+
+    id: int
+    promotion_id: int
+    pipeline: str
+    environment: str
+    receipt: RehearsalReceipt
+    created_at: datetime
+
+    @field_validator("receipt", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return RehearsalReceipt.from_json(value) if isinstance(value, str) else value
+
+
+class DriftRecord(Record):
+    """One difference between a host and the ledger.
+
+    Attributes:
+        id: The row's number.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        host: The host's name.
+        kind: What differs, such as `image`, `bundle`, `schema`, `container`.
+        subject: What it is about: a service, a file, a revision.
+        detail: One line for a person.
+        found_at: When it was found, UTC.
+        seen_at: When it was last seen, UTC.
+        gone_at: When it was found gone, UTC; None while it stands.
+    """
+
+    id: int
+    pipeline: str
+    environment: str
+    host: str
+    kind: str
+    subject: str
+    detail: str
+    found_at: datetime
+    seen_at: datetime
+    gone_at: datetime | None

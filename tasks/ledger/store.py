@@ -8,10 +8,12 @@ from tasks.errors import TerminalError, TransientError
 from tasks.ledger.approvals import Approvals
 from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database
+from tasks.ledger.drift import Drift
 from tasks.ledger.holds import Holds
 from tasks.ledger.journal import Steps
 from tasks.ledger.leases import Leases
 from tasks.ledger.promotions import Promotions
+from tasks.ledger.proofs import Drills, Rehearsals
 from tasks.ledger.releases import Releases
 from tasks.ledger.schema import ensure_schema
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """The database of releases, promotions, steps, approvals, backups, leases and holds.
+    """The database of releases, promotions, steps, approvals, backups and their proofs, leases, holds and drift.
 
     Threads may share one; other processes open their own. Every call is one short transaction and may raise
     `TransientError` when the database does not answer. Use `Ledger.open`.
@@ -33,6 +35,9 @@ class Ledger:
         backups: Which dumps there are.
         leases: Who may change an environment now.
         holds: Which releases may not come back.
+        drills: Which dumps were proven.
+        rehearsals: Which migrations were tried on a copy.
+        drift: Where hosts differ from the ledger.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,6 +49,9 @@ class Ledger:
         self.backups = Backups(database)
         self.leases = Leases(database)
         self.holds = Holds(database)
+        self.drills = Drills(database)
+        self.rehearsals = Rehearsals(database)
+        self.drift = Drift(database)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BROKEN = '''"""Breaks half-way."""
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9999", HEAD
 def upgrade():
     op.execute("CREATE TABLE half (id INTEGER)")
     op.execute("INSERT INTO half VALUES (1)")

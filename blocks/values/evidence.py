@@ -1,0 +1,165 @@
+"""What was proven on a copy of the database: that a dump restores, and what runs on the migrated schema."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from blocks.values.base import Value
+
+
+class DrillReceipt(Value):
+    """A dump that was restored into a throw-away database and compared with the live one.
+
+    Attributes:
+        host: The host it was restored on.
+        backup_path: The dump's path.
+        backup_sha256: The dump's checksum, hex.
+        tables: How many tables were compared.
+        rows: How many rows the restored tables have together.
+        extensions: The restored database's extensions, `name version`, sorted.
+        revision: The restored schema revision, None without one.
+        differences: What differs in a way that a dump of a living database does not explain, one line each;
+            empty: the dump is proven.
+        notes: What a person may want to know, one line each (rows written since the dump, …).
+        restore_seconds: How long the restore took: the environment's stated recovery time.
+        seconds: How long the whole drill took.
+        drilled_at: When it was done, UTC.
+    """
+
+    host: str
+    backup_path: str
+    backup_sha256: str
+    tables: int
+    rows: int
+    extensions: tuple[str, ...] = ()
+    revision: str | None = None
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    restore_seconds: float
+    seconds: float
+    drilled_at: datetime
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing differs."""
+        return not self.differences
+
+
+class LockFact(Value):
+    """A lock the migration held while it was rehearsed.
+
+    Attributes:
+        table: The table.
+        mode: PostgreSQL's name of the lock mode, such as AccessExclusiveLock.
+        seconds: For how long it was seen held, at most.
+    """
+
+    table: str
+    mode: str
+    seconds: float
+
+
+class HealthProof(Value):
+    """Whether a release's services became healthy on the migrated copy.
+
+    Attributes:
+        release_id: The release.
+        services: The services that were started.
+        passed: True when all were healthy; None where it could not be tried.
+        reason: Why not, one line; empty when it passed.
+        seconds: How long it took.
+    """
+
+    release_id: str
+    services: tuple[str, ...] = ()
+    passed: bool | None
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class RehearsalReceipt(Value):
+    """The pending migration, run on a copy of the database before anybody is asked.
+
+    Attributes:
+        host: The host it was rehearsed on.
+        release_id: The release that brings the migration.
+        running_release_id: The release that ran when it was rehearsed, None where nothing ran.
+        revision_before: The copy's schema revision before it, None without one.
+        revision_after: And after it.
+        migrated: True when the migration ended well.
+        reason: Why it did not, one line; empty when it did.
+        migrate_seconds: How long the migration took on the copy.
+        locks: The locks it was seen to hold on tables of the application, strongest first.
+        rewritten: Tables whose files were written anew, sorted.
+        new: The new release on the migrated copy.
+        old: The running release on the migrated copy: the proof that a code-only rollback works.
+        drill: The drill of the dump the copy was made from.
+        seconds: How long the whole rehearsal took, drill included.
+        rehearsed_at: When it was done, UTC.
+    """
+
+    host: str
+    release_id: str
+    running_release_id: str | None
+    revision_before: str | None
+    revision_after: str | None
+    migrated: bool
+    reason: str = ""
+    migrate_seconds: float
+    locks: tuple[LockFact, ...] = ()
+    rewritten: tuple[str, ...] = ()
+    new: HealthProof | None = None
+    old: HealthProof | None = None
+    drill: DrillReceipt
+    seconds: float
+    rehearsed_at: datetime
+
+    @property
+    def proves_return(self) -> bool:
+        """True when the release that ran before is known to run on the migrated schema."""
+        return self.migrated and self.old is not None and self.old.passed is True
+
+
+class TableLoss(Value):
+    """What a restore would lose in one table.
+
+    Attributes:
+        table: Schema and name.
+        inserted: Rows written since the dump, which would be gone.
+        updated: Rows changed since, which would have their old content.
+        deleted: Rows deleted since, which would be back.
+    """
+
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All of them together."""
+        return self.inserted + self.updated + self.deleted
+
+
+class LossReport(Value):
+    """What is lost when a dump is restored over the live database.
+
+    Attributes:
+        backup_path: The dump.
+        taken_at: When it was taken, UTC.
+        source: `copy` when the rows were compared with a restored copy, `statistics` when PostgreSQL's counters
+            were read (an upper bound that knows nothing of a counter reset).
+        tables: The tables that lose something, most rows first.
+        notes: What could not be compared, one line each.
+    """
+
+    backup_path: str
+    taken_at: datetime
+    source: str
+    tables: tuple[TableLoss, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The rows of all tables together."""
+        return sum(table.rows for table in self.tables)

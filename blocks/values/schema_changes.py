@@ -1,0 +1,67 @@
+"""What a migration does to the schema, judged from its SQL."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from blocks.values.base import Value
+
+
+class Risk(StrEnum):
+    """What a migration means for the release that runs now, mildest first."""
+
+    ADDITIVE = "additive"  # the release that runs now keeps working
+    LOCKING = "locking"  # it does, but a table is rewritten or blocked meanwhile
+    DESTRUCTIVE = "destructive"  # something it uses is dropped, narrowed, renamed or made stricter
+    OPAQUE = "opaque"  # it cannot be told; treated as destructive
+
+    @property
+    def breaks(self) -> bool:
+        """True where the release that runs now may fail on the migrated schema."""
+        return self in {Risk.DESTRUCTIVE, Risk.OPAQUE}
+
+    @property
+    def severity(self) -> int:
+        """0 for the mildest, 3 for the worst."""
+        return tuple(Risk).index(self)
+
+
+class Finding(Value):
+    """One statement's part in a verdict.
+
+    Attributes:
+        risk: What the statement means.
+        statement: Its text on one line, cut to a readable length; empty where there is none to show.
+        reason: Why, one line.
+        safer: How to write it so that nothing breaks, one line; empty where nothing is to be done.
+        table: The table it is about, as written; empty for none.
+    """
+
+    risk: Risk
+    statement: str
+    reason: str
+    safer: str = ""
+    table: str = ""
+
+
+class MigrationVerdict(Value):
+    """What one migration does.
+
+    Attributes:
+        revision: Its identifier.
+        message: Its one-line description.
+        risk: The worst of its findings; additive without any.
+        findings: What was found, in the order of its statements.
+        sql: Its SQL as the tool rendered it; empty where it did not.
+    """
+
+    revision: str
+    message: str = ""
+    risk: Risk
+    findings: tuple[Finding, ...] = ()
+    sql: str = ""
+
+
+def worst(verdicts: tuple[MigrationVerdict, ...]) -> Risk:
+    """Return the worst risk of several migrations; additive where there is none."""
+    return max((verdict.risk for verdict in verdicts), key=lambda risk: risk.severity, default=Risk.ADDITIVE)
