@@ -1,0 +1,77 @@
+"""What a host remembers of the releases that ran on it, and of a rollback made without server and ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from blocks.values.base import Value
+from blocks.values.lifecycle import Kind, Status
+from blocks.values.schema_changes import Risk
+
+# Within the application's directory on a host.
+LIVE_FILE = "live.jsonl"
+OFFLINE_FOLDER = "offline"
+# What the ledger has taken in is renamed from `<id>.json` to `<id>.recorded.json`.
+RECORDED_SUFFIX = ".recorded.json"
+
+
+class LiveRelease(Value):
+    """One line of the file `live.jsonl`: a release that ran here, its smoke checks green.
+
+    Attributes:
+        release_id: The release.
+        at: When its smoke checks had passed, UTC.
+        kind: What brought it.
+        promotion_id: The promotion that brought it; None for a rollback without ledger.
+        held: The releases that were held in the environment at that time, sorted.
+        risks: What was judged of the migrations that came in with it: revision → risk.
+        returns_to: The release that ran before, where it was proven on a migrated copy that it runs on this
+            release's schema too; None without such a proof.
+    """
+
+    release_id: str
+    at: datetime
+    kind: Kind
+    promotion_id: int | None = None
+    held: tuple[str, ...] = ()
+    risks: dict[str, Risk] = {}
+    returns_to: str | None = None
+
+
+class OfflineRollback(Value):
+    """The file `offline/<id>.json` on each host: what was done there while the ledger could not be told.
+
+    Attributes:
+        id: The moment it began, `YYYYMMDDTHHMMSSZ`; the file's name, the same on every host.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        from_release_id: The release that was left, None where none was current.
+        to_release_id: The release that was to run.
+        hosts: The hosts it was about, in the pipeline's order.
+        left_out: Hosts of the environment it was not about, because a person said so.
+        who: Who did it, `login@machine`.
+        reason: Why, in that person's words.
+        started_at: When the fence was raised, UTC.
+        ended_at: When it was over, UTC.
+        outcome: `SUCCEEDED`; `RESTORED` where the release that was left runs again; `BROKEN` where that failed
+            too; `FAILED` where nothing had been switched; `ABANDONED` where another run took over.
+        message: One line for a person.
+        warnings: What a person must know, one line each (a schema that is ahead, a check left out).
+        token: The fencing token it acted with.
+    """
+
+    id: str
+    pipeline: str
+    environment: str
+    from_release_id: str | None
+    to_release_id: str
+    hosts: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    who: str
+    reason: str = ""
+    started_at: datetime
+    ended_at: datetime
+    outcome: Status
+    message: str
+    warnings: tuple[str, ...] = ()
+    token: int
