@@ -83,5 +83,6 @@ def test_editors_refuse_what_is_not(line: str) -> None:
 def test_the_examples_of_the_reference_are_valid() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/pipeline.md").read_text("utf-8"), flags=re.DOTALL)
     assert load_pipeline(blocks[0]).names == ("feature", "staging", "prod")
+    assert load_pipeline(SMALLEST + blocks[2]).database.rehearse
     head = SMALLEST + "    address: http://localhost\n"
-    assert len(load_pipeline(head + blocks[2]).smoke) == 5
+    assert len(load_pipeline(head + blocks[3]).smoke) == 5
