@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,22 @@ class Bundle:
         """Return what is linked into the bundle on a host whose env file has a name."""
         env = tuple((path, env_file) for path in self.env_links) if env_file else ()
         return (*env, *((path, f"shared/{path}") for path in self.data_links))
+
+    def checksums(self) -> dict[str, str]:
+        """Return the checksum of every file a host gets; what a link takes the place of is not among them."""
+        links = (*self.env_links, *self.data_links)
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as members:
+            files = {
+                member.name: content.read()
+                for member in members
+                if member.isreg() and (content := members.extractfile(member)) is not None
+            }
+        files[OVERRIDE] = self.override.encode()
+        return {
+            path: hashlib.sha256(content).hexdigest()
+            for path, content in sorted(files.items())
+            if not any(path == link or path.startswith(f"{link}/") for link in links)
+        }
 
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
@@ -111,6 +129,8 @@ def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) 
         env_file=facts.env_file,
         services=bundle.services,
         bundle_checksum=bundle.checksum,
+        checksums=bundle.checksums(),
+        env_keys=facts.env_keys,
         staged_at=utc_now(),
     )
 

@@ -21,6 +21,9 @@ class Manifest(Value):
         env_file: The env file's name in the application's directory, None without one.
         services: The services that run, sorted.
         bundle_checksum: sha256 over the bundle's files, hex.
+        checksums: Path in the bundle → sha256 of its content, hex, by which a hand edit is found; links to what is
+            no part of a release are left out. Empty in manifests of earlier versions.
+        env_keys: The keys the env file had when the bundle was put there, sorted.
         staged_at: When the bundle was put there, UTC.
     """
 
@@ -33,4 +36,6 @@ class Manifest(Value):
     env_file: str | None = None
     services: tuple[str, ...] = ()
     bundle_checksum: str = ""
+    checksums: dict[str, str] = {}
+    env_keys: tuple[str, ...] = ()
     staged_at: datetime

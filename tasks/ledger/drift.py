@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
+from blocks.values.drift import Difference
 from tasks.ledger.models import DriftRow
 from tasks.ledger.records import DriftRecord
 
@@ -15,21 +16,7 @@ if TYPE_CHECKING:
 
     from tasks.ledger.database import Database
 
-
-class Difference(NamedTuple):
-    """One difference as it is seen now.
-
-    Attributes:
-        host: The host's name.
-        kind: What differs.
-        subject: What it is about.
-        detail: One line for a person.
-    """
-
-    host: str
-    kind: str
-    subject: str
-    detail: str
+__all__ = ["Difference", "Drift"]
 
 
 class Drift:
