@@ -5,51 +5,38 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from blocks.values.facts import ContainerFact, HostFacts, Readiness
-from blocks.values.manifests import Manifest
-from tasks.adapters.protocols import Call, Limits
+from blocks.values.facts import HostFacts, Readiness
+from tasks.adapters.protocols import Call
 from tasks.adapters.redact import process_redactor
 from tasks.commands.env_file import parse_env
 from tasks.commands.host_facts import (
-    CONTAINERS,
     IN_SERVICE,
     NOT_RUNNING,
     READINESS,
     SCHEMA_FACTS,
-    parse_containers,
     parse_readiness,
     parse_schema,
 )
 from tasks.commands.scripts import script
-from tasks.errors import TerminalError
+from tasks.reading import QUICK, app_directory, read_containers, read_manifest
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
     from tasks.adapters.protocols import Host
     from tasks.run import Run
 
-_QUICK = Limits(total_seconds=60, idle_seconds=60)
 _SECRET_KEY = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL$|^URL$", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 
-
-def app_directory(host: Host, directory: str, pipeline: str) -> str:
-    """Return the application's directory on a host as an absolute path.
-
-    Args:
-        host: The host.
-        directory: The block's directory, absolute or relative to the login home.
-        pipeline: The pipeline's name.
-
-    Returns:
-        The absolute path; it need not exist yet.
-    """
-    if directory.startswith("/"):
-        return f"{directory.rstrip('/')}/{pipeline}"
-    home = host.run(Call(argv=("pwd",), limits=_QUICK)).stdout.strip()
-    return f"{home}/{directory.strip('/')}/{pipeline}"
+__all__ = [
+    "app_directory",
+    "read_containers",
+    "read_env_keys",
+    "read_host",
+    "read_manifest",
+    "read_readiness",
+    "read_schema",
+]
 
 
 def read_readiness(host: Host, directory: str) -> Readiness:
@@ -63,51 +50,8 @@ def read_readiness(host: Host, directory: str) -> Readiness:
         The facts.
     """
     return parse_readiness(
-        host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=_QUICK)).stdout
+        host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=QUICK)).stdout
     )
-
-
-def read_manifest(host: Host, directory: str, release_id: str | None = None) -> Manifest | None:
-    """Read what a host remembers of a release.
-
-    Args:
-        host: The host.
-        directory: The application's directory there.
-        release_id: The release; None for the one that is current.
-
-    Returns:
-        The manifest, None where there is none.
-
-    Raises:
-        TerminalError: The file is there and is not a manifest.
-    """
-    path = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
-    text = host.read_file(f"{path}/manifest.json")
-    if text is None:
-        return None
-    try:
-        return Manifest.from_json(text)
-    except ValidationError:
-        raise TerminalError(
-            f"{path}/manifest.json on {host.name} cannot be read",
-            "it was changed by hand or written by a newer Sluice; restore it from another release's folder",
-        ) from None
-
-
-def read_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
-    """Read the application's containers.
-
-    Raises:
-        TerminalError: The engine does not answer.
-    """
-    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline), limits=_QUICK))
-    if not result.ok:
-        raise TerminalError(
-            f"the Docker engine of {host.name} does not answer",
-            "start it there and run this again",
-            result.tail(),
-        )
-    return parse_containers(result.stdout)
 
 
 def read_env_keys(host: Host, directory: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -161,7 +105,7 @@ def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
         backup.user or "",
         backup.database or "",
     )
-    result = host.run(Call(argv=argv, limits=_QUICK))
+    result = host.run(Call(argv=argv, limits=QUICK))
     if result.exit_code == NOT_RUNNING:
         return False, None, None
     if not result.ok:

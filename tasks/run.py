@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from blocks.values.base import Value
-from tasks.adapters.protocols import Call, Fence, Limits
+from tasks.adapters.protocols import Fence
 from tasks.adapters.redact import process_redactor
-from tasks.commands.compose import ComposeProject
+from tasks.secrets import read_secret
+from tasks.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from blocks.pipeline import Policy, ReleaseDescription
+    from blocks.pipeline import ReleaseDescription
     from tasks.adapters.git import GitMirror
-    from tasks.adapters.protocols import Engine, Host, Registry, Runner
+    from tasks.adapters.protocols import Engine, Registry
     from tasks.lease import LeaseKeeper
     from tasks.ledger.store import Ledger
 
@@ -74,41 +73,31 @@ class Journal:
             raise
 
 
-@dataclass
-class Run:
+@dataclass(kw_only=True)
+class Run(Site):
     """Everything one promotion's steps need. It is never stored; a resumed run makes a new one.
 
     Attributes:
         ledger: The ledger.
         promotion_id: The promotion's row.
-        pipeline: The pipeline's name.
-        policy: What decides, from the default branch.
         description: What describes the release, from its commit.
         mirror: The application's repository.
-        hosts: The environment's hosts, by name, in the pipeline's order.
-        directories: Host name → the application's directory there.
         registry: The container registry.
         registry_prefix: Address and namespace images are pushed under.
         registry_login: The Docker configuration (JSON) that logs in to the registry, for hosts.
         engine: The engine that builds.
-        local: Runs commands on the control machine.
         work: The folder of checkouts on the control machine.
         keeper: Holds the lease, once taken.
     """
 
     ledger: Ledger
     promotion_id: int
-    pipeline: str
-    policy: Policy
     description: ReleaseDescription
     mirror: GitMirror
-    hosts: Mapping[str, Host]
-    directories: Mapping[str, str]
     registry: Registry
     registry_prefix: str
     registry_login: str
     engine: Engine
-    local: Runner
     work: Path
     keeper: LeaseKeeper | None = None
     journal: Journal = field(init=False)
@@ -116,16 +105,6 @@ class Run:
     def __post_init__(self) -> None:
         """Bind the journal to the promotion."""
         self.journal = Journal(self.ledger, self.promotion_id)
-
-    @property
-    def environment(self) -> str:
-        """The environment's name."""
-        return self.policy.name
-
-    @property
-    def primary(self) -> str:
-        """The host that keeps the database: the first one."""
-        return next(iter(self.hosts))
 
     def fence(self, host: str) -> Fence:
         """Return the proof of the lease for one host.
@@ -137,46 +116,10 @@ class Run:
             raise RuntimeError("a change was asked for before the lease was taken")
         return Fence(directory=self.directories[host], token=self.keeper.token())
 
-    def project(
-        self,
-        host: str,
-        *,
-        release_id: str | None,
-        files: tuple[str, ...],
-        profiles: tuple[str, ...],
-        env_file: str | None,
-    ) -> ComposeProject:
-        """Return the compose project on a host.
+    def secret(self, block: str) -> str:
+        """Return the value of a Secret block; it is redacted from now on.
 
-        Args:
-            host: The host's name.
-            release_id: The release whose bundle is used; None for the one that is `current`.
-            files: The compose files within the bundle.
-            profiles: The profiles that are started.
-            env_file: The env file's name in the application's directory.
-
-        Returns:
-            What compose commands are built from.
+        Raises:
+            TerminalError: There is no such block.
         """
-        directory = self.directories[host]
-        folder = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
-        return ComposeProject(
-            name=self.pipeline,
-            directory=folder,
-            env_file=f"{directory}/{env_file}" if env_file else None,
-            files=tuple(f"{folder}/{name}" for name in files),
-            profiles=profiles,
-        )
-
-    def change(
-        self,
-        host: str,
-        argv: tuple[str, ...],
-        *,
-        seconds: float,
-        idle: float | None = None,
-        stdin: bytes | None = None,
-    ) -> Call:
-        """Return a fenced command for a host."""
-        limits = Limits(total_seconds=seconds, idle_seconds=idle or seconds)
-        return Call(argv=argv, stdin=stdin, limits=limits, fence=self.fence(host))
+        return read_secret(block)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 from prefect.tasks import exponential_backoff
 
 from blocks.values.base import Value
 from tasks.errors import TransientError
+from tasks.logs import log
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -30,13 +28,7 @@ R = TypeVar("R")
 RETRIES = 3
 _PLACES = ("host", "target")
 
-
-def log() -> logging.LoggerAdapter[Any] | logging.Logger:
-    """Return the current run's logger; its lines stand in the Prefect UI. Outside of a run: the program's own."""
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return logging.getLogger("sluice")
+__all__ = ["fact", "log", "step"]
 
 
 def _curable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

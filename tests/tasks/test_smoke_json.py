@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.smoke import contains
+from tasks.checks import contains
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

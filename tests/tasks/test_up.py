@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.values.facts import ContainerFact
-from tasks.up import ailing
+from tasks.starting import ailing
 
 
 def fact(**changes: object) -> ContainerFact:

@@ -1,0 +1,79 @@
+"""What a host tells of itself, read without a flow around it. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from blocks.values.manifests import Manifest
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.host_facts import CONTAINERS, parse_containers
+from tasks.commands.scripts import script
+from tasks.errors import TerminalError
+
+if TYPE_CHECKING:
+    from blocks.values.facts import ContainerFact
+    from tasks.adapters.protocols import Host
+
+QUICK = Limits(total_seconds=60, idle_seconds=60)
+
+
+def app_directory(host: Host, directory: str, pipeline: str) -> str:
+    """Return the application's directory on a host as an absolute path.
+
+    Args:
+        host: The host.
+        directory: The block's directory, absolute or relative to the login home.
+        pipeline: The pipeline's name.
+
+    Returns:
+        The absolute path; it need not exist yet.
+    """
+    if directory.startswith("/"):
+        return f"{directory.rstrip('/')}/{pipeline}"
+    home = host.run(Call(argv=("pwd",), limits=QUICK)).stdout.strip()
+    return f"{home}/{directory.strip('/')}/{pipeline}"
+
+
+def read_manifest(host: Host, directory: str, release_id: str | None = None) -> Manifest | None:
+    """Read what a host remembers of a release.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+        release_id: The release; None for the one that is current.
+
+    Returns:
+        The manifest, None where there is none.
+
+    Raises:
+        TerminalError: The file is there and is not a manifest.
+    """
+    path = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
+    text = host.read_file(f"{path}/manifest.json")
+    if text is None:
+        return None
+    try:
+        return Manifest.from_json(text)
+    except ValidationError:
+        raise TerminalError(
+            f"{path}/manifest.json on {host.name} cannot be read",
+            "it was changed by hand or written by a newer Sluice; restore it from another release's folder",
+        ) from None
+
+
+def read_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the application's containers.
+
+    Raises:
+        TerminalError: The engine does not answer.
+    """
+    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline), limits=QUICK))
+    if not result.ok:
+        raise TerminalError(
+            f"the Docker engine of {host.name} does not answer",
+            "start it there and run this again",
+            result.tail(),
+        )
+    return parse_containers(result.stdout)

@@ -1,0 +1,122 @@
+"""Making a release current on a host and bringing its services up, with or without a flow around it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import UpReceipt
+from tasks.commands.scripts import link
+from tasks.errors import TerminalError
+from tasks.logs import log
+from tasks.reading import read_containers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.values.facts import ContainerFact
+    from tasks.commands.compose import ComposeProject
+    from tasks.site import Site
+
+
+def start(
+    site: Site, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]
+) -> UpReceipt:
+    """Make a release current on a host and bring its services up.
+
+    Args:
+        site: The environment, its change allowed.
+        host: The host's name.
+        release_id: The release.
+        project: The compose project on the current bundle.
+        services: The services that must run afterwards.
+
+    Returns:
+        What runs.
+
+    Raises:
+        TerminalError: The services do not all run and stay up.
+    """
+    began = time.monotonic()
+    there, directory = site.hosts[host], site.directories[host]
+    linked = there.run(site.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60))
+    if not linked.ok:
+        raise TerminalError(
+            f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
+            "look at the permissions of that directory",
+        )
+    earlier = {container.id: container.restarts for container in read_containers(there, site.pipeline)}
+    seconds = site.policy.timeouts.up
+    argv = project.up(wait_seconds=int(seconds))
+    result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
+    if not result.ok:
+        raise TerminalError(
+            f"up: {release_id} does not come up on {host}: {_why(site, host, services, earlier) or result.tail(1)}",
+            "look at the service's log there (`docker compose logs`)",
+            result.tail(40),
+        )
+    settle(site, host, services, earlier)
+    return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
+
+
+def _why(site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int]) -> str:
+    """Name the services that are not well."""
+    return "; ".join(ailing(read_containers(site.hosts[host], site.pipeline), services, earlier))
+
+
+def ailing(
+    containers: tuple[ContainerFact, ...], services: tuple[str, ...], earlier: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Say which services are not well.
+
+    Args:
+        containers: What runs.
+        services: What should site.
+        earlier: Container id → how often it had been restarted before; a new container is not in it.
+
+    Returns:
+        One line per service that is missing, ended with an error, restarting or unhealthy.
+    """
+    found: list[str] = []
+    for service in services:
+        own = [container for container in containers if container.service == service]
+        if not own:
+            found.append(f"{service} has no container")
+        for container in own:
+            if container.status == "restarting" or container.restarts > earlier.get(container.id, 0):
+                found.append(f"{service} restarts again and again (exit status {container.exit_code})")
+            elif container.status != "running" and container.exit_code != 0:
+                found.append(f"{service} ended with status {container.exit_code}")
+            elif container.health == "unhealthy":
+                found.append(f"{service} is unhealthy")
+            elif container.health == "starting":
+                found.append(f"{service} did not become healthy")
+    return tuple(found)
+
+
+def settle(site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int]) -> None:
+    """Watch services without a health check for the settling time: `up --wait` calls a crash loop healthy.
+
+    Args:
+        site: The environment, its change allowed.
+        host: The host's name.
+        services: The services that must site.
+        earlier: Container id → restarts before the switch.
+
+    Raises:
+        TerminalError: A service ended or was restarted.
+    """
+    deadline = time.monotonic() + site.policy.timeouts.settle
+    while True:
+        containers = read_containers(site.hosts[host], site.pipeline)
+        problems = ailing(containers, services, earlier)
+        if problems:
+            raise TerminalError(
+                f"up: on {host} {'; '.join(problems)}",
+                "look at the service's log there (`docker compose logs`)",
+            )
+        blind = any(not container.health for container in containers if container.service in services)
+        left = deadline - time.monotonic()
+        if not blind or left <= 0:
+            return
+        time.sleep(min(1.0, left))
