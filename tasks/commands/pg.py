@@ -11,7 +11,7 @@ from tasks.commands.scripts import script
 
 # Sets user and database from the arguments or the image's variables, and the password psql and its kin ask
 # for where the server wants one even on its own socket.
-_LOGIN = r"""
+LOGIN = r"""
 given() {
   eval "value=\${$1:-}; file=\${$1_FILE:-}"
   [ -n "$value" ] || [ -z "$file" ] || value=$(cat -- "$file")
@@ -28,7 +28,7 @@ given POSTGRES_PASSWORD
 # compressed with zstd, three times faster than the default; a server may be built without it, which the
 # client says before it connects anywhere.
 PG_DUMP = (
-    _LOGIN
+    LOGIN
     + r"""
 compress=1
 version=$(pg_dump --version) && version=${version##*) } && version=${version%%[!0-9]*}
@@ -44,7 +44,7 @@ exec pg_dump --format=custom --compress="$compress" --username="$user" --dbname=
 
 # Runs SQL from standard input: USER DATABASE. One row a line, its fields separated by tabs.
 PSQL = (
-    _LOGIN
+    LOGIN
     + r"""
 exec psql --no-psqlrc --quiet --tuples-only --no-align --field-separator="	" \
   --set=ON_ERROR_STOP=1 --username="$user" --dbname="$database" --no-password --file=-
@@ -54,7 +54,7 @@ exec psql --no-psqlrc --quiet --tuples-only --no-align --field-separator="	" \
 # Restores a dump from standard input into a new database, which takes the place of one of that name:
 # USER DATABASE NAME. With a single transaction: it is there whole, or empty.
 PG_RESTORE = (
-    _LOGIN
+    LOGIN
     + r"""
 dropdb --if-exists --force --username="$user" --no-password -- "$3" || exit 1
 createdb --template=template0 --username="$user" --no-password -- "$3" || exit 1
@@ -65,7 +65,7 @@ exec pg_restore --exit-on-error --single-transaction --no-owner --no-privileges 
 
 # Removes a database: USER DATABASE NAME.
 DROPDB = (
-    _LOGIN
+    LOGIN
     + r"""
 exec dropdb --if-exists --force --username="$user" --no-password -- "$3"
 """
