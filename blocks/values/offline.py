@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from blocks.values.base import Value
+from blocks.values.evidence import RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.schema_changes import Risk
+from blocks.values.schema_changes import MigrationVerdict
 
 # Within the application's directory on a host.
 LIVE_FILE = "live.jsonl"
@@ -24,9 +25,9 @@ class LiveRelease(Value):
         kind: What brought it.
         promotion_id: The promotion that brought it; None for a rollback without ledger.
         held: The releases that were held in the environment at that time, sorted.
-        risks: What was judged of the migrations that came in with it: revision → risk.
-        returns_to: The release that ran before, where it was proven on a migrated copy that it runs on this
-            release's schema too; None without such a proof.
+        verdicts: What was judged of the migrations that came in with it; without their SQL.
+        rehearsal: These migrations as rehearsed on a copy: the proof that the release before runs on their
+            schema too. None without.
     """
 
     release_id: str
@@ -34,8 +35,8 @@ class LiveRelease(Value):
     kind: Kind
     promotion_id: int | None = None
     held: tuple[str, ...] = ()
-    risks: dict[str, Risk] = {}
-    returns_to: str | None = None
+    verdicts: tuple[MigrationVerdict, ...] = ()
+    rehearsal: RehearsalReceipt | None = None
 
 
 class OfflineRollback(Value):
