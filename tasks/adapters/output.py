@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.adapters.protocols import Call, LineSink, Result
@@ -98,6 +99,22 @@ class RawResult:
             stderr=redactor.text(self.stderr.decode(errors="replace")),
             seconds=self.seconds,
         )
+
+
+class Tap(Stream):
+    """An output stream that goes on to a function, piece by piece, and is not kept.
+
+    Args:
+        take: Given each piece. While it waits, the command's output waits too.
+    """
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        super().__init__(0, None, Redactor())
+        self._take = take
+
+    def feed(self, data: bytes) -> None:
+        """Pass on what the command wrote."""
+        self._take(data)
 
 
 class Clock:

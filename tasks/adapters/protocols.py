@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 LineSink = Callable[[str], None]
+PieceSink = Callable[[bytes], object]
 
 # How Python and its kin end a traceback: `sqlalchemy.exc.ProgrammingError: (psycopg.errors.UndefinedFunction) …`.
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)(: |\Z)")
@@ -130,6 +131,38 @@ class Host(Runner, Protocol):
 
     def read_file(self, path: str) -> bytes | None:
         """Read a file; None where there is none."""
+        ...
+
+    def read_pieces(self, path: str, take: PieceSink, *, limits: Limits = Limits()) -> None:
+        """Read a file of any size piece by piece; no more than a few pieces are in memory.
+
+        Args:
+            path: The file.
+            take: Given each piece, in order. It may wait, and it may raise to end the reading.
+            limits: When the reading is ended.
+
+        Raises:
+            TransientError: The connection was lost.
+            TerminalError: There is no such file, it cannot be read, or a limit was passed.
+        """
+        ...
+
+    def write_pieces(
+        self, path: str, pieces: Iterable[bytes], *, size: int, sha256: str, limits: Limits = Limits()
+    ) -> None:
+        """Write a file of any size piece by piece, for its owner only (0600); parents are made.
+
+        Args:
+            path: The file. It appears under its name when all of it arrived, as its checksum shows, or not at all.
+            pieces: Its content. What they raise is raised here.
+            size: How many bytes they are together.
+            sha256: Their checksum, hex.
+            limits: When the writing is ended.
+
+        Raises:
+            TransientError: The connection was lost.
+            TerminalError: It could not be written, other bytes arrived, or a limit was passed.
+        """
         ...
 
     def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:

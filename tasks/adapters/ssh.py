@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import threading
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 
 from tasks.adapters.output import (
@@ -13,9 +14,10 @@ from tasks.adapters.output import (
     Clock,
     RawResult,
     Stream,
+    Tap,
     title,
 )
-from tasks.adapters.protocols import Call, Fence, Limits, LineSink, Result
+from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
 from tasks.adapters.redact import Redactor, process_redactor
 from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
 from tasks.adapters.ssh_connection import Endpoint, SshConnection
@@ -111,12 +113,21 @@ class SshHost:
         """Run a command to its end; see `Runner.run`."""
         return self.run_raw(call, on_line=on_line).decoded(call, self._redactor)
 
-    def run_raw(self, call: Call, *, on_line: LineSink | None = None) -> RawResult:
+    def run_raw(
+        self,
+        call: Call,
+        *,
+        on_line: LineSink | None = None,
+        take: PieceSink | None = None,
+        pieces: Iterable[bytes] | None = None,
+    ) -> RawResult:
         """Run a command to its end and return its output as bytes.
 
         Args:
             call: The command. Its folder and fence are checked by the wrapper, in the same round trip.
             on_line: Told each line of output as it comes, redacted.
+            take: Given standard output piece by piece, which then is not kept.
+            pieces: Standard input in pieces, in place of the call's.
 
         Raises:
             TransientError: The connection was lost or could not be made.
@@ -126,19 +137,26 @@ class SshHost:
         """
         line = command_line(call)
         with self._sessions:
-            result = self._execute(line, call, on_line)
+            result = self._execute(line, call, on_line, take, pieces)
         self._check_wrapper(result, call)
         return result
 
-    def _execute(self, line: bytes, call: Call, on_line: LineSink | None) -> RawResult:
+    def _execute(
+        self,
+        line: bytes,
+        call: Call,
+        on_line: LineSink | None,
+        take: PieceSink | None,
+        pieces: Iterable[bytes] | None,
+    ) -> RawResult:
         command = ChannelCommand(
             self._connection.open(),
             Clock(call),
-            Stream(KEPT_STDOUT_BYTES, on_line, self._redactor),
+            Tap(take) if take else Stream(KEPT_STDOUT_BYTES, on_line, self._redactor),
             Stream(KEPT_STDERR_BYTES, on_line, self._redactor),
         )
         try:
-            return command.run(line, call.stdin)
+            return command.run(line, call.stdin if pieces is None else pieces)
         except LimitPassedError:
             raise self._limit_passed(command, call) from None
         except ConnectionLostError as error:
@@ -234,6 +252,23 @@ class SshHost:
                 "files of this size stay there",
             )
         return result.stdout
+
+    def read_pieces(self, path: str, take: PieceSink, *, limits: Limits = FILE_LIMITS) -> None:
+        """Read a file of any size piece by piece. See `Host.read_pieces`."""
+        result = self.run_raw(Call(scripts.read(path), limits=limits), take=take)
+        if result.exit_code == scripts.EXIT_MISSING:
+            raise TerminalError(f"there is no file {path} on {self.name}", "look what became of it there")
+        if result.exit_code != 0:
+            raise self._failed(result, f"reading {path}")
+
+    def write_pieces(
+        self, path: str, pieces: Iterable[bytes], *, size: int, sha256: str, limits: Limits = FILE_LIMITS
+    ) -> None:
+        """Write a file of any size piece by piece. See `Host.write_pieces`."""
+        argv = scripts.receive(path, size, sha256)
+        result = self.run_raw(Call(argv, limits=limits), pieces=pieces)
+        if result.exit_code != 0:
+            raise self._failed(result, f"writing {path}")
 
     def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
         """Unpack a tar archive into a directory that appears whole or not at all. See `Host.unpack`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import paramiko
@@ -105,18 +106,19 @@ class ChannelCommand:
         self._stderr = stderr
         self._pid_line = PidLine(stderr)
         self._writer: threading.Thread | None = None
+        self._stdin_error: Exception | None = None
 
     @property
     def pid(self) -> int | None:
         """The process id on the host, which is its group's too; None before it is known."""
         return self._pid_line.pid
 
-    def run(self, command: bytes, stdin: bytes | None) -> RawResult:
+    def run(self, command: bytes, stdin: bytes | Iterable[bytes] | None) -> RawResult:
         """Run the command to its end.
 
         Args:
             command: The command line, quoted.
-            stdin: Bytes for its standard input.
+            stdin: Bytes for its standard input, at once or in pieces; what the pieces raise is raised here.
 
         Raises:
             LimitPassedError: A limit was passed; the command still runs.
@@ -125,6 +127,8 @@ class ChannelCommand:
         self._begin(command, stdin or b"")
         self._read_to_end()
         code = self._exit_code()
+        if self._stdin_error is not None:
+            raise self._stdin_error
         self._pid_line.end()
         self._stdout.end()
         self._stderr.end()
@@ -144,28 +148,42 @@ class ChannelCommand:
         if self._writer is not None:
             self._writer.join(timeout=5)
 
-    def _begin(self, command: bytes, stdin: bytes) -> None:
+    def _begin(self, command: bytes, stdin: bytes | Iterable[bytes]) -> None:
         try:
             self._channel.exec_command(command)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ConnectionLostError(str(error)) from error
-        if len(stdin) <= INLINE_BYTES:
-            self._send(stdin)
+        pieces = (stdin,) if isinstance(stdin, bytes) else stdin
+        if isinstance(stdin, bytes) and len(stdin) <= INLINE_BYTES:
+            self._send(pieces)
             return
-        self._writer = threading.Thread(target=self._send, args=(stdin,), name="ssh-stdin", daemon=True)
+        self._writer = threading.Thread(target=self._send, args=(pieces,), name="ssh-stdin", daemon=True)
         self._writer.start()
 
-    def _send(self, stdin: bytes) -> None:
-        unsent = memoryview(stdin)
+    def _send(self, pieces: Iterable[bytes]) -> None:
         # A command may end without reading all of it; that is its own affair.
         with suppress(OSError, EOFError, paramiko.SSHException):
-            while unsent:
-                sent = self._channel.send(bytes(unsent[:CHUNK]))
-                if not sent:
+            for piece in self._given(pieces):
+                if not self._sent(piece):
                     return
-                unsent = unsent[sent:]
-                self.clock.touch()
             self._channel.shutdown_write()
+
+    def _given(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the pieces; what they raise is kept for the one who waits for the command's end."""
+        try:
+            yield from pieces
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end with this thread
+            self._stdin_error = error
+
+    def _sent(self, piece: bytes) -> bool:
+        unsent = memoryview(piece)
+        while unsent:
+            sent = self._channel.send(bytes(unsent[:CHUNK]))
+            if not sent:
+                return False
+            unsent = unsent[sent:]
+            self.clock.touch()
+        return True
 
     def _read_to_end(self) -> None:
         wake = _Wake()
@@ -180,21 +198,23 @@ class ChannelCommand:
             if not exited and self._channel.exit_status_ready():
                 exited = True
                 self.clock.touch()
-            if self._drain():
+            read = self._drain()
+            if read:
                 self.clock.touch()
-                continue
-            if ended or (exited and self.clock.silent > LINGER_SECONDS):
+            elif ended or (exited and self.clock.silent > LINGER_SECONDS):
                 return
             if not self.clock.remaining:
                 raise LimitPassedError
-            wake.wait(min(self.clock.remaining, POLL_SECONDS))
+            if not read:
+                wake.wait(min(self.clock.remaining, POLL_SECONDS))
 
     def _drain(self) -> bool:
+        """Read at most one piece of each stream, so that a command that never pauses still meets its limits."""
         read = False
-        while self._channel.recv_ready():
+        if self._channel.recv_ready():
             self._stdout.feed(self._channel.recv(CHUNK))
             read = True
-        while self._channel.recv_stderr_ready():
+        if self._channel.recv_stderr_ready():
             self._pid_line.feed(self._channel.recv_stderr(CHUNK))
             read = True
         return read

@@ -102,6 +102,23 @@ size=$(wc -c < "$part")
 chmod -- "$2" "$part" && mv -f -- "$part" "$1"
 """
 
+# Writes a large file from standard input: PATH BYTES SHA256. What is on the disk is read back before it gets its
+# name, so neither a connection nor a disk that loses bytes goes unnoticed. Only its owner may read it.
+RECEIVE = """
+umask 077
+mkdir -p -- "$(dirname -- "$1")" || exit 1
+[ -d "$1" ] && { echo "$1 is a folder" >&2; exit 1; }
+part="$1.$$.part"
+trap 'rm -f -- "$part"' EXIT
+trap 'exit 1' HUP INT TERM
+dd of="$part" bs=65536 conv=fsync 2>/dev/null || { echo "cannot write $1; is the disk full?" >&2; exit 1; }
+size=$(($(wc -c < "$part")))
+[ "$size" -eq "$2" ] || { echo "only $size of $2 bytes of $1 arrived" >&2; exit 1; }
+sum=$(sha256sum < "$part") || exit 1
+[ "${sum%% *}" = "$3" ] || { echo "$1 arrived with another checksum" >&2; exit 1; }
+mv -f -- "$part" "$1"
+"""
+
 # Prints a file: PATH. Its own exit status stands for a file that is not there.
 READ = f"""
 [ -e "$1" ] || exit {EXIT_MISSING}
@@ -159,9 +176,9 @@ export DOCKER_CONFIG
 """
 
 # Keeps what a command writes: PATH PROGRAM ARGUMENT…; prints `sha256 bytes`. The checksum is taken from the
-# stream, so a disk that loses bytes is found out. A pipe hides the exit statuses, so each part reports its own on
-# a descriptor of its own (a file could not be written on a full disk). The file gets its name only when command
-# and disk both reported success.
+# stream, and what is on the disk is read back and compared with it: a disk that loses bytes is found out. A pipe
+# hides the exit statuses, so each part reports its own on a descriptor of its own (a file could not be written on a
+# full disk). The file gets its name only when command and disk both reported success.
 DUMP = """
 umask 077
 path=$1; part="$1.part"; shift
@@ -186,6 +203,8 @@ done
 sync -- "$part" 2>/dev/null || sync
 size=$(($(wc -c < "$part")))
 [ "$size" -gt 0 ] || { echo "the dump is empty" >&2; exit 1; }
+kept=$(sha256sum < "$part") || exit 1
+[ "${kept%% *}" = "$sum" ] || { echo "the disk holds other bytes than were dumped ($size)" >&2; exit 1; }
 mv -f -- "$part" "$path" && printf '%s %s\\n' "$sum" "$size"
 """
 
@@ -245,6 +264,11 @@ def kill(pid: int, seconds: int) -> Argv:
 def write(path: str, mode: int, size: int) -> Argv:
     """Return the command that writes a file of so many bytes from standard input."""
     return script(WRITE, "sluice-write", path, f"{mode:04o}", str(size))
+
+
+def receive(path: str, size: int, sha256: str) -> Argv:
+    """Return the command that writes a file of so many bytes and this checksum from standard input."""
+    return script(RECEIVE, "sluice-receive", path, str(size), sha256)
 
 
 def read(path: str) -> Argv:

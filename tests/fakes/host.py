@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from tasks.adapters.protocols import Call, Fence, LineSink, Result
+from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
 from tasks.errors import FencedError, TerminalError
 from tests.fakes.runner import FakeRunner
 
 HOME = "/home/deploy"
+FILE_LIMITS = Limits()
 
 
 class FakeHost(FakeRunner):
@@ -60,6 +62,28 @@ class FakeHost(FakeRunner):
 
     def read_file(self, path: str) -> bytes | None:
         return self.files.get(self._followed(self.absolute(path)))
+
+    def read_pieces(self, path: str, take: PieceSink, *, limits: Limits = FILE_LIMITS) -> None:
+        content = self.read_file(path)
+        if content is None:
+            raise TerminalError(f"there is no file {path} on {self.name}", "look")
+        for start in range(0, len(content), 32768):
+            take(content[start : start + 32768])
+
+    def write_pieces(
+        self, path: str, pieces: Iterable[bytes], *, size: int, sha256: str, limits: Limits = FILE_LIMITS
+    ) -> None:
+        content = b"".join(pieces)
+        if len(content) != size:
+            raise TerminalError(
+                f"writing {path} on {self.name} failed: only {len(content)} of {size} bytes of {path} arrived",
+                "look",
+            )
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise TerminalError(
+                f"writing {path} on {self.name} failed: {path} arrived with another checksum", "look"
+            )
+        self.write_file(path, content, mode=0o600)
 
     def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
         self._check(fence)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tasks.adapters.protocols import Call, Fence, Host
-from tasks.errors import FencedError, TerminalError
+from tasks.errors import FencedError, TerminalError, TransientError
 from tests.fakes.host import FakeHost
 
 # One of its parameters asks for the lab.
@@ -157,3 +160,60 @@ def test_a_late_write_is_refused(host: Host, folder: str) -> None:
         host.unpack(pack(one="1"), f"{folder}/bundle", fence=Fence(folder, 1))
     assert host.read_file(f"{folder}/file") == b"in time"
     assert host.read_file(f"{folder}/bundle/one") is None
+
+
+def told(content: bytes) -> dict[str, Any]:
+    """Return what a receiver is told of a content: its size and checksum."""
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def cut(content: bytes, size: int = 50_000) -> Iterator[bytes]:
+    """Yield a content in pieces."""
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_000_003])
+def test_a_file_goes_and_comes_in_pieces(host: Host, folder: str, size: int) -> None:
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    host.write_pieces(f"{folder}/deep/it's", cut(content), **told(content))
+    taken: list[bytes] = []
+    host.read_pieces(f"{folder}/deep/it's", taken.append)
+    assert b"".join(taken) == content
+    assert all(len(piece) <= 65536 for piece in taken)
+
+
+def test_a_file_that_is_not_there_has_no_pieces(host: Host, folder: str) -> None:
+    with pytest.raises(TerminalError, match=f"no file {folder}/nothing"):
+        host.read_pieces(f"{folder}/nothing", lambda _: None)
+
+
+def test_pieces_that_are_fewer_or_others_leave_what_was_there(host: Host, folder: str) -> None:
+    content = b"whole" * 10_000
+    host.write_pieces(f"{folder}/file", cut(content), **told(content))
+    with pytest.raises(TerminalError, match="only 1000 of 50000 bytes"):
+        host.write_pieces(f"{folder}/file", cut(content[:1000]), **told(content))
+    with pytest.raises(TerminalError, match="another checksum"):
+        host.write_pieces(f"{folder}/file", cut(content[:-1] + b"!"), **told(content))
+    assert host.read_file(f"{folder}/file") == content
+
+
+def test_what_the_pieces_raise_is_raised(host: Host, folder: str) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield b"half"
+        raise TransientError("the source broke", "try again")
+
+    with pytest.raises(TransientError, match="source broke"):
+        host.write_pieces(f"{folder}/file", breaking(), **told(b"half and half"))
+    assert host.read_file(f"{folder}/file") is None
+
+
+def test_who_takes_the_pieces_may_end_it(host: Host, folder: str) -> None:
+    host.write_file(f"{folder}/file", b"x" * 3_000_000)
+
+    def full(piece: bytes) -> None:
+        raise TransientError(f"no room for {len(piece)} bytes", "make some")
+
+    with pytest.raises(TransientError, match="no room"):
+        host.read_pieces(f"{folder}/file", full)
+    assert host.run(Call(("true",))).ok
