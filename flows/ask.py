@@ -49,7 +49,9 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
     """
     if run.policy.approvals is None:
         return Status.APPROVED
+    # An override or a restore asks for more than the environment does otherwise; the plan says how many.
     policy = policy_of(run.policy.approvals)
+    policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
     while True:
         records = run.ledger.approvals.of(run.promotion_id)
         state = quorum(policy, plan.hash, records, now=utc_now())

@@ -5,7 +5,7 @@ from blocks.pipeline.environments import Environment, Policy, ReleaseDescription
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
-from blocks.pipeline.sections import Approvals, Backup, Build, Migration, Timeouts
+from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Build",
     "Check",
     "CommandCheck",
+    "DatabaseRules",
     "Environment",
     "HttpCheck",
     "Migration",

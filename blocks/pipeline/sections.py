@@ -111,6 +111,17 @@ class Migration(Value):
         """True for `alembic upgrade`, which does nothing where no migration is pending."""
         return self.alembic is not None and "upgrade" in self.command[len(self.alembic) :]
 
+    @property
+    def target(self) -> str:
+        """Where `alembic upgrade` goes (`head`, `heads`, a revision); `head` where the command does not say."""
+        words = self.command[len(self.alembic or ()) :]
+        plain = (
+            [word for word in words[words.index("upgrade") + 1 :] if not word.startswith("-")]
+            if words
+            else []
+        )
+        return plain[0] if plain else "head"
+
     @model_validator(mode="after")
     def somebody_migrates(self) -> Self:
         """Refuse a migration that nobody runs, or that is run twice."""

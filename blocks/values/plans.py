@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from blocks.values.base import Value
+from blocks.values.evidence import RehearsalReceipt
 from blocks.values.releases import Commit, Image, Revision
+from blocks.values.schema_changes import MigrationVerdict
 
 
 class KeyChange(Value):
@@ -56,6 +58,9 @@ class Plan(Value):
         revision: The schema revision the database has now, None when unknown or none.
         pending: The migrations that would run, in order.
         ahead: The migrations the database has and the release does not know (a rollback), oldest first.
+        verdicts: What each of them does, judged from its SQL, in the same order.
+        rehearsal: The pending migrations run on a copy of the database, None where that was not asked for.
+        override: Why a migration that breaks the running release may come in nevertheless; empty without.
         backup: True when a database dump is taken first.
         approvals_required: How many approvals the policy asks for.
         approvers: Who may approve.
@@ -80,6 +85,9 @@ class Plan(Value):
     revision: str | None = None
     pending: tuple[Revision, ...] = ()
     ahead: tuple[Revision, ...] = ()
+    verdicts: tuple[MigrationVerdict, ...] = ()
+    rehearsal: RehearsalReceipt | None = None
+    override: str = ""
     backup: bool = False
     approvals_required: int = 0
     approvers: tuple[str, ...] = ()

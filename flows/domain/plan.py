@@ -6,13 +6,32 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from blocks.values.evidence import RehearsalReceipt
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Release, Revision
+from blocks.values.schema_changes import MigrationVerdict, worst
 from flows.domain.approvals import ApprovalPolicy
 from flows.domain.schema import SchemaPath, ahead_of, schema_path
 
 REDACTED = "•••"
 _SHORTEST_SECRET_LINE = 4
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the pending migrations before anything is touched.
+
+    Attributes:
+        verdicts: What each of them does, in their order.
+        rehearsal: How they went on a copy, None where none was made.
+        override: Why a migration that breaks the running release may come in nevertheless; empty without.
+        override_required: How many people must agree to that.
+    """
+
+    verdicts: tuple[MigrationVerdict, ...] = ()
+    rehearsal: RehearsalReceipt | None = None
+    override: str = ""
+    override_required: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class PlanFacts:
         current: The revisions the database stands at, None where that could not be read.
         known: Migrations of other releases that ran here, beside those of the running one.
         migrates: True when the promotion runs migrations; a rollback does not.
+        evidence: What is known of the pending migrations.
         backup: True when a dump is taken first.
         policy: Who has to approve.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
@@ -53,6 +73,7 @@ class PlanFacts:
     current: tuple[str, ...] | None = None
     known: tuple[Revision, ...] = ()
     migrates: bool = True
+    evidence: Evidence = field(default_factory=Evidence)
     backup: bool = False
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     policy_checksum: str = ""
@@ -92,13 +113,22 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         revision=", ".join(sorted(facts.current)) if facts.current else None,
         pending=schema.pending,
         ahead=schema.ahead,
+        verdicts=facts.evidence.verdicts,
+        rehearsal=facts.evidence.rehearsal,
+        override=facts.evidence.override,
         backup=facts.backup,
-        approvals_required=facts.policy.required,
+        approvals_required=_quorum(facts),
         approvers=facts.policy.approvers,
         policy_checksum=facts.policy_checksum,
         expected_seconds=facts.expected_seconds,
         database_bytes=facts.database_bytes,
     )
+
+
+def _quorum(facts: PlanFacts) -> int:
+    """An override takes more people, where it is one: nothing is overridden where nothing breaks."""
+    overrides = facts.evidence.override and worst(facts.evidence.verdicts).breaks
+    return max(facts.policy.required, facts.evidence.override_required if overrides else 0)
 
 
 def _schema(facts: PlanFacts) -> SchemaPath:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Image, Revision
 from flows.domain.durations import human_bytes, human_duration
+from flows.domain.evidence_view import evidence_markdown, evidence_rows
 from flows.domain.text import code, escape, fenced, one_line, table
 
 _MOST_ROWS = 50
@@ -30,6 +31,7 @@ def plan_markdown(plan: Plan) -> str:
         *_commits("Commits that go out", plan.commits_leaving),
         *_images(plan),
         *_revisions("Migrations that would run", plan.pending),
+        *evidence_markdown(plan),
         *_revisions("Migrations the database has and this release does not know", plan.ahead),
         *_keys(plan.keys),
         *_compose(plan.compose_diff),
@@ -54,6 +56,7 @@ def plan_text(plan: Plan) -> list[tuple[str, str]]:
     ]
     rows += [(f"image {one_line(name)}", one_line(_other_state(plan, name))) for name in plan.third_party]
     rows += [("migration", one_line(f"{one.id} {one.message}")) for one in plan.pending]
+    rows += evidence_rows(plan)
     rows += [("migration ahead", one_line(f"{one.id} {one.message}")) for one in plan.ahead]
     rows += [(f"key {how}", ", ".join(map(one_line, names))) for how, names in _key_rows(plan.keys)]
     rows += [("compose", one_line(line, 400)) for line in plan.compose_diff.splitlines()]

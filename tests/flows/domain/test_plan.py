@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.pipeline.sections import Migration
 from blocks.values.plans import KeyChange, Plan
+from blocks.values.schema_changes import Risk
 from flows.domain.approvals import ApprovalPolicy
 from flows.domain.plan import (
     REDACTED,
@@ -23,6 +24,7 @@ from flows.domain.plan import (
     third_party_changed,
 )
 from flows.domain.schema import UnknownRevisionError
+from tests.flows.domain.evidence_samples import rehearsal, verdict
 from tests.flows.domain.samples import commit, image, plan, release, revisions
 
 RUNNING = release(id="20261101000000-aaaaaaaaaaaa", images=(image(digest="9"),), revisions=revisions("a1"))
@@ -181,6 +183,9 @@ OTHER: dict[str, Any] = {
     "revision": None,
     "pending": (),
     "ahead": revisions("z"),
+    "verdicts": (verdict(Risk.DESTRUCTIVE),),
+    "rehearsal": rehearsal(),
+    "override": "agreed",
     "backup": False,
     "approvals_required": 1,
     "approvers": ("ben", "ada", "cleo"),

@@ -1,0 +1,117 @@
+"""What the pending migrations would do, asked of the new image with the environment's own variables."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blocks.values.base import Value
+from tasks.adapters.protocols import Call, Limits
+from tasks.commands.docker import remove_container
+from tasks.step import fact, log
+
+if TYPE_CHECKING:
+    from tasks.commands.compose import ComposeProject
+    from tasks.run import Run
+
+_LARGEST_SOURCE = 1_000_000
+
+
+class Rendered(Value):
+    """What the migration tool printed.
+
+    Attributes:
+        text: Its standard output: SQL, with a line before each migration that says where it goes.
+        exit_code: Its exit status; SQL before a failure can look whole and is not.
+        reason: Why it failed, one line; empty where it did not.
+    """
+
+    text: str
+    exit_code: int
+    reason: str = ""
+
+
+@fact("render migrations")
+def render_migrations(
+    run: Run, *, host: str, project: ComposeProject, start: str | None, container: str
+) -> Rendered:
+    """Have the new image print the SQL of the pending migrations; no database is asked or changed.
+
+    Running it twice is safe: it only reads, in a container of its own that is removed.
+
+    Args:
+        run: The promotion.
+        host: The host, whose env file the image is given: tools import the application's settings first.
+        project: The compose project on the new release's bundle.
+        start: The revision the database stands at, None for a database without any.
+        container: The one-off container's name.
+
+    Returns:
+        What was printed. A tool that cannot render says so in it; that is no error here.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: It took longer than the migration itself may.
+    """
+    migration = run.description.migration
+    if migration is None:
+        raise RuntimeError("there is no migration to render")
+    words = migration.alembic
+    if words is not None:
+        span = f"{start}:{migration.target}" if start else migration.target
+        command = (*words, "upgrade", span, "--sql")
+    elif migration.sql is not None:
+        command = migration.sql
+    else:
+        return Rendered(
+            text="", exit_code=1, reason="the tool has no `migration.sql` command that prints its SQL"
+        )
+    there, seconds = run.hosts[host], migration.timeout
+    limits = Limits(seconds, seconds)
+    there.run(Call(argv=remove_container(container), limits=Limits(60, 60)))
+    argv = project.run_once(
+        migration.service, command, name=container, no_deps=True, labels={"sluice.one-off": run.environment}
+    )
+    result = there.run(Call(argv=argv, limits=limits))
+    if not result.ok:
+        log().warning("%s: the pending migrations cannot be rendered whole: %s", host, result.reason())
+    return Rendered(
+        text=result.stdout, exit_code=result.exit_code, reason="" if result.ok else result.reason()[:500]
+    )
+
+
+def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:
+    """Find the files of Alembic's revisions in a checkout: SQL alone does not show what their Python does.
+
+    Args:
+        checkout: The commit's files.
+        revisions: The revisions to look for.
+
+    Returns:
+        Revision → the text of its file; without those that are not found.
+    """
+    wanted, found = set(revisions), {}
+    for path in sorted(checkout.rglob("*.py")):
+        if wanted and path.is_file() and not path.is_symlink() and path.stat().st_size <= _LARGEST_SOURCE:
+            text = path.read_text("utf-8", "replace")
+            revision = _revision_of(text) if any(one in text for one in wanted) else None
+            if revision in wanted:
+                wanted.discard(revision)
+                found[revision] = text
+    return found
+
+
+def _revision_of(text: str) -> str | None:
+    """Return the identifier a revision file assigns to `revision`."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return None
+    for line in body:
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        value = getattr(line, "value", None)
+        if names == ["revision"] and isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return value.value
+    return None
