@@ -42,6 +42,23 @@ def back_up(run: Run, *, host: str, name: str) -> BackupReceipt:
     Raises:
         TerminalError: The database does not run, the dump failed, or it cannot be read back.
     """
+    return take_dump(run, host=host, name=name)
+
+
+def take_dump(run: Run, *, host: str, name: str) -> BackupReceipt:
+    """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps the database.
+        name: The dump's file name.
+
+    Returns:
+        Where the dump is, its size, checksum and revision.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+    """
     began = time.monotonic()
     there = run.hosts[host]
     path = f"{run.directories[host]}/backups/{name}"

@@ -58,6 +58,24 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
         TransientError: The registry could not be reached.
         TerminalError: An image cannot be pulled; the registry's word is in the message. Nothing was started.
     """
+    return pull_images(run, host=host, project=project)
+
+
+def pull_images(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+    """Pull under the lease that is held; `pull` is the same as a step of the journal.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        project: The compose project on the new release's bundle.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TransientError: The registry could not be reached.
+        TerminalError: An image cannot be pulled.
+    """
     seconds = run.policy.timeouts.pull
     call = run.change(
         host,

@@ -69,6 +69,34 @@ def stage(
     Returns:
         A line that says where.
     """
+    return put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
+
+
+def put_bundle(
+    run: Run,
+    *,
+    host: str,
+    manifest: Manifest,
+    archive: bytes,
+    override: str,
+    shared: tuple[tuple[str, str], ...],
+) -> StepReceipt:
+    """Unpack a bundle under the lease that is held; `stage` is the same as a step of the journal.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        manifest: What the host shall remember of the release.
+        archive: The bundle's files from the commit, as a tar archive.
+        override: The text of the generated compose file.
+        shared: Pairs of a path within the bundle and what it links to.
+
+    Returns:
+        A line that says where.
+
+    Raises:
+        TerminalError: The bundle could not be put in place.
+    """
     there, directory = run.hosts[host], run.directories[host]
     files = {OVERRIDE: override.encode(), MANIFEST: manifest.to_json().encode()}
     folder = f"{directory}/releases/{manifest.release.id}"
