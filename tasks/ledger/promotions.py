@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from blocks.values.plans import Plan
 
 
+# What may follow once a promotion changes something.
+_ENDS_OF_CHANGE = frozenset(
+    status for status in ENDED if any(may_follow(before, status) for before in ACTIVE)
+)
+
+
 class Promotions(PromotionQueries):
     """The promotions of a ledger."""
 
@@ -76,6 +82,73 @@ class Promotions(PromotionQueries):
             if known is None:
                 raise
             return known
+
+    def record_past(
+        self,
+        *,
+        pipeline: str,
+        environment: str,
+        kind: Kind,
+        release_id: str,
+        previous_release_id: str | None,
+        key: str,
+        requested_by: str,
+        cause: str,
+        status: Status,
+        message: str,
+        started_at: datetime,
+        ended_at: datetime,
+        now: datetime,
+    ) -> PromotionRecord:
+        """Take in a promotion that was carried out while the ledger could not be told.
+
+        Running it twice is safe: a key has one row, returned as it stands. It never is an open promotion, so it
+        stands in nobody's way.
+
+        Args:
+            pipeline: The pipeline's name.
+            environment: The environment's name.
+            kind: What it was for.
+            release_id: The recorded release that was to run.
+            previous_release_id: The release that ran before, None when nothing ran.
+            key: What identifies it, in place of a flow run.
+            requested_by: Who did it.
+            cause: Why.
+            status: How it ended.
+            message: One line for a person.
+            started_at: When it began to change the environment, UTC.
+            ended_at: When it ended, UTC.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion.
+
+        Raises:
+            IllegalTransition: A promotion that changed something cannot end so.
+        """
+        if status not in _ENDS_OF_CHANGE:
+            raise IllegalTransition(
+                f"what was done to {pipeline}/{environment} on {started_at:%Y-%m-%d} cannot have ended {status}",
+                "look at what the host remembers of it",
+            )
+        values = {
+            "pipeline": pipeline,
+            "environment": environment,
+            "kind": kind,
+            "ref": release_id,
+            "release_id": release_id,
+            "previous_release_id": previous_release_id,
+            "status": status,
+            "flow_run_id": key,
+            "requested_by": requested_by,
+            "cause": cause,
+            "message": message,
+            "created_at": started_at,
+            "updated_at": now,
+            "started_at": started_at,
+            "ended_at": ended_at,
+        }
+        return self.of_run(key) or self._opened(values)
 
     def move(self, promotion_id: int, status: Status, *, now: datetime, message: str = "") -> PromotionRecord:
         """Give a promotion another status, if the lifecycle allows it; the same one may be written again.

@@ -1,0 +1,25 @@
+"""A flow run as Prefect has it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from blocks.values.base import Value
+
+
+class RunFact(Value):
+    """A flow run as Prefect has it.
+
+    Attributes:
+        state: The type of its state, such as RUNNING.
+        name: The state's name, such as AwaitingRetry.
+        since: Since when it has it, UTC.
+        last_sign: Its last sign of life, UTC; None where there never was one.
+        deployed: True when it is of a deployment, so that a worker can start it again.
+    """
+
+    state: str
+    name: str
+    since: datetime
+    last_sign: datetime | None = None
+    deployed: bool = True
