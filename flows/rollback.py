@@ -8,13 +8,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from blocks.values.lifecycle import ACTIVE, Kind, Status
 from flows.changing import Change, bring_back, carry_out
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.describing import describe_commit
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
-from flows.domain.rollback import PastPromotion, RollbackDecision, choose_target
+from flows.domain.rollback import RollbackDecision, choose_target
+from flows.evidence import past_promotions
 from flows.finishing import finish
 from flows.outcome import publish
 from flows.planning import plan_of, read_hosts
@@ -80,8 +81,6 @@ def _rollback_body(session: Session, request: Request, row: PromotionRecord) -> 
             hosts = before_the_switch(run, hosts, row.previous_release_id)
         decision = _decide(run, request, row, hosts)
         target = _target(run, decision)
-        for warning in decision.warnings:
-            log().warning("%s", warning)
         manifests = _kept_manifests(run, target)
         if row.status not in ACTIVE:
             _record_plan(run, target, hosts)
@@ -100,7 +99,7 @@ def _rollback_body(session: Session, request: Request, row: PromotionRecord) -> 
         else:
             carry_out(run, change)
         _hold(run, request)
-        return finish(run, warnings=decision.warnings)
+        return finish(run)
 
 
 def _report_again(run: Run, request: Request, row: PromotionRecord) -> PromotionRecord:
@@ -122,32 +121,14 @@ def _decide(
     running = hosts[run.primary].manifest
     decision = choose_target(
         request.ref,
-        _past(run),
+        past_promotions(run),
         environment=run.environment,
         running_release_id=running.release.id if running else None,
-        applied=tuple(revision.id for revision in running.release.revisions) if running else (),
         held={hold.release_id for hold in run.ledger.holds.active(run.pipeline, run.environment)},
     )
     if decision.release_id is None:
         raise RefusedError(f"rollback of {run.environment}: {decision.refused_reason}", "nothing was touched")
     return decision
-
-
-def _past(run: Run) -> tuple[PastPromotion, ...]:
-    past: list[PastPromotion] = []
-    for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=500):
-        release = run.ledger.releases.get(row.release_id) if row.release_id else None
-        if release is not None and row.status in ENDED and row.ended_at is not None:
-            past.append(
-                PastPromotion(
-                    release_id=release.id,
-                    commit=release.commit.sha,
-                    status=row.status,
-                    ended_at=row.ended_at,
-                    revisions=tuple(revision.id for revision in release.revisions),
-                )
-            )
-    return tuple(past)
 
 
 def _target(run: Run, decision: RollbackDecision) -> Release:

@@ -23,14 +23,12 @@ class PastPromotion(Value):
         commit: The release's commit, in full.
         status: How it ended.
         ended_at: When it ended, UTC.
-        revisions: The identifiers of the migrations its release knows, oldest first.
     """
 
     release_id: str
     commit: str
     status: Status
     ended_at: datetime
-    revisions: tuple[str, ...] = ()
 
 
 class RollbackDecision(Value):
@@ -38,12 +36,10 @@ class RollbackDecision(Value):
 
     Attributes:
         release_id: The release, None where it is refused.
-        warnings: What a person must know, one line each.
         refused_reason: Why not, and what to do; empty where it may go on.
     """
 
     release_id: str | None
-    warnings: tuple[str, ...] = ()
     refused_reason: str = ""
 
 
@@ -53,7 +49,6 @@ def choose_target(
     *,
     environment: str,
     running_release_id: str | None,
-    applied: Sequence[str] = (),
     held: Collection[str] = (),
 ) -> RollbackDecision:
     """Choose the release a rollback goes back to.
@@ -63,11 +58,10 @@ def choose_target(
         history: Earlier promotions of this environment, in any order.
         environment: The environment's name.
         running_release_id: The release that runs now, None where that is not known.
-        applied: The identifiers of the migrations the database has, oldest first.
         held: Releases that are held here: a second rollback must not return to what the first one left.
 
     Returns:
-        The decision. Code goes back, the schema does not: where the database is ahead, a warning says so.
+        The decision. How the database is treated is another one.
     """
     good = _last_good(history)
     if wanted.strip():
@@ -76,31 +70,7 @@ def choose_target(
         target, refused = _last(good, environment, running_release_id, held)
     if target is None:
         return RollbackDecision(release_id=None, refused_reason=refused)
-    return RollbackDecision(
-        release_id=target.release_id, warnings=schema_warnings(target.release_id, applied, target.revisions)
-    )
-
-
-def schema_warnings(release_id: str, applied: Sequence[str], revisions: Sequence[str]) -> tuple[str, ...]:
-    """Say what a release does not know of the database it would run on.
-
-    Args:
-        release_id: The release.
-        applied: The migrations the database has.
-        revisions: The migrations the release knows.
-
-    Returns:
-        A warning, or nothing where the release knows all.
-    """
-    ahead = [revision for revision in applied if revision not in set(revisions)]
-    if not ahead:
-        return ()
-    named = ", ".join(one_line(revision, 40) for revision in ahead[-_MOST_NAMED:])
-    count = "1 migration" if len(ahead) == 1 else f"{len(ahead)} migrations"
-    return (
-        f"WARNING: the database stays ahead of {release_id} by {count} ({named}): "
-        "only the code goes back. If one of them removed or renamed what it uses, it fails there",
-    )
+    return RollbackDecision(release_id=target.release_id)
 
 
 def _last_good(history: Sequence[PastPromotion]) -> dict[str, PastPromotion]:

@@ -19,7 +19,6 @@ COMMITS = {
     "r3": "bbbb3" + "0" * 35,
     "r4": "cccc4" + "0" * 35,
 }
-REVISIONS = {"r1": ("m1",), "r2": ("m1", "m2"), "r3": ("m1", "m2", "m3"), "r4": ("m1",)}
 
 
 def past(release: str, minute: int, status: Status = Status.SUCCEEDED) -> PastPromotion:
@@ -28,7 +27,6 @@ def past(release: str, minute: int, status: Status = Status.SUCCEEDED) -> PastPr
         commit=COMMITS[release],
         status=status,
         ended_at=NOW + timedelta(minutes=minute),
-        revisions=REVISIONS[release],
     )
 
 
@@ -40,7 +38,6 @@ def choose(wanted: str = "", **changes: Any) -> RollbackDecision:
         "history": HISTORY,
         "environment": "prod",
         "running_release_id": "r3",
-        "applied": ("m1", "m2", "m3"),
     }
     values |= changes
     return choose_target(wanted, values.pop("history"), **values)
@@ -98,17 +95,6 @@ def test_a_named_release_that_cannot_be_gone_back_to(
     decision = choose(wanted, **changes)
     assert decision.release_id is None
     assert decision.refused_reason == reason
-
-
-def test_a_database_that_stays_ahead_is_a_warning_and_no_refusal() -> None:
-    decision = choose("r1")
-    assert decision.release_id == "r1"
-    assert decision.warnings == (
-        "WARNING: the database stays ahead of r1 by 2 migrations (m2, m3): only the code goes back. "
-        "If one of them removed or renamed what it uses, it fails there",
-    )
-    assert "by 1 migration (m2)" in choose("r1", applied=("m1", "m2")).warnings[0]
-    assert choose("r1", applied=("m1",)).warnings == ()
 
 
 PASTS = st.lists(

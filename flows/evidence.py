@@ -1,0 +1,126 @@
+"""What the ledger and the hosts know that decides how a rollback treats the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import ENDED
+from flows.domain.return_evidence import Evidence, as_revisions, fitting_backup
+from flows.domain.rollback import PastPromotion
+from flows.planning import known_revisions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.receipts import BackupReceipt
+    from blocks.values.releases import Release
+    from blocks.values.schema_changes import MigrationVerdict
+    from tasks.run import Run
+
+_MOST_ROWS = 200
+
+
+def evidence_of(
+    run: Run,
+    target: Release,
+    hosts: Mapping[str, HostFacts],
+    *,
+    restore: bool = False,
+    insist: bool = False,
+    named: bool = False,
+) -> Evidence:
+    """Put together what is known.
+
+    Args:
+        run: The rollback.
+        target: The release that would run.
+        hosts: The hosts' facts.
+        restore: True where a person asked for a restore, should nothing else help.
+        insist: True where a person answers for migrations nobody judged.
+        named: True where a person named the target.
+
+    Returns:
+        The evidence. What only matters after a migration is not read where there was none.
+    """
+    primary = hosts[run.primary]
+    running = primary.manifest.release if primary.manifest else None
+    migration, approvals = run.description.migration, run.policy.approvals
+    base = Evidence(
+        environment=run.environment,
+        target_id=target.id,
+        target=target.revisions,
+        running_id=running.id if running else None,
+        running=running.revisions if running else (),
+        current=as_revisions(primary.revision) or None,
+        known=known_revisions(run),
+        migrates=migration is not None,
+        can_downgrade=migration is not None and bool(migration.alembic or migration.downgrade),
+        downgrades_to_base=migration is not None and migration.alembic is not None,
+        quorum=quorum_of(run),
+        approvers=len(approvals.approvers) if approvals else 0,
+        restore=restore,
+        insist=insist,
+        named=named,
+    )
+    return _with_proofs(run, target, base) if base.ahead or base.pending or base.untold else base
+
+
+def quorum_of(run: Run) -> int:
+    """Return how many must approve a restore: more than a promotion needs, where the policy says so."""
+    approvals = run.policy.approvals
+    return max(run.policy.database.override_required, approvals.required if approvals else 1)
+
+
+def _with_proofs(run: Run, target: Release, base: Evidence) -> Evidence:
+    from dataclasses import replace
+
+    rehearsals = run.ledger.rehearsals.of(run.pipeline, run.environment, limit=_MOST_ROWS)
+    return replace(
+        base,
+        verdicts=verdicts(run),
+        rehearsals=tuple(record.receipt for record in rehearsals),
+        backup=fitting_backup(_dumps(run), target.id, target.revisions),
+    )
+
+
+def verdicts(run: Run) -> dict[str, MigrationVerdict]:
+    """Return what each migration was judged to do when it came into this environment, the newest word first.
+
+    Args:
+        run: The rollback.
+
+    Returns:
+        Migration → verdict.
+    """
+    found: dict[str, MigrationVerdict] = {}
+    for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS):
+        for verdict in row.plan.verdicts if row.plan else ():
+            found.setdefault(verdict.revision, verdict)
+    return found
+
+
+def _dumps(run: Run) -> list[tuple[BackupReceipt, str | None]]:
+    """Return each dump, newest first, with the release that ran when it was taken."""
+    dumps: list[tuple[BackupReceipt, str | None]] = []
+    for record in run.ledger.backups.of(run.pipeline, run.environment):
+        row = run.ledger.promotions.get(record.promotion_id)
+        dumps.append((record.receipt, row.previous_release_id if row else None))
+    return dumps
+
+
+def past_promotions(run: Run) -> tuple[PastPromotion, ...]:
+    """Return the ended promotions of the environment whose release is known, newest first."""
+    past: list[PastPromotion] = []
+    for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=500):
+        release = run.ledger.releases.get(row.release_id) if row.release_id else None
+        if release is not None and row.status in ENDED and row.ended_at is not None:
+            past.append(
+                PastPromotion(
+                    release_id=release.id,
+                    commit=release.commit.sha,
+                    status=row.status,
+                    ended_at=row.ended_at,
+                )
+            )
+    return tuple(past)
