@@ -6,6 +6,7 @@ import hashlib
 
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
+from blocks.values.going_back import GoingBack
 from blocks.values.releases import Commit, Image, Revision
 from blocks.values.schema_changes import MigrationVerdict
 
@@ -61,6 +62,7 @@ class Plan(Value):
         verdicts: What each of them does, judged from its SQL, in the same order.
         rehearsal: The pending migrations run on a copy of the database, None where that was not asked for.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
+        going_back: How a rollback treats the database; None for a promotion.
         backup: True when a database dump is taken first.
         approvals_required: How many approvals the policy asks for.
         approvers: Who may approve.
@@ -88,6 +90,7 @@ class Plan(Value):
     verdicts: tuple[MigrationVerdict, ...] = ()
     rehearsal: RehearsalReceipt | None = None
     override: str = ""
+    going_back: GoingBack | None = None
     backup: bool = False
     approvals_required: int = 0
     approvers: tuple[str, ...] = ()
