@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import MigrateReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.docker import remove_container, wait_container
+from tasks.commands.pg import pg_options
 from tasks.errors import TerminalError
 from tasks.facts import read_schema
 from tasks.run import Run
@@ -44,7 +45,14 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
-    argv = project.run_once(migration.service, migration.command, name=container, no_deps=database_running)
+    argv = project.run_once(
+        migration.service,
+        migration.command,
+        name=container,
+        no_deps=database_running,
+        # A migration that waits for a lock would make everybody behind it wait too.
+        env=pg_options(run.policy.database),
+    )
     try:
         result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
     except TerminalError:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.values.base import Value
+from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.docker import remove_container
+from tasks.errors import TerminalError
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
+    from tasks.adapters.protocols import Result
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -67,18 +70,58 @@ def render_migrations(
         return Rendered(
             text="", exit_code=1, reason="the tool has no `migration.sql` command that prints its SQL"
         )
-    there, seconds = run.hosts[host], migration.timeout
-    limits = Limits(seconds, seconds)
-    there.run(Call(argv=remove_container(container), limits=Limits(60, 60)))
-    argv = project.run_once(
-        migration.service, command, name=container, no_deps=True, labels={"sluice.one-off": run.environment}
-    )
-    result = there.run(Call(argv=argv, limits=limits))
+    result = _run_once(run, host, project, command, container)
     if not result.ok:
         log().warning("%s: the pending migrations cannot be rendered whole: %s", host, result.reason())
     return Rendered(
         text=result.stdout, exit_code=result.exit_code, reason="" if result.ok else result.reason()[:500]
     )
+
+
+@fact("list pending migrations")
+def list_pending(run: Run, *, host: str, project: ComposeProject, container: str) -> tuple[Revision, ...]:
+    """Have a tool that is not Alembic name its pending migrations, with the new image and the live database.
+
+    Running it twice is safe: the command only reads.
+
+    Args:
+        run: The promotion.
+        host: The host.
+        project: The compose project on the new release's bundle.
+        container: The one-off container's name.
+
+    Returns:
+        One for each line the command printed, in its order.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The command failed.
+    """
+    migration = run.description.migration
+    if migration is None or migration.revisions is None:
+        return ()
+    result = _run_once(run, host, project, migration.revisions, container)
+    if not result.ok:
+        raise TerminalError(
+            f"plan: `{' '.join(migration.revisions)}` fails on {host}: {result.reason()}",
+            "correct migration.revisions in the commit's pipeline.yaml, or the image",
+            result.tail(30),
+        )
+    lines = (line.strip() for line in result.stdout.splitlines())
+    return tuple(Revision(id=line[:200]) for line in dict.fromkeys(lines) if line)
+
+
+def _run_once(
+    run: Run, host: str, project: ComposeProject, command: tuple[str, ...], container: str
+) -> Result:
+    """Run a command that only reads in a container of its own, which nothing routes requests to."""
+    migration = run.description.migration
+    if migration is None:
+        raise RuntimeError("there is no migration to ask about")
+    there, limits = run.hosts[host], Limits(migration.timeout, migration.timeout)
+    there.run(Call(argv=remove_container(container), limits=Limits(60, 60)))
+    argv = project.run_once(migration.service, command, name=container, no_deps=True)
+    return there.run(Call(argv=argv, limits=limits))
 
 
 def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:

@@ -26,12 +26,14 @@ class Evidence:
         rehearsal: How they went on a copy, None where none was made.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
         override_required: How many people must agree to that.
+        pending: The pending migrations as a tool other than Alembic told them.
     """
 
     verdicts: tuple[MigrationVerdict, ...] = ()
     rehearsal: RehearsalReceipt | None = None
     override: str = ""
     override_required: int = 0
+    pending: tuple[Revision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         compose_diff=compose_diff(facts.compose_running, facts.compose, secrets=secrets),
         keys=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
         revision=", ".join(sorted(facts.current)) if facts.current else None,
-        pending=schema.pending,
+        pending=schema.pending or facts.evidence.pending,
         ahead=schema.ahead,
         verdicts=facts.evidence.verdicts,
         rehearsal=facts.evidence.rehearsal,

@@ -1,0 +1,72 @@
+"""What the plan needs on a host before anybody is asked: the release's bundle and images beside those that run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import BackupReceipt, StepReceipt
+from tasks.backup import take_dump
+from tasks.pull import pull_images
+from tasks.run import Run
+from tasks.stage import put_bundle
+from tasks.step import fact
+
+if TYPE_CHECKING:
+    from blocks.values.manifests import Manifest
+    from tasks.commands.compose import ComposeProject
+
+
+@fact("prepare")
+def prepare(
+    run: Run,
+    *,
+    host: str,
+    manifest: Manifest,
+    archive: bytes,
+    override: str,
+    shared: tuple[tuple[str, str], ...],
+    project: ComposeProject,
+) -> StepReceipt:
+    """Bring the new release's bundle and images to a host, so that its migrations can be asked for and tried.
+
+    Nothing that runs is touched. It leaves no row in the journal: the change itself does the same again, finding
+    it done unless something was cleared away while people were asked. So running it twice is safe.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host's name.
+        manifest: What the host shall remember of the release.
+        archive: The bundle's files from the commit, as a tar archive.
+        override: The text of the generated compose file.
+        shared: Pairs of a path within the bundle and what it links to.
+        project: The compose project on the new release's bundle.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TransientError: The registry could not be reached.
+        TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+    """
+    put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
+    return pull_images(run, host=host, project=project)
+
+
+@fact("rehearsal dump")
+def dump_for_rehearsal(run: Run, *, host: str, name: str) -> BackupReceipt:
+    """Dump the database as it is while the plan is made; the change takes a dump of its own.
+
+    Running it twice is safe: a dump appears under its name only when it is whole.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host that keeps the database.
+        name: The dump's file name.
+
+    Returns:
+        Where the dump is.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+    """
+    return take_dump(run, host=host, name=name)
