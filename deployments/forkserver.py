@@ -39,6 +39,7 @@ RUNS_IMPORT = (
     "prefect._internal.metrics",
     "prefect.flow_engine",
     "flows.promote",
+    "flows.reconcile",
     "flows.redeploy",
     "flows.rollback",
 )

@@ -29,7 +29,8 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
     found = {(entry["entrypoint"].rpartition(".")[2], entry["name"]) for entry in ENTRIES}
     environments = ("feature", "staging", "prod")
     assert found == {(flow, name) for flow in ("promote", "rollback") for name in environments} | {
-        ("redeploy", "staging")
+        ("redeploy", "staging"),
+        ("reconcile", "all"),
     }
 
 
@@ -39,7 +40,8 @@ def test_an_entry_fits_its_flow(entry: dict[str, Any]) -> None:
     flow = flow_of(entry)
     assert flow.name == entry["entrypoint"].rpartition(".")[2]
     assert set(entry["parameters"]) == set(inspect.signature(flow.fn).parameters)
-    assert entry["parameters"]["environment"] == entry["name"]
+    assert entry["parameters"]["environment"] in {entry["name"], ""}
+    assert entry["parameters"]["environment"] or entry["name"] == "all"
     flow.validate_parameters(entry["parameters"])
 
 
@@ -59,10 +61,16 @@ def test_nothing_is_pulled_and_nothing_is_bound_to_a_machine() -> None:
 
 
 def test_staging_is_redeployed_every_night() -> None:
-    (nightly,) = [entry for entry in ENTRIES if "schedules" in entry]
+    (nightly,) = [entry for entry in ENTRIES if "schedules" in entry and "redeploy" in entry["tags"]]
     assert nightly["schedules"] == [
         {"cron": "30 3 * * *", "timezone": "UTC", "active": True, "slug": "nightly"}
     ]
+
+
+def test_hosts_and_ledger_are_compared_every_five_minutes() -> None:
+    (often,) = [entry for entry in ENTRIES if "reconcile" in entry["tags"]]
+    assert often["schedules"][0]["interval"] == 300
+    assert often["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
 
 
 def test_a_rollback_never_waits_for_a_place() -> None:

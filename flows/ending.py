@@ -1,0 +1,217 @@
+"""Brings promotions whose flow run ended without them to an end, and gives their leases back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import ENDED, Status
+from blocks.values.receipts import StepReceipt
+from flows.conduct import cancel_run
+from flows.domain.approvals import deadline, policy_of
+from flows.domain.reconcile import Act, Decision, Life, Open, decide, how_it_ended, life_of
+from flows.domain.reconcile_view import cut_text
+from flows.domain.recovery import up_started
+from flows.looking import current_releases
+from flows.outcome import data_of, message_of
+from flows.taking_in import is_offline
+from tasks.adapters.redact import process_redactor
+from tasks.errors import SluiceError
+from tasks.flow_runs import end_flow_run, read_flow_run, retry_flow_run, sign_seconds
+from tasks.notify import tell
+from tasks.run import utc_now
+from tasks.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.pipeline import Policy
+    from blocks.values.flow_runs import RunFact
+    from tasks.ledger.records import PromotionRecord, StepRecord
+    from tasks.ledger.store import Ledger
+    from tasks.run import Run
+
+# The journal's row of a run that was started again from here.
+RETRIED = "reconcile"
+_MOST_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An open promotion and what was done about it.
+
+    Attributes:
+        row: The promotion, as it is now.
+        decision: What was decided.
+    """
+
+    row: PromotionRecord
+    decision: Decision
+
+
+def end_what_died(
+    ledger: Ledger, policy: Policy, looks: Mapping[str, Run], amiss: Mapping[str, str]
+) -> tuple[Judged, ...]:
+    """Judge every open promotion of an environment, and do what was decided.
+
+    Running it twice is safe: what was ended is no longer open, and a run is started again once.
+
+    Args:
+        ledger: The ledger.
+        policy: The environment's policy.
+        looks: Host → a look at it, for those that answer.
+        amiss: Host → what is wrong with it, for the others.
+
+    Returns:
+        The promotions that were not left as they were.
+
+    Raises:
+        TransientError: Prefect's server or the ledger does not answer.
+    """
+    judged: list[Judged] = []
+    for opened in ledger.promotions.open_in(policy.pipeline, policy.name):
+        if opened.flow_run_id is None:
+            continue
+        key = opened.flow_run_id
+        fact, life = _carried(key)
+        # Read after its run: one that has just ended well ended its promotion first.
+        row = ledger.promotions.get(opened.id) or opened
+        if row.status in ENDED:
+            continue
+        one = _facts(ledger, policy, row, fact, life)
+        if _depends_on_hosts(one):
+            one = one.model_copy(update={"switched": _switched(ledger, row, looks, amiss)})
+        decision = decide(one, now=utc_now())
+        if decision.act is not Act.LEAVE:
+            judged.append(_do(ledger, policy, row, decision, life, key))
+    return tuple(judged)
+
+
+def _depends_on_hosts(one: Open) -> bool:
+    """Say whether it matters what the hosts run: only of a promotion that died before its switch."""
+    died = one.life is not Life.ALIVE and not one.leased
+    return died and one.status is Status.RUNNING and not one.switch_begun
+
+
+def _carried(key: str) -> tuple[RunFact | None, Life]:
+    """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away."""
+    every = sign_seconds()
+    fact = read_flow_run(key)
+    life = life_of(fact, now=utc_now(), sign_seconds=every)
+    if life is Life.SILENT and every:
+        log().info("run %s gave no sign of life for long; listening for %s s", key, 2 * every)
+        time.sleep(2 * every)
+        fact = read_flow_run(key)
+        life = life_of(fact, now=utc_now(), sign_seconds=every)
+    return fact, life
+
+
+def _facts(ledger: Ledger, policy: Policy, row: PromotionRecord, fact: RunFact | None, life: Life) -> Open:
+    steps = ledger.steps.of(row.id)
+    lease = ledger.leases.get(row.pipeline, row.environment)
+    held = lease is not None and lease.expires_at is not None and lease.expires_at > utc_now()
+    quiet = row.updated_at if fact is None else (fact.last_sign if life is Life.SILENT else fact.since)
+    return Open(
+        status=row.status,
+        life=life,
+        ended=how_it_ended(fact, life),
+        quiet_since=quiet,
+        overtaken=_overtaken(ledger, row),
+        leased=held,
+        switch_begun=up_started(steps),
+        before=row.previous_release_id,
+        migration_begun=any(step.name == "migrate" for step in steps),
+        retried=any(step.name == RETRIED and _was_retried(step) for step in steps),
+        deployed=fact is not None and fact.deployed,
+        deadline=deadline(row.created_at, policy_of(policy.approvals)) if policy.approvals else None,
+    )
+
+
+def _was_retried(step: StepRecord) -> bool:
+    """Say whether a run was started again; one whose asking was cut twice counts as well."""
+    return step.status == "finished" or step.attempts > _MOST_TRIES
+
+
+def _overtaken(ledger: Ledger, row: PromotionRecord) -> str:
+    """Say who rolled back without the ledger while this promotion was open."""
+    for other in ledger.promotions.history(row.pipeline, row.environment, limit=50):
+        changed = other.status in {Status.SUCCEEDED, Status.RESTORED, Status.BROKEN}
+        if is_offline(other) and changed and other.ended_at and other.ended_at > row.updated_at:
+            return f"{other.requested_by} rolled back without the ledger and"
+    return ""
+
+
+def _switched(
+    ledger: Ledger, row: PromotionRecord, looks: Mapping[str, Run], amiss: Mapping[str, str]
+) -> bool | None:
+    """Say whether a host runs something else than when the promotion was planned; None where one does not say."""
+    if amiss:
+        return None
+    running = ledger.promotions.running(row.pipeline, row.environment)
+    expected = {row.previous_release_id, running.release_id if running else None}
+    try:
+        return not set(current_releases(looks).values()) <= expected
+    except SluiceError as error:
+        log().warning("promotion %s: %s", row.id, error)
+        return None
+
+
+def _do(
+    ledger: Ledger, policy: Policy, row: PromotionRecord, decision: Decision, life: Life, key: str
+) -> Judged:
+    log().warning("promotion %s to %s: %s", row.id, row.environment, decision.message)
+    if life is Life.SILENT:
+        end_flow_run(key, decision.message)
+    if decision.act is Act.RETRY:
+        _retry(ledger, policy, row, decision, key)
+    elif decision.status is not None:
+        row = ledger.promotions.move(row.id, decision.status, now=utc_now(), message=decision.message)
+        if life is Life.SUSPENDED:
+            cancel_run(key, decision.message)
+        _tell(policy, row, ledger)
+    return Judged(row, decision)
+
+
+def _retry(ledger: Ledger, policy: Policy, row: PromotionRecord, decision: Decision, key: str) -> None:
+    """Have the run started again; the journal says so first, so that it is done once."""
+    ledger.steps.start(row.id, RETRIED, now=utc_now())
+    retry_flow_run(key, decision.message)
+    ledger.steps.finish(row.id, RETRIED, receipt=StepReceipt(text=decision.message), now=utc_now())
+    _tell(policy, row.model_copy(update={"message": decision.message}), ledger)
+
+
+def _tell(policy: Policy, row: PromotionRecord, ledger: Ledger) -> None:
+    """Tell the environment's channels; a promotion that ended is told as its own run would have."""
+    release = ledger.releases.get(row.release_id) if row.release_id else None
+    said = (
+        message_of(row, release)
+        if row.status in ENDED
+        else cut_text(row.pipeline, row.environment, row.message)
+    )
+    key = f"{row.pipeline}/{row.environment}/{row.id}/{row.status.value}"
+    tell(policy.notify, process_redactor().text(said), data_of(row, release), key)
+
+
+def give_back_lease(ledger: Ledger, policy: Policy) -> str:
+    """Give a lease back that ran out while its promotion has ended.
+
+    Running it twice is safe: a lease that was taken again meanwhile has another token, and stays.
+
+    Args:
+        ledger: The ledger.
+        policy: The environment's policy.
+
+    Returns:
+        A line that says so; empty where there was none.
+    """
+    lease = ledger.leases.get(policy.pipeline, policy.name)
+    if lease is None or lease.owner is None or lease.expires_at is None or lease.expires_at > utc_now():
+        return ""
+    owner = ledger.promotions.get(lease.owner)
+    if owner is None or owner.ended_at is None:
+        return ""
+    ledger.leases.release(lease, utc_now())
+    line = f"the lease of promotion {lease.owner}, which ended, was given back"
+    log().info("%s: %s", policy.name, line)
+    return line

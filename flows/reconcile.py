@@ -1,0 +1,155 @@
+"""Brings ledger, flow runs and hosts together again: ends what died, takes in what was done, records what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from blocks.values.drift import Difference
+from flows.comparing import Compared, compare
+from flows.domain.drift import PROMOTION
+from flows.domain.reconcile import Act
+from flows.domain.reconcile_view import reconcile_markdown
+from flows.ending import Judged, end_what_died, give_back_lease
+from flows.looking import look_at
+from flows.outcome import failed_state, publish
+from flows.session import Session, open_session
+from flows.taking_in import take_in
+from tasks.adapters.pool import close_all
+from tasks.adapters.redact import process_redactor
+from tasks.errors import SluiceError, unexpected
+from tasks.step import log
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Policy
+    from tasks.ledger.records import PromotionRecord
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found and done in one environment.
+
+    Attributes:
+        environment: The environment's name.
+        taken: Rollbacks without ledger that are in it now.
+        judged: Promotions that were not left as they were.
+        lease: A line about a lease that was given back; empty for none.
+        compared: The comparison with the hosts.
+        amiss: Why the look did not come to its end; empty where it did.
+    """
+
+    environment: str
+    taken: tuple[PromotionRecord, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    lease: str = ""
+    compared: Compared = field(default_factory=Compared)
+    amiss: str = ""
+
+    def done(self) -> list[str]:
+        """Return what was done, one line each."""
+        lines = [
+            f"rollback {row.id} by {row.requested_by} was taken in: {row.status.value}" for row in self.taken
+        ]
+        lines += [f"promotion {one.row.id}: {one.decision.message}" for one in self.judged]
+        return [*lines, *([self.lease] if self.lease else [])]
+
+
+@flow(
+    name="reconcile",
+    flow_run_name="reconcile",
+    task_runner=ThreadPoolTaskRunner(max_workers=8),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def reconcile(environment: str = "", source: str = "default") -> State[Any]:
+    """End promotions whose run died, take in rollbacks made without the ledger, and record where hosts differ from it.
+
+    Args:
+        environment: Only this environment; empty for all of them.
+        source: The `git-repository` block of the application.
+
+    Returns:
+        A completed state whose message counts what was found: a difference is no failure. A failed one where
+        nothing could be looked at.
+    """
+    try:
+        with open_session(source, must_fetch=False) as session:
+            names = (environment,) if environment else session.pipeline.names
+            found = [_look_and_mend(session, session.policy(name)) for name in names]
+            _publish(session.pipeline.pipeline, found)
+            return Completed(message=summary(found))
+    except SluiceError as error:
+        text = process_redactor().text(str(error))
+        log().error("%s", text)
+        return failed_state(text)
+    finally:
+        close_all()
+
+
+def _look_and_mend(session: Session, policy: Policy) -> Found:
+    """Look at one environment; what goes wrong there keeps no other from being looked at."""
+    try:
+        return _reconciled(session, policy)
+    except SluiceError as error:
+        return _stopped(policy, error)
+    except Exception as error:  # noqa: BLE001 - the other environments are looked at, whatever it is
+        log().exception("unexpected failure")
+        return _stopped(policy, unexpected(error))
+
+
+def _stopped(policy: Policy, error: SluiceError) -> Found:
+    text = process_redactor().text(str(error))
+    log().error("%s: %s", policy.name, text)
+    return Found(policy.name, amiss=f"{policy.name}: {text}")
+
+
+def _reconciled(session: Session, policy: Policy) -> Found:
+    looks, amiss = look_at(session, policy)
+    # First of all: whoever rolled back without the ledger took over from what was open then.
+    taken = take_in(looks)
+    judged = end_what_died(session.ledger, policy, looks, amiss)
+    lease = give_back_lease(session.ledger, policy)
+    calls = [
+        Difference("", PROMOTION, str(one.row.id), one.decision.message)
+        for one in judged
+        if one.decision.act is Act.CALL
+    ]
+    return Found(policy.name, taken, judged, lease, compare(session, policy, looks, amiss, calls))
+
+
+def _publish(pipeline: str, found: list[Found]) -> None:
+    markdown = reconcile_markdown(
+        pipeline,
+        [(one.environment, line) for one in found for line in one.done()],
+        [(one.environment, drift) for one in found for drift in one.compared.standing],
+        [
+            *(f"{one.environment}: {one.compared.skipped}" for one in found if one.compared.skipped),
+            *(one.amiss for one in found if one.amiss),
+        ],
+    )
+    publish(f"reconcile-{pipeline}", process_redactor().text(markdown), "Hosts and ledger")
+
+
+def summary(found: list[Found]) -> str:
+    """Return in one line what was found and done.
+
+    Args:
+        found: What was found in each environment.
+    """
+    standing = sum(len(one.compared.standing) for one in found)
+    new = sum(len(one.compared.new) for one in found)
+    gone = sum(len(one.compared.gone) for one in found)
+    parts = [f"{len(found)} environments: {standing} differences stand ({new} new, {gone} gone)"]
+    counts = {
+        "promotions were ended": sum(one.decision.act is Act.END for item in found for one in item.judged),
+        "runs were started again": sum(
+            one.decision.act is Act.RETRY for item in found for one in item.judged
+        ),
+        "rollbacks were taken in": sum(len(one.taken) for one in found),
+        "environments could not be looked at": sum(bool(one.amiss) for one in found),
+    }
+    return ", ".join([*parts, *(f"{count} {what}" for what, count in counts.items() if count)])
