@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.domain.naming import image_tags
 from flows.outcome import GOOD, data_of, message_of, publish, report_markdown
+from flows.rescue import keep_rescue
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError
 from tasks.finish import prune, tag
 from tasks.notify import notify
+from tasks.remember import remember
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -45,12 +47,15 @@ def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, .
     if row.status is Status.SUCCEEDED and release is not None and run.keeper is not None:
         begun["tag"] = tag.submit(run, release=release, tags=_names(run, release, resolved))
         begun["prune"] = _prune(run, release)
+        begun["remember"] = remember.submit(run)
     if run.policy.notify and row.status is not Status.SUPERSEDED:
         text = process_redactor().text(message_of(row, release, warnings))
         key = f"{run.pipeline}/{run.environment}/{row.id}/{row.status.value}"
         begun["notify"] = notify.submit(run, text=text, data=data_of(row, release), key=key)
     for name, future in begun.items():
         _quietly(name, future.result)
+    if row.status in GOOD:
+        _quietly("rescue", lambda: keep_rescue(run))
     steps = run.ledger.steps.of(run.promotion_id)
     report = process_redactor().text(report_markdown(row, steps, release))
     _quietly("report", lambda: publish(f"report-{run.pipeline}-{run.environment}", report, "How it went"))

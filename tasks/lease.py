@@ -90,7 +90,7 @@ def take_lease(run: Run) -> StepReceipt:
         TerminalError: Another promotion holds the lease for longer than `timeouts.lease_wait`.
         FencedError: A host knows a higher token than the ledger gave out.
     """
-    lease = _acquire(run)
+    lease = _acquire(run, above=max(_fence_of(run, name) for name in run.hosts))
     run.keeper = LeaseKeeper(run.ledger, lease)
     for name, host in run.hosts.items():
         host.raise_fence(Fence(directory=run.directories[name], token=lease.token))
@@ -98,14 +98,20 @@ def take_lease(run: Run) -> StepReceipt:
     return StepReceipt(text=f"token {lease.token}")
 
 
-def _acquire(run: Run) -> Lease:
+def _fence_of(run: Run, host: str) -> int:
+    """Return the highest token a host knows; 0 for none."""
+    text = (run.hosts[host].read_file(f"{run.directories[host]}/fence") or b"").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _acquire(run: Run, *, above: int) -> Lease:
     """Wait for the lease, telling who holds it."""
     deadline = time.monotonic() + run.policy.timeouts.lease_wait
     told = ""
     while True:
         try:
             return run.ledger.leases.acquire(
-                run.pipeline, run.environment, run.promotion_id, TTL_SECONDS, utc_now()
+                run.pipeline, run.environment, run.promotion_id, TTL_SECONDS, utc_now(), above=above
             )
         except TransientError as held:
             if time.monotonic() >= deadline:

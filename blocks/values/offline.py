@@ -7,6 +7,7 @@ from datetime import datetime
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
+from blocks.values.manifests import Manifest
 from blocks.values.schema_changes import MigrationVerdict
 
 # Within the application's directory on a host.
@@ -37,6 +38,24 @@ class LiveRelease(Value):
     held: tuple[str, ...] = ()
     verdicts: tuple[MigrationVerdict, ...] = ()
     rehearsal: RehearsalReceipt | None = None
+
+
+class HostMemory(Value):
+    """All that one host remembers of an application.
+
+    Attributes:
+        current: The release its `current` link leads to, None without one.
+        fence: The highest fencing token it knows; 0 for none.
+        live: The releases that ran, in the order they were written down, oldest first.
+        manifests: Release → manifest, of every bundle that is kept there.
+        unread: What could not be read, one line each.
+    """
+
+    current: str | None = None
+    fence: int = 0
+    live: tuple[LiveRelease, ...] = ()
+    manifests: dict[str, Manifest] = {}
+    unread: tuple[str, ...] = ()
 
 
 class OfflineRollback(Value):

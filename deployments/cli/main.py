@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from deployments.cli import approver, doctor, facts, files, ledger, plan, up
+from deployments.cli import approver, doctor, facts, files, ledger, plan, rollback, up
 from deployments.cli.output import warn
 from tasks.errors import SluiceError
 
@@ -30,6 +30,7 @@ app.command("down")(up.down)
 app.command("status")(facts.status)
 app.command("history")(facts.history)
 app.command("plan")(plan.plan)
+app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
 app.command("unhold")(facts.unhold)
 app.command("validate")(files.validate)

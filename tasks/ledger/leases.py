@@ -35,7 +35,14 @@ class Leases:
         self._database = database
 
     def acquire(
-        self, pipeline: str, environment: str, owner: int, ttl_seconds: float, now: datetime
+        self,
+        pipeline: str,
+        environment: str,
+        owner: int,
+        ttl_seconds: float,
+        now: datetime,
+        *,
+        above: int = 0,
     ) -> Lease:
         """Take a lease that is free, expired, or this promotion's own already; the token grows each time.
 
@@ -48,6 +55,8 @@ class Leases:
             owner: The promotion that takes it.
             ttl_seconds: How long it lasts unless renewed.
             now: The present time, UTC.
+            above: The highest token a host knows: an offline rollback raises it without the ledger, by the clock
+                of another machine.
 
         Returns:
             The lease.
@@ -55,7 +64,7 @@ class Leases:
         Raises:
             LeaseHeld: Another promotion has it.
         """
-        least, until = int(now.timestamp()), now + timedelta(seconds=ttl_seconds)
+        least, until = max(int(now.timestamp()), above + 1), now + timedelta(seconds=ttl_seconds)
         takeable = update(LeaseRow).where(
             *_place(pipeline, environment),
             or_(LeaseRow.owner.is_(None), LeaseRow.owner == owner, LeaseRow.expires_at <= now),

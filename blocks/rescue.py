@@ -1,0 +1,73 @@
+"""What is kept beside Prefect's server for the day it does not answer: how an environment is reached."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field, SecretStr
+
+from blocks.pipeline import Policy
+from blocks.values.base import Value
+
+
+class RescueHost(Value):
+    """A host as its ComposeHost block had it. It reads like the block does.
+
+    Attributes:
+        name: The block's name.
+        address: Its IP address or DNS name.
+        port: The port of its SSH server.
+        user: The login.
+        key: The login's private key.
+        key_passphrase: What opens the key, None for a plain one.
+        host_key: The pinned host keys, one a line.
+        directory: Where applications are kept, as the block has it.
+        connect_timeout_seconds: The bound on connecting.
+        app_directory: The application's directory there, absolute.
+    """
+
+    name: str
+    address: str
+    port: int
+    user: str
+    key: str = Field(repr=False)
+    key_passphrase: str | None = Field(default=None, repr=False)
+    host_key: str
+    directory: str
+    connect_timeout_seconds: float
+    app_directory: str
+
+    @property
+    def private_key(self) -> SecretStr:
+        """The login's private key."""
+        return SecretStr(self.key)
+
+    @property
+    def passphrase(self) -> SecretStr | None:
+        """What opens the key."""
+        return SecretStr(self.key_passphrase) if self.key_passphrase else None
+
+
+class Rescue(Value):
+    """All that a rollback needs when neither Prefect's server nor the ledger answers.
+
+    It holds private keys: the file is its login's alone (0600 in a folder of 0700), like Prefect's own database
+    beside it, which holds the same keys.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        written_at: When it was put down, UTC.
+        hosts: The environment's hosts, in the pipeline's order.
+        policy: What decides about the environment: its address, smoke checks and timeouts among it.
+        migrates: True where the application has migrations.
+        secrets: Secret block → value, of those the smoke checks need.
+    """
+
+    pipeline: str
+    environment: str
+    written_at: datetime
+    hosts: tuple[RescueHost, ...]
+    policy: Policy
+    migrates: bool
+    secrets: dict[str, str] = Field(default={}, repr=False)

@@ -1,0 +1,135 @@
+"""`sluice rollback`: back to the release before, when neither Prefect's server nor the ledger answers."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployments.cli.options import AsJson, read_settings
+from deployments.cli.output import print_json, say, warn
+from tasks.errors import RefusedError, TerminalError
+
+if TYPE_CHECKING:
+    from blocks.values.manifests import Manifest
+    from blocks.values.offline import OfflineRollback
+    from flows.offline import Readied
+
+_CHANGE = "flows.offline_change"
+
+
+def rollback(
+    environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="By what the hosts remember, without server and ledger.")
+    ] = False,
+    release: Annotated[
+        str,
+        typer.Option(
+            "--release", help="A release id, or the first digits of its commit.", show_default=False
+        ),
+    ] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    insist: Annotated[
+        bool, typer.Option("--insist", help="Answer for migrations nobody judged, or for a held release.")
+    ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="HOST", help="A host that is gone.")
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option("--pipeline", metavar="NAME", help="Where several have such an environment."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the last good release, code only, when neither Prefect's server nor the ledger answers."""
+    if not offline:
+        raise TerminalError(
+            "with server and ledger a rollback is a run",
+            f"`prefect deployment run rollback/{environment}`; where they are down: --offline",
+        )
+    began = time.monotonic()
+    wanted = {"release": release, "reason": reason.strip(), "left_out": tuple(without or ())}
+    readied = _ready(environment, pipeline, wanted, insist=insist)
+    tell = warn if as_json else say
+    for line in _preview(readied):
+        tell(line)
+    _ask(yes=yes)
+    record = _carried_out(readied, lambda line: tell(f"  {line}"))
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+    _end(record, time.monotonic() - began, quiet=as_json)
+
+
+def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
+    from flows.offline import Asked, make_ready
+    from tasks.rescue import read_rescue
+
+    # What the change needs is read from disk while the hosts answer.
+    threading.Thread(target=import_module, args=(_CHANGE,)).start()
+    rescue = read_rescue(read_settings().home, environment, pipeline)
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    return make_ready(rescue, Asked(who=who, insist=insist, **wanted))
+
+
+def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:
+    from flows.offline_change import go_back
+
+    return go_back(readied, tell)
+
+
+def _preview(readied: Readied) -> list[str]:
+    """Say what would be done."""
+    left = _named(readied.prospect.left) if readied.prospect.left else "nothing that is known"
+    head = f"{readied.site.environment} of {readied.site.pipeline}: {left} → {_named(readied.target)}"
+    return [
+        head,
+        f"  {readied.prospect.reason}",
+        *(f"  WARNING: {line}" for line in readied.warnings),
+    ]
+
+
+def _named(manifest: Manifest) -> str:
+    from flows.domain.text import one_line
+
+    return f'{manifest.release.id} "{one_line(manifest.release.commit.subject, 60)}"'
+
+
+def _ask(*, yes: bool) -> None:
+    """Have a person confirm it.
+
+    Raises:
+        RefusedError: There is no terminal to ask at, or the person said no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError("there is no terminal to ask at; nothing was touched", "add --yes")
+    if not typer.confirm("go back?", err=True):
+        raise RefusedError("nothing was touched")
+
+
+def _end(record: OfflineRollback, seconds: float, *, quiet: bool) -> None:
+    """Say how it ended; a failure is the command's failure.
+
+    Raises:
+        TerminalError: The earlier release does not run.
+    """
+    from blocks.values.lifecycle import Status
+
+    if record.outcome is not Status.SUCCEEDED:
+        raise TerminalError(
+            f"rollback of {record.environment} {record.outcome}: {record.message}",
+            f"the record is on the hosts, offline/{record.id}.json",
+        )
+    if not quiet:
+        say(f"{record.message} ({seconds:.1f} s)")

@@ -1,0 +1,68 @@
+"""Prepares for the day neither Prefect's server nor the ledger answers; see `flows.offline` for that day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.compose_host import ComposeHost
+from blocks.pipeline import HttpCheck
+from blocks.rescue import Rescue, RescueHost
+from blocks.settings import Settings
+from flows.blocks import read_block
+from tasks.rescue import write_rescue
+from tasks.run import utc_now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from blocks.pipeline import Policy
+    from tasks.run import Run
+
+
+def keep_rescue(run: Run) -> Path:
+    """Put down on this machine how the environment is reached, for `sluice rollback --offline`.
+
+    Args:
+        run: A promotion there.
+
+    Returns:
+        The file.
+
+    Raises:
+        TerminalError: A block is missing.
+    """
+    rescue = Rescue(
+        pipeline=run.pipeline,
+        environment=run.environment,
+        written_at=utc_now(),
+        hosts=tuple(_host(name, run.directories[name]) for name in run.policy.hosts),
+        policy=run.policy,
+        migrates=run.description.migration is not None,
+        secrets={name: run.secret(name) for name in secret_blocks(run.policy)},
+    )
+    return write_rescue(Settings().home, rescue)
+
+
+def secret_blocks(policy: Policy) -> tuple[str, ...]:
+    """Return the Secret blocks an environment's smoke checks need, sorted."""
+    found: set[str] = set()
+    for check in policy.smoke:
+        if isinstance(check, HttpCheck):
+            found.update(check.header_secrets.values(), [check.basic_auth] if check.basic_auth else [])
+    return tuple(sorted(found))
+
+
+def _host(name: str, app_directory: str) -> RescueHost:
+    block = read_block(ComposeHost, name)
+    return RescueHost(
+        name=name,
+        address=block.address,
+        port=block.port,
+        user=block.user,
+        key=block.private_key.get_secret_value(),
+        key_passphrase=block.plain_passphrase,
+        host_key=block.host_key,
+        directory=block.directory,
+        connect_timeout_seconds=block.connect_timeout_seconds,
+        app_directory=app_directory,
+    )
