@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.protocols import Call, Limits
+from tasks.commands.dump_facts import DUMP_FACTS, Counters, parse_dump_facts
 from tasks.commands.host_facts import IN_SERVICE, NOT_RUNNING
-from tasks.commands.host_files import prune_dumps
+from tasks.commands.host_files import measure_dump, remove_dumps
 from tasks.commands.pg import dump as pg_dump
-from tasks.commands.pg import list_dump, parse_listing
+from tasks.commands.pg import list_dump, parse_listing, psql
 from tasks.commands.scripts import dump, script
 from tasks.errors import TerminalError
-from tasks.facts import read_schema
+from tasks.offsite import stored_dumps
+from tasks.reading import QUICK
+from tasks.retain import removable
 from tasks.run import Run, utc_now
 from tasks.step import log, step
 
@@ -62,15 +63,13 @@ def take_dump(run: Run, *, host: str, name: str) -> BackupReceipt:
     began = time.monotonic()
     there = run.hosts[host]
     path = f"{run.directories[host]}/backups/{name}"
-    kept = there.read_file(f"{path}.json")
+    kept = _kept(run, there, path)
     if kept is not None:
         log().info("%s: the dump %s is there already", host, name)
-        return BackupReceipt.from_json(kept)
-    with ThreadPoolExecutor(1) as beside:
-        # Read while the dump begins: nothing migrates now, the lease is ours.
-        schema = beside.submit(copy_context().run, read_schema, run, there)
-        checksum, size = _dump(run, there, path)
-        _, revision, _ = schema.result()
+        return kept
+    # Before the dump begins: what is counted afterwards may be missing in it, and no row is missing uncounted.
+    revision, counters = _facts(run, there)
+    checksum, size = _dump(run, there, path)
     entries = _read_back(run, there, path)
     receipt = BackupReceipt(
         host=host,
@@ -81,10 +80,41 @@ def take_dump(run: Run, *, host: str, name: str) -> BackupReceipt:
         revision=revision,
         taken_at=utc_now(),
         seconds=time.monotonic() - began,
+        counters=counters,
     )
     there.write_file(f"{path}.json", receipt.to_json().encode(), mode=0o600, fence=run.fence(host))
     log().info("%s: dumped %s bytes to %s", host, size, name)
     return receipt
+
+
+def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
+    """Return the receipt of a dump that is there already, if it still is what was dumped."""
+    text = there.read_file(f"{path}.json")
+    if text is None:
+        return None
+    receipt = BackupReceipt.from_json(text)
+    limits = Limits(_policy(run).timeout, _policy(run).timeout)
+    measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
+    if measured == [receipt.sha256, str(receipt.bytes)]:
+        return receipt
+    log().warning("%s: %s is not what was dumped any more; dumping again", there.name, path)
+    return None
+
+
+def _facts(run: Run, there: Host) -> tuple[str | None, Counters]:
+    """Read the schema revision and the statistics' counters; what the database does not say is left out."""
+    backup = _policy(run)
+    if backup.command is not None:
+        return None, {}
+    argv = _inside(run, *psql(backup.user or "", backup.database or ""))
+    result = there.run(Call(argv=argv, stdin=DUMP_FACTS.encode(), limits=QUICK))
+    if not result.ok:
+        if result.exit_code != NOT_RUNNING:
+            log().warning(
+                "%s: the database answers no question about its schema: %s", there.name, result.tail(2)
+            )
+        return None, {}
+    return parse_dump_facts(result.stdout)
 
 
 def _inside(run: Run, *argv: str) -> tuple[str, ...]:
@@ -145,13 +175,19 @@ def _read_back(run: Run, there: Host, path: str) -> int | None:
 
 
 def prune_backups(run: Run, host: str) -> None:
-    """Remove the oldest dumps beyond what the policy keeps.
+    """Remove the dumps that the policy does not keep; the last good one always stays.
 
     Args:
         run: The promotion.
         host: The host that keeps them.
+
+    Raises:
+        TerminalError: The folder cannot be read.
     """
-    backup = run.policy.backup
-    if backup is not None:
-        argv = prune_dumps(f"{run.directories[host]}/backups", backup.keep)
-        run.hosts[host].run(run.change(host, argv, seconds=60))
+    if run.policy.backup is not None:
+        folder = f"{run.directories[host]}/backups"
+        names = removable(run, stored_dumps(run.hosts[host], folder))
+        # Also with nothing to remove: what killed runs left half-written goes.
+        run.hosts[host].run(run.change(host, remove_dumps(folder, names), seconds=60))
+        if names:
+            log().info("%s: removed %s dumps, the oldest %s", host, len(names), names[0])

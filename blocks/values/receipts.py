@@ -45,6 +45,9 @@ class BackupReceipt(Value):
         revision: The schema revision it holds, None when unknown.
         taken_at: When it was complete, UTC.
         seconds: How long it took.
+        counters: Table → rows inserted, updated and deleted so far by PostgreSQL's statistics, read just before the
+            dump began: what was added to them since is, at most, what the dump lacks.
+        copies: Where else it is, once copied: `<host>:<path>`, or an fsspec address.
     """
 
     host: str
@@ -55,6 +58,8 @@ class BackupReceipt(Value):
     revision: str | None
     taken_at: datetime
     seconds: float
+    counters: dict[str, tuple[int, int, int]] = {}
+    copies: tuple[str, ...] = ()
 
 
 class MigrateReceipt(Value):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tasks.commands.argv import Argv
+from tasks.commands.retention import StoredDump
 from tasks.commands.scripts import script
+
+_DUMP_WORDS = 4
 
 # Links what is no part of a release (the env file, data folders) into a bundle: DIRECTORY BUNDLE [PATH TARGET]…;
 # targets are relative to DIRECTORY, and a missing data folder is made, so that the engine does not make it as root.
@@ -24,13 +29,32 @@ for image; do
 done
 """
 
-# Keeps the newest dumps of a directory, each with its receipt: DIRECTORY COUNT; prints what it removed. Names sort by
-# time within an environment; what is not a finished dump is left alone.
-PRUNE_DUMPS = """
+# Lists the dumps of a directory, one a line: bytes, seconds since 1970, yes where the receipt is there too, name:
+# DIRECTORY.
+LIST_DUMPS = """
 cd -- "$1" 2>/dev/null || exit 0
-ls -1 -t -- *.dump 2>/dev/null | tail -n "+$(($2 + 1))" | while IFS= read -r name; do
-  rm -f -- "$name" "$name.json" && printf '%s\\n' "$name"
+for name in *.dump; do
+  [ -f "$name" ] && ! [ -L "$name" ] || continue
+  receipt=no; [ -f "$name.json" ] && receipt=yes
+  said=$(stat -c '%s %Y' -- "./$name") && printf '%s %s %s\\n' "$said" "$receipt" "$name"
 done
+"""
+
+# Removes dumps of a directory with their receipts, the receipt first, since it says that there is a dump: DIRECTORY
+# [NAME]…; prints what it removed. What killed runs left half-written goes after a day.
+REMOVE_DUMPS = """
+cd -- "$1" 2>/dev/null || exit 0
+shift
+for name in "$@"; do
+  rm -f -- "./$name.json" && rm -f -- "./$name" && printf '%s\\n' "$name"
+done
+find . -mindepth 1 -maxdepth 1 -type f -name '*.part' -mtime +0 -exec rm -f -- {} +
+"""
+
+# Prints `sha256 bytes` of a dump, and nothing where there is none: PATH.
+MEASURE_DUMP = """
+[ -f "$1" ] || exit 0
+sum=$(sha256sum < "$1") && printf '%s %s\\n' "${sum%% *}" "$(($(wc -c < "$1")))"
 """
 
 # Removes images of a repository that no kept release needs: REPOSITORY… -- DIGEST…. The engine itself refuses one that
@@ -61,9 +85,30 @@ def link_shared(directory: str, bundle: str, pairs: tuple[tuple[str, str], ...])
     return script(LINK_SHARED, "sluice-share", directory, bundle, *(word for pair in pairs for word in pair))
 
 
-def prune_dumps(directory: str, keep: int) -> Argv:
-    """Return the command that keeps so many of the newest dumps."""
-    return script(PRUNE_DUMPS, "sluice-prune-dumps", directory, str(keep))
+def list_dumps(directory: str) -> Argv:
+    """Return the command that lists the dumps of a directory."""
+    return script(LIST_DUMPS, "sluice-list-dumps", directory)
+
+
+def parse_dumps(text: str) -> tuple[StoredDump, ...]:
+    """Read what `list_dumps` printed."""
+    found: list[StoredDump] = []
+    for line in text.splitlines():
+        words = line.split(" ", 3)
+        if len(words) == _DUMP_WORDS and words[0].isdigit() and words[1].isdigit():
+            stored_at = datetime.fromtimestamp(int(words[1]), UTC)
+            found.append(StoredDump(words[3], int(words[0]), stored_at, words[2] == "yes"))
+    return tuple(found)
+
+
+def remove_dumps(directory: str, names: tuple[str, ...]) -> Argv:
+    """Return the command that removes dumps with their receipts; it prints the removed."""
+    return script(REMOVE_DUMPS, "sluice-remove-dumps", directory, *names)
+
+
+def measure_dump(path: str) -> Argv:
+    """Return the command that prints `sha256 bytes` of a dump, nothing where there is none."""
+    return script(MEASURE_DUMP, "sluice-measure-dump", path)
 
 
 def prune_images(repositories: tuple[str, ...], digests: tuple[str, ...]) -> Argv:

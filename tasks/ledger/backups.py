@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from tasks.ledger.models import BackupRow
 from tasks.ledger.records import BackupRecord
@@ -51,6 +51,23 @@ class Backups:
         with self._database.writing() as connection:
             row = connection.execute(insert(BackupRow).values(values).returning(BackupRow)).one()
         return BackupRecord.of(row)
+
+    def note_copy(self, promotion_id: int, path: str, copy: str) -> None:
+        """Note where else a dump is. Running it twice changes nothing; a dump the ledger does not know is left out.
+
+        Args:
+            promotion_id: The promotion that took it.
+            path: Its path on its host.
+            copy: Where the copy is.
+        """
+        mine = select(BackupRow).where(BackupRow.promotion_id == promotion_id).with_for_update()
+        with self._database.writing() as connection:
+            for record in map(BackupRecord.of, connection.execute(mine).all()):
+                receipt = record.receipt
+                if receipt.path == path and copy not in receipt.copies:
+                    noted = receipt.model_copy(update={"copies": (*receipt.copies, copy)})
+                    change = update(BackupRow).where(BackupRow.id == record.id)
+                    connection.execute(change.values(receipt=noted.to_json()))
 
     def of(self, pipeline: str, environment: str) -> list[BackupRecord]:
         """Return an environment's dumps, newest first."""

@@ -1,0 +1,134 @@
+"""Carries a file from one place to another through this process, with a few pieces in memory at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, Full, Queue
+from typing import Generic, TypeVar
+
+from tasks.adapters.protocols import PieceSink
+from tasks.errors import TransientError
+
+# Pieces of an SSH channel are 32 KiB at most, so no more than two megabytes wait.
+WAITING_PIECES = 64
+_POLL_SECONDS = 0.25
+# How long the writing side has to clean up after it was told that the reading side broke.
+_CLEANING_SECONDS = 30.0
+
+T = TypeVar("T")
+
+Touch = Callable[[], None]
+Reader = Callable[[PieceSink], object]
+Writer = Callable[[Iterator[bytes], Touch], T]
+
+
+class SourceBrokeError(Exception):
+    """The reading side failed: what was written so far is not all."""
+
+
+class _WriterEndedError(Exception):
+    """The writing side ended before it had everything."""
+
+
+class _Belt:
+    """The pieces on their way, and when the writing side last moved."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._queue: Queue[bytes | None] = Queue(WAITING_PIECES)
+        self._idle_seconds = idle_seconds
+        self._moved = time.monotonic()
+        self.ended = threading.Event()
+        self.broke = threading.Event()
+
+    def touch(self) -> None:
+        """Note that the writing side moves."""
+        self._moved = time.monotonic()
+
+    def check(self) -> None:
+        """Raise where the writing side has not moved for too long."""
+        if time.monotonic() - self._moved > self._idle_seconds:
+            raise TransientError(
+                f"nothing could be written for {self._idle_seconds:g} s",
+                "look whether the place of the copy answers, then try again",
+            )
+
+    def put(self, piece: bytes | None) -> None:
+        """Put a piece on the belt, waiting for room; None: that was all."""
+        while not self.ended.is_set():
+            with suppress(Full):
+                self._queue.put(piece, timeout=_POLL_SECONDS)
+                return
+            self.check()
+        raise _WriterEndedError
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the pieces to the end."""
+        while not self.broke.is_set():
+            try:
+                piece = self._queue.get(timeout=_POLL_SECONDS)
+            except Empty:
+                # It is the reading side that is slow, and that one has limits of its own.
+                self.touch()
+                continue
+            self.touch()
+            if piece is None:
+                return
+            yield piece
+        raise SourceBrokeError
+
+
+class _Writing(threading.Thread, Generic[T]):
+    """The writing side. A daemon: one that hangs for good does not hold up the end of the process."""
+
+    def __init__(self, write: Writer[T], belt: _Belt) -> None:
+        super().__init__(name="relay", daemon=True)
+        self._write = write
+        self._belt = belt
+        self.error: Exception | None = None
+        self.results: list[T] = []
+
+    def run(self) -> None:
+        try:
+            self.results.append(self._write(self._belt.pieces(), self._belt.touch))
+        except Exception as error:  # noqa: BLE001 - raised where the relay is waited for
+            self.error = error
+        finally:
+            self._belt.ended.set()
+
+
+def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
+    """Carry what one side reads to the other, which writes it.
+
+    Args:
+        read: Reads everything, giving it piece by piece to the function it is given.
+        write: Writes the pieces it is given; it calls the second argument while it works on without taking one. It
+            gets a `SourceBrokeError` from the pieces when reading failed.
+        idle_seconds: How long the writing side may stand still.
+
+    Returns:
+        What `write` returned.
+
+    Raises:
+        TransientError: The writing side stood still for too long; it is left alone.
+        Exception: What either side raised; the reading side's counts where both did.
+    """
+    belt = _Belt(idle_seconds)
+    writing = _Writing(write, belt)
+    writing.start()
+    try:
+        with suppress(_WriterEndedError):
+            read(belt.put)
+            belt.put(None)
+        while writing.is_alive():
+            writing.join(_POLL_SECONDS)
+            belt.check()
+    except BaseException:
+        belt.broke.set()
+        writing.join(_CLEANING_SECONDS)
+        raise
+    if writing.error is not None:
+        raise writing.error
+    return writing.results[0]
