@@ -65,3 +65,19 @@ class MigrationVerdict(Value):
 def worst(verdicts: tuple[MigrationVerdict, ...]) -> Risk:
     """Return the worst risk of several migrations; additive where there is none."""
     return max((verdict.risk for verdict in verdicts), key=lambda risk: risk.severity, default=Risk.ADDITIVE)
+
+
+class LintFinding(Value):
+    """What the linter says of one line of a migration.
+
+    Attributes:
+        rule: The rule's name, such as `require-concurrent-index-creation`.
+        message: What is wrong, one line.
+        safer: What to do in its place, one line; empty where the linter does not say.
+        line: The line within the migration's SQL, the first is 0.
+    """
+
+    rule: str
+    message: str
+    safer: str = ""
+    line: int = 0
