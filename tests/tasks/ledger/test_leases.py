@@ -120,3 +120,12 @@ def test_a_lease_needs_its_promotion(ledger: Ledger) -> None:
     with pytest.raises(TerminalError, match="refused a row"):
         ledger.leases.acquire(SHOP, PROD, NOBODY, 60, at(0))
     assert ledger.leases.get(SHOP, PROD) is None
+
+
+def test_the_token_outgrows_what_a_host_knows(ledger: Ledger, owners: tuple[int, int]) -> None:
+    # An offline rollback raised the fence by a clock that is an hour ahead.
+    known = int(START.timestamp()) + 3600
+    first = ledger.leases.acquire(SHOP, PROD, owners[0], 60, at(0), above=known)
+    assert first.token == known + 1
+    ledger.leases.release(first, at(1))
+    assert ledger.leases.acquire(SHOP, PROD, owners[1], 60, at(2), above=known + 1).token == known + 2
