@@ -75,6 +75,15 @@ class PrefectApi:
             )
         return _object(answer)
 
+    def pause_schedules(self, name: str) -> None:
+        """Start no runs of a deployment by its schedules, until it is deployed anew; those asked for are started.
+
+        Args:
+            name: `flow/name`.
+        """
+        identifier = self.deployment(name)["id"]
+        _checked(self._send("POST", f"/deployments/{identifier}/pause_deployment"))
+
     def workers(self, pool: str) -> list[Json] | None:
         """Return the workers of a work pool, None where the pool does not exist."""
         answer = self._send("POST", f"/work_pools/{pool}/workers/filter", {})

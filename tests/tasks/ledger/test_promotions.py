@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.tasks.ledger.samples import (
 )
 
 if TYPE_CHECKING:
+    from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
 
@@ -205,3 +206,49 @@ def test_open_statuses_are_the_ones_that_can_move(ledger: Ledger) -> None:
     for status in sorted(OPEN):
         promotion = bring(ledger, "one", status, environment=f"env-{status}")
         assert ledger.promotions.move(promotion.id, Status.ABANDONED, now=at(99)).ended_at == at(99)
+
+
+def past(ledger: Ledger, key: str, status: Status = Status.SUCCEEDED, **changes: object) -> PromotionRecord:
+    """Take in a rollback that ended at the tests' start."""
+    values: dict[str, Any] = {
+        "pipeline": SHOP,
+        "environment": PROD,
+        "kind": Kind.ROLLBACK,
+        "release_id": ledger.releases.record(make_release("old")).id,
+        "previous_release_id": "new",
+        "key": key,
+        "requested_by": "ada@laptop",
+        "cause": "the cart was empty",
+        "status": status,
+        "message": "runs again",
+        "started_at": at(0),
+        "ended_at": at(4),
+        "now": at(60),
+    }
+    return ledger.promotions.record_past(**values | changes)
+
+
+def test_what_was_done_without_the_ledger_is_taken_in_once(ledger: Ledger) -> None:
+    row = past(ledger, "offline/1")
+    assert (row.status, row.kind, row.requested_by) == (Status.SUCCEEDED, Kind.ROLLBACK, "ada@laptop")
+    assert (row.created_at, row.started_at, row.ended_at, row.updated_at) == (at(0), at(0), at(4), at(60))
+    assert past(ledger, "offline/1", message="another") == row
+    assert ledger.promotions.running(SHOP, PROD) == row
+
+
+def test_what_was_done_meanwhile_stands_in_nobodys_way(ledger: Ledger) -> None:
+    running = bring(ledger, "new", Status.RUNNING, seconds=-60)
+    past(ledger, "offline/1")
+    assert ledger.promotions.active(SHOP, PROD) == running
+    later = bring(ledger, "newer", Status.SUCCEEDED, seconds=100, environment="staging")
+    assert ledger.promotions.running(SHOP, "staging") == later
+
+
+@pytest.mark.parametrize("status", sorted(Status))
+def test_only_an_end_of_a_change_can_be_taken_in(ledger: Ledger, status: Status) -> None:
+    never = {Status.REJECTED, Status.EXPIRED, Status.SUPERSEDED} | OPEN
+    if status in never:
+        with pytest.raises(IllegalTransition, match="cannot have ended"):
+            past(ledger, f"offline/{status}", status)
+    else:
+        assert past(ledger, f"offline/{status}", status).status is status
