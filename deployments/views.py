@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
+from flows.domain.drift import mend
 from tasks.errors import SluiceError
 from tasks.ledger.records import ApprovalRecord, Hold, PromotionRecord
 
@@ -106,6 +107,26 @@ class Last(Value):
     ended_at: datetime | None
 
 
+class Drifted(Value):
+    """Where a host differs from the ledger.
+
+    Attributes:
+        host: The host's name; empty where it is about none.
+        kind: What differs.
+        subject: What it is about.
+        detail: One line for a person.
+        since: When it was found, UTC.
+        mend: What to do.
+    """
+
+    host: str
+    kind: str
+    subject: str
+    detail: str
+    since: datetime
+    mend: str
+
+
 class EnvironmentStatus(Value):
     """One environment of one pipeline, as the ledger has it."""
 
@@ -116,6 +137,7 @@ class EnvironmentStatus(Value):
     waiting: tuple[Waiting, ...]
     preparing: tuple[OpenPromotion, ...]
     holds: tuple[Held, ...]
+    drift: tuple[Drifted, ...] = ()
     last: Last | None
 
 
@@ -152,7 +174,32 @@ def environment_status(
         waiting=tuple(_waiting(ledger, row, ui_url, until) for row in waiting),
         preparing=tuple(OpenPromotion(**_open(row, ui_url)) for row in rest),
         holds=tuple(_held(hold) for hold in ledger.holds.active(pipeline, environment)),
+        drift=standing_drift(ledger, pipeline, environment),
         last=_last(last[0]) if last else None,
+    )
+
+
+def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Drifted, ...]:
+    """Return where an environment's hosts differ from the ledger, as `reconcile` saw them last.
+
+    Args:
+        ledger: The ledger.
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+
+    Returns:
+        The differences, oldest first.
+    """
+    return tuple(
+        Drifted(
+            host=one.host,
+            kind=one.kind,
+            subject=one.subject,
+            detail=one.detail,
+            since=one.found_at,
+            mend=mend(one.kind, environment),
+        )
+        for one in ledger.drift.standing(pipeline, environment)
     )
 
 

@@ -62,6 +62,26 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     if held:
         say()
         print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="Held (see `sluice unhold`)")
+    _print_drift(found)
+
+
+def _print_drift(found: list[EnvironmentStatus]) -> None:
+    rows = [
+        (
+            f"{one.pipeline} {one.environment}",
+            seen.host or "-",
+            seen.kind,
+            seen.subject,
+            seen.detail,
+            moment(seen.since),
+        )
+        for one in found
+        for seen in one.drift
+    ]
+    if rows:
+        say()
+        head = ("PLACE", "HOST", "KIND", "ABOUT", "WHAT", "SINCE")
+        print_table(head, rows, title="Differs from the ledger (`sluice doctor` says what to do)")
 
 
 def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
@@ -86,6 +106,8 @@ def _state(one: EnvironmentStatus) -> str:
     words += [f"promotion {item.promotion} waits {item.have}/{item.need}" for item in one.waiting]
     if one.holds:
         words.append(counted(len(one.holds), "hold"))
+    if one.drift:
+        words.append(counted(len(one.drift), "difference"))
     return ", ".join(words) or "-"
 
 

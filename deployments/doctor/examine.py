@@ -30,6 +30,7 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     if api is None:
         return found
     from deployments.doctor.application import application_checks, read_application
+    from deployments.doctor.drift import drift_checks
     from deployments.doctor.hosts import host_checks
     from tasks.adapters.pool import close_all
 
@@ -38,7 +39,8 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     if application is None:
         return found
     hosts, problems = host_checks(application)
+    checks = [*application_checks(application, api), *hosts, *drift_checks(settings, application)]
     try:
-        return [*found, *problems, *run_checks([*application_checks(application, api), *hosts])]
+        return [*found, *problems, *run_checks(checks)]
     finally:
         close_all()

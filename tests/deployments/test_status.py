@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from blocks.values.drift import Difference
 from blocks.values.lifecycle import Kind, Status
 from tasks.ledger.store import Ledger
 from tests.deployments.conftest import Sluice
@@ -123,3 +124,19 @@ def test_columns_line_up_and_nothing_is_cut_in_a_pipe(sluice: Sluice, ledger: Le
     assert long.strip() in printed.out
     at = printed.lines[0].index("SINCE")
     assert all(line[at - 1] == " " and line[at:].startswith("2026") for line in printed.lines[1:])
+
+
+def test_where_hosts_differ_is_shown_until_it_is_gone(sluice: Sluice, ledger: Ledger) -> None:
+    succeeded(ledger, release(1), "prod")
+    seen = Difference("web-1", "bundle", "compose.yaml", "was changed by hand")
+    ledger.drift.see("shop", "prod", {"web-1"}, [seen], T0)
+    printed = sluice("status")
+    assert "1 difference" in printed.lines[1]
+    line = next(line for line in printed.lines if "was changed by hand" in line)
+    assert line.split()[:5] == ["shop", "prod", "web-1", "bundle", "compose.yaml"]
+    (drift,) = sluice("status", "--json").json[0]["drift"]
+    assert (drift["host"], drift["kind"], drift["since"]) == ("web-1", "bundle", "2026-11-20T09:00:00Z")
+    assert drift["mend"].startswith("put the file back")
+    ledger.drift.see("shop", "prod", {"web-1"}, [], T0 + timedelta(hours=1))
+    assert "difference" not in sluice("status").out
+    assert sluice("status", "--json").json[0]["drift"] == []

@@ -1,0 +1,43 @@
+"""What `reconcile` found on the hosts, and what a person can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from deployments.connect import open_ledger
+from deployments.doctor.findings import Check, Finding, ok, warn
+from deployments.views import standing_drift
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Policy
+    from blocks.settings import Settings
+    from deployments.doctor.application import Application
+    from tasks.ledger.store import Ledger
+
+
+def drift_checks(settings: Settings, application: Application) -> list[Check]:
+    """Return the checks of what stands in the ledger about the hosts.
+
+    Args:
+        settings: Sluice's settings.
+        application: What was read of the application.
+    """
+    return [Check("drift", lambda: _drift(settings, application))]
+
+
+def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
+    with open_ledger(settings) as ledger:
+        for policy in application.policies:
+            yield from _of_environment(ledger, policy)
+
+
+def _of_environment(ledger: Ledger, policy: Policy) -> Iterator[Finding]:
+    where = f"drift {policy.name}"
+    standing = standing_drift(ledger, policy.pipeline, policy.name)
+    if not standing:
+        yield ok(where, "nothing stands that differs from the ledger")
+    for one in standing:
+        place = f"{one.host}: " if one.host else ""
+        since = f"since {one.since:%Y-%m-%d %H:%M} UTC"
+        yield warn(where, f"{place}{one.kind} {one.subject} {one.detail} ({since})", one.mend)
