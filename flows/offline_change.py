@@ -99,7 +99,8 @@ def _recover(readied: Readied, begun: list[str], error: SluiceError, tell: Tell)
         return Status.ABANDONED, f"{cause}; then {fenced}"
     except SluiceError as worse:
         return Status.BROKEN, f"{cause}; then restoring failed: {worse}"
-    return Status.RESTORED, f"{cause} ({readied.left_id} runs again on {', '.join(begun)})"
+    again = ", ".join(f"{_before(readied, name).release.id} runs again on {name}" for name in begun)
+    return Status.RESTORED, f"{cause} ({again})"
 
 
 def _before(readied: Readied, host: str) -> Manifest:

@@ -95,7 +95,7 @@ def test_a_promotion_prepares_for_the_day(scene: Scene, releases: tuple[str, str
 def test_the_command_alone_goes_back(scene: Scene, releases: tuple[str, str]) -> None:
     # The host saw a clock that was an hour ahead: the token must be above it, and so must the ledger's next.
     ahead = int(time.time()) + 3600
-    scene.lab.servers["feature"].run(("tee", f"{APP}/fence"), stdin=f"{ahead}\n".encode())
+    scene.lab.servers["feature"].run(("tee", f"{APP}/fence"), stdin=f"{ahead}\n")
     with everything_down(scene) as env:
         done = sluice(env, "--yes", "--reason", "checkout is down", "--json")
     assert done.returncode == 0, done.stderr
@@ -135,12 +135,12 @@ def test_a_target_that_never_becomes_healthy_ends_where_it_began(
     text = on_host(scene, "cat", override)
     broken = text.replace("  backend:\n", "  backend:\n    command: ['false']\n", 1)
     assert broken != text
-    scene.lab.servers["feature"].run(("tee", override), stdin=broken.encode())
+    scene.lab.servers["feature"].run(("tee", override), stdin=broken)
     try:
         with everything_down(scene) as env:
             done = sluice(env, "--yes", "--release", releases[1], "--insist")
     finally:
-        scene.lab.servers["feature"].run(("tee", override), stdin=text.encode())
+        scene.lab.servers["feature"].run(("tee", override), stdin=text)
     assert done.returncode == 1
     assert "restored" in done.stderr
     assert scene.serves("feature")["version"] == "1.0.1"
