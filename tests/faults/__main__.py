@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 
 from tasks.errors import SluiceError
-from tests.faults.catalogue import PROMOTE, ROLLBACK, catalogue, chosen
+from tests.faults.catalogue import PROMOTE, ROLLBACK, UNDISTURBED, catalogue, chosen
 from tests.faults.report import Line, as_data, table
-from tests.faults.setting import ENVIRONMENT, Setting, open_setting
+from tests.faults.setting import Setting, open_setting
 from tests.faults.trial import Fault, play
 from tests.lab.down import take_down
 from tests.lab.settings import Settings
@@ -27,44 +27,39 @@ from tests.lab.shell import LabError
 console = Console(highlight=False, soft_wrap=True)
 
 
-def undisturbed(setting: Setting, flow: str) -> tuple[str, ...]:
-    """Carry a flow through without a fault; return the steps its journal names, in their order.
-
-    Raises:
-        LabError: It did not complete.
-    """
-    began = time.monotonic()
-    ended = setting.scene.ended(setting.scene.run(f"{flow}/{ENVIRONMENT}", environment=ENVIRONMENT))
-    if ended["state_type"] != "COMPLETED":
-        raise LabError(f"an undisturbed {flow} ended {ended['state_name']}: {ended['state']['message']}")
+def steps_of(setting: Setting) -> tuple[str, ...]:
+    """Return the steps the journal of the newest promotion names, in their order."""
     steps = setting.ledger.steps.of(setting.promotions()[0].id)
-    names = tuple(dict.fromkeys(step.name for step in steps))
-    console.print(f"  {flow}: {time.monotonic() - began:.1f} s undisturbed; its steps: {', '.join(names)}")
-    return names
+    return tuple(dict.fromkeys(step.name for step in steps))
 
 
-def faults_of(setting: Setting) -> tuple[Fault, ...]:
-    """Return every fault for the steps that an undisturbed promotion and rollback have."""
-    setting.next_release()
-    promotion = undisturbed(setting, PROMOTE)
-    setting.next_release(migrates=False)
-    undisturbed(setting, PROMOTE)
-    return catalogue(promotion, undisturbed(setting, ROLLBACK))
+def play_all(setting: Setting, patterns: Sequence[str], lines: list[Line]) -> None:
+    """Play the chosen faults one after the other; each flow first without a fault, to learn its steps.
 
-
-def play_all(setting: Setting, faults: Sequence[Fault]) -> list[Line]:
-    """Play faults one after the other, telling how each ended."""
-    lines: list[Line] = []
+    Args:
+        setting: The scene, set.
+        patterns: Which to play; none for all.
+        lines: What survived each; lines are added.
+    """
+    lines.append(play_one(setting, UNDISTURBED[PROMOTE], "first"))
+    promotion = steps_of(setting)
+    back: tuple[str, ...] = ()
+    if any(fault.flow == ROLLBACK for fault in chosen(catalogue((), promotion), patterns)):
+        lines.append(play_one(setting, UNDISTURBED[ROLLBACK], "first"))
+        back = steps_of(setting)
+    faults = chosen(catalogue(promotion, back), patterns)
     for number, fault in enumerate(faults, start=1):
-        console.print(f"[bold]▸ {number}/{len(faults)} {fault.title}[/bold]")
-        line = play(setting, fault)
-        lines.append(line)
-        tell(line)
-        if number < len(faults) and (fault.fresh or not line.good):
+        lines.append(play_one(setting, fault, f"{number}/{len(faults)}"))
+        if number < len(faults) and (fault.fresh or not lines[-1].good):
             setting.set_scene()
-            setting.next_release(migrates=False)
-            setting.scene.promote(ENVIRONMENT)
-    return lines
+
+
+def play_one(setting: Setting, fault: Fault, number: str) -> Line:
+    """Play one fault, telling how it ended."""
+    console.print(f"[bold]▸ {number} {fault.title}[/bold]")
+    line = play(setting, fault)
+    tell(line)
+    return line
 
 
 def tell(line: Line) -> None:
@@ -99,20 +94,22 @@ def main() -> int:
     chosen_by = parse()
     if chosen_by.list:
         each = ("each step of the journal",)
-        for fault in chosen(catalogue(each, each), chosen_by.only):
+        for fault in (*UNDISTURBED.values(), *chosen(catalogue(each, each), chosen_by.only)):
             console.print(fault.title)
         return 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    ours, began, lines = not Settings().description.exists(), time.monotonic(), []
+    ours, began = not Settings().description.exists(), time.monotonic()
+    lines: list[Line] = []
     try:
         with open_setting(Settings().directory / "faults") as setting:
             setting.set_scene()
-            lines = play_all(setting, chosen(faults_of(setting), chosen_by.only))
+            play_all(setting, chosen_by.only, lines)
     except (SluiceError, LabError) as error:
         console.print(str(error), style="red", markup=False)
         return 1
     except KeyboardInterrupt:
+        conclude(lines, time.monotonic() - began, chosen_by.json)
         console.print("interrupted; what was started is stopped")
         return 130
     finally:

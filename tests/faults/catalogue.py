@@ -11,6 +11,7 @@ from tests.faults.setting import Setting
 from tests.faults.trial import Acts, Fault, Play
 
 PROMOTE, ROLLBACK = "promote", "rollback"
+UNDISTURBED = {flow: Fault(flow, "nothing", "no step", act.nothing) for flow in (PROMOTE, ROLLBACK)}
 
 
 def catalogue(promotion: Sequence[str], back: Sequence[str]) -> tuple[Fault, ...]:
@@ -21,15 +22,14 @@ def catalogue(promotion: Sequence[str], back: Sequence[str]) -> tuple[Fault, ...
         back: Those of an undisturbed rollback.
     """
     return (
-        Fault(PROMOTE, "nothing", "no step", act.nothing),
-        *(Fault(PROMOTE, "SIGKILL", step, act.kill_in(step)) for step in promotion),
-        Fault(PROMOTE, "SIGKILL", "restore", act.kill_in("restore"), _ill, ends_on="restored"),
         *_promotion_faults(),
-        Fault(ROLLBACK, "nothing", "no step", act.nothing),
-        *(Fault(ROLLBACK, "SIGKILL", step, act.kill_in(step)) for step in back),
         Fault(ROLLBACK, "SSH session cut", "up", act.amid(act.up_is_replacing, act.cut_session)),
         Fault(ROLLBACK, "network cut", "up", act.amid(act.up_is_replacing, act.cut_network)),
         Fault(ROLLBACK, "engine killed", "up", act.amid(act.up_is_replacing, act.kill_engine)),
+        *(Fault(PROMOTE, "SIGKILL", step, act.kill_in(step)) for step in promotion),
+        Fault(PROMOTE, "SIGKILL", "restore", act.kill_in("restore"), _ill, ends_on="restored"),
+        *(Fault(ROLLBACK, "SIGKILL", step, act.kill_in(step)) for step in back),
+        *_clocks(),
     )
 
 
@@ -66,14 +66,24 @@ def _promotion_faults() -> tuple[Fault, ...]:
         Fault(PROMOTE, "lease stolen", "backup", act.while_held("backup", act.steal_lease)),
         Fault(PROMOTE, "lease stolen", "up", act.while_held("up", act.steal_lease)),
         Fault(PROMOTE, "two at once", "build", _two_at_once),
-        Fault(PROMOTE, "clock +1 day", "migrate", act.clock_jumps("migrate", act.DAY_SECONDS), fresh=True),
-        Fault(PROMOTE, "clock -1 day", "migrate", act.clock_jumps("migrate", -act.DAY_SECONDS), fresh=True),
     )
 
 
-def chosen(faults: Sequence[Fault], pattern: str) -> tuple[Fault, ...]:
-    """Return the faults whose title has a pattern of the shell in it; all for an empty one."""
-    return tuple(fault for fault in faults if not pattern or fnmatch(fault.title, f"*{pattern}*"))
+def _clocks() -> tuple[Fault, ...]:
+    """They come last: a ledger with times of another day is not what the other faults meet."""
+    return (
+        Fault(PROMOTE, "clock -1 day", "migrate", act.clock_jumps("migrate", -act.DAY_SECONDS), fresh=True),
+        Fault(PROMOTE, "clock +1 day", "migrate", act.clock_jumps("migrate", act.DAY_SECONDS), fresh=True),
+    )
+
+
+def chosen(faults: Sequence[Fault], patterns: Sequence[str]) -> tuple[Fault, ...]:
+    """Return the faults whose title has one of some patterns of the shell in it; all where there is none."""
+    return tuple(
+        fault
+        for fault in faults
+        if not patterns or any(fnmatch(fault.title, f"*{pattern}*") for pattern in patterns)
+    )
 
 
 def _ill(setting: Setting) -> str:

@@ -18,7 +18,8 @@ def test_every_fault_has_a_line_of_its_own() -> None:
 
 
 def test_a_pattern_chooses_by_any_part_of_the_line() -> None:
-    assert [fault.title for fault in chosen(FAULTS, "in drill")] == ["promote: SIGKILL in drill"]
-    assert {fault.flow for fault in chosen(FAULTS, "rollback: *")} == {"rollback"}
-    assert chosen(FAULTS, "") == FAULTS
-    assert chosen(FAULTS, "no such thing") == ()
+    assert [fault.title for fault in chosen(FAULTS, ["in drill"])] == ["promote: SIGKILL in drill"]
+    assert {fault.flow for fault in chosen(FAULTS, ["rollback: *"])} == {"rollback"}
+    assert len(chosen(FAULTS, ["in drill", "promote: two"])) == 2
+    assert chosen(FAULTS, []) == FAULTS
+    assert chosen(FAULTS, ["no such thing"]) == ()
