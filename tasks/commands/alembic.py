@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from blocks.values.releases import Revision
+from tasks.commands.argv import Argv, name
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Migration
 
 # `<base> -> 1a2b3c (branchpoint), first`, `1a2b3c, 4d5e6f (9a8b7c) -> 0f1e2d (head) (mergepoint), both`: the
 # ids before the arrow are what it follows, in parentheses what else it depends on.
@@ -65,3 +70,22 @@ def pending(revisions: tuple[Revision, ...], current: tuple[str, ...]) -> tuple[
             applied.add(revision.id)
             rest.extend(revision.down)
     return tuple(revision for revision in revisions if revision.id not in applied)
+
+
+def downgrade_words(migration: Migration, revision: str) -> Argv | None:
+    """Return the command that takes a database back to a revision.
+
+    Args:
+        migration: The release's migration.
+        revision: The revision to go to; `base` is Alembic's word for none.
+
+    Returns:
+        The command, None where there is none.
+
+    Raises:
+        TerminalError: The revision cannot be one.
+    """
+    to = name(revision, "schema revision")
+    if migration.downgrade is not None:
+        return tuple(word.replace("{revision}", to) for word in migration.downgrade)
+    return (*migration.alembic, "downgrade", to) if migration.alembic else None

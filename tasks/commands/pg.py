@@ -6,8 +6,13 @@ either may be empty. The official image accepts each variable also as a file (`P
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tasks.commands.argv import Argv
 from tasks.commands.scripts import script
+
+if TYPE_CHECKING:
+    from blocks.pipeline.sections import DatabaseRules
 
 # Sets user and database from the arguments or the image's variables, and the password psql and its kin ask
 # for where the server wants one even on its own socket.
@@ -122,3 +127,16 @@ def list_dump(path: str, project: str, service: str) -> Argv:
 def parse_listing(text: str) -> int:
     """Count the entries in what `pg_restore --list` printed."""
     return sum(1 for line in text.splitlines() if line.strip() and not line.startswith(";"))
+
+
+def pg_options(rules: DatabaseRules) -> dict[str, str]:
+    """Return the variables that bound a migration's waiting, for whatever connects by libpq.
+
+    Args:
+        rules: The environment's rules.
+
+    Returns:
+        `PGOPTIONS` with lock_timeout and statement_timeout, in milliseconds.
+    """
+    lock, statement = (round(seconds * 1000) for seconds in (rules.lock_timeout, rules.statement_timeout))
+    return {"PGOPTIONS": f"-c lock_timeout={lock} -c statement_timeout={statement}"}

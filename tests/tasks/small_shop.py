@@ -1,0 +1,214 @@
+"""A small application on a server of the lab, run by compose, with everything that could reach something live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from blocks.pipeline import load_pipeline
+from blocks.values.manifests import Manifest
+from blocks.values.receipts import BackupReceipt
+from tasks.adapters.local import LocalRunner
+from tasks.adapters.protocols import Call
+from tasks.run import Run
+from tests.flows.domain.samples import NOW, release
+from tests.lab.server import Server
+from tests.tasks.adapters.conftest import connect
+from tests.tasks.database import APP, LiveDatabase
+
+PASSWORD = "db/it's+7Q%4f=e9:w@K"
+PORT = 8099
+PIPELINE = """
+pipeline: shop
+registry: main
+backup: {{service: db}}
+migration: {{service: app, {migration}}}
+environments:
+  prod:
+    hosts: [{host}]
+    address: http://localhost:8080
+    branches: [main]
+    database: {{{database}}}
+    timeouts: {{up: 60s}}
+"""
+COMMAND = "command: [psql, -q, -v, ON_ERROR_STOP=1, -f, /sql/up.sql]"
+
+# Every way out that an application commonly has: ports, names, proxies' labels, the engine, folders of the host.
+COMPOSE = """
+services:
+  app:
+    image: postgres:17
+    command: [sh, -c, "{start}"]
+    env_file: .env
+    environment: {{PGHOST: db, PGUSER: shop, PGDATABASE: store, PGPASSWORD: "${{DB_PASSWORD:?}}"}}
+    container_name: the-app
+    hostname: the-app
+    ports: ["{port}:80"]
+    volumes:
+      - media:/media
+      - ./sql:/sql:ro
+      - ./uploads:/uploads
+      - /etc/hostname:/host/name
+      - {app}:/host/app
+      - /var/run/docker.sock:/var/run/docker.sock
+    networks: [front, back]
+    depends_on: {{db: {{condition: service_healthy}}, cache: {{condition: service_healthy}}}}
+    healthcheck: {health}
+    labels: {{traefik.enable: "true"}}
+    restart: always
+    privileged: true
+    pid: host
+    extra_hosts: ["gateway:host-gateway"]
+    deploy: {{replicas: 1, resources: {{limits: {{memory: 256M}}}}}}
+  cache:
+    image: postgres:17
+    command: [sleep, infinity]
+    networks: [back]
+    volumes: [media:/media]
+    healthcheck: {{test: [CMD, "true"], interval: 60s, start_period: 60s, start_interval: 1s}}
+    restart: always
+  db:
+    image: postgres:17
+    environment: {{POSTGRES_USER: shop, POSTGRES_DB: store, POSTGRES_PASSWORD: "${{DB_PASSWORD:?}}"}}
+    command: [postgres, -c, fsync=off]
+    volumes: [db-data:/var/lib/postgresql/data]
+    networks: [back]
+    healthcheck: {{test: [CMD, pg_isready, -q, -h, 127.0.0.1, -U, shop], interval: 1s, retries: 60}}
+    restart: always
+volumes: {{db-data: {{}}, media: {{name: the-media}}}}
+networks: {{front: {{external: true, name: proxy}}, back: {{}}}}
+"""
+SLEEP = "exec sleep infinity"
+
+
+def health(sql: str) -> str:
+    """Return a health check that asks the database."""
+    return json.dumps(
+        {"test": ["CMD", "psql", "-qtc", sql], "interval": "30s", "retries": 3, "start_period": "30s"}
+    )
+
+
+@dataclass
+class SmallShop:
+    """The application, running.
+
+    Attributes:
+        server: Where it runs.
+        run: A run that knows it.
+        previous: The release that runs.
+    """
+
+    server: Server
+    run: Run
+    previous: Manifest
+
+    @property
+    def database(self) -> LiveDatabase:
+        """Its database."""
+        return LiveDatabase(self.server, "shop-db-1")
+
+    def dump(self, name: str = "one") -> BackupReceipt:
+        """Dump the database."""
+        return self.database.dump(self.run, name)
+
+    def stage(self, number: int, **changes: str) -> Manifest:
+        """Put a release's bundle in place: its compose file, and what `up.sql` does."""
+        return put_bundle(self.run, number, **changes)
+
+    def with_policy(self, database: str = "", migration: str = COMMAND) -> Run:
+        """Return a run with other rules for the database."""
+        return run_on(self.server, database=database, migration=migration)
+
+    def containers(self) -> str:
+        """Return the live containers as the engine describes them: their ids and when they were started."""
+        words = ("docker", "inspect", "--format", "{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Status}}")
+        return self.server.run((*words, "the-app", "shop-cache-1", "shop-db-1")).stdout
+
+
+def run_on(server: Server, *, database: str = "", migration: str = COMMAND) -> Run:
+    """Return a run whose environment is one server."""
+    text = PIPELINE.format(host=server.name, database=database, migration=migration)
+    pipeline = load_pipeline(text, "pipeline.yaml")
+    hosts = {server.name: connect(server)}
+    nothing = cast("Any", None)
+    return Run(
+        pipeline="shop",
+        policy=pipeline.policy("prod"),
+        hosts=hosts,
+        directories=dict.fromkeys(hosts, APP),
+        local=LocalRunner(),
+        ledger=nothing,
+        promotion_id=0,
+        description=pipeline.describe("prod"),
+        mirror=nothing,
+        registry=nothing,
+        registry_prefix="",
+        registry_login="{}",
+        engine=nothing,
+        work=Path("/nonexistent"),
+    )
+
+
+def put_bundle(
+    run: Run, number: int, *, sql: str = "", check: str = "select 1", start: str = SLEEP
+) -> Manifest:
+    """Put a release's bundle on the host and return its manifest."""
+    one = release(id=f"2026112105330{number}-1f3c2ab00000")
+    there, folder = run.hosts[run.primary], f"{APP}/releases/{one.id}"
+    text = COMPOSE.format(port=PORT, app=APP, health=health(check), start=start)
+    there.write_file(f"{folder}/compose.yaml", text.encode())
+    there.write_file(f"{folder}/sql/up.sql", sql.encode())
+    links = 'ln -sfn ../../.env.prod "$1/.env" && mkdir -p "$2" && ln -sfn ../../shared/uploads "$1/uploads"'
+    assert there.run(Call(("sh", "-c", links, "links", folder, f"{APP}/shared/uploads"))).ok
+    return Manifest(
+        release=one,
+        environment="prod",
+        promotion_id=number,
+        previous_release_id=None,
+        compose_files=("compose.yaml",),
+        env_file=".env.prod",
+        services=("app", "cache", "db"),
+        staged_at=NOW,
+    )
+
+
+@contextmanager
+def small_shop(server: Server) -> Iterator[SmallShop]:
+    """Start the application's first release on a fresh server; leave the server fresh."""
+    server.reset()
+    server.run(("docker", "network", "create", "proxy"))
+    run = run_on(server)
+    there = run.hosts[server.name]
+    there.write_file(f"{APP}/.env.prod", f"DB_PASSWORD={PASSWORD}\nTOLD=a secret\n".encode(), mode=0o600)
+    manifest = put_bundle(run, 1, check="select name from product limit 1")
+    project = run.project(
+        server.name,
+        release_id=manifest.release.id,
+        files=manifest.compose_files,
+        profiles=(),
+        env_file=".env.prod",
+    )
+    started = there.run(Call(project.up("db", wait_seconds=120)))
+    assert started.ok, started.stderr
+    LiveDatabase(server, "shop-db-1").sql(SCHEMA)
+    started = there.run(Call(project.up(wait_seconds=120)))
+    assert started.ok, started.stderr
+    server.run(
+        ("docker", "exec", "the-app", "sh", "-c", "echo live > /media/mark; echo live > /uploads/mark")
+    )
+    try:
+        yield SmallShop(server, run, manifest)
+    finally:
+        server.reset()
+
+
+SCHEMA = """
+create table product (id serial primary key, name text not null, price integer not null default 1);
+insert into product (name) select 'product ' || n from generate_series(1, 200) n;
+create table alembic_version (version_num text);
+insert into alembic_version values ('0001');
+"""
