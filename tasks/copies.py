@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from tasks.adapters.protocols import Call, Limits, Result
 from tasks.commands import copies
+from tasks.commands.drill_host import take_roles, variables
 from tasks.commands.host_facts import NOT_RUNNING
+from tasks.commands.live_database import live_database, parse_live, parse_rows, query_live
+from tasks.drill_host import dump_on, find_image, place_of, roles_of
 from tasks.errors import SluiceError, TerminalError
 from tasks.step import log
 
@@ -20,13 +23,14 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from tasks.adapters.protocols import Host
     from tasks.commands.argv import Argv
-    from tasks.commands.copies import LiveDatabase
+    from tasks.commands.live_database import LiveDatabase
     from tasks.run import Run
 
 PREFIX = "sluice-copy-"
 _START_SECONDS = 300
-_READY_SECONDS = 120
+_READY_SECONDS = 300
 _CLEAR_SECONDS = 120
+_ROLES_SECONDS = 60
 
 
 class BrokenDumpError(TerminalError):
@@ -80,12 +84,14 @@ def open_copy(run: Run, *, name: str, backup: BackupReceipt, host: str | None = 
     """
     _refuse_own_command(run)
     place = host or run.policy.database.drill_host or backup.host
-    there = run.hosts[place]
+    there, _ = place_of(run, place)
     container = f"{PREFIX}{name}"
     try:
         live = _read_live(run)
         _start(run, there, container, live, backup)
-        yield _restore(run, there, container, live, backup)
+        with dump_on(run, place, backup, container) as path:
+            copy = _restore(run, there, container, live, path)
+        yield copy
     finally:
         _clear(there, container)
 
@@ -105,7 +111,7 @@ def ask_copy(run: Run, copy: Copy, sql: str) -> list[list[str]]:
         TerminalError: The copy refused it.
     """
     argv = copies.query_copy(copy.container, copy.user, copy.database)
-    return _ask(run, run.hosts[copy.host], argv, sql, f"the copy {copy.container}")
+    return _ask(run, place_of(run, copy.host)[0], argv, sql, f"the copy {copy.container}")
 
 
 def ask_live(run: Run, host: str, sql: str) -> list[list[str]]:
@@ -123,7 +129,7 @@ def ask_live(run: Run, host: str, sql: str) -> list[list[str]]:
         TerminalError: It does not run, or refused it.
     """
     backup = _policy(run)
-    argv = copies.query_live(run.pipeline, backup.service, backup.user or "", backup.database or "")
+    argv = query_live(run.pipeline, backup.service, backup.user or "", backup.database or "")
     return _ask(run, run.hosts[host], argv, sql, "the database")
 
 
@@ -153,7 +159,7 @@ def _ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[st
             "nothing was changed; look at the database, then retry",
             result.tail(20),
         )
-    return copies.parse_rows(result.stdout)
+    return parse_rows(result.stdout)
 
 
 def _call(argv: Argv, seconds: float, stdin: bytes | None = None) -> Call:
@@ -170,12 +176,12 @@ def _not_running(run: Run, there: Host) -> TerminalError:
 def _read_live(run: Run) -> LiveDatabase:
     """Read what a copy must be like."""
     there, backup = run.hosts[run.primary], _policy(run)
-    argv = copies.live_database(run.pipeline, backup.service, backup.user or "", backup.database or "")
+    argv = live_database(run.pipeline, backup.service, backup.user or "", backup.database or "")
     result = there.run(_call(argv, 60))
     if result.exit_code == NOT_RUNNING:
         raise _not_running(run, there)
     try:
-        return copies.parse_live(result.stdout)
+        return parse_live(result.stdout)
     except ValueError as error:
         raise TerminalError(
             f"the database on {there.name} cannot be described ({error}): {result.tail(2)}",
@@ -185,33 +191,42 @@ def _read_live(run: Run) -> LiveDatabase:
 
 
 def _start(run: Run, there: Host, container: str, live: LiveDatabase, backup: BackupReceipt) -> None:
-    """Start an empty copy, while the dump's checksum is compared."""
+    """Start an empty copy with the live database's roles, while the dump's checksum is compared."""
     with ThreadPoolExecutor(1) as beside:
-        checking = beside.submit(copy_context().run, _check_dump, run, there, backup)
-        argv = copies.start(
-            container,
-            f"{run.pipeline}/{run.environment}",
-            live,
-            service=_policy(run).service,
-            image=live.image,
-            needed_bytes=2 * live.bytes + backup.bytes,
-            beside=True,
-        )
-        result = there.run(_call(argv, _START_SECONDS))
+        checking = beside.submit(copy_context().run, _check_dump, run, backup)
+        _run_container(run, there, container, live, 2 * live.bytes + backup.bytes)
         checking.result()
-    if not result.ok:
-        raise _not_started(there, result)
     waited = there.run(_call(copies.ready(container, live.superuser, _READY_SECONDS), 2 * _READY_SECONDS))
     if not waited.ok:
         raise TerminalError(
             f"the copy of the database on {there.name} did not start: {waited.tail(2)}",
-            "look at the lines above; the live database was not touched",
+            "mend the cause and retry; the live database was not touched",
             waited.tail(20),
         )
-    roles = there.run(_call(copies.give_roles(container, live), 60))
+    if there.name == run.primary:
+        roles = there.run(_call(copies.give_roles(container, live), _ROLES_SECONDS))
+    else:
+        argv = take_roles(container, live.superuser)
+        roles = there.run(_call(argv, _ROLES_SECONDS, roles_of(run, live)))
     strange = [line for line in roles.stderr.splitlines() if "already exists" not in line]
     if strange:
         log().warning("%s: the copy lacks some of the roles: %s", there.name, strange[-1])
+
+
+def _run_container(run: Run, there: Host, container: str, live: LiveDatabase, needed_bytes: int) -> None:
+    home = there.name == run.primary
+    argv = copies.start(
+        container,
+        f"{run.pipeline}/{run.environment}",
+        live,
+        service=_policy(run).service,
+        image=live.image if home else find_image(run, there, live),
+        needed_bytes=needed_bytes,
+        beside=home,
+    )
+    result = there.run(_call(argv, _START_SECONDS, None if home else variables(live)))
+    if not result.ok:
+        raise _not_started(there, result)
 
 
 def _not_started(there: Host, result: Result) -> TerminalError:
@@ -232,12 +247,13 @@ def _not_started(there: Host, result: Result) -> TerminalError:
     )
 
 
-def _check_dump(run: Run, there: Host, backup: BackupReceipt) -> None:
+def _check_dump(run: Run, backup: BackupReceipt) -> None:
     """Compare the dump with the checksum and size it had when it was taken.
 
     Raises:
         BrokenDumpError: It is another one.
     """
+    there, _ = place_of(run, backup.host)
     result = there.run(_call(copies.checksum(backup.path), _policy(run).timeout))
     if result.exit_code == NOT_RUNNING:
         raise BrokenDumpError(
@@ -262,8 +278,8 @@ def _check_dump(run: Run, there: Host, backup: BackupReceipt) -> None:
         )
 
 
-def _restore(run: Run, there: Host, container: str, live: LiveDatabase, backup: BackupReceipt) -> Copy:
-    argv = copies.restore(backup.path, container, live.superuser)
+def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: str) -> Copy:
+    argv = copies.restore(path, container, live.superuser)
     result = there.run(_call(argv, _policy(run).timeout))
     if not result.ok and "No space left on device" in result.stderr:
         raise TerminalError(

@@ -7,16 +7,17 @@ facts take a copy for a part of the application.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.commands.argv import Argv, name
-from tasks.commands.host_facts import IN_SERVICE
+from tasks.commands.live_database import ROLES
 from tasks.commands.pg import LOGIN, psql
 from tasks.commands.scripts import script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tasks.commands.live_database import LiveDatabase
 
 LABEL = "sluice.copy"
 EXIT_NO_SPACE = 71
@@ -44,51 +45,19 @@ _FAST = {
     "archive_mode": "off",
 }
 
-# Inside the live database's container: user, database and settings, one `key=value` a line: USER DATABASE SQL.
-_LIVE_FACTS = (
-    LOGIN
-    + r"""
-printf 'user=%s\ndatabase=%s\n' "$user" "$database"
-given POSTGRES_USER; printf 'superuser=%s\n' "${value:-postgres}"
-exec psql --no-psqlrc --quiet --tuples-only --no-align --no-password --username="$user" --dbname="$database" \
-  --command="$3"
-"""
-)
-_LIVE_SQL = """
-select 'bytes=' || pg_database_size(current_database())
-union all
-select 'setting=' || name || '=' || setting from pg_settings where name in ('shared_preload_libraries',
-  'max_connections', 'max_locks_per_transaction', 'max_prepared_transactions', 'cron.database_name', 'wal_level')
-"""
-
-# On the host: the live database, its container, its image and what it is called by: PROJECT SERVICE USER DATABASE
-# INNER SQL. The exit status 66 says that no container of the service runs.
-LIVE_DATABASE = r"""
-id=$(docker ps -q --filter "label=com.docker.compose.project=$1" --filter "label=com.docker.compose.service=$2" \
-  --filter "label=com.docker.compose.oneoff=False" --filter status=running | head -n 1) || exit 1
-[ -n "$id" ] || exit 66
-docker container inspect --format 'container={{.Id}}
-image={{.Image}}
-reference={{.Config.Image}}
-alias={{slice .Name 1}}{{range .NetworkSettings.Networks}}{{range .Aliases}}
-alias={{.}}{{end}}{{end}}' "$id" || exit 1
-image=$(docker container inspect --format '{{.Image}}' "$id") || exit 1
-docker image inspect --format '{{range .RepoDigests}}digest={{println .}}{{end}}' "$image"
-exec docker exec "$id" sh -c "$5" sluice-live "$3" "$4" "$6"
-"""
-
 # Inside the live database's container: the variables the copy's image is started with, as an env file. A password
 # that the image was never given (its data is older) is made up: the roles bring the real one. The method `md5`
-# takes a password however it is stored.
+# takes a password however it is stored. The database itself is made by the restore.
 _VARIABLES = (
     LOGIN
     + r"""
-for key in USER DB PASSWORD HOST_AUTH_METHOD INITDB_ARGS; do
+for key in USER PASSWORD HOST_AUTH_METHOD INITDB_ARGS DB; do
   given "POSTGRES_$key"
   case $key in
     PASSWORD) [ -n "$value" ] || value=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n') ;;
     HOST_AUTH_METHOD) value=${value:-md5} ;;
     INITDB_ARGS) value="$value -N" ;;
+    DB) value=postgres ;;
   esac
   [ -z "$value" ] || printf 'POSTGRES_%s=%s\n' "$key" "$value"
 done
@@ -136,7 +105,7 @@ START = (
     _CLEAR
     + rf"""
 name=$1; label=$2; needed=$3; live=$4; inner=$5; shift 5
-clear_copies || exit 1
+clear_copies & clearing=$!
 root=$(docker info --format '{{{{.DockerRootDir}}}}') || exit 1
 free=$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 {{print $4}}')
 case $free in ''|*[!0-9]*) free= ;; esac
@@ -145,6 +114,7 @@ if [ -n "$free" ] && [ "$((free / 1024))" -lt "$((needed / 1048576))" ]; then
 fi
 if [ -n "$live" ]; then variables=$(docker exec "$live" sh -c "$inner" sluice-variables '' '')
 else variables=$(cat); fi || exit {EXIT_NO_SETTINGS}
+wait "$clearing" || exit 1
 docker network create --internal --label "{LABEL}=$label" --label "{LABEL}.since=$now" "$name" >/dev/null ||
   exit {EXIT_NO_NETWORK}
 printf '%s\n' "$variables" | docker run --detach --name "$name" --network "$name" --env-file /dev/stdin \
@@ -165,17 +135,6 @@ docker logs --tail 5 "$1" >&2
 exit {EXIT_NOT_READY}
 """
 
-# Inside the live database's container: the roles, without passwords where those may not be read: USER DATABASE
-# OPTION.
-_ROLES = (
-    LOGIN
-    + r"""
-roles() { pg_dumpall --roles-only --no-password --username="$user" --database="$database" "$@"; }
-if [ -z "$3" ]; then roles 2>/dev/null && exit 0; fi
-roles --no-role-passwords
-"""
-)
-
 # On the host: gives a copy the live database's roles: LIVE INNER USER DATABASE NAME SUPERUSER. Those that are there
 # already are changed to what they are in the live one.
 GIVE_ROLES = r"""
@@ -191,8 +150,8 @@ archive=/tmp/sluice.dump
 trap 'rm -f "$archive"' EXIT
 cat > "$archive" || { echo "No space left on device" >&2; exit 1; }
 jobs=$(nproc 2>/dev/null); [ "${jobs:-1}" -le 4 ] || jobs=4
-pg_restore --create --clean --if-exists --no-password --jobs="${jobs:-1}" --username="$user" --dbname=template1 \
-  "$archive"
+PGOPTIONS='-c maintenance_work_mem=256MB' pg_restore --create --clean --if-exists --no-password --jobs="${jobs:-1}" \
+  --username="$user" --dbname=template1 "$archive"
 """
 )
 
@@ -206,71 +165,6 @@ CHECKSUM = r"""
 [ -e "$1" ] || exit 66
 sum=$(sha256sum < "$1") && size=$(wc -c < "$1") && printf '%s %s\n' "${sum%% *}" "$((size))"
 """
-
-
-@dataclass(frozen=True)
-class LiveDatabase:
-    """The live database, as far as a copy has to be like it.
-
-    Attributes:
-        container: The id of its container.
-        image: The id of the image it runs.
-        reference: What the image is called in the compose files.
-        digests: The image's repository digests, by which another host can pull it.
-        aliases: The names it is reached by.
-        user: The user it is dumped by.
-        database: The database that is dumped.
-        superuser: The user its image was started with.
-        bytes: The database's size.
-        settings: The settings a copy shares with it.
-    """
-
-    container: str
-    image: str
-    reference: str
-    digests: tuple[str, ...]
-    aliases: tuple[str, ...]
-    user: str
-    database: str
-    superuser: str
-    bytes: int
-    settings: Mapping[str, str]
-
-
-def live_database(project: str, service: str, user: str, database: str) -> Argv:
-    """Return the command, on the host, that describes the live database."""
-    return script(
-        LIVE_DATABASE, "sluice-live-database", project, service, user, database, _LIVE_FACTS, _LIVE_SQL
-    )
-
-
-def parse_live(text: str) -> LiveDatabase:
-    """Read what `live_database` printed.
-
-    Raises:
-        ValueError: Something is missing.
-    """
-    pairs = [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
-    single = dict(pairs)
-    settings = (value.partition("=") for key, value in pairs if key == "setting")
-    try:
-        container = single["container"]
-        return LiveDatabase(
-            container=container,
-            image=single["image"],
-            reference=single["reference"],
-            digests=tuple(value for key, value in pairs if key == "digest"),
-            aliases=tuple(
-                sorted({v for k, v in pairs if k == "alias" and v and not container.startswith(v)})
-            ),
-            user=single["user"],
-            database=single["database"],
-            superuser=single["superuser"],
-            bytes=int(single["bytes"]),
-            settings={key: value for key, _, value in settings},
-        )
-    except KeyError as missing:
-        raise ValueError(f"{missing} was not told") from None
 
 
 def server_words(settings: Mapping[str, str]) -> Argv:
@@ -311,7 +205,7 @@ def start(
     options = (
         "--pull=never",
         "--restart=no",
-        "--cpu-shares=256",
+        "--cpu-shares=512",
         "--oom-score-adj=500",
         "--shm-size=1g",
         "--log-driver=json-file",
@@ -331,7 +225,7 @@ def ready(copy: str, superuser: str, seconds: int) -> Argv:
 
 def give_roles(copy: str, live: LiveDatabase) -> Argv:
     """Return the command, on the live database's host, that gives a copy there its roles."""
-    words = (live.container, _ROLES, live.user, live.database, _copy(copy), live.superuser)
+    words = (live.container, ROLES, live.user, live.database, _copy(copy), live.superuser)
     return script(GIVE_ROLES, "sluice-copy-roles", *words)
 
 
@@ -353,16 +247,6 @@ def checksum(path: str) -> Argv:
 def query_copy(copy: str, user: str, database: str) -> Argv:
     """Return the command, on the host, that runs SQL from standard input in a copy."""
     return ("docker", "exec", "-i", _copy(copy), *psql(user, database))
-
-
-def query_live(project: str, service: str, user: str, database: str) -> Argv:
-    """Return the command, on the host, that runs SQL from standard input in the live database."""
-    return script(IN_SERVICE, "sluice-query", project, service, *psql(user, database))
-
-
-def parse_rows(text: str) -> list[list[str]]:
-    """Read what `psql` printed: a row a line, fields separated by tabs."""
-    return [line.split("\t") for line in text.split("\n") if line]
 
 
 def restore_errors(stderr: str, most: int = 10) -> tuple[str, ...]:
