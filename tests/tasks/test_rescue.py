@@ -30,7 +30,7 @@ def host(name: str = "web-1") -> RescueHost:
         address="192.0.2.1",
         port=22,
         user="deploy",
-        key="PRIVATE",
+        key="k3y-0f-web",
         key_passphrase="opens it",
         host_key="ssh-ed25519 AAAA",
         directory="sluice",
@@ -68,7 +68,7 @@ def test_it_is_replaced_whole(tmp_path: Path) -> None:
 
 def test_what_it_holds_is_shown_nowhere() -> None:
     shown = f"{rescue()!r}{rescue()}"
-    assert not any(secret in shown for secret in ("PRIVATE", "opens it", "s3cret"))
+    assert not any(secret in shown for secret in ("k3y-0f-web", "opens it", "s3cret"))
 
 
 def test_where_there_is_none_the_known_ones_are_named(tmp_path: Path) -> None:
