@@ -13,12 +13,13 @@ from prefect.states import Cancelled
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.domain.naming import run_name
+from flows.domain.recovery import up_started
 from flows.outcome import failed_state, state_of
 from flows.session import Session, open_session
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, SluiceError, unexpected
 from tasks.lease import take_lease
-from tasks.run import Journal, Run, utc_now
+from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Request:
         source: The `git-repository` block of the application.
         requested_by: Who asked for it.
         cause: Why.
+        override: Why a migration that breaks the running release may come in nevertheless; empty without.
     """
 
     kind: Kind
@@ -49,6 +51,7 @@ class Request:
     source: str
     requested_by: str
     cause: str = ""
+    override: str = ""
 
 
 Body = Callable[[Session, Request, "PromotionRecord"], "PromotionRecord"]
@@ -95,7 +98,7 @@ def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
         return failed_state(text)
     if row.status in ENDED:
         return state_of(row)
-    if row.status in ACTIVE and Journal(ledger, promotion_id).begun("up"):
+    if row.status in ACTIVE and up_started(ledger.steps.of(promotion_id)):
         return failed_state(f"{text}; the switch had begun: retry this run, it goes on where it was cut")
     status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
     return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))

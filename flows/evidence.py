@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import ENDED
 from flows.domain.return_evidence import Evidence, as_revisions, fitting_backup
 from flows.domain.rollback import PastPromotion
 from flows.planning import known_revisions
+from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
+    from tasks.ledger.records import PromotionRecord
     from tasks.run import Run
 
 _MOST_ROWS = 200
@@ -73,7 +76,6 @@ def quorum_of(run: Run) -> int:
 
 
 def _with_proofs(run: Run, target: Release, base: Evidence) -> Evidence:
-    from dataclasses import replace
 
     rehearsals = run.ledger.rehearsals.of(run.pipeline, run.environment, limit=_MOST_ROWS)
     return replace(
@@ -95,17 +97,26 @@ def verdicts(run: Run) -> dict[str, MigrationVerdict]:
     """
     found: dict[str, MigrationVerdict] = {}
     for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS):
-        for verdict in row.plan.verdicts if row.plan else ():
+        for verdict in _judged(row):
             found.setdefault(verdict.revision, verdict)
     return found
 
 
+def _judged(row: PromotionRecord) -> tuple[MigrationVerdict, ...]:
+    """Return a promotion's verdicts; a plan another version wrote has none."""
+    try:
+        return row.plan.verdicts if row.plan else ()
+    except TerminalError:
+        return ()
+
+
 def _dumps(run: Run) -> list[tuple[BackupReceipt, str | None]]:
-    """Return each dump, newest first, with the release that ran when it was taken."""
+    """Return each dump of the host that keeps the database, newest first, with the release that ran then."""
     dumps: list[tuple[BackupReceipt, str | None]] = []
     for record in run.ledger.backups.of(run.pipeline, run.environment):
-        row = run.ledger.promotions.get(record.promotion_id)
-        dumps.append((record.receipt, row.previous_release_id if row else None))
+        if record.receipt.host == run.primary:
+            row = run.ledger.promotions.get(record.promotion_id)
+            dumps.append((record.receipt, row.previous_release_id if row else None))
     return dumps
 
 

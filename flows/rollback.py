@@ -1,27 +1,27 @@
-"""Brings an earlier release back: its digests and its bundle, kept on the hosts."""
+"""Brings an earlier release back: its digests and its bundle, kept on the hosts; the database as evidence allows."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import ACTIVE, Kind, Status
-from flows.changing import Change, bring_back, carry_out
+from flows.changing import Change, bring_back
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
-from flows.describing import describe_commit
-from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
-from flows.domain.rollback import RollbackDecision, choose_target
-from flows.evidence import past_promotions
 from flows.finishing import finish
-from flows.outcome import publish
-from flows.planning import plan_of, read_hosts
+from flows.planning import read_hosts
 from flows.promote import before_the_switch
-from tasks.errors import RefusedError, TerminalError
-from tasks.facts import read_manifest
+from flows.restoring import ask_for_restore, refuse_unaskable, same_ground
+from flows.returning import carry_back, take_back
+from flows.way_back import Wish, choose_release, choose_way, kept_manifests, release_of
+from flows.way_plan import show_way
+from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import HostFacts
-    from blocks.values.manifests import Manifest
-    from blocks.values.releases import Release
+    from blocks.values.plans import Plan
     from flows.session import Session
     from tasks.ledger.records import PromotionRecord
 
@@ -47,130 +46,174 @@ def rollback(
     source: str = "default",
     reason: str = "",
     requested_by: str = "",
+    allow_restore: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
+    undo: bool = False,  # noqa: FBT001, FBT002
+    insist: bool = False,  # noqa: FBT001, FBT002
 ) -> State[Any]:
     """Go back to an earlier release; the one that is left is held until a person lets it in again.
 
-    Only the code goes back: the database keeps its schema and its rows, and a warning says where it is ahead.
+    Without any parameter it does what is proven to lose nothing, or nothing at all: the code alone where the release is
+    known to run on the present schema, down-migrations where they lost nothing on a copy of now.
 
     Args:
         environment: The environment's name.
         release: A release id or the first digits of its commit. Empty: the last good one.
         source: The `git-repository` block of the application.
         reason: Why; it stands in the history and on the hold.
-        requested_by: Who asks for it.
+        requested_by: Who asks for it; needed for a restore where the policy excludes the requester from approving.
+        allow_restore: Ask people to put a dump in the database's place, where nothing else helps. They see what is
+            lost, and more of them must agree than to a promotion.
+        undo: Ask people to take the last restore back, with the dump that was taken before it.
+        insist: Go back with the code alone across migrations that nobody judged; needs a reason.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
     request = Request(Kind.ROLLBACK, environment, release, source, requested_by, cause=reason)
-    return conduct(request, _rollback_body)
+    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist)
+    return conduct(request, partial(_rollback_body, wish=wish))
 
 
-def _rollback_body(session: Session, request: Request, row: PromotionRecord) -> PromotionRecord:
+def _rollback_body(
+    session: Session, request: Request, row: PromotionRecord, *, wish: Wish
+) -> PromotionRecord:
     policy = session.policy(request.environment)
     run = session.run(row.id, policy, session.pipeline.describe(request.environment))
     rename_run(run_title(request, policy.pipeline))
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
-        return _report_again(run, request, row)
-    if row.status not in ACTIVE:
-        supersede_older(run, request)
+        return _report_again(run, request, row, wish)
+    if row.status in ACTIVE:
+        return _continue(run, request, row, wish, restoring=action is Action.RESTORE)
+    _refuse_bare_wishes(run, request, wish)
+    supersede_older(run, request)
+    plan = _asked_before(row)
+    if plan is None:
+        with lease_held(run):
+            hosts = read_hosts(run)
+            plan = _decide(run, hosts, wish)
+            if _way(plan).way is not Way.RESTORE:
+                run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
+                return _carry(run, request, plan, hosts, wish)
+    return _restore(run, request, plan, wish)
+
+
+def _refuse_bare_wishes(run: Run, request: Request, wish: Wish) -> None:
+    if wish.insist and not request.cause.strip():
+        raise RefusedError(
+            f"rollback of {run.environment}: insist answers for what nobody judged, so it needs a reason",
+            "start it again with `--param reason=…`",
+        )
+    if wish.restore or wish.undo:
+        refuse_unaskable(run, request)
+
+
+def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> Plan:
+    """Choose the release and the way, and write both down before anything is touched.
+
+    Raises:
+        RefusedError: There is no way back that can be answered for.
+    """
+    target = choose_release(run, wish, hosts)
+    kept_manifests(run, target)
+    way = choose_way(run, target, hosts, wish)
+    plan = show_way(run, target, hosts, way)
+    if way.way is Way.FORBIDDEN:
+        raise RefusedError(f"rollback of {run.environment} to {target.id}: {way.reason}", way.todo)
+    log().info("%s: %s", way.way, way.reason)
+    run.ledger.promotions.set_release(run.promotion_id, target.id, utc_now())
+    run.ledger.promotions.set_plan(
+        run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
+    )
+    return plan
+
+
+def _asked_before(row: PromotionRecord) -> Plan | None:
+    """Return the restore people were asked about before this run was suspended."""
+    plan = row.plan
+    return plan if plan is not None and _way(plan).way is Way.RESTORE else None
+
+
+def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:
+    """Ask people for the restore; when enough of them agreed and all is as it was, do it."""
+    if not ask_for_restore(run, request, plan):
+        return finish(run)
+    run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
     with lease_held(run):
         hosts = read_hosts(run)
-        if row.status in ACTIVE:
-            hosts = before_the_switch(run, hosts, row.previous_release_id)
-        decision = _decide(run, request, row, hosts)
-        target = _target(run, decision)
-        manifests = _kept_manifests(run, target)
-        if row.status not in ACTIVE:
-            _record_plan(run, target, hosts)
-        change = Change(
-            release=target,
-            manifests=manifests,
-            bundle=None,
-            hosts=hosts,
-            backup=False,
-            migrates=False,
-            checkout=None,
+        same_ground(run, plan, hosts)
+        return _carry(run, request, plan, hosts, wish)
+
+
+def _carry(
+    run: Run, request: Request, plan: Plan, hosts: Mapping[str, HostFacts], wish: Wish
+) -> PromotionRecord:
+    run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+    carry_back(run, _change(run, plan.release_id, hosts), _way(plan))
+    return _finish(run, request, plan, wish)
+
+
+def _continue(
+    run: Run, request: Request, row: PromotionRecord, wish: Wish, *, restoring: bool
+) -> PromotionRecord:
+    """Go on where a killed run was cut; what was decided before stands."""
+    plan = row.plan
+    if plan is None or row.release_id is None:
+        raise RefusedError(f"promotion {row.id} was cut before its plan was known", "start a new one")
+    with lease_held(run):
+        change = _change(
+            run, row.release_id, before_the_switch(run, read_hosts(run), row.previous_release_id)
         )
-        if action is Action.RESTORE:
+        if restoring:
             run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            bring_back(run, change, row.message or "the run was cut after a failure")
+            again = bring_back if _way(plan).way is Way.CODE else take_back
+            again(run, change, row.message or "the run was cut after a failure")
         else:
-            carry_out(run, change)
-        _hold(run, request)
-        return finish(run)
+            carry_back(run, change, _way(plan))
+        return _finish(run, request, plan, wish)
 
 
-def _report_again(run: Run, request: Request, row: PromotionRecord) -> PromotionRecord:
+def _change(run: Run, release_id: str, hosts: Mapping[str, HostFacts]) -> Change:
+    target = release_of(run, release_id)
+    return Change(
+        release=target,
+        manifests=kept_manifests(run, target),
+        bundle=None,
+        hosts=hosts,
+        backup=False,
+        migrates=False,
+        checkout=None,
+    )
+
+
+def _way(plan: Plan) -> GoingBack:
+    """Return how a rollback goes; one that was planned by an older version goes with the code alone."""
+    return plan.going_back or GoingBack(way=Way.CODE, reason="planned by an older version")
+
+
+def _finish(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:
+    _hold(run, request, wish)
+    way = _way(plan)
+    return finish(run, warnings=(f"{way.way}: {way.reason}",))
+
+
+def _report_again(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> PromotionRecord:
     """Finish what a run killed after its end left undone."""
     log().info("promotion %s ended before: %s", row.id, row.status)
     if row.status is not Status.SUCCEEDED:
         return row
     with lease_held(run):
-        _hold(run, request)
+        _hold(run, request, wish)
         return finish(run)
 
 
-def _decide(
-    run: Run, request: Request, row: PromotionRecord, hosts: Mapping[str, HostFacts]
-) -> RollbackDecision:
-    """Choose where to go back to; what was chosen before a crash stands."""
-    if row.release_id is not None and row.status in ACTIVE:
-        return RollbackDecision(release_id=row.release_id)
-    running = hosts[run.primary].manifest
-    decision = choose_target(
-        request.ref,
-        past_promotions(run),
-        environment=run.environment,
-        running_release_id=running.release.id if running else None,
-        held={hold.release_id for hold in run.ledger.holds.active(run.pipeline, run.environment)},
-    )
-    if decision.release_id is None:
-        raise RefusedError(f"rollback of {run.environment}: {decision.refused_reason}", "nothing was touched")
-    return decision
-
-
-def _target(run: Run, decision: RollbackDecision) -> Release:
-    target = run.ledger.releases.get(decision.release_id or "")
-    if target is None:
-        raise TerminalError(f"release {decision.release_id} is not in the ledger", "name another one")
-    return target
-
-
-def _kept_manifests(run: Run, target: Release) -> dict[str, Manifest]:
-    """Read the release's manifest on every host: its bundle must still be there."""
-    found: dict[str, Manifest] = {}
-    for name, host in run.hosts.items():
-        manifest = read_manifest(host, run.directories[name], target.id)
-        if manifest is None:
-            raise RefusedError(
-                f"{name} no longer keeps the bundle of {target.id}",
-                f"promote it: `prefect deployment run promote/{run.environment} --param ref={target.commit.sha}`",
-            )
-        found[name] = manifest
-    return found
-
-
-def _record_plan(run: Run, target: Release, hosts: Mapping[str, HostFacts]) -> None:
-    """Write down what will change, then begin."""
-    promotions = run.ledger.promotions
-    described = describe_commit(run.mirror, run.description, target.commit.sha)
-    plan = plan_of(run, target, described, hosts, migrates=False)
-    plan = plan.model_copy(update={"backup": False, "approvals_required": 0, "approvers": ()})
-    publish(f"plan-{run.pipeline}-{run.environment}", plan_markdown(plan), "What goes back")
-    promotions.set_release(run.promotion_id, target.id, utc_now())
-    promotions.set_plan(
-        run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
-    )
-    promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
-    promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-
-
-def _hold(run: Run, request: Request) -> None:
+def _hold(run: Run, request: Request, wish: Wish) -> None:
     """Hold the release that was left, so that the next promotion does not bring it back."""
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:
+        return
+    if wish.undo:
+        log().info("%s may still be held: `sluice unhold %s --reason …`", row.release_id, run.environment)
         return
     left = row.previous_release_id
     active = {hold.release_id for hold in run.ledger.holds.active(run.pipeline, run.environment)}

@@ -22,6 +22,7 @@ from tasks.commands.loss import (
     losses,
     pairs,
     read_shapes,
+    really_gone,
     rows_sql,
     suspects,
     totals_sql,
@@ -47,10 +48,11 @@ def compare(first: Ask, second: Ask) -> Differences:
     mine, theirs = read_shapes(first(SHAPES)), read_shapes(second(SHAPES))
     both = pairs(mine, theirs)
     tables, notes = _rows(first, second, differing(both, first(totals_sql(both)), second(totals_sql(both))))
+    gone, come = _contents(first, mine, theirs), _contents(second, theirs, mine)
     return Differences(
         tables=tuple(sorted(tables, key=lambda loss: (-loss.rows, loss.table))),
-        only_first=_contents(first, mine, theirs),
-        only_second=_contents(second, theirs, mine),
+        only_first=really_gone(gone, come),
+        only_second=really_gone(come, gone),
         notes=notes,
     )
 

@@ -168,7 +168,7 @@ def _failed_trial(evidence: Evidence) -> str:
 
 
 def _downgrade(evidence: Evidence, why_not: str, revision: str | None) -> GoingBack:
-    tried = "tried on a copy of now, where they lost nothing"
+    tried = "tried on a copy of now, where they lost nothing (what the migrations themselves removed stays removed)"
     state = tried if evidence.trial is not None else "to be tried on a copy of now before anything is touched"
     return GoingBack(
         way=Way.DOWNGRADE,

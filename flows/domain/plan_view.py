@@ -8,6 +8,7 @@ from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Image, Revision
 from flows.domain.durations import human_bytes, human_duration
 from flows.domain.evidence_view import evidence_markdown, evidence_rows
+from flows.domain.going_back_view import way_markdown, way_rows
 from flows.domain.text import code, escape, fenced, one_line, table
 
 _MOST_ROWS = 50
@@ -27,6 +28,7 @@ def plan_markdown(plan: Plan) -> str:
     sections = [
         title,
         table(("What", "Change"), [(f"**{name}**", text) for name, text in _summary(plan)]),
+        *way_markdown(plan),
         *_commits("Commits that come in", plan.commits),
         *_commits("Commits that go out", plan.commits_leaving),
         *_images(plan),
@@ -49,6 +51,7 @@ def plan_text(plan: Plan) -> list[tuple[str, str]]:
         Rows of name and plain text, one printable line each; to be printed without markup.
     """
     rows = [(name, one_line(text, 400)) for name, text in _plain_summary(plan)]
+    rows += way_rows(plan)
     rows += [("commit", _plain_commit(commit)) for commit in plan.commits]
     rows += [("commit out", _plain_commit(commit)) for commit in plan.commits_leaving]
     rows += [

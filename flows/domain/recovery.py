@@ -13,6 +13,8 @@ StepStatus = Literal["started", "finished", "failed"]
 
 UP = "up"
 RESTORE = "restore"
+# From here on something live is no longer as it was: a rollback stops services before it changes the database.
+SWITCH = frozenset({UP, "pause"})
 # The release runs and its smoke checks passed: nothing from here on takes it back.
 AFTER_SUCCESS = frozenset({"record", "tag", "notify", "prune"})
 
@@ -98,9 +100,9 @@ def up_started(steps: Sequence[StepRow]) -> bool:
         steps: A promotion's journal.
 
     Returns:
-        True once a row of `up` was written, whatever became of it.
+        True once a row of `up`, or of what stops services before it, was written, whatever became of it.
     """
-    return any(step.name == UP for step in steps)
+    return any(step.name in SWITCH for step in steps)
 
 
 def after_failure(

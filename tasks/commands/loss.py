@@ -32,7 +32,8 @@ set bytea_output = 'hex'; set statement_timeout = 0; set lock_timeout = '30s';
 set default_transaction_read_only = on;
 """
 
-# Every table of the application with its columns (name, default), and its primary key, one JSON object a line.
+# Every table of the application, but a migration tool's own, with its columns (name, default) and its primary key:
+# one JSON object a line.
 SHAPES = (
     _SAME_TEXT
     + r"""
@@ -45,9 +46,12 @@ select json_build_object(
   'key', (
     select coalesce(json_agg(a.attname order by array_position(i.indkey::int2[], a.attnum)), '[]')
     from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-    where i.indrelid = c.oid and i.indisprimary))
+    where i.indrelid = c.oid and i.indisprimary))::text
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.relpersistence <> 't' and c.relname <> 'alembic_version'
+where c.relkind = 'r' and c.relpersistence <> 't'
+  and c.relname not in ('alembic_version', 'django_migrations', 'flyway_schema_history', 'schema_migrations',
+    'knex_migrations', 'knex_migrations_lock', '_prisma_migrations', 'goose_db_version', '__EFMigrationsHistory',
+    'databasechangelog', 'databasechangeloglock')
   and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
   and not exists (
     select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e')
@@ -93,11 +97,13 @@ class Gone(Value):
         table: Schema and name.
         column: The column; None for the whole table.
         rows: The rows of the table; for a column those that have something else in it than its default.
+        content: A checksum of what is in it, by which it is found under another name.
     """
 
     table: str
     column: str | None
     rows: int
+    content: str = ""
 
     def __str__(self) -> str:
         """Say it on one line."""
@@ -150,44 +156,76 @@ def _pair(first: Shape, second: Shape) -> Pair:
 
 
 def contents_sql(shapes: Sequence[Shape], gone: Sequence[Pair]) -> str:
-    """Return the SQL that counts the rows of whole tables, and those of columns that have something in them.
+    """Return the SQL that looks into whole tables, and into columns that have something in them.
 
     Args:
         shapes: The tables the other database lacks.
         gone: The tables of which it lacks columns.
 
     Returns:
-        SQL that answers `TABLE COLUMN ROWS`, TABLE and COLUMN as positions in what `contents_of` is given.
+        SQL that answers `TABLE COLUMN ROWS CHECKSUM`, TABLE and COLUMN as positions in what `contents_of` is given.
     """
-    selects = [f"select {at}, -1, count(*) from only {shape.name}" for at, shape in enumerate(shapes)]
+    selects = [
+        f"select {at}, -1, count(*), {_sum(_hash(tuple(sorted(shape.columns))))} from only {shape.name}"
+        for at, shape in enumerate(shapes)
+    ]
     for at, pair in enumerate(gone):
         selects += [
-            f"select {at + len(shapes)}, {column}, count(*) from only {pair.name} "
-            f"where {_ident(name)}::text is distinct from ({_constant(default)})::text"
+            f"select {at + len(shapes)}, {column}, "
+            f"count(*) filter (where {_ident(name)}::text is distinct from ({_constant(default)})::text), "
+            f"{_sum(_hash((*pair.key, name)))} from only {pair.name}"
             for column, (name, default) in enumerate(pair.gone.items())
         ]
     return _script(selects)
 
 
 def contents_of(shapes: Sequence[Shape], gone: Sequence[Pair], rows: Rows) -> tuple[Gone, ...]:
-    """Read what `contents_sql` answered; what is empty is left out."""
+    """Read what `contents_sql` answered."""
     found: list[Gone] = []
-    for table, column, count in (map(int, row) for row in rows):
-        if not count:
-            continue
+    for row in rows:
+        table, column, count = (int(field) for field in row[:3])
         if column < 0:
-            found.append(Gone(table=shapes[table].name, column=None, rows=count))
+            shape = shapes[table]
+            content = " ".join([*sorted(shape.columns), row[3]])
+            found.append(Gone(table=shape.name, column=None, rows=count, content=content))
         else:
             pair = gone[table - len(shapes)]
-            found.append(Gone(table=pair.name, column=list(pair.gone)[column], rows=count))
+            found.append(Gone(table=pair.name, column=list(pair.gone)[column], rows=count, content=row[3]))
     return tuple(found)
+
+
+def really_gone(gone: Sequence[Gone], come: Sequence[Gone]) -> tuple[Gone, ...]:
+    """Leave out what is empty, and what the other database has under another name.
+
+    Args:
+        gone: What one database has and the other lacks.
+        come: And the other way round.
+
+    Returns:
+        What is gone.
+    """
+    renamed = Counter(_mark(one) for one in come)
+    found: list[Gone] = []
+    for one in gone:
+        if not one.rows:
+            continue
+        if renamed[_mark(one)]:
+            renamed[_mark(one)] -= 1
+        else:
+            found.append(one)
+    return tuple(found)
+
+
+def _mark(one: Gone) -> tuple[str, str]:
+    """Return what a renamed table or column keeps: its content, and for a column its table."""
+    return (one.table if one.column is not None else "", one.content)
 
 
 def totals_sql(compared: Sequence[Pair]) -> str:
     """Return the SQL of the first round: `TABLE ROWS CHECKSUM`."""
     return _script(
         [
-            f"select {at}, count(*), coalesce(sum({_row(pair)}::numeric), 0) from only {pair.name}"
+            f"select {at}, count(*), {_sum(_row(pair))} from only {pair.name}"
             for at, pair in enumerate(compared)
         ]
     )
@@ -320,6 +358,10 @@ def _key(pair: Pair) -> str:
 
 def _hash(columns: Sequence[str]) -> str:
     return f"hashtextextended(row({', '.join(map(_ident, columns))})::text, 0)"
+
+
+def _sum(checksum: str) -> str:
+    return f"coalesce(sum({checksum}::numeric), 0)"
 
 
 def _constant(default: str | None) -> str:
