@@ -7,12 +7,14 @@ out. Written for compose 2.24.4 and later, which know `!reset` and `!override`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Service = Mapping[str, Any]
+from tasks.commands.shape import linked_names, plain_path
+
+if TYPE_CHECKING:
+    from tasks.commands.shape import Service, Shape
 
 LABEL = "sluice.rehearsal"
 NETWORK = "sluice-copy"
@@ -42,22 +44,7 @@ _CAPABILITIES = _words(
     "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID "
     "SYS_CHROOT"
 )
-_DURATION = re.compile(r"([\d.]+)(h|ms|us|µs|ns|m|s)")
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _PROBE_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Shape:
-    """An application as compose has read it, without its values.
-
-    Attributes:
-        services: Service → what compose says about it, `null` for what was left out.
-        volumes: Volume → its name, and whether it is external.
-    """
-
-    services: Mapping[str, Service]
-    volumes: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -79,41 +66,6 @@ class Place:
     database: str
     mark: str
     seconds: float
-
-
-def needed(shape: Shape, services: Iterable[str], database: str) -> tuple[str, ...]:
-    """Return the services that must be started: those named and all they depend on, but the database.
-
-    Args:
-        shape: The application.
-        services: The services that are asked for; unknown ones are passed over.
-        database: The database's service.
-
-    Returns:
-        Their names, sorted.
-    """
-    found: set[str] = set()
-    rest = list(services)
-    while rest:
-        name = rest.pop()
-        if name in shape.services and name not in found and name != database:
-            found.add(name)
-            rest.extend(shape.services[name].get("depends_on") or {})
-    return tuple(sorted(found))
-
-
-def bind_sources(shape: Shape, services: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths on the host that services mount, sorted."""
-    return tuple(
-        sorted(
-            {
-                _plain(mount["source"])
-                for name in services
-                for mount in shape.services[name].get("volumes") or []
-                if mount.get("type") == "bind" and mount.get("source")
-            }
-        )
-    )
 
 
 def override(shape: Shape, services: tuple[str, ...], place: Place, kinds: Mapping[str, str]) -> str:
@@ -195,14 +147,6 @@ def _network(shape: Shape, name: str, services: tuple[str, ...], place: Place) -
         yield key, "!reset null"
 
 
-def linked_names(shape: Shape, database: str) -> tuple[str, ...]:
-    """Return the names that services give the database by `links`, sorted; the copy has all its other names."""
-    links = (
-        link.partition(":") for service in shape.services.values() for link in service.get("links") or []
-    )
-    return tuple(sorted({alias for target, _, alias in links if target == database and alias}))
-
-
 def _aliases(service: Service) -> list[str]:
     networks = service.get("networks") or {}
     return sorted({alias for network in networks.values() for alias in (network or {}).get("aliases") or []})
@@ -223,7 +167,7 @@ def _mount(mount: Service, kinds: Mapping[str, str]) -> dict[str, Any] | None:
         case "tmpfs" | "image":
             return dict(mount)
         case "bind":
-            kind = kinds.get(_plain(str(mount.get("source"))), "other")
+            kind = kinds.get(plain_path(str(mount.get("source"))), "other")
             if kind in {"file", "inside"}:
                 return {"type": "bind", "source": mount["source"], **target, "read_only": True}
             return empty if kind in {"outside", "missing"} else None
@@ -259,37 +203,6 @@ def _probes(seconds: float) -> dict[str, Any]:
     }
 
 
-def patience(shape: Shape, services: Iterable[str], at_most: float) -> float:
-    """Return how long services may take to become healthy, by their own health checks.
-
-    Args:
-        shape: The application.
-        services: The services.
-        at_most: The most it may be, also for a service whose image says how it is looked at.
-
-    Returns:
-        Seconds.
-    """
-    return min(
-        at_most,
-        max((_tolerance(shape.services[name].get("healthcheck"), at_most) for name in services), default=0.0),
-    )
-
-
-def _tolerance(health: Service | None, unknown: float) -> float:
-    if not health or health.get("disable"):
-        return unknown
-    once = seconds_of(health.get("interval"), 30.0) + seconds_of(health.get("timeout"), 30.0)
-    return seconds_of(health.get("start_period"), 0.0) + once * int(health.get("retries") or 3)
-
-
-def seconds_of(text: str | None, otherwise: float) -> float:
-    """Return the seconds of a duration as compose writes it (`1m30s`)."""
-    if not text:
-        return otherwise
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
-
-
 def breaches(
     shape: Shape, services: tuple[str, ...], place: Place, kinds: Mapping[str, str]
 ) -> tuple[str, ...]:
@@ -322,7 +235,7 @@ def _breaches(name: str, service: Service, place: Place, kinds: Mapping[str, str
     if mode is None and set(service.get("networks") or {}) != {NETWORK}:
         yield f"{name} would be on other networks"
     for mount in service.get("volumes") or []:
-        source = _plain(str(mount.get("source")))
+        source = plain_path(str(mount.get("source")))
         if mount.get("type") == "bind" and not (
             mount.get("read_only") and kinds.get(source) in {"file", "inside"}
         ):
@@ -337,8 +250,3 @@ def _anew(value: Any) -> str:  # noqa: ANN401 - JSON is any
 
 def _plain_json(value: Any) -> str:  # noqa: ANN401 - JSON is any
     return json.dumps(value, sort_keys=True)
-
-
-def _plain(path: str) -> str:
-    """Return a path as the host knows it: compose doubles each `$` in what it prints."""
-    return path.replace("$$", "$")
