@@ -10,6 +10,7 @@ from flows.bundling import Bundle, make_manifest, project_of
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
 from tasks.backup import back_up
+from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
 from tasks.migrate import migrate
 from tasks.preflight import check_compose, preflight
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import StepReceipt
+    from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release
 
 
@@ -43,6 +44,7 @@ class Change:
         hosts: Host name → its facts before the change.
         backup: True when a dump is taken first.
         migrates: True when the migration command is run.
+        drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
     """
 
@@ -53,6 +55,7 @@ class Change:
     backup: bool
     migrates: bool
     checkout: Path | None
+    drills: bool = False
 
 
 def manifests_of(
@@ -171,6 +174,32 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
                 receipt=dumping.result(),
                 now=utc_now(),
             )
+        if change.drills:
+            _drill(run, dumping.result())
+
+
+def _drill(run: Run, backup: BackupReceipt) -> None:
+    """Prove the dump before the migration: one that does not restore is none.
+
+    Raises:
+        TerminalError: The restored database is not the one that was dumped.
+    """
+    receipt = drill(run, host=run.primary, backup=backup)
+    known = {record.promotion_id for record in run.ledger.drills.of(run.pipeline, run.environment)}
+    if run.promotion_id not in known or not receipt.passed:
+        run.ledger.drills.add(
+            promotion_id=run.promotion_id,
+            pipeline=run.pipeline,
+            environment=run.environment,
+            receipt=receipt,
+            now=utc_now(),
+        )
+    if not receipt.passed:
+        raise TerminalError(
+            f"drill: the dump {backup.path} on {backup.host} does not restore to what was dumped: "
+            f"{'; '.join(receipt.differences[:3])}",
+            "nothing was changed; look at the database's and the disk's state, then promote again",
+        )
 
 
 def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:

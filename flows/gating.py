@@ -8,6 +8,7 @@ from blocks.values.releases import Release
 from flows.domain.gates import GateFacts, Hold, HostKeys, PromotionFact, evaluate
 from flows.domain.naming import release_id
 from flows.domain.refs import RefFacts, RefPolicy
+from flows.domain.schema_gate import SchemaFacts, schema_may_change
 from tasks.errors import RefusedError
 from tasks.resolve import resolve
 from tasks.run import utc_now
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
-    from blocks.values.plans import GateAnswer
+    from blocks.values.plans import GateAnswer, Plan
     from blocks.values.resolved import Resolved
     from flows.session import Session
+    from tasks.run import Run
     from tasks.sources import Described
 
 
@@ -155,4 +157,36 @@ def _host_keys(
             present=frozenset(facts.env_keys) if facts.env_file else None,
         )
         for facts in hosts.values()
+    )
+
+
+def ask_schema_gate(run: Run, plan: Plan) -> tuple[GateAnswer, ...]:
+    """Ask whether the plan's migrations may come together with the switch.
+
+    Args:
+        run: The promotion.
+        plan: The plan, with what is known of them.
+
+    Returns:
+        The gate's answer; none where no migration is pending.
+    """
+    if not plan.verdicts and plan.rehearsal is None:
+        return ()
+    last = run.ledger.promotions.running(run.pipeline, run.environment)
+    known = last is not None and last.release_id == plan.running_release_id
+    approvals = run.policy.approvals
+    return (
+        schema_may_change(
+            SchemaFacts(
+                environment=run.environment,
+                rules=run.policy.database,
+                verdicts=plan.verdicts,
+                rehearsal=plan.rehearsal,
+                runs_now=plan.running_release_id is not None,
+                running_since=last.ended_at if known and last is not None else None,
+                override=plan.override,
+                approvers=len(approvals.approvers) if approvals is not None else 0,
+                now=utc_now(),
+            )
+        ),
     )

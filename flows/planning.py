@@ -16,7 +16,7 @@ from flows.domain.approvals import policy_of
 from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
 from flows.domain.naming import run_name
-from flows.domain.plan import PlanFacts, make_plan
+from flows.domain.plan import Evidence, PlanFacts, make_plan
 from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
 from flows.session import open_session
 from tasks.adapters.pool import close_all
@@ -89,6 +89,7 @@ def plan_of(
     hosts: Mapping[str, HostFacts],
     *,
     migrates: bool = True,
+    evidence: Evidence | None = None,
 ) -> Plan:
     """Put the plan together.
 
@@ -98,6 +99,7 @@ def plan_of(
         described: How its commit describes itself.
         hosts: The hosts' facts.
         migrates: False for a rollback.
+        evidence: What is known of the pending migrations; None for nothing.
 
     Returns:
         The plan.
@@ -126,6 +128,7 @@ def plan_of(
             present_keys=tuple(sorted(set.intersection(*present))),
             current=tuple(primary.revision.split(",")) if primary.revision else None,
             migrates=migrates,
+            evidence=evidence or Evidence(),
             backup=migrates_or_backs_up(run, primary),
             policy=policy_of(run.policy.approvals),
             policy_checksum=run.policy.checksum,

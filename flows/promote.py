@@ -20,7 +20,8 @@ from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.finishing import finish
-from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
+from flows.gating import ask_gates, ask_schema_gate, known_release, resolve_request, unbuilt_release
+from flows.judging import evidence_of, judge_schema
 from flows.outcome import publish
 from flows.planning import (
     expected_images,
@@ -57,7 +58,9 @@ _MOST_REPLANS = 5
     task_runner=ThreadPoolTaskRunner(max_workers=8),  # type: ignore[arg-type]
     persist_result=False,
 )
-def promote(environment: str, ref: str = "", source: str = "default", requested_by: str = "") -> State[Any]:
+def promote(
+    environment: str, ref: str = "", source: str = "default", requested_by: str = "", override: str = ""
+) -> State[Any]:
     """Bring a release into an environment: gates, build, plan, approvals, backup, migration, switch, smoke.
 
     Args:
@@ -67,11 +70,15 @@ def promote(environment: str, ref: str = "", source: str = "default", requested_
         source: The `git-repository` block of the application.
         requested_by: Who asks for it: a login, e-mail or name. Needed where the policy excludes the requester from
             approving.
+        override: The reason why a migration that breaks the running release may come in together with the switch;
+            takes as many approvals as `database.override_required` says.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
-    return conduct(Request(Kind.PROMOTE, environment, ref, source, requested_by), promote_body)
+    return conduct(
+        Request(Kind.PROMOTE, environment, ref, source, requested_by, override=override.strip()), promote_body
+    )
 
 
 @dataclass(frozen=True)
@@ -194,8 +201,17 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
         RefusedError: A gate is closed.
     """
     run, described = work.run, work.sources.described
-    plan = plan_of(run, work.release, described, work.hosts)
+    evidence = judge_schema(
+        run,
+        work.release,
+        work.sources,
+        work.hosts,
+        override=work.request.override,
+        earlier=_earlier_plan(run),
+    )
+    plan = plan_of(run, work.release, described, work.hosts, evidence=evidence)
     gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
+    gates = (*gates, *ask_schema_gate(run, plan))
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.plan_hash != plan.hash:
         if row is not None and row.plan_hash is not None:
@@ -209,6 +225,11 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
     if closed is not None:
         raise closed
     return plan
+
+
+def _earlier_plan(run: Run) -> Plan | None:
+    row = run.ledger.promotions.get(run.promotion_id)
+    return row.plan if row is not None else None
 
 
 def _gates_markdown(gates: tuple[Any, ...]) -> str:
@@ -234,7 +255,10 @@ def _decide(session: Session, work: Work) -> None:
         run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
         with lease_held(run):
             work = replace(work, hosts=read_hosts(run))
-            if plan_of(run, work.release, work.sources.described, work.hosts).hash == plan.hash:
+            again = plan_of(
+                run, work.release, work.sources.described, work.hosts, evidence=evidence_of(run, plan)
+            )
+            if again.hash == plan.hash:
                 run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
                 carry_out(run, change_of(work, plan))
                 finish(run, resolved=work.resolved)
@@ -265,16 +289,22 @@ def _who_said_no(run: Run, plan: Plan) -> str:
 def change_of(work: Work, plan: Plan) -> Change:
     """Put together what is to be changed."""
     bundle = make_bundle(work.run, work.release, work.sources)
-    migration = work.run.description.migration
+    migration, rules = work.run.description.migration, work.run.policy.database
+    migrates = (
+        migration is not None
+        and not migration.at_boot
+        and must_migrate(plan, work.release.revisions, only_upgrades=migration.only_upgrades)
+    )
     return Change(
         release=work.release,
         manifests=manifests_of(work.run, work.release, bundle, work.hosts),
         bundle=bundle,
         hosts=work.hosts,
         backup=plan.backup,
-        migrates=migration is not None
-        and must_migrate(plan, work.release.revisions, only_upgrades=migration.only_upgrades),
+        migrates=migrates,
         checkout=work.sources.source,
+        drills=(rules.drill or rules.rehearse)
+        and (migrates or (migration is not None and migration.at_boot)),
     )
 
 

@@ -1,0 +1,272 @@
+"""What the pending migrations would do, found out before anybody is asked: their SQL judged, and tried on a copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from blocks.values.releases import Revision
+from flows.bundling import make_bundle, project_of
+from flows.changing import manifests_of
+from flows.conduct import lease_held
+from flows.domain.naming import backup_name, one_off_name
+from flows.domain.plan import Evidence
+from flows.domain.schema import schema_path
+from flows.domain.verdicts import judge_migrations, rendered_whole, split_rendered
+from flows.planning import known_revisions
+from tasks.copies import ask_live
+from tasks.errors import SluiceError
+from tasks.facts import read_manifest
+from tasks.lint import lint_migrations
+from tasks.prepare import dump_for_rehearsal, prepare
+from tasks.rehearse import rehearse
+from tasks.render import list_pending, render_migrations, revision_sources
+from tasks.run import Run, utc_now
+from tasks.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.pipeline import Migration
+    from blocks.values.evidence import RehearsalReceipt
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.plans import Plan
+    from blocks.values.receipts import BackupReceipt
+    from blocks.values.releases import Release
+    from blocks.values.schema_changes import MigrationVerdict
+    from flows.bundling import Bundle
+    from tasks.sources import Sources
+
+# Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
+_SHAPE = """
+SELECT 'size', CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+    pg_total_relation_size(c.oid)::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+UNION ALL
+SELECT 'type', CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname || '.' || a.attname,
+    format_type(a.atttypid, a.atttypmod)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+"""
+
+
+def judge_schema(
+    run: Run,
+    release: Release,
+    sources: Sources,
+    hosts: Mapping[str, HostFacts],
+    *,
+    override: str,
+    earlier: Plan | None,
+) -> Evidence:
+    """Find out what a release's pending migrations do. Nothing that runs is touched.
+
+    Args:
+        run: The promotion.
+        release: The release that would run.
+        sources: Its files.
+        hosts: The hosts' facts.
+        override: Why migrations that break the running release may come in nevertheless; empty without.
+        earlier: The promotion's plan from before it was suspended or the environment changed; None without.
+            What it knows of the same release on the same schema is not found out again.
+
+    Returns:
+        The verdicts, and how the migrations went on a copy where the policy asks for that.
+
+    Raises:
+        RefusedError: The database stands where this release's migrations cannot go on from.
+        TerminalError: The bundle, the images or the dump could not be had.
+    """
+    migration, running = run.description.migration, hosts[run.primary].manifest
+    base = Evidence(override=override, override_required=run.policy.database.override_required)
+    if migration is None or running is None:
+        # Nothing runs yet that a migration could break.
+        return base
+    pending = _pending(run, release, hosts)
+    if migration.only_upgrades and not pending:
+        return base
+    kept = _kept(earlier, release, running, hosts[run.primary].revision, pending)
+    if kept is not None:
+        return evidence_of(run, kept)
+    return _find_out(run, release, sources, hosts, migration, pending, base)
+
+
+def _pending(run: Run, release: Release, hosts: Mapping[str, HostFacts]) -> tuple[Revision, ...]:
+    """Return what is pending as the migration graph tells it; empty for tools that have to be asked."""
+    primary = hosts[run.primary]
+    current = tuple(primary.revision.split(",")) if primary.revision else None
+    running = primary.manifest.release.revisions if primary.manifest else ()
+    return schema_path(release.revisions, current, (*known_revisions(run), *running)).pending
+
+
+def _kept(
+    earlier: Plan | None,
+    release: Release,
+    running: Manifest,
+    revision: str | None,
+    pending: tuple[Revision, ...],
+) -> Plan | None:
+    if earlier is None or earlier.release_id != release.id:
+        return None
+    same_ground = earlier.running_release_id == running.release.id and earlier.revision == (
+        ", ".join(sorted(revision.split(","))) if revision else None
+    )
+    if not same_ground or (pending and earlier.pending != pending):
+        return None
+    return earlier
+
+
+def evidence_of(run: Run, plan: Plan) -> Evidence:
+    """Return what a plan knows of its migrations, to compare it with the plan of a moment later.
+
+    Args:
+        run: The promotion.
+        plan: The plan.
+    """
+    migration = run.description.migration
+    told = plan.pending if migration is not None and migration.alembic is None else ()
+    return Evidence(
+        verdicts=plan.verdicts,
+        rehearsal=plan.rehearsal,
+        override=plan.override,
+        override_required=run.policy.database.override_required,
+        pending=told,
+    )
+
+
+def _find_out(
+    run: Run,
+    release: Release,
+    sources: Sources,
+    hosts: Mapping[str, HostFacts],
+    migration: Migration,
+    pending: tuple[Revision, ...],
+    base: Evidence,
+) -> Evidence:
+    bundle = make_bundle(run, release, sources)
+    manifest = manifests_of(run, release, bundle, hosts)[run.primary]
+    rules = run.policy.database
+    with lease_held(run):
+        _prepare(run, manifest, bundle)
+        asked = _ask_pending(run, manifest) if migration.alembic is None else ()
+        pending = pending or asked
+        wanted = rules.rehearse and bool(pending or migration.at_boot)
+        rehearsal = _rehearsed(run, release, hosts[run.primary]) if wanted else None
+        dump = _dump(run, release) if wanted and rehearsal is None else None
+    verdicts = _judge(run, sources, manifest, migration, hosts[run.primary], pending) if pending else ()
+    if dump is not None:
+        rehearsal = _rehearse(run, release, manifest, hosts, dump)
+    return replace(base, verdicts=verdicts, rehearsal=rehearsal, pending=asked)
+
+
+def _prepare(run: Run, manifest: Manifest, bundle: Bundle) -> None:
+    prepare(
+        run,
+        host=run.primary,
+        manifest=manifest,
+        archive=bundle.archive,
+        override=bundle.override,
+        shared=bundle.shared(manifest.env_file),
+        project=project_of(run, run.primary, manifest, current=False),
+    )
+
+
+def _ask_pending(run: Run, manifest: Manifest) -> tuple[Revision, ...]:
+    """Ask a tool that is not Alembic which of its migrations are pending."""
+    return list_pending(
+        run,
+        host=run.primary,
+        project=project_of(run, run.primary, manifest, current=False),
+        container=one_off_name(run.pipeline, "pending", str(run.promotion_id)),
+    )
+
+
+def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt | None:
+    """Return what this promotion rehearsed already on the same ground, before its run was cut."""
+    record = run.ledger.rehearsals.last_of(run.promotion_id)
+    if record is None or record.receipt.release_id != release.id:
+        return None
+    running = facts.manifest.release.id if facts.manifest else None
+    same = record.receipt.running_release_id == running and record.receipt.revision_before == facts.revision
+    return record.receipt if same else None
+
+
+def _dump(run: Run, release: Release) -> BackupReceipt:
+    name = f"rehearsal-{backup_name(run.environment, release.id, utc_now())}"
+    receipt = dump_for_rehearsal(run, host=run.primary, name=name)
+    run.ledger.backups.add(
+        promotion_id=run.promotion_id,
+        pipeline=run.pipeline,
+        environment=run.environment,
+        receipt=receipt,
+        now=utc_now(),
+    )
+    return receipt
+
+
+def _judge(
+    run: Run,
+    sources: Sources,
+    manifest: Manifest,
+    migration: Migration,
+    facts: HostFacts,
+    pending: tuple[Revision, ...],
+) -> tuple[MigrationVerdict, ...]:
+    rendered = render_migrations(
+        run,
+        host=run.primary,
+        project=project_of(run, run.primary, manifest, current=False),
+        start=facts.revision,
+        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+    )
+    split = split_rendered if migration.alembic is not None else rendered_whole
+    migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
+    ids = tuple(one.revision for one in migrations)
+    postgresql = run.policy.backup is not None and run.policy.backup.built_in
+    shape = _shape(run) if postgresql else []
+    return judge_migrations(
+        migrations,
+        sizes={name: int(value) for kind, name, value in shape if kind == "size"},
+        types={name: value for kind, name, value in shape if kind == "type"},
+        lint=lint_migrations(run, migrations={one.revision: one.sql for one in migrations})
+        if postgresql
+        else {},
+        sources=None if migration.alembic is None else revision_sources(sources.source, ids),
+        dialect="postgresql" if postgresql else "another one",
+    )
+
+
+def _shape(run: Run) -> list[tuple[str, str, str]]:
+    """Read sizes and types of the live database; without them the verdicts are stricter, and stand too."""
+    try:
+        return [(kind, name, value) for kind, name, value in ask_live(run, run.primary, _SHAPE)]
+    except (SluiceError, ValueError) as error:
+        log().warning("sizes and types of the tables are not known: %s", error)
+        return []
+
+
+def _rehearse(
+    run: Run, release: Release, manifest: Manifest, hosts: Mapping[str, HostFacts], dump: BackupReceipt
+) -> RehearsalReceipt:
+    """Try the migrations on a copy, and write down what that proved."""
+    running = hosts[run.primary].manifest
+    previous = running and read_manifest(
+        run.hosts[run.primary], run.directories[run.primary], running.release.id
+    )
+    receipt = rehearse(
+        run,
+        host=run.primary,
+        backup=dump,
+        release=release,
+        manifest=manifest,
+        previous=previous,
+        name=one_off_name(run.pipeline, "copy", str(run.promotion_id)),
+    )
+    drills, rehearsals, now = run.ledger.drills, run.ledger.rehearsals, utc_now()
+    here = (run.promotion_id, run.pipeline, run.environment)
+    drills.add(promotion_id=here[0], pipeline=here[1], environment=here[2], receipt=receipt.drill, now=now)
+    rehearsals.add(promotion_id=here[0], pipeline=here[1], environment=here[2], receipt=receipt, now=now)
+    return receipt
