@@ -12,7 +12,7 @@ from tasks.commands.drill import DATABASE_FACTS, DatabaseFacts, compare, parse_f
 from tasks.copies import BrokenDumpError, Copy, ask_copy, ask_live, open_copy
 from tasks.errors import TerminalError
 from tasks.run import utc_now
-from tasks.step import log, step
+from tasks.step import fact, log, step
 
 if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
@@ -37,7 +37,28 @@ def drill(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
     Raises:
         TerminalError: The database does not run, or a copy cannot be made there.
     """
-    name = f"{run.pipeline}-{run.environment}-drill-{run.promotion_id}"
+    name = f"{run.pipeline}.{run.environment}.drill.{run.promotion_id}"
+    return prove(run, name=name, backup=backup, host=run.policy.database.drill_host or host)
+
+
+@fact("prove dump")
+def prove_dump(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
+    """Do the same outside of a promotion, on schedule.
+
+    Running it twice is safe: it touches nothing live, and removes the copy an earlier try left.
+
+    Args:
+        run: A run without promotion.
+        host: The host that drills where the policy names none: the dump's own.
+        backup: The dump.
+
+    Returns:
+        What was found.
+
+    Raises:
+        TerminalError: The database does not run, or a copy cannot be made there.
+    """
+    name = f"{run.pipeline}.{run.environment}.drill"
     return prove(run, name=name, backup=backup, host=run.policy.database.drill_host or host)
 
 

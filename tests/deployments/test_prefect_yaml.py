@@ -30,6 +30,7 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
     environments = ("feature", "staging", "prod")
     assert found == {(flow, name) for flow in ("promote", "rollback") for name in environments} | {
         ("redeploy", "staging"),
+        ("drill", "prod"),
         ("reconcile", "all"),
     }
 
@@ -65,6 +66,14 @@ def test_staging_is_redeployed_every_night() -> None:
     assert nightly["schedules"] == [
         {"cron": "30 3 * * *", "timezone": "UTC", "active": True, "slug": "nightly"}
     ]
+
+
+def test_the_newest_dump_of_prod_is_drilled_every_week() -> None:
+    (weekly,) = [entry for entry in ENTRIES if "drill" in entry["tags"]]
+    assert weekly["schedules"] == [
+        {"cron": "30 4 * * 0", "timezone": "UTC", "active": True, "slug": "weekly"}
+    ]
+    assert weekly["concurrency_limit"]["limit"] == 1
 
 
 def test_hosts_and_ledger_are_compared_every_five_minutes() -> None:
