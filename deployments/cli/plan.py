@@ -1,4 +1,4 @@
-"""`sluice plan`: what a promotion would change."""
+"""`sluice plan`: what a promotion or a rollback would change."""
 
 from __future__ import annotations
 
@@ -10,38 +10,93 @@ from deployments.cli.options import AsJson, Source, read_settings
 from deployments.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from blocks.values.plans import Plan
     from flows.planning import PlanPreview
+
+ROLLBACK = "rollback"
 
 
 def plan(
-    environment: Annotated[str, typer.Argument(help="Where the release would go.", metavar="ENV")],
+    environment: Annotated[
+        str,
+        typer.Argument(
+            help="Where the release would go; or the word rollback, then the environment that would go back.",
+            metavar="ENV",
+        ),
+    ],
     ref: Annotated[
-        str, typer.Argument(help="A branch, tag, commit or release; empty for the default.", metavar="[REF]")
+        str,
+        typer.Argument(
+            help="A branch, tag, commit or release; empty for the default. After rollback: the environment.",
+            metavar="[REF]",
+        ),
+    ] = "",
+    release: Annotated[
+        str,
+        typer.Argument(
+            help="After rollback: the release or commit to go back to; empty for the last good one.",
+            metavar="[RELEASE]",
+        ),
     ] = "",
     *,
+    only_ref: Annotated[
+        str, typer.Option("--ref", metavar="REF", help="The same as REF, for an environment called rollback.")
+    ] = "",
+    undo: Annotated[
+        bool, typer.Option("--undo", help="After rollback: what taking the last restore back would do.")
+    ] = False,
     source: Source = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compute what a promotion would change, and change nothing. The exit code does not depend on the gates."""
+    """Compute what a promotion would change, and change nothing. The exit code does not depend on the gates.
+
+    `sluice plan rollback ENV [RELEASE]` says how a rollback would go: with the code alone, by down-migrations, by a
+    dump (and what that would lose), or not at all.
+    """
     from deployments.connect import use_prefect
 
     settings = read_settings()
     use_prefect(settings)
+    if environment == ROLLBACK and ref:
+        _plan_rollback(ref, release, source or settings.source, undo=undo, as_json=as_json)
+        return
+    if release or undo:
+        raise typer.BadParameter("RELEASE and --undo belong to `sluice plan rollback ENV [RELEASE]`")
+    _plan_promotion(environment, ref or only_ref, source or settings.source, as_json=as_json)
+
+
+def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -> None:
     from flows.planning import preview
 
-    found = preview(environment, ref, source or settings.source)
+    found = preview(environment, ref, source)
     if as_json:
         print_json(_as_data(found))
     else:
         _print_plan(found)
 
 
+def _plan_rollback(environment: str, release: str, source: str, *, undo: bool, as_json: bool) -> None:
+    from flows.preview_rollback import preview_rollback
+
+    found = preview_rollback(environment, release, source, undo)
+    if as_json:
+        print_json({"plan": _plan_data(found)})
+    else:
+        from flows.domain.plan_view import plan_text
+
+        print_table(("WHAT", "CHANGE"), plan_text(found))
+
+
 def _as_data(found: PlanPreview) -> dict[str, object]:
     return {
-        "plan": {**found.plan.model_dump(mode="json"), "hash": found.plan.hash},
+        "plan": _plan_data(found.plan),
         "gates": [gate.model_dump(mode="json") for gate in found.gates],
         "built": found.built,
     }
+
+
+def _plan_data(plan: Plan) -> dict[str, object]:
+    return {**plan.model_dump(mode="json"), "hash": plan.hash}
 
 
 def _print_plan(found: PlanPreview) -> None:
