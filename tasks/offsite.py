@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # How long a place may take nothing, and a host may send nothing. A disk that syncs much data is silent for a while.
 STILL_SECONDS = 300.0
+_PROBE = ".sluice-doctor"
 
 
 class Place(Protocol):
@@ -49,6 +50,10 @@ class Place(Protocol):
 
     def remove(self, names: tuple[str, ...]) -> None:
         """Remove dumps with their receipts."""
+        ...
+
+    def probe(self) -> None:
+        """Write a small file and remove it."""
         ...
 
 
@@ -92,6 +97,11 @@ class HostPlace:
         """Remove dumps with their receipts."""
         self.host.run(Call(remove_dumps(self.directory, names), limits=QUICK))
 
+    def probe(self) -> None:
+        """Write a small file and remove it."""
+        self.host.write_file(f"{self.directory}/{_PROBE}", b"", mode=0o600)
+        self.remove((_PROBE,))
+
 
 @dataclass(frozen=True)
 class UrlPlace:
@@ -128,6 +138,10 @@ class UrlPlace:
     def remove(self, names: tuple[str, ...]) -> None:
         """Remove dumps with their receipts, the receipt first: it says that there is a dump."""
         self.folder.remove(part for name in names for part in (f"{name}.json", name))
+
+    def probe(self) -> None:
+        """Write a small file and remove it."""
+        self.folder.probe()
 
 
 def stored_dumps(host: Host, directory: str) -> tuple[StoredDump, ...]:

@@ -9,7 +9,7 @@ from tasks.errors import SluiceError
 
 
 def examine(settings: Settings, source: str, environment: str | None) -> list[Finding]:
-    """Look at everything a promotion will need; nothing is changed.
+    """Look at everything a promotion will need; nothing is changed, but a small file is written among copies of dumps.
 
     Args:
         settings: Sluice's settings.
@@ -30,6 +30,7 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     if api is None:
         return found
     from deployments.doctor.application import application_checks, read_application
+    from deployments.doctor.backups import backup_checks
     from deployments.doctor.drift import drift_checks
     from deployments.doctor.hosts import host_checks
     from tasks.adapters.pool import close_all
@@ -39,7 +40,12 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     if application is None:
         return found
     hosts, problems = host_checks(application)
-    checks = [*application_checks(application, api), *hosts, *drift_checks(settings, application)]
+    checks = [
+        *application_checks(application, api),
+        *hosts,
+        *backup_checks(settings, application),
+        *drift_checks(settings, application),
+    ]
     try:
         return [*found, *problems, *run_checks(checks)]
     finally:

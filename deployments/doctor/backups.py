@@ -1,0 +1,147 @@
+"""Checks of the dumps: that there is a good one, that the next one fits, that copies can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from blocks.compose_host import ComposeHost
+from deployments.connect import open_ledger
+from deployments.doctor.findings import Check, Finding, ok, warn
+from flows.blocks import read_block
+from flows.domain.durations import human_bytes, human_duration
+from tasks.adapters.pool import host_for
+from tasks.commands.retention import History, known_dumps
+from tasks.errors import SluiceError
+from tasks.facts import read_readiness
+from tasks.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
+from tasks.reading import app_directory
+from tasks.retain import history_of
+from tasks.run import utc_now
+from tasks.secrets import read_secret
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Policy
+    from blocks.settings import Settings
+    from blocks.values.receipts import BackupReceipt
+    from deployments.doctor.application import Application
+    from tasks.adapters.protocols import Host
+    from tasks.commands.retention import Dump, StoredDump
+    from tasks.offsite import Place
+
+
+def backup_checks(settings: Settings, application: Application) -> list[Check]:
+    """Return the checks of every environment's dumps and of the places that get copies of them.
+
+    Args:
+        settings: Sluice's settings.
+        application: What was read of the application.
+    """
+    return [
+        check
+        for policy in application.policies
+        if policy.backup is not None
+        for check in (_dump_check(settings, policy), *_copy_checks(settings, policy))
+    ]
+
+
+def _dump_check(settings: Settings, policy: Policy) -> Check:
+    return Check(f"backups {policy.name}", lambda: _dumps(settings, policy))
+
+
+def _copy_checks(settings: Settings, policy: Policy) -> list[Check]:
+    return [
+        Check(f"copies {policy.name}", lambda name=name: _copies(settings, policy, name))  # type: ignore[misc]
+        for name in place_names(policy)
+    ]
+
+
+def _dumps(settings: Settings, policy: Policy) -> Iterator[Finding]:
+    where, name = f"backups {policy.name}", policy.hosts[0]
+    # A host that cannot be reached, or whose block is amiss, is told of by its own check.
+    with suppress(SluiceError, ValueError):
+        block = read_block(ComposeHost, name)
+        host = host_for(block, name)
+        directory = app_directory(host, block.directory, policy.pipeline)
+        stored = stored_dumps(host, f"{directory}/backups")
+        history = _history(settings, policy)
+        yield _newest(where, name, stored, history, policy)
+        yield from _room(where, host, directory, history)
+
+
+def _history(settings: Settings, policy: Policy) -> History:
+    with open_ledger(settings) as ledger:
+        return history_of(ledger, policy.pipeline, policy.name)
+
+
+def _newest(
+    where: str, name: str, stored: tuple[StoredDump, ...], history: History, policy: Policy
+) -> Finding:
+    """Say how the newest good dump stands."""
+    built_in = policy.backup is not None and policy.backup.built_in
+    dumps = known_dumps(stored, history, environment=policy.name, built_in=built_in)
+    good = [dump for dump in dumps if dump.good]
+    if not good and not (dumps or history.recorded):
+        return ok(where, f"{name} has no dump yet; the next promotion that changes something takes one")
+    if not good:
+        said = f"{name} has {len(dumps)} dumps, and none is known to be good"
+        return warn(
+            where, said, f"see what became of {policy.pipeline}/backups there; a promotion takes a new one"
+        )
+    size = next(one.bytes for one in stored if one.name == good[0].name)
+    return ok(
+        where,
+        f"{len(good)} good dumps on {name}, the newest {_age(good[0])} old ({human_bytes(size)}); {_proof(good)}",
+    )
+
+
+def _age(dump: Dump) -> str:
+    return human_duration(max(0.0, (utc_now() - dump.taken_at).total_seconds()))
+
+
+def _proof(good: list[Dump]) -> str:
+    drilled = next((dump for dump in good if dump.drilled), None)
+    return f"the newest proven by a drill {_age(drilled)} old" if drilled else "none proven by a drill"
+
+
+def _room(where: str, host: Host, directory: str, history: History) -> Iterator[Finding]:
+    """Warn where two more dumps like the last one do not fit."""
+    newest = _last(history)
+    if newest is None:
+        return
+    free = read_readiness(host, directory).free_bytes
+    if free < 2 * newest.bytes:
+        said = f"{human_bytes(free)} free on {host.name}, and the last dump has {human_bytes(newest.bytes)}"
+        yield warn(where, said, "free some, or lower backup.keep or backup.keep_days")
+
+
+def _last(history: History) -> BackupReceipt | None:
+    return history.recorded[0].receipt if history.recorded else None
+
+
+def _copies(settings: Settings, policy: Policy, name: str) -> Iterator[Finding]:
+    where = f"copies {policy.name}"
+    try:
+        place = open_place(policy, name, read_secret)
+        place.probe()
+        whole = {one.name for one in place.list() if one.receipt}
+    except SluiceError as error:
+        # A warning: promotions go on without copies.
+        yield warn(where, error.what, error.todo)
+        return
+    yield ok(where, f"{place.name} can be written; {len(whole)} copies are there")
+    yield from _missing(where, place, whole, _history(settings, policy))
+
+
+def _missing(where: str, place: Place, whole: set[str], history: History) -> Iterator[Finding]:
+    newest = _last(history)
+    if newest is None:
+        return
+    if file_name(newest) not in whole:
+        said = f"{place.name} has no copy of the newest dump, {file_name(newest)}"
+        yield warn(
+            where, said, "look at the step `copy backup` of its promotion; the next one copies its own dump"
+        )
+    if isinstance(place, HostPlace):
+        yield from _room(where, place.host, place.directory, history)
