@@ -127,6 +127,22 @@ class Drifted(Value):
     mend: str
 
 
+class Recovery(Value):
+    """What the drills of an environment's dumps say.
+
+    Attributes:
+        restore_seconds: How long the last dump that passed took to restore: the recovery time. None: none passed.
+        drilled_at: When that was, UTC.
+        backup: That dump's path.
+        failing: What was wrong with the newest dump that was drilled; empty where it passed.
+    """
+
+    restore_seconds: float | None
+    drilled_at: datetime | None
+    backup: str
+    failing: str
+
+
 class EnvironmentStatus(Value):
     """One environment of one pipeline, as the ledger has it."""
 
@@ -138,6 +154,7 @@ class EnvironmentStatus(Value):
     preparing: tuple[OpenPromotion, ...]
     holds: tuple[Held, ...]
     drift: tuple[Drifted, ...] = ()
+    recovery: Recovery | None = None
     last: Last | None
 
 
@@ -175,7 +192,22 @@ def environment_status(
         preparing=tuple(OpenPromotion(**_open(row, ui_url)) for row in rest),
         holds=tuple(_held(hold) for hold in ledger.holds.active(pipeline, environment)),
         drift=standing_drift(ledger, pipeline, environment),
+        recovery=_recovery(ledger, pipeline, environment),
         last=_last(last[0]) if last else None,
+    )
+
+
+def _recovery(ledger: Ledger, pipeline: str, environment: str) -> Recovery | None:
+    drills = ledger.drills.of(pipeline, environment)
+    if not drills:
+        return None
+    passed = next((one.receipt for one in drills if one.passed), None)
+    newest = drills[0].receipt
+    return Recovery(
+        restore_seconds=passed.restore_seconds if passed else None,
+        drilled_at=passed.drilled_at if passed else None,
+        backup=passed.backup_path if passed else "",
+        failing="" if newest.passed else newest.differences[0],
     )
 
 

@@ -62,7 +62,27 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     if held:
         say()
         print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="Held (see `sluice unhold`)")
+    _print_recovery(found, now)
     _print_drift(found)
+
+
+def _print_recovery(found: list[EnvironmentStatus], now: datetime) -> None:
+    rows = [
+        (
+            f"{one.pipeline} {one.environment}",
+            "-" if drilled.restore_seconds is None else human_duration(drilled.restore_seconds),
+            "-"
+            if drilled.drilled_at is None
+            else f"{moment(drilled.drilled_at)} ({ago(drilled.drilled_at, now)})",
+            drilled.failing or "-",
+        )
+        for one in found
+        if (drilled := one.recovery) is not None
+    ]
+    if rows:
+        say()
+        head = ("PLACE", "RESTORES IN", "PROVEN", "LAST DRILL FAILED")
+        print_table(head, rows, title="Dumps, as their drills found them")
 
 
 def _print_drift(found: list[EnvironmentStatus]) -> None:

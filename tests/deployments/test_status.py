@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from blocks.values.drift import Difference
+from blocks.values.evidence import DrillReceipt
 from blocks.values.lifecycle import Kind, Status
 from tasks.ledger.store import Ledger
 from tests.deployments.conftest import Sluice
@@ -98,6 +99,30 @@ def test_an_active_promotion_and_a_broken_environment_stand_out(sluice: Sluice, 
     feature, staging = sluice("status").lines[1:3]
     assert "last promotion 3 broken" in feature
     assert "promotion 2 running" in staging
+
+
+def test_the_last_drill_that_passed_is_the_recovery_time(sluice: Sluice, ledger: Ledger) -> None:
+    succeeded(ledger, release(1), "prod")
+    assert sluice("status", "--json").json[0]["recovery"] is None
+    passed = DrillReceipt(
+        host="prod",
+        backup_path="/srv/one.dump",
+        backup_sha256="0" * 64,
+        tables=3,
+        rows=700,
+        restore_seconds=61.0,
+        seconds=70.0,
+        drilled_at=T0,
+    )
+    failed = passed.model_copy(update={"differences": ("the table orders was not restored",)})
+    for receipt in (passed, failed):
+        ledger.drills.add(promotion_id=None, pipeline="shop", environment="prod", receipt=receipt, now=T0)
+    recovery = sluice("status", "--json").json[0]["recovery"]
+    assert (recovery["restore_seconds"], recovery["backup"]) == (61.0, "/srv/one.dump")
+    line = next(line for line in sluice("status").lines if "1 min 1 s" in line)
+    assert line.startswith("shop prod")
+    assert "2026-11-20 09:00 UTC" in line
+    assert "the table orders was not restored" in line
 
 
 def test_pipelines_are_told_apart(sluice: Sluice, ledger: Ledger) -> None:
