@@ -44,8 +44,7 @@ def test_the_reading_side_waits_for_the_writing_one() -> None:
 
     def write(pieces: Iterator[bytes], _: Touch) -> int:
         allowed.wait(20)
-        for _piece in pieces:
-            seen.append(given[0])
+        seen.extend(given[0] for _ in pieces)
         return len(seen)
 
     assert relay(read, write, idle_seconds=30) == WAITING_PIECES * 3

@@ -87,7 +87,7 @@ DUMPS = st.lists(
     st.builds(
         Dump,
         st.uuids().map(str),
-        st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),
+        st.integers(-2000, 2000).map(lambda hours: NOW - timedelta(hours=hours)),
         st.booleans(),
         st.booleans(),
         st.booleans(),
