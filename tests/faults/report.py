@@ -10,6 +10,7 @@ from blocks.values.lifecycle import ACTIVE, Status
 UNKNOWN = "unknown"
 
 _GOOD = frozenset({Status.SUCCEEDED, Status.UNCHANGED})
+_AGAIN = ("retry this run", "try again")
 _CLASSES = {
     Status.SUCCEEDED: "rolled forward",
     Status.UNCHANGED: "rolled forward",
@@ -54,8 +55,9 @@ def outcome_of(end: End, *, back: bool = False) -> str:
     if end.status is None or not _agree(end.state, end.status):
         return UNKNOWN
     if end.status in ACTIVE:
-        # A run that failed in the middle of the switch leaves its promotion open, and says so.
-        return "left open for a retry" if "retry this run" in end.message else UNKNOWN
+        # A run that failed in the middle of the switch, or could not tell the ledger, leaves its promotion open and
+        # says what to do.
+        return "left open for a retry" if any(word in end.message for word in _AGAIN) else UNKNOWN
     if end.status is Status.FAILED and end.begun:
         return UNKNOWN
     return "rolled back" if back and end.status in _GOOD else _CLASSES.get(end.status, UNKNOWN)

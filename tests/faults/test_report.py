@@ -24,6 +24,10 @@ LINE = Line("promote", "SIGKILL", "up", ("cut off", "rolled forward"), 12.34, 2.
         (End("FAILED", Status.SUPERSEDED), "superseded"),
         (End("CANCELLED", Status.SUPERSEDED), "superseded"),
         (End("FAILED", Status.RUNNING, "no; retry this run"), "left open for a retry"),
+        (
+            End("FAILED", Status.RUNNING, "the ledger did not answer; check it, then try again"),
+            "left open for a retry",
+        ),
         (End("FAILED", Status.RUNNING, "no"), UNKNOWN),
         (End("FAILED", Status.FAILED, begun=True), UNKNOWN),
         (End("FAILED", Status.SUCCEEDED), UNKNOWN),
