@@ -85,8 +85,10 @@ networks: {{front: {{external: true, name: proxy}}, back: {{}}}}
 SLEEP = "exec sleep infinity"
 
 
-def health(sql: str) -> str:
-    """Return a health check that asks the database."""
+def health(sql: str | None) -> str:
+    """Return a health check that asks the database; none for None."""
+    if sql is None:
+        return '{"disable": true}'
     return json.dumps(
         {"test": ["CMD", "psql", "-qtc", sql], "interval": "30s", "retries": 3, "start_period": "30s"}
     )
@@ -115,7 +117,7 @@ class SmallShop:
         """Dump the database."""
         return self.database.dump(self.run, name)
 
-    def stage(self, number: int, **changes: str) -> Manifest:
+    def stage(self, number: int, **changes: Any) -> Manifest:
         """Put a release's bundle in place: its compose file, and what `up.sql` does."""
         return put_bundle(self.run, number, **changes)
 
@@ -154,14 +156,14 @@ def run_on(server: Server, *, database: str = "", migration: str = COMMAND) -> R
 
 
 def put_bundle(
-    run: Run, number: int, *, sql: str = "", check: str = "select 1", start: str = SLEEP
+    run: Run, number: int, *, sql: str = "", check: str | None = "select 1", start: str = SLEEP
 ) -> Manifest:
     """Put a release's bundle on the host and return its manifest."""
     one = release(id=f"2026112105330{number}-1f3c2ab00000")
     there, folder = run.hosts[run.primary], f"{APP}/releases/{one.id}"
     text = COMPOSE.format(port=PORT, app=APP, health=health(check), start=start)
     there.write_file(f"{folder}/compose.yaml", text.encode())
-    there.write_file(f"{folder}/sql/up.sql", sql.encode())
+    there.write_file(f"{folder}/sql/up.sql", (sql or "").encode())
     links = 'ln -sfn ../../.env.prod "$1/.env" && mkdir -p "$2" && ln -sfn ../../shared/uploads "$1/uploads"'
     assert there.run(Call(("sh", "-c", links, "links", folder, f"{APP}/shared/uploads"))).ok
     return Manifest(
