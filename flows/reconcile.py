@@ -18,6 +18,7 @@ from flows.domain.reconcile_view import reconcile_markdown
 from flows.ending import Judged, end_what_died, give_back_lease
 from flows.looking import look_at
 from flows.outcome import failed_state, publish
+from flows.rescue import refresh_rescue
 from flows.session import Session, open_session
 from flows.taking_in import take_in
 from tasks.adapters.pool import close_all
@@ -113,6 +114,7 @@ def _reconciled(session: Session, policy: Policy) -> Found:
     taken = take_in(looks)
     judged = end_what_died(session.ledger, policy, looks, amiss)
     lease = give_back_lease(session.ledger, policy)
+    refresh_rescue(policy, looks)
     calls = [
         Difference("", PROMOTION, str(one.row.id), one.decision.message)
         for one in judged

@@ -9,10 +9,13 @@ from blocks.pipeline import HttpCheck
 from blocks.rescue import Rescue, RescueHost
 from blocks.settings import Settings
 from flows.blocks import read_block
+from tasks.errors import SluiceError
 from tasks.rescue import write_rescue
 from tasks.run import utc_now
+from tasks.step import log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from blocks.pipeline import Policy
@@ -31,14 +34,38 @@ def keep_rescue(run: Run) -> Path:
     Raises:
         TerminalError: A block is missing.
     """
+    return _write(run.policy, run, run.directories)
+
+
+def refresh_rescue(policy: Policy, looks: Mapping[str, Run]) -> None:
+    """Put the same down for an environment that was looked at, so that a changed block is known at once.
+
+    Left alone where a host does not answer: what was put down last may still lead there.
+
+    Args:
+        policy: The environment's policy.
+        looks: Host → a look at it, for those that answer.
+    """
+    if not set(policy.hosts) <= set(looks):
+        return
+    directories = {name: looks[name].directories[name] for name in policy.hosts}
+    try:
+        _write(policy, looks[policy.hosts[0]], directories)
+    except (SluiceError, OSError) as error:
+        log().warning(
+            "the way to %s could not be put down for a rollback without the ledger: %s", policy.name, error
+        )
+
+
+def _write(policy: Policy, run: Run, directories: Mapping[str, str]) -> Path:
     rescue = Rescue(
-        pipeline=run.pipeline,
-        environment=run.environment,
+        pipeline=policy.pipeline,
+        environment=policy.name,
         written_at=utc_now(),
-        hosts=tuple(_host(name, run.directories[name]) for name in run.policy.hosts),
-        policy=run.policy,
+        hosts=tuple(_host(name, directories[name]) for name in policy.hosts),
+        policy=policy,
         migrates=run.description.migration is not None,
-        secrets={name: run.secret(name) for name in secret_blocks(run.policy)},
+        secrets={name: run.secret(name) for name in secret_blocks(policy)},
     )
     return write_rescue(Settings().home, rescue)
 

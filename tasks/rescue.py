@@ -76,7 +76,7 @@ def read_rescue(home: Path, environment: str, pipeline: str | None = None) -> Re
         names = ", ".join(f"{path.parent.name}/{path.stem}" for path in known) or "nothing"
         raise TerminalError(
             f"nothing in {home / _FOLDER} says how {environment} is reached (known: {names})",
-            "it is written by each promotion there; run this on the worker's machine, with its SLUICE_HOME",
+            "each promotion and `reconcile` write it; run this on the worker's machine, with its SLUICE_HOME",
         )
     return _read(found[0])
 
