@@ -9,8 +9,10 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from blocks.pipeline import Migration
 from blocks.values.releases import Revision
-from tasks.commands.alembic import parse_current, parse_history, pending
+from tasks.commands.alembic import downgrade_words, parse_current, parse_history, pending
+from tasks.errors import TerminalError
 
 ENV = """
 from alembic import context
@@ -108,3 +110,17 @@ def test_what_is_pending_is_what_the_database_lacks(project: Project) -> None:
     assert {r.id for r in pending(revisions, ("b2",))} == set(ids) - {"a1", "b2"}
     assert pending(revisions, ("e5",)) == ()
     assert [r.id for r in pending(revisions, ("unknown",))] == ids
+
+
+def test_the_way_back_is_each_tool_s_own() -> None:
+    ours = Migration(service="app", command=("alembic", "-c", "a.ini", "upgrade", "head"))
+    assert downgrade_words(ours, "0001") == ("alembic", "-c", "a.ini", "downgrade", "0001")
+    other = Migration(service="app", command=("migrate",), downgrade=("migrate", "to={revision}"))
+    assert downgrade_words(other, "0001") == ("migrate", "to=0001")
+    assert downgrade_words(Migration(service="app", command=("migrate",)), "0001") is None
+
+
+@pytest.mark.parametrize("revision", ["", "-1", "a,b", "x;y", "--help"])
+def test_a_revision_that_cannot_be_one_is_no_argument(revision: str) -> None:
+    with pytest.raises(TerminalError, match="schema revision"):
+        downgrade_words(Migration(service="app", command=("alembic", "upgrade", "head")), revision)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from blocks.pipeline import DatabaseRules
 from tasks.commands import pg
 from tasks.commands.argv import Argv
 from tests.lab.postgres import USER, Postgres
@@ -117,3 +119,45 @@ def test_user_and_database_are_the_images_own(
 )
 def test_a_listing_is_counted(text: str, entries: int) -> None:
     assert pg.parse_listing(text) == entries
+
+
+def test_a_dump_is_compressed_with_zstd_where_the_server_has_it(
+    postgres_server: Postgres, database: str
+) -> None:
+    dumped = inside(postgres_server, pg.dump(database=database)).stdout
+    listed = inside(postgres_server, ("pg_restore", "--list"), dumped).stdout.decode()
+    assert "Compression: zstd" in listed
+
+
+@pytest.mark.parametrize(
+    ("version", "probe", "compress"),
+    [
+        ("17.2 (Debian 17.2-1)", "connection to server failed", "zstd:1"),
+        ("16.0", "this build does not support compression with zstd", "1"),
+        ("15.9", "invalid number", "1"),
+        ("", "no such program", "1"),
+    ],
+)
+def test_a_server_without_zstd_is_dumped_all_the_same(
+    tmp_path: Path, version: str, probe: str, compress: str
+) -> None:
+    """A `pg_dump` of another build, in whose place a script answers."""
+    program = tmp_path / "pg_dump"
+    said = f"pg_dump (PostgreSQL) {version}" if version else ""
+    program.write_text(
+        "#!/bin/sh\ncase $* in\n"
+        f"  *--version*) echo '{said}' ;;\n"
+        f"  *nonexistent*) echo 'pg_dump: error: {probe}' >&2; exit 1 ;;\n"
+        '  *) printf "%s\\n" "$@" ;;\nesac\n'
+    )
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(pg.dump("me", "it's"), env=environment, capture_output=True, check=True)
+    words = done.stdout.decode().splitlines()
+    assert f"--compress={compress}" in words
+    assert words[-2:] == ["--dbname=it's", "--no-password"]
+
+
+def test_a_migration_s_waiting_is_bounded_in_milliseconds() -> None:
+    rules = DatabaseRules(lock_timeout=2.5, statement_timeout=900.0)
+    assert pg.pg_options(rules) == {"PGOPTIONS": "-c lock_timeout=2500 -c statement_timeout=900000"}
