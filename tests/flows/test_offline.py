@@ -133,7 +133,7 @@ def test_a_target_that_never_becomes_healthy_ends_where_it_began(
 ) -> None:
     override = f"{APP}/releases/{releases[1]}/sluice.override.yaml"
     text = on_host(scene, "cat", override)
-    broken = text.replace("  backend:\n", "  backend:\n    command: ['false']\n", 1)
+    broken = text.replace('  "backend":\n', '  "backend":\n    command: ["false"]\n', 1)
     assert broken != text
     scene.lab.servers["feature"].run(("tee", override), stdin=broken)
     try:
