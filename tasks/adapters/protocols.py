@@ -13,6 +13,8 @@ PieceSink = Callable[[bytes], object]
 
 # How Python and its kin end a traceback: `sqlalchemy.exc.ProgrammingError: (psycopg.errors.UndefinedFunction) …`.
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)(: |\Z)")
+# How other programs say it: `psql:up.sql:3: ERROR:  column "name" does not exist`, with hints after it.
+_ERROR = re.compile(r"(?:\A|[\s:])(?:error|fatal): ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,11 @@ class Result:
         return "\n".join(text.splitlines()[-lines:])
 
     def reason(self) -> str:
-        """Return the line that says why a program failed: the last that names an exception, else the last two."""
-        named = [line for line in self.tail(200).splitlines() if _EXCEPTION.match(line)]
+        """Return the line that says why a program failed: the last that names an exception or error, else the last two."""
+        lines = self.tail(200).splitlines()
+        named = [line for line in lines if _EXCEPTION.match(line)] or [
+            line for line in lines if _ERROR.search(line)
+        ]
         return named[-1] if named else self.tail(2)
 
 

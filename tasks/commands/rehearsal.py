@@ -25,12 +25,13 @@ ids=$(docker ps --all --quiet --filter "label=com.docker.compose.project=$1") ||
 [ -z "$ids" ] || docker rm --force --volumes $ids >/dev/null
 """
 
-# Prints the last thing a container's health check said, and else the end of its log: CONTAINER.
+# Prints what a running container's health check said lately, and else the end of its log: CONTAINER.
 LAST_WORDS = r"""
-said=$(docker inspect --format '{{with .State.Health}}{{range .Log}}{{println .Output}}{{end}}{{end}}' "$1" |
-  grep -v '^[[:space:]]*$' | tail -n 1)
 running=$(docker inspect --format '{{.State.Running}}' "$1")
-if [ "$running" = true ] && [ -n "$said" ]; then printf '%s\n' "$said"; else docker logs --tail 100 "$1"; fi
+said=$(docker inspect --format '{{with .State.Health}}{{range .Log}}{{println .Output}}{{end}}{{end}}' "$1")
+if [ "$running" = true ] && [ -n "$said" ]; then printf '%s\n' "$said" | grep -v '^[[:space:]]*$'
+else docker logs --tail 100 "$1"
+fi
 """
 
 _ADDRESSES = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"

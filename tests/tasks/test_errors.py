@@ -41,6 +41,11 @@ def test_an_error_is_one_line_whatever_a_program_said() -> None:
         ),
         ("KeyError\n", "KeyError"),
         ("one\ntwo\nthree", "two\nthree"),
+        (
+            "psql:/sql/up.sql:3: ERROR:  function f() does not exist\nLINE 1: select f();\n  ^\nHINT:  None is.",
+            "psql:/sql/up.sql:3: ERROR:  function f() does not exist",
+        ),
+        ("pg_restore: error: first\npg_restore: fatal: second\nthird", "pg_restore: fatal: second"),
         ("No Error here: really", "No Error here: really"),
         ("", ""),
     ],
