@@ -59,7 +59,7 @@ class Result:
         return "\n".join(text.splitlines()[-lines:])
 
     def reason(self) -> str:
-        """Return the line that says why a program failed: the last that names an exception or error, else the last two."""
+        """Return the line that says why a program failed: the last that names an error, else the last two."""
         lines = self.tail(200).splitlines()
         named = [line for line in lines if _EXCEPTION.match(line)] or [
             line for line in lines if _ERROR.search(line)
