@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
 POOL = "sluice"
 
-# Seconds between two signs of life of a run; the automation that ends silent runs waits for several of them.
+# Seconds between two signs of life of a run; `reconcile` ends a run that misses several of them.
 HEARTBEAT_SECONDS = 30
 
 _CHOICES = {

@@ -57,7 +57,20 @@ def test_prefects_word_counts(state: str, life: Life) -> None:
 
 def test_a_run_prefect_does_not_know_is_gone() -> None:
     assert life_of(None, now=NOW, sign_seconds=30) is Life.GONE
-    assert how_it_ended(None, Life.GONE) == "is gone"
+
+
+@pytest.mark.parametrize(
+    ("run", "life", "said"),
+    [
+        (None, Life.GONE, "is gone"),
+        (fact("RUNNING"), Life.SILENT, "fell silent"),
+        (fact("CANCELLED"), Life.CANCELLED, "was cancelled"),
+        (fact("CRASHED"), Life.ENDED, "crashed"),
+        (fact("PAUSED", name="Suspended"), Life.SUSPENDED, "suspended"),
+    ],
+)
+def test_people_are_told_how_a_run_ended(run: RunFact | None, life: Life, said: str) -> None:
+    assert how_it_ended(run, life) == said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""A promotion killed together with its worker: nobody reports it, and `reconcile` brings it to an end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import State
+
+from blocks.values.lifecycle import ENDED, Status
+from flows.promote import promote
+from flows.reconcile import reconcile
+from tasks.ledger.records import PromotionRecord
+from tests.lab.scene import Scene
+
+pytestmark = pytest.mark.timeout(2400)
+
+PATIENCE_SECONDS = 1500
+
+
+@pytest.fixture(scope="module")
+def running(scene: Scene) -> Scene:
+    """The scene with the first release running in feature."""
+    assert promote("feature", requested_by="cleo", return_state=True).name == "Completed"
+    return scene
+
+
+@pytest.fixture
+def kills(running: Scene) -> Iterator[Path]:
+    """The plan the processes of runs obey."""
+    path = Path(running.plane.env["SLUICE_TEST_KILLS"])
+    yield path
+    path.unlink(missing_ok=True)
+    path.with_suffix(".done").unlink(missing_ok=True)
+
+
+def cut_with_its_worker(scene: Scene, kills: Path, point: str) -> str:
+    """Promote, and kill the run's process in a step while the worker can tell nobody, then the worker too."""
+    kills.write_text(f"{point}\n")
+    run = scene.run("promote/feature", environment="feature", requested_by="cleo")
+    scene.plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
+    worker = scene.plane.worker
+    assert worker is not None
+    worker.send(signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not kills.with_suffix(".done").exists():
+        assert time.monotonic() < deadline, f"the run did not come to {point}"
+        time.sleep(0.2)
+    worker.send(signal.SIGKILL)
+    assert worker.wait(60)
+    assert scene.plane.api.run(run)["state_type"] == "RUNNING"
+    return run
+
+
+def last(scene: Scene) -> PromotionRecord:
+    return scene.promotions("feature")[0]
+
+
+def reconcile_until(scene: Scene, word: str) -> str:
+    """Look again and again, as the schedule does, until a look says that it did something."""
+    scene.plane.activate()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        state: State[Any] = reconcile("feature", return_state=True)
+        assert state.name == "Completed", state
+        if word in (state.message or ""):
+            return state.message or ""
+        assert time.monotonic() < deadline, state.message
+        time.sleep(10)
+
+
+def test_cut_before_the_switch_it_is_closed_and_nothing_changed(running: Scene, kills: Path) -> None:
+    running.shop.advance("v2")
+    run = cut_with_its_worker(running, kills, "backup after")
+    assert last(running).status is Status.RUNNING
+    reconcile_until(running, "1 promotions were ended")
+    row = last(running)
+    assert row.status is Status.FAILED
+    assert "fell silent before the switch; nothing was switched" in row.message
+    assert running.plane.api.run(run)["state_type"] == "CRASHED"
+    assert running.serves("feature")["version"] == "1.0.0"
+    with running.ledger() as ledger:
+        lease = ledger.leases.get("shop", "feature")
+    assert lease is not None
+    assert lease.owner is None or (lease.expires_at is not None and lease.expires_at <= datetime.now(UTC))
+
+
+def test_cut_in_the_middle_of_the_switch_it_goes_on_once_a_worker_is_there(
+    running: Scene, kills: Path
+) -> None:
+    running.plane.start_worker()
+    run = cut_with_its_worker(running, kills, "up during")
+    reconcile_until(running, "1 runs were started again")
+    assert last(running).status is Status.RUNNING
+    running.plane.start_worker()
+    assert running.ended(run)["state"]["name"] == "Completed"
+    row = last(running)
+    assert (row.status, row.flow_run_id) == (Status.SUCCEEDED, run)
+    assert running.serves("feature")["version"] == "1.1.0"
+    assert all(one.status in ENDED for one in running.promotions("feature"))
+    state: State[Any] = reconcile("feature", return_state=True)
+    assert "0 differences stand" in (state.message or "")
