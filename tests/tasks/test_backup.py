@@ -15,7 +15,7 @@ import pytest
 
 from blocks.pipeline import Backup
 from blocks.values.receipts import BackupReceipt
-from tasks.adapters.protocols import Fence, Limits
+from tasks.adapters.protocols import Call, Fence, Limits
 from tasks.backup import prune_backups, take_dump
 from tasks.errors import SluiceError, TerminalError, TransientError
 from tasks.ledger.store import Ledger
@@ -303,16 +303,21 @@ def commands_of(title: str) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
 
 
-def test_the_commands_of_the_documentation_restore_a_dump(
-    run: Run, server: Server, live: LiveDatabase
-) -> None:
+def by_hand(run: Run, commands: str) -> str:
+    """Type commands into a shell on the host; return what they print."""
+    done = run.hosts["prod"].run(Call(("sh", "-c", f"set -e\n{commands}"), limits=Limits(120, 120)))
+    assert done.ok, done.stderr
+    return done.stdout
+
+
+def test_the_commands_of_the_documentation_restore_a_dump(run: Run, live: LiveDatabase) -> None:
     beside, in_its_place, *_ = commands_of("Restore by hand")
     take_dump(run, host="prod", name=NAME)
     live.sql("insert into orders select generate_series(100, 199)")
-    said = server.run(("su", "-", "deploy", "-c", f"set -e; {beside}")).stdout
+    said = by_hand(run, beside)
     assert f"{NAME}: OK" in said
     assert "0002" in said
     assert live.sql("select count(*) from orders").strip() == "109"
-    server.run(("su", "-", "deploy", "-c", f"set -e; {in_its_place}"))
+    by_hand(run, in_its_place)
     assert live.sql("select count(*) from orders").strip() == "9"
     live.sql("drop database before_restore")
