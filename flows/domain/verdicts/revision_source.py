@@ -16,12 +16,12 @@ from flows.domain.text import one_line
 from flows.domain.verdicts.source_types import existing_types
 
 # Modules whose functions, given plain values, only compute.
-_MODULES = "__future__ alembic collections datetime decimal enum json sqlalchemy textwrap typing uuid"
+_MODULES = "__future__ alembic collections datetime decimal enum json pathlib sqlalchemy textwrap typing uuid"
 _PLAIN_MODULES = frozenset(_MODULES.split())
 # What reaches the database or the world although it comes from these modules.
 _REACHES = (
     "Session sessionmaker scoped_session create_engine engine_from_config inspect connect automap_base "
-    "create_async_engine AsyncSession async_sessionmaker"
+    "create_async_engine AsyncSession async_sessionmaker write_text write_bytes unlink touch mkdir rmdir symlink_to"
 )
 _REACHING = frozenset(_REACHES.split())
 # What `op` has that shows more than it renders.
@@ -234,8 +234,8 @@ class _Reader:
         parts = _dotted(callee)
         if not parts:
             # A method of a computed value: `sa.table(…).insert()`, `"…".format(…)`, `Path(…).read_text()`.
-            own = _root(callee) not in self._foreign or getattr(callee, "attr", "") == "read_text"
-            return own and isinstance(callee, ast.Attribute) and callee.attr not in _REACHING | _ASKING
+            own = isinstance(callee, ast.Attribute) and callee.attr not in _REACHING | _ASKING
+            return own and _root(callee) not in self._foreign
         if (_REACHING | _ASKING).intersection(parts) or parts[0] in self._reaching:
             return False
         if parts[0] in self._foreign:
