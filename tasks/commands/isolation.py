@@ -148,8 +148,10 @@ def _network(shape: Shape, name: str, services: tuple[str, ...], place: Place) -
 
 
 def _aliases(service: Service) -> list[str]:
+    """Return the names beside its own by which others reach a service; a container's name is one of them."""
     networks = service.get("networks") or {}
-    return sorted({alias for network in networks.values() for alias in (network or {}).get("aliases") or []})
+    names = {alias for network in networks.values() for alias in (network or {}).get("aliases") or []}
+    return sorted(names | ({service["container_name"]} if service.get("container_name") else set()))
 
 
 def _volumes(service: Service, kinds: Mapping[str, str]) -> list[dict[str, Any]]:

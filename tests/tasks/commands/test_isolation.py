@@ -75,7 +75,7 @@ services:
     hostname: box
     healthcheck: {disable: true}
   side: {image: "nginx:1.26", network_mode: "service:web"}
-  cache: {image: "redis:7", networks: [back]}
+  cache: {image: "redis:7", networks: [back], container_name: the-cache}
   db: {image: "postgres:17", networks: [back], volumes: ["db-data:/var/lib/postgresql/data"]}
   unused: {image: "nginx:1.26", volumes: ["unused:/unused"], networks: [third]}
 volumes: {data: {driver_opts: {o: "password=${PASSWORD}"}}, outer: *outer, db-data: {}, unused: {}}
@@ -169,6 +169,7 @@ def test_nothing_live_is_left(folder: Path) -> None:
     assert web["environment"]["PASSWORD"].replace("$$", "$") == HIDDEN
     assert web["command"][:2] == ["serve", "--password"]
     assert web["networks"] == {"sluice-copy": {"aliases": ["www"]}}
+    assert config["services"]["cache"]["networks"] == {"sluice-copy": {"aliases": ["the-cache"]}}
     assert web["extra_hosts"] == ["database=10.0.0.2"]
     assert web["depends_on"] == {"cache": {"condition": "service_healthy", "required": True}}
     assert web["healthcheck"]["test"][0] == "CMD"
