@@ -108,7 +108,9 @@ def _seen(
         except SluiceError as error:
             log().warning("%s: %s", name, error)
             wrong[name] = error.what
-    found += [Difference(name, UNREACHABLE, "host", line) for name, line in wrong.items()]
+    if expected.release is not None:
+        # Where nothing was promoted yet, a host may not be there yet.
+        found += [Difference(name, UNREACHABLE, "host", line) for name, line in wrong.items()]
     # What stands on a host that left the environment is over.
     standing = session.ledger.drift.standing(policy.pipeline, policy.name)
     left = {one.host for one in standing} - set(policy.hosts)

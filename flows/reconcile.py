@@ -23,12 +23,15 @@ from flows.session import Session, open_session
 from flows.taking_in import take_in
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
+from tasks.alone import alone
 from tasks.errors import SluiceError, unexpected
 from tasks.step import log
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from tasks.ledger.records import PromotionRecord
+
+GOING_ON = "another look is going on; it says what there is"
 
 
 @dataclass(frozen=True)
@@ -79,16 +82,25 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
     """
     try:
         with open_session(source, must_fetch=False) as session:
-            names = (environment,) if environment else session.pipeline.names
-            found = [_look_and_mend(session, session.policy(name)) for name in names]
-            _publish(session.pipeline.pipeline, found)
-            return Completed(message=summary(found))
+            return _look_at_all(session, environment)
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
         return failed_state(text)
     finally:
         close_all()
+
+
+def _look_at_all(session: Session, environment: str) -> State[Any]:
+    """Look at the environments, unless another run does: all that a worker was too late for start when it is back."""
+    pipeline = session.pipeline.pipeline
+    with alone(session.settings.home / "run" / f"reconcile-{pipeline}.lock") as mine:
+        if not mine:
+            return Completed(message=GOING_ON)
+        names = (environment,) if environment else session.pipeline.names
+        found = [_look_and_mend(session, session.policy(name)) for name in names]
+        _publish(pipeline, found)
+        return Completed(message=summary(found))
 
 
 def _look_and_mend(session: Session, policy: Policy) -> Found:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from blocks.compose_host import ComposeHost
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.offline import OfflineRollback
 from flows.promote import promote
-from flows.reconcile import reconcile
+from flows.reconcile import GOING_ON, reconcile
 from flows.rollback import rollback
+from tasks.alone import alone
 from tasks.ledger.records import DriftRecord
 from tests.lab.scene import Scene
 from tests.lab.shop_repository import env_text
@@ -258,3 +260,17 @@ def test_a_rollback_without_ledger_is_taken_in_once(running: Scene) -> None:
         look(running)
         assert running.promotions("feature")[0].id == row.id
         assert len(ledger.holds.active("shop", "feature")) == 1
+
+
+def test_the_deployment_looks_at_all_environments(running: Scene) -> None:
+    ended = running.ended(running.run("reconcile/all"))
+    assert ended["state"]["name"] == "Completed"
+    assert ended["state"]["message"] == "3 environments: 0 differences stand (0 new, 0 gone)"
+
+
+def test_a_look_that_finds_another_going_on_ends(running: Scene) -> None:
+    running.plane.activate()
+    with alone(Path(running.plane.env["SLUICE_HOME"]) / "run" / "reconcile-shop.lock") as mine:
+        assert mine
+        state: State[Any] = reconcile(return_state=True)
+    assert (state.name, state.message) == ("Completed", GOING_ON)
