@@ -155,11 +155,17 @@ def _ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[st
         raise _not_running(run, there)
     if not result.ok:
         raise TerminalError(
-            f"{whom} on {there.name} refused a question: {result.tail(2)}",
+            f"{whom} on {there.name} refused a question: {_word(result)}",
             "nothing was changed; look at the database, then retry",
             result.tail(20),
         )
     return parse_rows(result.stdout)
+
+
+def _word(result: Result) -> str:
+    """Return the line in which PostgreSQL says why; what follows it only points into the statement."""
+    said = [line for line in result.stderr.splitlines() if "ERROR: " in line or "FATAL: " in line]
+    return said[0] if said else result.tail(2)
 
 
 def _call(argv: Argv, seconds: float, stdin: bytes | None = None) -> Call:

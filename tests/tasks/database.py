@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,13 @@ environments:
     database: {{{database}}}
 """
 PASSWORD = 'it\'s a "secret" $HOME `x` #1'
+ENVIRONMENT = {
+    "POSTGRES_USER": "shop",
+    "POSTGRES_DB": "store",
+    "POSTGRES_PASSWORD": PASSWORD,
+    "POSTGRES_INITDB_ARGS": "--data-checksums",
+    "LEFT_OUT": "1",
+}
 APP = "/home/deploy/sluice/shop"
 
 
@@ -93,6 +100,11 @@ class LiveDatabase:
             seconds=done.seconds,
         )
 
+    def wait(self) -> None:
+        """Wait until it accepts logins over the network, which it does only when it is set up."""
+        waiting = "until pg_isready -q -h 127.0.0.1 -U shop; do sleep 0.2; done"
+        self.server.run(("docker", "exec", self.container, "timeout", "300", "sh", "-c", waiting))
+
     def revision(self) -> str | None:
         """Return the schema revision it has."""
         there = self.sql("select to_regclass('alembic_version') is not null").strip() == "t"
@@ -100,12 +112,15 @@ class LiveDatabase:
 
 
 @contextmanager
-def live_database(server: Server, *options: str) -> Iterator[LiveDatabase]:
+def live_database(
+    server: Server, *options: str, environment: Mapping[str, str] = ENVIRONMENT
+) -> Iterator[LiveDatabase]:
     """Start a database on a server, labelled and named as compose would; remove it at the end.
 
     Args:
         server: The server.
         options: What else `docker run` is given.
+        environment: The image's variables.
     """
     container, network = "shop-db-1", "shop_default"
     server.run(("docker", "rm", "--force", "--volumes", container), check=False)
@@ -118,16 +133,15 @@ def live_database(server: Server, *options: str) -> Iterator[LiveDatabase]:
     words = (
         *("docker", "run", "--detach", "--name", container, "--network", network, "--network-alias", "db"),
         *(f"--label={key}={value}" for key, value in labels.items()),
-        *("--env=POSTGRES_USER=shop", "--env=POSTGRES_DB=store", f"--env=POSTGRES_PASSWORD={PASSWORD}"),
-        *("--env=POSTGRES_INITDB_ARGS=--data-checksums", "--env=LEFT_OUT=1"),
+        *(f"--env={key}={value}" for key, value in environment.items()),
         *options,
         *("postgres:17", "-c", "fsync=off"),
     )
     server.run(words)
-    waiting = "until pg_isready -q -h 127.0.0.1 -U shop; do sleep 0.2; done"
-    server.run(("docker", "exec", container, "timeout", "120", "sh", "-c", waiting))
+    live = LiveDatabase(server, container)
     try:
-        yield LiveDatabase(server, container)
+        live.wait()
+        yield live
     finally:
         server.run(("docker", "rm", "--force", "--volumes", container), check=False)
         server.run(("docker", "network", "rm", network), check=False)
