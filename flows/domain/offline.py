@@ -65,7 +65,7 @@ def look_ahead(
     warnings = list(memory.unread)
     running, half = memory.current, half_gone_back(memory)
     if half and not wanted.strip():
-        wanted, running = memory.current or "", half
+        wanted = memory.current or ""
         warnings.append(f"an earlier rollback from {half} to {wanted} was cut: it is carried on")
     if not _remembered(memory):
         warnings.append(_FROM_STAGING)
@@ -74,9 +74,11 @@ def look_ahead(
         wanted,
         history_of(memory),
         environment=environment,
-        running_release_id=None if half and running != half else running,
+        running_release_id=None if half else running,
         held=() if insist and wanted.strip() else held,
     )
+    # Half-way between two releases, either may be gone to; the other one is left then.
+    running = half if half and decision.release_id == running else running
     target, left = memory.manifests.get(decision.release_id or ""), memory.manifests.get(running or "")
     if target is None:
         return Prospect(left=left, warnings=tuple(warnings), refused=decision.refused_reason)

@@ -84,7 +84,8 @@ def test_a_rollback_that_was_cut_is_carried_on() -> None:
     found = ahead(known)
     assert (target(found), found.left) == ("bbbb", C)
     assert "is carried on" in found.warnings[0]
-    assert target(ahead(known, "cccc")) == "cccc"
+    assert ahead(known, "bbbb").left == C
+    assert (target(ahead(known, "cccc")), ahead(known, "cccc").left) == ("cccc", B)
     assert target(ahead(known, "aaaa")) == "aaaa"
 
 
