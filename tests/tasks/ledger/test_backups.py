@@ -39,3 +39,26 @@ def test_a_record_goes_through_json(ledger: Ledger) -> None:
 def test_a_dump_needs_its_promotion(ledger: Ledger) -> None:
     with pytest.raises(TerminalError, match="refused a row"):
         keep(ledger, NOBODY, "1.dump")
+
+
+def test_a_copy_is_noted_once_and_at_its_own_dump(ledger: Ledger) -> None:
+    number, other = open_promotion(ledger).id, open_promotion(ledger).id
+    for owner, path in ((number, "1.dump"), (number, "2.dump"), (other, "2.dump")):
+        keep(ledger, owner, path)
+    for copy in ("vault:/copies/2.dump", "s3://dumps/2.dump", "vault:/copies/2.dump"):
+        ledger.backups.note_copy(number, "2.dump", copy)
+    ledger.backups.note_copy(NOBODY, "2.dump", "vault:/copies/2.dump")
+    found = {
+        (one.promotion_id, one.receipt.path): one.receipt.copies for one in ledger.backups.of(SHOP, PROD)
+    }
+    assert found == {
+        (number, "1.dump"): (),
+        (number, "2.dump"): ("vault:/copies/2.dump", "s3://dumps/2.dump"),
+        (other, "2.dump"): (),
+    }
+
+
+def test_a_receipt_from_before_there_were_copies_is_read(ledger: Ledger) -> None:
+    kept = keep(ledger, open_promotion(ledger).id, "1.dump").receipt
+    old = kept.model_dump_json(exclude={"counters", "copies"})
+    assert type(kept).from_json(old) == kept
