@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import ENDED
 from flows.domain.return_evidence import Evidence, as_revisions, fitting_backup
 from flows.domain.rollback import PastPromotion
+from flows.outcome import GOOD
 from flows.planning import known_revisions
 from tasks.errors import TerminalError
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import HostFacts
+    from blocks.values.plans import Plan
     from blocks.values.receipts import BackupReceipt
-    from blocks.values.releases import Release
+    from blocks.values.releases import Release, Revision
     from blocks.values.schema_changes import MigrationVerdict
     from tasks.ledger.records import PromotionRecord
     from tasks.run import Run
@@ -66,6 +68,8 @@ def evidence_of(
         insist=insist,
         named=named,
     )
+    if base.nameless:
+        base = replace(base, told=_told(run, target), ran_on=_ran_on(run, target))
     return _with_proofs(run, target, base) if base.ahead or base.pending or base.untold else base
 
 
@@ -86,6 +90,30 @@ def _with_proofs(run: Run, target: Release, base: Evidence) -> Evidence:
     )
 
 
+def _told(run: Run, target: Release) -> tuple[Revision, ...] | None:
+    """Return what the promotions since a release ran said they would bring in, None where the tool does not say."""
+    migration = run.description.migration
+    if migration is None or migration.revisions is None:
+        return None
+    found: dict[str, Revision] = {}
+    for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS):
+        if row.release_id == target.id and row.status in GOOD:
+            return tuple(found.values())
+        if any(step.name == "migrate" for step in run.ledger.steps.of(row.id)):
+            plan = _plan(row)
+            if plan is None:
+                return None
+            found.update({revision.id: revision for revision in plan.pending})
+    return None
+
+
+def _ran_on(run: Run, target: Release) -> tuple[tuple[str, ...], ...]:
+    """Return the revisions the database was seen at while a release ran."""
+    rows = run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS)
+    plans = [plan for plan in map(_plan, rows) if plan is not None and plan.running_release_id == target.id]
+    return tuple({as_revisions(plan.revision) for plan in plans if plan.revision})
+
+
 def verdicts(run: Run) -> dict[str, MigrationVerdict]:
     """Return what each migration was judged to do when it came into this environment, the newest word first.
 
@@ -97,17 +125,18 @@ def verdicts(run: Run) -> dict[str, MigrationVerdict]:
     """
     found: dict[str, MigrationVerdict] = {}
     for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS):
-        for verdict in _judged(row):
+        plan = _plan(row)
+        for verdict in plan.verdicts if plan else ():
             found.setdefault(verdict.revision, verdict)
     return found
 
 
-def _judged(row: PromotionRecord) -> tuple[MigrationVerdict, ...]:
-    """Return a promotion's verdicts; a plan another version wrote has none."""
+def _plan(row: PromotionRecord) -> Plan | None:
+    """Return a promotion's plan; one another version wrote is none."""
     try:
-        return row.plan.verdicts if row.plan else ()
+        return row.plan
     except TerminalError:
-        return ()
+        return None
 
 
 def _dumps(run: Run) -> list[tuple[BackupReceipt, str | None]]:

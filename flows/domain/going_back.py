@@ -56,7 +56,10 @@ def _proof(evidence: Evidence) -> str:
     if evidence.pending:
         return ""
     if not evidence.ahead and not evidence.untold:
-        return "no migration lies between the two releases"
+        stays = "the database is at the revision it had while that release ran"
+        return (
+            stays if evidence.nameless and evidence.unmoved else "no migration lies between the two releases"
+        )
     rehearsed = _rehearsed(evidence)
     if rehearsed is None:
         return _judged(evidence)

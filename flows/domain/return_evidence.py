@@ -31,6 +31,9 @@ class Evidence:
             release's newest.
         known: Migrations of other releases that ran here.
         migrates: True where the application has migrations at all.
+        told: Where releases name no migrations (another tool than Alembic, or one that runs at the start): what the
+            promotions since the target ran said they would bring in; None where that is not known.
+        ran_on: The revisions the database was seen at while the target ran.
         verdicts: Migration → what it does, as judged when it came in.
         rehearsals: The rehearsals of this environment, newest first.
         can_downgrade: True where the running release has a command that runs down-migrations.
@@ -52,6 +55,8 @@ class Evidence:
     current: tuple[str, ...] | None = None
     known: tuple[Revision, ...] = ()
     migrates: bool = True
+    told: tuple[Revision, ...] | None = None
+    ran_on: tuple[tuple[str, ...], ...] = ()
     verdicts: Mapping[str, MigrationVerdict] = field(default_factory=dict)
     rehearsals: tuple[RehearsalReceipt, ...] = ()
     can_downgrade: bool = False
@@ -70,8 +75,20 @@ class Evidence:
         return heads(self.running) if self.current is None else self.current
 
     @property
+    def nameless(self) -> bool:
+        """True where the application migrates and its releases name no migrations."""
+        return self.migrates and not (self.target or self.running)
+
+    @property
+    def unmoved(self) -> bool:
+        """True where the database is at a revision it had while the target ran."""
+        return self.current is not None and tuple(sorted(self.current)) in self.ran_on
+
+    @property
     def ahead(self) -> tuple[Revision, ...]:
         """The migrations the database has and the target does not know, each after those it follows."""
+        if self.nameless:
+            return () if self.unmoved else self.told or ()
         return ahead_of(self.target, self.stands_at, (*self.known, *self.running))
 
     @property
@@ -83,8 +100,8 @@ class Evidence:
 
     @property
     def untold(self) -> bool:
-        """True where the application migrates with a tool that names no migration."""
-        return self.migrates and not (self.target or self.running or self.current)
+        """True where nobody can say which migrations lie between."""
+        return self.nameless and not self.unmoved and self.told is None
 
 
 def heads(revisions: Sequence[Revision]) -> tuple[str, ...]:

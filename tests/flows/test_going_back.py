@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from blocks.values.going_back import Way
 from blocks.values.lifecycle import Status
+from flows.preview_rollback import preview_rollback
 from flows.promote import promote
 from flows.rollback import rollback
 from tests.lab.scene import Scene
@@ -79,7 +80,9 @@ def running(scene: Scene) -> Scene:
 
 
 def test_an_additive_migration_lets_the_code_go_back_alone(running: Scene) -> None:
-    migration(running, "0003", "0002", 'op.execute("alter table orders add note text")', "pass", "Notes")
+    columns = "alter table orders add note text, add hint text not null default ''"
+    up = f'op.execute("{columns}; create table spare (id int)")'
+    migration(running, "0003", "0002", up, "pass", "Notes")
     forward()
     placed = "insert into orders (product_id, quantity, total_cents, email, status, note) "
     ask(
@@ -104,9 +107,9 @@ def ledger_backups(scene: Scene) -> list[str]:
 
 
 def test_a_destructive_migration_is_taken_back_where_that_loses_nothing(running: Scene) -> None:
-    up = 'op.execute("alter table products drop description")'
-    down = "op.execute(\"alter table products add description text not null default ''\")"
-    migration(running, "0004", "0003", up, down, "No descriptions")
+    up = 'op.execute("alter table orders drop hint")'
+    down = "op.execute(\"alter table orders add hint text not null default ''\")"
+    migration(running, "0004", "0003", up, down, "No hints")
     forward()
     orders = ask(running, "select count(*), sum(total_cents) from orders")
     name, message = back(reason="they were wanted after all")
@@ -120,15 +123,93 @@ def test_a_destructive_migration_is_taken_back_where_that_loses_nothing(running:
     unhold(running)
 
 
-def test_a_downgrade_that_would_lose_rows_is_refused_and_nothing_touched(running: Scene) -> None:
+def test_down_migrations_that_fail_live_leave_the_database_as_it_was(running: Scene) -> None:
     forward()
-    up = "op.execute(\"create table reviews as select id, 'good' as text from orders; alter table orders drop note\")"
-    down = 'op.execute("drop table reviews; alter table orders add note text")'
-    migration(running, "0005", "0004", up, down, "Reviews")
+    # On a copy fsync is off: it works there and nowhere else.
+    fails = "do $$ begin if current_setting('fsync') = 'on' then raise exception 'not here'; end if; end $$"
+    down = f'op.execute("{fails}")'
+    migration(running, "0005", "0004", 'op.execute("alter table orders drop note")', down, "No notes")
+    ask(running, "update orders set note = null returning 1")
+    forward()
+    orders = ask(running, "select count(*), sum(total_cents) from orders")
+    name, message = back()
+    assert name == "Restored", message
+    assert "downgrade: alembic downgrade 0004 on feature failed" in message
+    assert "not here" in message
+    assert ask(running, "select version_num from alembic_version") == ["0005"]
+    assert ask(running, "select count(*), sum(total_cents) from orders") == orders
+    assert ask(running, "select datname from pg_database where datname like 'sluice%'") == []
+    assert running.serves("feature")["status"] == "ok"
+
+
+def test_a_downgrade_that_would_lose_rows_is_refused_and_nothing_touched(running: Scene) -> None:
+    up = "op.execute(\"create table reviews as select id, 'good' as text from orders; drop table spare\")"
+    down = 'op.execute("drop table reviews; create table spare (id int)")'
+    migration(running, "0006", "0005", up, down, "Reviews")
     forward()
     name, message = back()
     assert name == "Refused", message
     assert "the down-migration would lose data: public.reviews with 20 rows" in message
     assert running.promotions("feature")[0].status is Status.REFUSED
+    assert ask(running, "select version_num from alembic_version") == ["0006"]
+    assert running.serves("feature")["status"] == "ok"
+
+
+def test_what_a_restore_would_lose_is_told_without_acting(running: Scene) -> None:
+    text = (running.shop.work / "pipeline.yaml").read_text()
+    asked = "    env_file: [.env.feature, .env]\n"
+    asking = asked + "    approvals: {required: 1, approvers: [ana, ben]}\n"
+    assert asked in text
+    running.shop.commit_file("pipeline.yaml", text.replace(asked, asking, 1), "People are asked")
+    placed = "insert into orders (product_id, quantity, total_cents, email, status) "
+    ask(running, placed + "select 1, 1, 8900, 'b@example.com', 'paid' from generate_series(1, 3) returning 1")
+    ask(running, "update products set price_cents = price_cents + 1 where id in (1, 2) returning 1")
+    before = len(running.promotions("feature"))
+    way = preview_rollback("feature").going_back
+    assert way is not None
+    assert way.way is Way.FORBIDDEN
+    assert way.loss is not None
+    assert way.loss.source == "copy"
+    lost = {one.table: (one.inserted, one.updated, one.deleted) for one in way.loss.tables}
+    assert lost["public.reviews"] == (20, 0, 0)
+    assert lost["public.orders"][0] == 3
+    assert lost["public.products"] == (0, 2, 0)
+    assert "--param allow_restore=true" in way.todo
+    assert len(running.promotions("feature")) == before
+    assert copies_left(running) == ""
+
+
+def copies_left(scene: Scene) -> str:
+    listing = ("docker", "ps", "-aq", "--filter", "label=sluice.copy")
+    return scene.lab.servers["feature"].run(listing).stdout
+
+
+def agreed(scene: Scene, **wish: Any) -> tuple[str, str]:
+    """Start a rollback that asks, and answer yes as both people."""
+    run = scene.run("rollback/feature", environment="feature", requested_by="cleo", **wish)
+    for name in ("ana", "ben"):
+        scene.suspended(run)
+        assert ask(scene, "select datname from pg_database where datname like 'sluice%'") == []
+        scene.answer(run, name)
+    ended = scene.ended(run)
+    return ended["state"]["name"], ended["state"]["message"] or ""
+
+
+def test_a_restore_that_people_agreed_to_and_its_undoing(running: Scene) -> None:
+    name, message = agreed(running, allow_restore=True, reason="reviews were a mistake")
+    assert name == "Completed", message
+    assert last_way(running) is Way.RESTORE
     assert ask(running, "select version_num from alembic_version") == ["0005"]
+    assert ask(running, "select count(*) from orders") == ["20"]
+    assert ask(running, "select to_regclass('reviews') is null") == ["t"]
+    assert ask(running, "select datname from pg_database where datname like 'sluice%'") == []
+    assert running.serves("feature")["status"] == "ok"
+    assert "--param undo=true" in message
+
+    name, message = agreed(running, undo=True)
+    assert name == "Completed", message
+    assert ask(running, "select version_num from alembic_version") == ["0006"]
+    assert ask(running, "select count(*) from orders") == ["23"]
+    assert ask(running, "select count(*) from reviews") == ["20"]
+    assert ask(running, "select sum(price_cents) from products") == ["36842"]
     assert running.serves("feature")["status"] == "ok"

@@ -233,6 +233,25 @@ def test_migrations_without_names_are_known_from_rehearsals_alone() -> None:
     )
 
 
+def test_what_the_tool_told_counts_where_releases_name_no_migrations() -> None:
+    nameless: dict[str, Any] = {"target": (), "running": (), "current": None, "backup": None}
+    assert decide(**nameless, told=()).way is Way.CODE
+    told = revisions("V2")
+    assert decide(**nameless, told=told).way is Way.FORBIDDEN
+    assert decide(**nameless, told=told, verdicts={"V2": verdict("V2", Risk.ADDITIVE)}).way is Way.CODE
+    found = decide(**nameless, told=told, verdicts={"V2": verdict("V2", Risk.DESTRUCTIVE)}, insist=True)
+    assert found.way is Way.FORBIDDEN
+
+
+def test_a_database_at_the_revision_it_had_while_the_release_ran() -> None:
+    at_boot: dict[str, Any] = {"target": (), "running": (), "current": ("0005",), "backup": None}
+    found = decide(**at_boot, ran_on=(("0004",), ("0005",)))
+    assert (found.way, "while that release ran" in found.reason) == (Way.CODE, True)
+    assert decide(**at_boot, ran_on=(("0004",),)).way is Way.FORBIDDEN
+    # Where releases name their migrations, those count.
+    assert decide(ran_on=(("m2",),), verdicts=DESTRUCTIVE).way is Way.DOWNGRADE
+
+
 def test_a_release_the_database_is_behind_is_promoted_or_restored() -> None:
     behind: dict[str, Any] = {"target": revisions("m1", "m2"), "target_id": NEW, "running": revisions("m1")}
     behind |= {"running_id": OLD, "current": ("m1",), "insist": True}
