@@ -10,6 +10,7 @@ from blocks.values.lifecycle import ENDED, Status
 from blocks.values.receipts import StepReceipt
 from flows.conduct import cancel_run
 from flows.domain.approvals import deadline, policy_of
+from flows.domain.naming import one_off_name
 from flows.domain.reconcile import Act, Decision, Life, Open, decide, how_it_ended, life_of
 from flows.domain.reconcile_view import cut_text
 from flows.domain.recovery import up_started
@@ -17,7 +18,9 @@ from flows.looking import current_releases
 from flows.outcome import data_of, message_of
 from flows.taking_in import is_offline
 from tasks.adapters.redact import process_redactor
+from tasks.drift import list_containers
 from tasks.errors import SluiceError
+from tasks.facts import read_schema
 from tasks.flow_runs import end_flow_run, read_flow_run, retry_flow_run, sign_seconds
 from tasks.notify import tell
 from tasks.run import utc_now
@@ -81,7 +84,7 @@ def end_what_died(
             continue
         one = _facts(ledger, policy, row, fact, life)
         if _depends_on_hosts(one):
-            one = one.model_copy(update={"switched": _switched(ledger, row, looks, amiss)})
+            one = _with_hosts(ledger, row, one, looks, amiss)
         decision = decide(one, now=utc_now())
         if decision.act is not Act.LEAVE:
             judged.append(_do(ledger, policy, row, decision, life, key))
@@ -142,19 +145,29 @@ def _overtaken(ledger: Ledger, row: PromotionRecord) -> str:
     return ""
 
 
-def _switched(
-    ledger: Ledger, row: PromotionRecord, looks: Mapping[str, Run], amiss: Mapping[str, str]
-) -> bool | None:
-    """Say whether a host runs something else than when the promotion was planned; None where one does not say."""
+def _with_hosts(
+    ledger: Ledger, row: PromotionRecord, one: Open, looks: Mapping[str, Run], amiss: Mapping[str, str]
+) -> Open:
+    """Add what the hosts say; where one says nothing, what was switched stays unknown."""
     if amiss:
-        return None
+        return one
     running = ledger.promotions.running(row.pipeline, row.environment)
     expected = {row.previous_release_id, running.release_id if running else None}
     try:
-        return not set(current_releases(looks).values()) <= expected
+        switched = not set(current_releases(looks).values()) <= expected
+        migrating, revision = _migration(row, looks) if one.migration_begun else (False, None)
     except SluiceError as error:
         log().warning("promotion %s: %s", row.id, error)
-        return None
+        return one
+    return one.model_copy(update={"switched": switched, "migrating": migrating, "revision": revision})
+
+
+def _migration(row: PromotionRecord, looks: Mapping[str, Run]) -> tuple[bool, str | None]:
+    """Say whether a promotion's migration still runs, and where the database stands."""
+    name, run = next(iter(looks.items()))
+    host, container = run.hosts[name], one_off_name(row.pipeline, "migrate", str(row.id))
+    running = any(one.name == container and one.running for one in list_containers(host))
+    return running, read_schema(run, host)[1]
 
 
 def _do(

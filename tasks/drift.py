@@ -13,6 +13,7 @@ from tasks.stage import OVERRIDE
 from tasks.step import fact
 
 if TYPE_CHECKING:
+    from blocks.values.drift import OtherContainer
     from tasks.adapters.protocols import Host
     from tasks.run import Run
 
@@ -39,14 +40,28 @@ def read_state(run: Run, host: str) -> HostState:
     """
     there, directory = run.hosts[host], run.directories[host]
     facts = read_host.fn(run, host)
-    listed = _answer(there, all_containers())
     override = there.read_file(f"{directory}/current/{OVERRIDE}")
     return HostState(
         facts=facts,
-        containers=parse_all_containers(listed),
+        containers=list_containers(there),
         files=parse_files(_answer(there, bundle_files(directory))),
         override=(override or b"").decode("utf-8", "replace"),
     )
+
+
+def list_containers(host: Host) -> tuple[OtherContainer, ...]:
+    """List every container of a host, whoever started it.
+
+    Args:
+        host: The host.
+
+    Returns:
+        The containers, ended ones too.
+
+    Raises:
+        TerminalError: The engine does not answer.
+    """
+    return parse_all_containers(_answer(host, all_containers()))
 
 
 def _answer(host: Host, argv: tuple[str, ...]) -> str:

@@ -68,6 +68,8 @@ class Open(Value):
             where a host could not be asked.
         before: What ran before, None where nothing did.
         migration_begun: True when the journal has a row of `migrate`.
+        migrating: True when the container of that migration still runs on a host.
+        revision: The schema revision the database stands at, None where it cannot be told.
         retried: True when its run was started again by `reconcile` already.
         deployed: True when a worker can start its run again.
         deadline: Until when approvals may come, UTC; None where nobody is asked.
@@ -83,6 +85,8 @@ class Open(Value):
     switched: bool | None = None
     before: str | None = None
     migration_begun: bool = False
+    migrating: bool = False
+    revision: str | None = None
     retried: bool = False
     deployed: bool = True
     deadline: datetime | None = None
@@ -182,12 +186,13 @@ def _in_the_middle(one: Open) -> Decision:
 
 
 def _before_switch(one: Open) -> Decision:
-    if one.switched is None:
+    if one.switched is None or one.migrating:
         return LEAVE
     if one.switched:
         return _call(f"its run {one.ended} before the switch, and yet a host runs something else than before")
     runs = f"{one.before} still runs" if one.before else "nothing ran before"
-    half = "; its migration had begun: look at the database's revision" if one.migration_begun else ""
+    stands = one.revision or "unknown, look at it"
+    half = f"; its migration had begun, the database is at revision {stands}" if one.migration_begun else ""
     line = f"its run {one.ended} before the switch; nothing was switched, {runs}{half}"
     return _end(Status.FAILED, line)
 

@@ -136,8 +136,9 @@ def test_before_the_switch_it_failed_where_the_hosts_say_so() -> None:
     decision = judged(Status.RUNNING, switched=False, before="r1")
     assert (decision.act, decision.status) == (Act.END, Status.FAILED)
     assert decision.message.endswith("nothing was switched, r1 still runs")
-    half = judged(Status.RUNNING, switched=False, before="r1", migration_begun=True)
-    assert "look at the database's revision" in half.message
+    half = judged(Status.RUNNING, switched=False, before="r1", migration_begun=True, revision="b2")
+    assert half.message.endswith("r1 still runs; its migration had begun, the database is at revision b2")
+    assert judged(Status.RUNNING, switched=False, migration_begun=True, migrating=True).act is Act.LEAVE
     assert judged(Status.RUNNING, switched=None).act is Act.LEAVE
     assert judged(Status.RUNNING, switched=True).act is Act.CALL
 
@@ -180,6 +181,7 @@ OPENS = st.builds(
     switch_begun=st.booleans(),
     switched=st.none() | st.booleans(),
     migration_begun=st.booleans(),
+    migrating=st.booleans(),
     retried=st.booleans(),
     deployed=st.booleans(),
     deadline=st.none() | st.timedeltas(timedelta(days=-2), timedelta(days=2)).map(lambda off: NOW + off),
