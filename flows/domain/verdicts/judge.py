@@ -13,6 +13,7 @@ from flows.domain.verdicts.parsing import Statement, UnreadableSqlError, read_st
 from flows.domain.verdicts.rendered import RenderedMigration
 from flows.domain.verdicts.revision_source import SourceFacts, look_into
 from flows.domain.verdicts.statements import remarks_on
+from flows.domain.verdicts.trees import relation_name
 
 _LONGEST = 400
 _MOST_HIDDEN = 5
@@ -117,10 +118,14 @@ def _of_sql(migration: RenderedMigration, ground: Ground, lint: Sequence[LintFin
         reason = f"PostgreSQL's parser does not take its SQL: {error}"
         yield Finding(risk=Risk.OPAQUE, statement="", reason=one_line(reason, _LONGEST), safer=_BY_HAND)
         return
+    found: list[list[Finding]] = []
+    open_to: list[bool] = []
     versions: set[str] = set()
-    found = [list(_of_statement(one, migration.revision, ground, versions)) for one in statements]
-    worst = [max(here, key=lambda one: one.risk.severity, default=None) for here in found]
-    for index, finding in lint_remarks(lint, statements, worst):
+    for statement in statements:
+        about_new = ground.is_new(relation_name(getattr(statement.node, "relation", None)))
+        found.append(list(_of_statement(statement, migration.revision, ground, versions)))
+        open_to.append(not found[-1] and not about_new)
+    for index, finding in lint_remarks(lint, statements, open_to):
         found[index].append(finding)
     for here in found:
         yield from here

@@ -15,6 +15,7 @@ LOCKING_RULES = frozenset(
     {
         "adding-field-with-default",
         "adding-foreign-key-constraint",
+        "adding-not-nullable-field",
         "adding-serial-primary-key-field",
         "ban-concurrent-index-creation-in-transaction",
         "constraint-missing-not-valid",
@@ -22,47 +23,40 @@ LOCKING_RULES = frozenset(
         "require-concurrent-index-creation",
         "require-concurrent-index-deletion",
         "require-concurrent-partition-detach",
-        "require-concurrent-refresh-matview",
         "require-concurrent-reindex",
     }
 )
 
 
 def lint_remarks(
-    findings: Sequence[LintFinding], statements: Sequence[Statement], judged: Sequence[Finding | None]
+    findings: Sequence[LintFinding], statements: Sequence[Statement], open_to: Sequence[bool]
 ) -> Iterator[tuple[int, Finding]]:
     """Return what the linter adds to a verdict.
 
     Args:
         findings: The linter's findings in one migration.
         statements: The migration's statements.
-        judged: For each statement its worst finding, None where it has none.
+        open_to: For each statement, whether the linter is heard: not where the parse tree has said something of it,
+            nor where it is about what the migration made itself, which the linter takes for known tables.
 
     Yields:
         The statement's number and the finding, for locks that nobody has named yet.
     """
     for finding in findings:
-        if finding.rule not in LOCKING_RULES:
-            continue
-        index = next(
-            (
-                number
-                for number, one in enumerate(statements)
-                if one.first_line <= finding.line <= one.last_line
-            ),
-            None,
-        )
-        if index is None:
-            continue
-        known = judged[index]
-        if known is not None and known.risk is not Risk.ADDITIVE:
-            continue
-        yield (
-            index,
-            Finding(
-                risk=Risk.LOCKING,
-                statement=statements[index].text,
-                reason=one_line(f"{finding.message} (squawk: {finding.rule})", 300),
-                safer=one_line(finding.safer, 300),
-            ),
-        )
+        index = _statement_at(finding.line, statements)
+        if finding.rule in LOCKING_RULES and index is not None and open_to[index]:
+            yield (
+                index,
+                Finding(
+                    risk=Risk.LOCKING,
+                    statement=statements[index].text,
+                    reason=one_line(f"{finding.message} (squawk: {finding.rule})", 300),
+                    safer=one_line(finding.safer, 300),
+                ),
+            )
+
+
+def _statement_at(line: int, statements: Sequence[Statement]) -> int | None:
+    return next(
+        (number for number, one in enumerate(statements) if one.first_line <= line <= one.last_line), None
+    )
