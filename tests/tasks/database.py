@@ -81,11 +81,12 @@ class LiveDatabase:
         words = ("docker", "exec", "-i", self.container, *pg.psql())
         return self.server.run(words, stdin=text).stdout
 
-    def dump(self, run: Run, name: str = "one") -> BackupReceipt:
-        """Dump it to a file of the server, as the step does."""
+    def dump(self, run: Run, name: str = "one", *options: str) -> BackupReceipt:
+        """Dump it to a file of the server, as the step does; with options of pg_dump, not quite."""
         host = run.hosts[self.server.name]
         path = f"{APP}/backups/{name}.dump"
-        inner = ("docker", "exec", "-i", self.container, *pg.dump())
+        doctored = ("pg_dump", "--format=custom", "--username=shop", "--dbname=store", *options)
+        inner = ("docker", "exec", "-i", self.container, *(doctored if options else pg.dump()))
         done = host.run(Call(dump(path, inner), limits=Limits(300, 300)))
         assert done.ok, done.stderr
         checksum, size = done.stdout.split()
