@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tasks.errors import SluiceError
-from tests.faults.catalogue import PROMOTE, ROLLBACK, UNDISTURBED, catalogue, chosen
+from tests.faults.catalogue import PROMOTE, ROLLBACK, UNDISTURBED, catalogue, chosen, names_steps
 from tests.faults.report import Line, as_data, table
 from tests.faults.setting import Setting, open_setting
 from tests.faults.trial import Fault, play
@@ -27,26 +27,27 @@ from tests.lab.shell import LabError
 console = Console(highlight=False, soft_wrap=True)
 
 
-def steps_of(setting: Setting) -> tuple[str, ...]:
-    """Return the steps the journal of the newest promotion names, in their order."""
+def learn(setting: Setting, flow: str, lines: list[Line]) -> tuple[str, ...]:
+    """Play a flow without a fault; return the steps its journal names, in their order."""
+    lines.append(play_one(setting, UNDISTURBED[flow], "first"))
     steps = setting.ledger.steps.of(setting.promotions()[0].id)
     return tuple(dict.fromkeys(step.name for step in steps))
 
 
 def play_all(setting: Setting, patterns: Sequence[str], lines: list[Line]) -> None:
-    """Play the chosen faults one after the other; each flow first without a fault, to learn its steps.
+    """Play the chosen faults one after the other; each flow first without a fault, where its steps must be known.
 
     Args:
         setting: The scene, set.
         patterns: Which to play; none for all.
         lines: What survived each; lines are added.
     """
-    lines.append(play_one(setting, UNDISTURBED[PROMOTE], "first"))
-    promotion = steps_of(setting)
+    promotion: tuple[str, ...] = ()
     back: tuple[str, ...] = ()
-    if any(fault.flow == ROLLBACK for fault in chosen(catalogue((), promotion), patterns)):
-        lines.append(play_one(setting, UNDISTURBED[ROLLBACK], "first"))
-        back = steps_of(setting)
+    if names_steps(patterns):
+        promotion = learn(setting, PROMOTE, lines)
+        if any(fault.flow == ROLLBACK for fault in chosen(catalogue((), promotion), patterns)):
+            back = learn(setting, ROLLBACK, lines)
     faults = chosen(catalogue(promotion, back), patterns)
     for number, fault in enumerate(faults, start=1):
         lines.append(play_one(setting, fault, f"{number}/{len(faults)}"))
@@ -83,7 +84,11 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/faults", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the faults and exit")
     parser.add_argument(
-        "--only", default="", metavar="PATTERN", help="play those whose line in the list has it"
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="play those whose line in the list has it",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here as well")
     return parser.parse_args()

@@ -86,6 +86,12 @@ def chosen(faults: Sequence[Fault], patterns: Sequence[str]) -> tuple[Fault, ...
     )
 
 
+def names_steps(patterns: Sequence[str]) -> bool:
+    """Say whether patterns may choose faults that depend on which steps the flows have."""
+    fixed = catalogue((), ())
+    return not patterns or any("SIGKILL" in one or not chosen(fixed, [one]) for one in patterns)
+
+
 def _ill(setting: Setting) -> str:
     """Commit a release that is healthy for Docker, and whose smoke check fails."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.catalogue import catalogue, chosen
+from tests.faults.catalogue import catalogue, chosen, names_steps
 
 FAULTS = catalogue(("build", "drill", "up"), ("up", "smoke"))
 
@@ -23,3 +23,10 @@ def test_a_pattern_chooses_by_any_part_of_the_line() -> None:
     assert len(chosen(FAULTS, ["in drill", "promote: two"])) == 2
     assert chosen(FAULTS, []) == FAULTS
     assert chosen(FAULTS, ["no such thing"]) == ()
+
+
+def test_the_steps_are_learned_only_where_a_pattern_needs_them() -> None:
+    assert names_steps([])
+    assert names_steps(["SIGKILL in *"])
+    assert names_steps(["in drill"])
+    assert not names_steps(["two at once", "engine killed in [mu]*"])
