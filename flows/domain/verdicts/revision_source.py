@@ -78,6 +78,7 @@ class _Reader:
         self._functions = {one.name: one for one in module.body if isinstance(one, ast.FunctionDef)}
         self._foreign: set[str] = set()
         self._reaching: set[str] = set()
+        self._imported: set[str] = set()
         self._operations = {"op"}
         self._read: set[str] = set()
 
@@ -151,6 +152,7 @@ class _Reader:
                 alias.name if isinstance(statement, ast.Import) else f"{statement.module or ''}.{alias.name}"
             )
             bound = alias.asname or (path.split(".")[0] if isinstance(statement, ast.Import) else alias.name)
+            self._imported.add(bound)
             if alias.name == "*":
                 yield statement.lineno, f"it imports everything from {path.removesuffix('.*')}"
             elif path == "alembic.op":
@@ -241,15 +243,7 @@ class _Reader:
         if parts[0] in self._foreign:
             # A column type of another library, or of the application: what it renders stands in the SQL.
             return parts[-1][:1].isupper()
-        return (
-            len(parts) > 1 or parts[0] in _BUILTINS or self._is_imported(parts[0]) or parts[0][:1].isupper()
-        )
-
-    def _is_imported(self, name: str) -> bool:
-        imports = (one for one in ast.walk(self._module) if isinstance(one, (ast.Import, ast.ImportFrom)))
-        return any(
-            (alias.asname or alias.name.split(".")[0]) == name for one in imports for alias in one.names
-        )
+        return len(parts) > 1 or parts[0] in _BUILTINS or parts[0] in self._imported or parts[0][:1].isupper()
 
     def _is_type_creation(self, call: ast.Call, part: ast.expr) -> bool:
         """Say whether it is `some_enum.create(op.get_bind())`, which renders as CREATE TYPE."""
