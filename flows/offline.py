@@ -126,7 +126,7 @@ def make_ready(rescue: Rescue, asked: Asked) -> Readied:
         TerminalError: A login was refused, or an engine is down.
         RefusedError: There is nothing to go back to, or the schema does not let it.
     """
-    site = _site(rescue, asked.left_out)
+    site = site_of(rescue, asked.left_out)
     with ThreadPoolExecutor(max_workers=8) as pool:
         applied = pool.submit(read_applied, site, site.primary) if rescue.migrates else None
         memories = _on_each(pool, site, lambda name: read_memory(site, name))
@@ -141,11 +141,20 @@ def make_ready(rescue: Rescue, asked: Asked) -> Readied:
         if prospect.target is None:
             raise RefusedError(f"rollback of {site.environment}: {prospect.refused}", "nothing was touched")
         _check_hosts(pool, site, prospect.target, memories)
-    warnings = (*prospect.warnings, *_left_out(rescue, site))
+    warnings = (*prospect.warnings, *left_out_of(rescue, site))
     return Readied(site=site, asked=asked, prospect=prospect, memories=memories, warnings=warnings)
 
 
-def _site(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:
+def site_of(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:
+    """Return the environment as a rescue file describes it; its hosts are not reached yet.
+
+    Args:
+        rescue: How the environment is reached.
+        left_out: Hosts that are left alone.
+
+    Raises:
+        TerminalError: There is no such host, or none is left.
+    """
     names = [host.name for host in rescue.hosts]
     unknown = sorted(set(left_out) - set(names))
     kept = [host for host in rescue.hosts if host.name not in left_out]
@@ -168,7 +177,8 @@ def _needs_checkout(check: Check) -> bool:
     return isinstance(check, CommandCheck) and check.service is None
 
 
-def _left_out(rescue: Rescue, site: OfflineSite) -> tuple[str, ...]:
+def left_out_of(rescue: Rescue, site: OfflineSite) -> tuple[str, ...]:
+    """Say what of the rescue file is not part of the site: checks that need a checkout, hosts left alone."""
     found = [
         f"smoke check left out, it needs a checkout of the commit: {' '.join(check.command)}"
         for check in rescue.policy.smoke

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
     from blocks.values.plans import Plan
     from flows.session import Session
     from tasks.ledger.records import PromotionRecord
@@ -91,10 +92,10 @@ def _rollback_body(
     if plan is None:
         with lease_held(run):
             hosts = read_hosts(run)
-            plan = _decide(run, hosts, wish)
+            plan, manifests = _decide(run, hosts, wish)
             if _way(plan).way is not Way.RESTORE:
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
-                return _carry(run, request, plan, hosts, wish)
+                return _carry(run, request, plan, _change(run, plan.release_id, hosts, manifests), wish)
     return _restore(run, request, plan, wish)
 
 
@@ -108,14 +109,17 @@ def _refuse_bare_wishes(run: Run, request: Request, wish: Wish) -> None:
         refuse_unaskable(run, request)
 
 
-def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> Plan:
+def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan, dict[str, Manifest]]:
     """Choose the release and the way, and write both down before anything is touched.
+
+    Returns:
+        The plan, and what each host remembers of the release.
 
     Raises:
         RefusedError: There is no way back that can be answered for.
     """
     target = choose_release(run, wish, hosts)
-    kept_manifests(run, target)
+    manifests = kept_manifests(run, target)
     way = choose_way(run, target, hosts, wish)
     plan = show_way(run, target, hosts, way)
     if way.way is Way.FORBIDDEN:
@@ -125,7 +129,7 @@ def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> Plan:
     run.ledger.promotions.set_plan(
         run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
     )
-    return plan
+    return plan, manifests
 
 
 def _asked_before(row: PromotionRecord) -> Plan | None:
@@ -142,14 +146,12 @@ def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRec
     with lease_held(run):
         hosts = read_hosts(run)
         same_ground(run, plan, hosts)
-        return _carry(run, request, plan, hosts, wish)
+        return _carry(run, request, plan, _change(run, plan.release_id, hosts), wish)
 
 
-def _carry(
-    run: Run, request: Request, plan: Plan, hosts: Mapping[str, HostFacts], wish: Wish
-) -> PromotionRecord:
+def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: Wish) -> PromotionRecord:
     run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-    carry_back(run, _change(run, plan.release_id, hosts), _way(plan))
+    carry_back(run, change, _way(plan))
     return _finish(run, request, plan, wish)
 
 
@@ -173,11 +175,16 @@ def _continue(
         return _finish(run, request, plan, wish)
 
 
-def _change(run: Run, release_id: str, hosts: Mapping[str, HostFacts]) -> Change:
+def _change(
+    run: Run,
+    release_id: str,
+    hosts: Mapping[str, HostFacts],
+    manifests: Mapping[str, Manifest] | None = None,
+) -> Change:
     target = release_of(run, release_id)
     return Change(
         release=target,
-        manifests=kept_manifests(run, target),
+        manifests=manifests if manifests is not None else kept_manifests(run, target),
         bundle=None,
         hosts=hosts,
         backup=False,

@@ -6,27 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import LossReport, TableLoss
+from tasks.commands.gone import Gone, contents_of, contents_sql, really_gone
 from tasks.commands.loss import (
     MOST_ROWS,
-    SHAPES,
     Differences,
-    Gone,
-    Pair,
-    Shape,
     Suspects,
     bounded,
-    contents_of,
-    contents_sql,
     differing,
     groups_sql,
     losses,
-    pairs,
-    read_shapes,
-    really_gone,
     rows_sql,
     suspects,
     totals_sql,
 )
+from tasks.commands.shapes import SHAPES, Pair, Shape, pairs, read_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

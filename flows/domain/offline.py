@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from blocks.values.base import Value
@@ -82,20 +83,28 @@ def look_ahead(
     target, left = memory.manifests.get(decision.release_id or ""), memory.manifests.get(running or "")
     if target is None:
         return Prospect(left=left, warnings=tuple(warnings), refused=decision.refused_reason)
-    evidence = Evidence(
+    evidence = replace(
+        _evidence(memory, target, left),
         environment=environment,
-        target_id=target.release.id,
-        target=target.release.revisions,
-        running_id=running,
-        running=left.release.revisions if left else (),
         current=revision,
-        known=tuple(one for kept in memory.manifests.values() for one in kept.release.revisions),
         migrates=migrates,
-        verdicts={one.revision: one for live in memory.live for one in live.verdicts},
-        rehearsals=tuple(live.rehearsal for live in reversed(memory.live) if live.rehearsal),
         insist=insist,
     )
     return _judged(target, left, tuple(warnings), evidence)
+
+
+def _evidence(memory: HostMemory, target: Manifest, left: Manifest | None) -> Evidence:
+    """Return what the host knows about two releases and the migrations of all."""
+    return Evidence(
+        environment="",
+        target_id=target.release.id,
+        target=target.release.revisions,
+        running_id=left.release.id if left else None,
+        running=left.release.revisions if left else (),
+        known=tuple(one for kept in memory.manifests.values() for one in kept.release.revisions),
+        verdicts={one.revision: one for live in memory.live for one in live.verdicts},
+        rehearsals=tuple(live.rehearsal for live in reversed(memory.live) if live.rehearsal),
+    )
 
 
 def half_gone_back(memory: HostMemory) -> str | None:

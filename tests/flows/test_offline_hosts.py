@@ -13,10 +13,11 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
 from flows.domain.offline import Prospect
-from flows.offline import Asked, OfflineSite, Readied
+from flows.offline import Asked, OfflineSite, Readied, left_out_of, site_of
 from flows.offline_change import go_back
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.protocols import Call, Fence, Result
+from tasks.errors import TerminalError
 from tests.fakes.host import FakeHost
 from tests.flows.domain.samples import NOW
 from tests.flows.domain.test_offline import live, manifest
@@ -182,3 +183,21 @@ def test_a_host_that_ran_something_else_gets_that_back(hosts: list[FakeHost]) ->
     )
     assert record.outcome is Status.RESTORED
     assert current(hosts) == ["releases/bbbb", "releases/cccc"]
+
+
+def test_checks_that_need_a_checkout_are_left_out_and_said_so() -> None:
+    site = site_of(rescue(), ("web-2",))
+    assert [type(check).__name__ for check in site.policy.smoke] == ["HttpCheck"]
+    assert left_out_of(rescue(), site) == (
+        "smoke check left out, it needs a checkout of the commit: python check.py",
+        "host left out: web-2",
+    )
+
+
+def test_secrets_come_from_the_file_alone() -> None:
+    site = site_of(rescue(), ())
+    assert site.secret("smoke-key") == "s3cret"
+    with pytest.raises(TerminalError, match="no value of secret/other"):
+        site.secret("other")
+    with pytest.raises(RuntimeError, match="before the fence was raised"):
+        site.fence("web-1")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.evidence import TableLoss
-from tasks.commands.loss import MOST_ROWS, Pair, Suspects, bounded, losses
+from tasks.commands.loss import MOST_ROWS, Suspects, bounded, losses
+from tasks.commands.shapes import Pair
 from tasks.loss import Ask, compare, loss_from_copy, loss_from_counters, lost_by_downgrade
 from tests.flows.domain.samples import NOW
 from tests.lab.postgres import Postgres

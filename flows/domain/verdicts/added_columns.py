@@ -10,7 +10,7 @@ from pglast.enums import ConstrType
 from blocks.values.schema_changes import Risk
 from flows.domain.verdicts.constraints import passes_by_itself, references
 from flows.domain.verdicts.ground import FreshColumn, Ground, Remark
-from flows.domain.verdicts.trees import columns, is_null, same_for_all_rows, strings
+from flows.domain.verdicts.trees import columns, is_null, may_refuse, same_for_all_rows, strings
 
 _SERIAL = frozenset({"smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"})
 _STORED = "s"
@@ -35,6 +35,9 @@ def added_column(table: str, definition: Any, ground: Ground) -> Iterator[Remark
         yield _required(table, name)
     if fresh.filled and _rewrites(definition, kinds):
         yield _rewritten(table, name, ground)
+    generated = kinds.get(ConstrType.CONSTR_GENERATED)
+    if generated is not None and may_refuse(generated.raw_expr):
+        yield _may_fail(table, name)
     for constraint in definition.constraints or ():
         yield from _column_constraint(table, name, constraint, ground)
 
@@ -67,6 +70,15 @@ def _required(table: str, name: str) -> Remark:
         Risk.DESTRUCTIVE,
         f"{name} is NOT NULL without a default: inserts of the running release are refused",
         f"add {name} with a constant default, or nullable now and NOT NULL once every running release fills it",
+        table,
+    )
+
+
+def _may_fail(table: str, name: str) -> Remark:
+    return Remark(
+        Risk.DESTRUCTIVE,
+        f"rows for which {name} cannot be computed are refused",
+        f"add {name} as a plain column and fill it in code, or compute it from what every release writes",
         table,
     )
 

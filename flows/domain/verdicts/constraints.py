@@ -93,7 +93,7 @@ def _foreign_key(table: str, constraint: Any, ground: Ground) -> Remarks:  # noq
 
 def _check(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     if not constraint.is_enforced:
-        return []
+        return [Remark(Risk.ADDITIVE, "the check is not enforced: no row is looked at", table=table)]
     names = columns(constraint.raw_expr)
     if ground.is_fresh(table, names) and passes_by_itself(table, constraint.raw_expr, ground):
         if constraint.skip_validation:

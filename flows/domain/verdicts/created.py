@@ -14,6 +14,7 @@ from flows.domain.verdicts.tables import outside_transaction
 from flows.domain.verdicts.trees import (
     dotted,
     is_on,
+    may_refuse,
     nodes_in,
     relation_name,
     unknown_functions,
@@ -72,6 +73,13 @@ def index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
             "ship code that writes no doubles first; build it CONCURRENTLY when no release that does can come back",
             name,
         )
+    if may_refuse((statement.indexParams, statement.whereClause)):
+        yield Remark(
+            Risk.DESTRUCTIVE,
+            "rows for which the expression of the index fails are refused",
+            "index the plain column, or check first that every running release writes what the expression takes",
+            name,
+        )
     if not statement.concurrent:
         yield Remark(
             Risk.LOCKING,
@@ -127,6 +135,19 @@ def type_(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     named = getattr(statement, "typevar", None)
     ground.new.add(relation_name(named) if named is not None else dotted(statement.typeName))
     return []
+
+
+def definition(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+    """Judge CREATE AGGREGATE, OPERATOR, COLLATION and their kin."""
+    return [_replaced("aggregate", dotted(statement.defnames))] if statement.replace else []
+
+
+def schema(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+    """Judge CREATE SCHEMA."""
+    if not statement.schemaElts:
+        return []
+    reason = "what is made together with the schema is not looked at"
+    return [Remark(Risk.OPAQUE, reason, "make the schema alone, and what is in it by statements of its own")]
 
 
 def publication(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401

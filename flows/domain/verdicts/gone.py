@@ -20,6 +20,16 @@ _LATER = (
 # What no application names, so that it means nothing to its code.
 _UNSEEN = frozenset({ObjectType.OBJECT_STATISTIC_EXT, ObjectType.OBJECT_EVENT_TRIGGER})
 _ON_TABLES = frozenset({ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_RULE, ObjectType.OBJECT_POLICY})
+# Their names are apart from those of tables and types: what the migration made under such a name is something else.
+_ROUTINES = frozenset(
+    {
+        ObjectType.OBJECT_FUNCTION,
+        ObjectType.OBJECT_PROCEDURE,
+        ObjectType.OBJECT_ROUTINE,
+        ObjectType.OBJECT_AGGREGATE,
+        ObjectType.OBJECT_OPERATOR,
+    }
+)
 _NAMES_ONLY = frozenset(
     {
         ObjectType.OBJECT_INDEX,
@@ -43,7 +53,8 @@ def dropped(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
     for one in statement.objects or ():
         name = _object_name(one)
         owner = name.rpartition(".")[0] if kind in _ON_TABLES else name
-        if kind in _UNSEEN or (ground.is_new(owner) and not cascade):
+        own = kind not in _ROUTINES and ground.is_new(owner)
+        if kind in _UNSEEN or (own and not cascade):
             ground.new.discard(name)
             continue
         also = " with all that depends on it" if cascade else ""

@@ -58,10 +58,11 @@ def split_rendered(
     sections = _sections(text, wanted)
     twice = _repeated([name for name, _, _ in sections])
     rendered = {name: (sql, open_) for name, sql, open_ in reversed(sections)}
-    last = sections[-1][0] if sections else None
+    # Where it failed, it failed in what it printed last, or did not come to the end of the order.
+    breaks_off = {name for name, _, _ in sections[-1:]} | {revision.id for revision in revisions[-1:]}
     general = _why_none_counts(revisions, twice)
     return tuple(
-        _migration(revision, rendered, general or _why(revision, rendered, last, exit_code, reason))
+        _migration(revision, rendered, general or _why(revision, rendered, breaks_off, exit_code, reason))
         for revision in wanted.values()
     )
 
@@ -121,11 +122,15 @@ def _why_none_counts(revisions: Sequence[Revision], twice: str) -> str:
 
 
 def _why(
-    revision: Revision, rendered: dict[str, tuple[str, bool]], last: str | None, exit_code: int, reason: str
+    revision: Revision,
+    rendered: dict[str, tuple[str, bool]],
+    breaks_off: set[str],
+    exit_code: int,
+    reason: str,
 ) -> str:
     if revision.id not in rendered:
         return _failed(exit_code, reason) or "its SQL is not in what Alembic printed"
-    return _failed(exit_code, reason) if revision.id == last else ""
+    return _failed(exit_code, reason) if revision.id in breaks_off else ""
 
 
 def _failed(exit_code: int, reason: str) -> str:

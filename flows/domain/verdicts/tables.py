@@ -51,10 +51,13 @@ _REWRITES = {
     At.AT_SetUnLogged: "without a log: a crash of the server then empties it",
     At.AT_SetAccessMethod: "in another format",
     At.AT_SetTableSpace: "in another place",
-    At.AT_SetExpression: "with newly computed values",
 }
 _BREAKS = {
     At.AT_DropExpression: ("the column is no longer computed for the running release", _LATER),
+    At.AT_SetExpression: (
+        "the column is computed in another way, and the table is written anew with reads and writes blocked",
+        "add a second computed column, and move the readers",
+    ),
     At.AT_DropIdentity: ("inserts that leave the column to its sequence are refused", _LATER),
     At.AT_ChangeOwner: (
         "the role of the running release may lose its rights",
@@ -162,7 +165,10 @@ def outside_transaction() -> Remark:
 
 
 def _add_column(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
-    return added_column(table, command.def_, ground)
+    yield from added_column(table, command.def_, ground)
+    if command.missing_ok:
+        # IF NOT EXISTS: it may be a column that the running release knows.
+        ground.fresh.pop((table, str(command.def_.colname)), None)
 
 
 def _drop_column(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401

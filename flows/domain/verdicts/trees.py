@@ -34,6 +34,9 @@ _VOLATILE = (
 VOLATILE = frozenset(_VOLATILE.split())
 
 
+_TEXTS = frozenset({"text", "varchar"})
+
+
 def nodes_in(root: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser's trees are not typed
     """Yield every node of a parse tree, without recursion, since trees may be deep."""
     waiting = [root]
@@ -85,6 +88,21 @@ def columns(root: Any) -> frozenset[str]:  # noqa: ANN401
 def same_for_all_rows(expression: Any) -> bool:  # noqa: ANN401
     """Say whether a default is computed once, so that adding a column with it rewrites nothing."""
     return not functions(expression) - STABLE
+
+
+def may_refuse(expression: Any) -> bool:  # noqa: ANN401
+    """Say whether computing an expression may fail for a row, so that the row is refused.
+
+    Casts of values to anything but text are taken for such, and functions that are not known.
+    """
+    casts = (node for node in nodes_in(expression) if isinstance(node, ast.TypeCast))
+    strict = any(columns(cast.arg) and _cast_to(cast) not in _TEXTS for cast in casts)
+    return strict or bool(unknown_functions(expression))
+
+
+def _cast_to(cast: ast.TypeCast) -> str:
+    names = strings(cast.typeName.names) if cast.typeName is not None else ()
+    return names[-1] if names else ""
 
 
 def is_null(expression: Any) -> bool:  # noqa: ANN401

@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.values.schema_changes import Risk
 from flows.domain.plan_view import plan_markdown, plan_text
 from tests.flows.domain.evidence_samples import drill, health, rehearsal, verdict
-from tests.flows.domain.test_plan import plan
+from tests.flows.domain.samples import plan
 
 
 def test_verdict_sql_and_proof_stand_in_the_plan() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.pipeline.sections import Migration
+from blocks.values.going_back import GoingBack, Way
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.schema_changes import Risk
 from flows.domain.approvals import ApprovalPolicy
@@ -186,6 +187,7 @@ OTHER: dict[str, Any] = {
     "verdicts": (verdict(Risk.DESTRUCTIVE),),
     "rehearsal": rehearsal(),
     "override": "agreed",
+    "going_back": GoingBack(way=Way.CODE, reason="no migration lies between"),
     "backup": False,
     "approvals_required": 1,
     "approvers": ("ben", "ada", "cleo"),
