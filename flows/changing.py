@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.values.lifecycle import Status
 from flows.bundling import Bundle, make_manifest, project_of
+from flows.copying import begin_copies
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
 from tasks.backup import back_up
@@ -165,17 +166,19 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
     futures: list[PrefectFuture[Any]] = [*pulling, *([dumping] if dumping else [])]
     _raise_first(futures)
     if dumping is not None:
-        known = [record.promotion_id for record in run.ledger.backups.of(run.pipeline, run.environment)]
-        if run.promotion_id not in known:
+        backup = dumping.result()
+        known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
+        if backup.path not in known:
             run.ledger.backups.add(
                 promotion_id=run.promotion_id,
                 pipeline=run.pipeline,
                 environment=run.environment,
-                receipt=dumping.result(),
+                receipt=backup,
                 now=utc_now(),
             )
+        begin_copies(run, backup)
         if change.drills:
-            _drill(run, dumping.result())
+            _drill(run, backup)
 
 
 def _drill(run: Run, backup: BackupReceipt) -> None:
@@ -185,8 +188,8 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
         TerminalError: The restored database is not the one that was dumped.
     """
     receipt = drill(run, host=run.primary, backup=backup)
-    known = {record.promotion_id for record in run.ledger.drills.of(run.pipeline, run.environment)}
-    if run.promotion_id not in known or not receipt.passed:
+    known = {record.receipt.drilled_at for record in run.ledger.drills.of(run.pipeline, run.environment)}
+    if receipt.drilled_at not in known:
         run.ledger.drills.add(
             promotion_id=run.promotion_id,
             pipeline=run.pipeline,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
+from flows.domain.naming import REHEARSAL
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError, unexpected
 from tasks.notify import tell
@@ -51,7 +52,9 @@ def end_copies(run: Run) -> tuple[str, ...]:
         One line for each copy that failed.
     """
     for record in run.ledger.backups.of(run.pipeline, run.environment):
-        if record.promotion_id == run.promotion_id:
+        # The dump of a rehearsal is only a moment older than the one of the change, which is the one that counts.
+        rehearsed = file_name(record.receipt).startswith(REHEARSAL)
+        if record.promotion_id == run.promotion_id and not rehearsed:
             begin_copies(run, record.receipt)
     mine = [key for key in _begun if key[0] == run.promotion_id]
     failed = tuple(line for key in mine if (line := _failure(key[1], _begun.pop(key))))

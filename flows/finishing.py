@@ -98,6 +98,11 @@ def kept_releases(run: Run, release: Release) -> dict[str, Release]:
         Release id → release, the running one first.
     """
     kept = {release.id: release}
+    # What another promotion prepared while people are asked must be there when they have answered.
+    for waiting in run.ledger.promotions.open_in(run.pipeline, run.environment):
+        found = run.ledger.releases.get(waiting.release_id) if waiting.release_id else None
+        if found is not None:
+            kept[found.id] = found
     for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=1000):
         if len(kept) >= run.policy.keep_releases:
             break

@@ -9,7 +9,7 @@ from blocks.values.releases import Revision
 from flows.bundling import make_bundle, project_of
 from flows.changing import manifests_of
 from flows.conduct import lease_held
-from flows.domain.naming import backup_name, one_off_name
+from flows.domain.naming import REHEARSAL, backup_name, one_off_name
 from flows.domain.plan import Evidence
 from flows.domain.schema import schema_path
 from flows.domain.verdicts import judge_migrations, rendered_whole, split_rendered
@@ -195,7 +195,7 @@ def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt
 
 
 def _dump(run: Run, release: Release) -> BackupReceipt:
-    name = f"rehearsal-{backup_name(run.environment, release.id, utc_now())}"
+    name = f"{REHEARSAL}{backup_name(run.environment, release.id, utc_now())}"
     receipt = dump_for_rehearsal(run, host=run.primary, name=name)
     run.ledger.backups.add(
         promotion_id=run.promotion_id,

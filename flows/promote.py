@@ -14,6 +14,7 @@ from flows.ask import ask_until_quorum
 from flows.bundling import make_bundle
 from flows.changing import Change, bring_back, carry_out, manifests_of
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.copying import end_copies
 from flows.describing import describe_commit
 from flows.domain.gates import refusal
 from flows.domain.plan import must_migrate
@@ -118,8 +119,16 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     resolved = resolve_request(session, policy, row.release_id or request.ref)
     run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
-    journal = run.ledger.steps.of(row.id)
-    action = next_action(row.status, journal).action
+    ended = _go(session, run, request, resolved, row)
+    # After the lease was given back: a large copy takes its time, and nobody has to wait for it.
+    end_copies(run)
+    return ended
+
+
+def _go(
+    session: Session, run: Run, request: Request, resolved: Resolved, row: PromotionRecord
+) -> PromotionRecord:
+    action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
         return _report_again(run, row, resolved)
     if row.status in ACTIVE:

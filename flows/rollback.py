@@ -13,6 +13,7 @@ from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from flows.changing import Change, bring_back
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.copying import end_copies
 from flows.domain.recovery import Action, next_action
 from flows.finishing import finish
 from flows.planning import read_hosts
@@ -81,6 +82,12 @@ def _rollback_body(
     policy = session.policy(request.environment)
     run = session.run(row.id, policy, session.pipeline.describe(request.environment))
     rename_run(run_title(request, policy.pipeline))
+    ended = _go(run, request, row, wish)
+    end_copies(run)
+    return ended
+
+
+def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> PromotionRecord:
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
         return _report_again(run, request, row, wish)

@@ -141,6 +141,10 @@ def one_off_name(pipeline: str, step: str, run: str) -> str:
     return name.rstrip("-")
 
 
+# How the file name of a dump begins that was taken for a rehearsal, while the plan was made.
+REHEARSAL = "rehearsal-"
+
+
 def backup_name(environment: str, release: str, taken_at: datetime) -> str:
     """Return the file name of a database dump; sorts by environment and time.
 
