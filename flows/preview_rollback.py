@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import flow
 
 from blocks.values.lifecycle import Kind
 from flows.domain.naming import run_name
-from flows.planning import read_hosts
+from flows.planning import PlanPreview, read_hosts
 from flows.session import open_session
 from flows.way_back import Wish, choose_release, choose_way, kept_manifests
 from flows.way_plan import plan_way
 from tasks.adapters.pool import close_all
 from tasks.step import log
-
-if TYPE_CHECKING:
-    from blocks.values.plans import Plan
 
 
 @flow(name="plan rollback", flow_run_name="plan rollback → {environment}", persist_result=False)
@@ -25,7 +20,7 @@ def preview_rollback(
     release: str = "",
     source: str = "default",
     undo: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
-) -> Plan:
+) -> PlanPreview:
     """Find out what a rollback would do, and do nothing: what has to be tried is tried on a copy of the database.
 
     Args:
@@ -50,4 +45,5 @@ def preview_rollback(
         plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
-        return plan
+        # Within another object: Prefect looks into what a flow returns, and takes a plan's `keys` for a mapping's.
+        return PlanPreview(plan=plan, gates=(), built=True)

@@ -114,10 +114,7 @@ def _checked(
         return None, "no container runs that database.check could be run in"
     seconds = run.policy.timeouts.up
     done = there.run(Call(argv=("docker", "exec", first.id, *check), limits=Limits(seconds, seconds)))
-    return (
-        done.ok,
-        "" if done.ok else f"{' '.join(check)} failed with status {done.exit_code}: {done.reason()}",
-    )
+    return done.ok, "" if done.ok else f"database.check ended with status {done.exit_code}: {done.reason()}"
 
 
 def one_line(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from prefect.blocks.system import Secret
 
 from tasks.adapters.redact import process_redactor
@@ -21,10 +23,12 @@ def read_secret(block: str) -> str:
         TerminalError: There is no such block.
     """
     try:
-        value = str(Secret.load(block).get())  # type: ignore[union-attr]
+        kept = Secret.load(block).value.get_secret_value()  # type: ignore[union-attr]
     except ValueError:
         raise TerminalError(
             f"there is no block secret/{block}", "create it in the Prefect UI, or correct pipeline.yaml"
         ) from None
+    # Not `get`, which reads what looks like JSON: a password of digits would become a number.
+    value = kept if isinstance(kept, str) else json.dumps(kept)
     process_redactor().add(value)
     return value

@@ -78,13 +78,13 @@ def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -
 def _plan_rollback(environment: str, release: str, source: str, *, undo: bool, as_json: bool) -> None:
     from flows.preview_rollback import preview_rollback
 
-    found = preview_rollback(environment, release, source, undo)
+    plan = preview_rollback(environment, release, source, undo).plan
     if as_json:
-        print_json({"plan": _plan_data(found)})
+        print_json({"plan": _plan_data(plan)})
     else:
         from flows.domain.plan_view import plan_text
 
-        print_table(("WHAT", "CHANGE"), plan_text(found))
+        print_table(("WHAT", "CHANGE"), plan_text(plan))
 
 
 def _as_data(found: PlanPreview) -> dict[str, object]:

@@ -165,7 +165,7 @@ def test_what_a_restore_would_lose_is_told_without_acting(running: Scene) -> Non
     ask(running, placed + "select 1, 1, 8900, 'b@example.com', 'paid' from generate_series(1, 3) returning 1")
     ask(running, "update products set price_cents = price_cents + 1 where id in (1, 2) returning 1")
     before = len(running.promotions("feature"))
-    way = preview_rollback("feature").going_back
+    way = preview_rollback("feature").plan.going_back
     assert way is not None
     assert way.way is Way.FORBIDDEN
     assert way.loss is not None

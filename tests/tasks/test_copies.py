@@ -77,7 +77,9 @@ def left(server: Server) -> list[str]:
         ("docker", "volume", "ls", "--filter", "dangling=true", "--format", "{{.Name}}"),
         ("find", "/home/deploy", "-path", "*/drills/*"),
     )
-    return [word for argv in listings for word in server.run(argv).stdout.split()]
+    found = [word for argv in listings for word in server.run(argv).stdout.split()]
+    # A volume with a name belongs to an application that ran here; copies have none.
+    return [word for word in found if not word.endswith("_db-data")]
 
 
 class Watched(SshHost):
