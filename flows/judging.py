@@ -225,8 +225,9 @@ def _judge(
     split = split_rendered if migration.alembic is not None else rendered_whole
     migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
-    postgresql = run.policy.backup is not None and run.policy.backup.built_in
-    shape = _shape(run) if postgresql else []
+    postgresql = migration.dialect == "postgresql"
+    known = postgresql and run.policy.backup is not None and run.policy.backup.built_in
+    shape = _shape(run) if known else []
     return judge_migrations(
         migrations,
         sizes={name: int(value) for kind, name, value in shape if kind == "size"},

@@ -91,6 +91,10 @@ class Migration(Value):
         description="For other tools: a command that prints the SQL of the pending migrations. Without one they "
         "are opaque.",
     )
+    dialect: Literal["postgresql", "other"] = Field(
+        "postgresql",
+        description="What the migrations are written for. Only PostgreSQL's can be judged; others are opaque.",
+    )
     downgrade: Argv | None = Field(
         None,
         description="For other tools: a command that takes the database back; {revision} stands for the revision "

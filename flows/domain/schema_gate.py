@@ -110,9 +110,17 @@ def _what_is_missing(facts: SchemaFacts, wanted: timedelta, proven: bool) -> str
             way += f" ({one_line(facts.rehearsal.old.reason, 200) or 'it could not be tried'})"
     else:
         way = f"once the running release has run alone for {span}"
+    return f"It comes in {way}; or {_by_decision(facts)}"
+
+
+def _by_decision(facts: SchemaFacts) -> str:
+    """Say how people let it in: in environments where too few may approve, by the pipeline alone."""
+    needed = facts.rules.override_required
+    if facts.approvers < needed:
+        return f"with `database: {{destructive: allow}}` for {facts.environment} in pipeline.yaml"
     return (
-        f"It comes in {way}; or with an override: start the promotion with `override` set to the reason, "
-        f"and {facts.rules.override_required} approvers must agree"
+        "with an override: start the promotion with `override` set to the reason, "
+        f"and {needed} approvers must agree"
     )
 
 

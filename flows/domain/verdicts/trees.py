@@ -29,7 +29,7 @@ STABLE = frozenset(_STABLE.split())
 # Functions that give something else for each row, and change nothing but a sequence.
 _VOLATILE = (
     "clock_timestamp gen_random_bytes gen_random_uuid nextval random timeofday uuid_generate_v1 uuid_generate_v1mc "
-    "uuid_generate_v4 uuidv4 uuidv7 gen_ulid"
+    "uuid_generate_v4 uuidv4 uuidv7 gen_ulid pg_sleep"
 )
 VOLATILE = frozenset(_VOLATILE.split())
 

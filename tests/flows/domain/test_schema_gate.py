@@ -66,6 +66,15 @@ def test_an_override_needs_people_who_can_agree() -> None:
     assert "no approvers" in schema_may_change(facts(Risk.OPAQUE, override="x", approvers=0)).reason
 
 
+def test_a_refusal_names_only_ways_that_are_open() -> None:
+    told = schema_may_change(facts(Risk.DESTRUCTIVE, approvers=2)).reason
+    assert "with an override" in told
+    assert "destructive: allow" not in told
+    told = schema_may_change(facts(Risk.DESTRUCTIVE, approvers=1)).reason
+    assert "with `database: {destructive: allow}` for" in told
+    assert "override" not in told
+
+
 RETIRED = {"rehearsal": rehearsal(), "running_since": AT - DAY}
 
 
