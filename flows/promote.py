@@ -10,28 +10,28 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
-from flows.ask import ask_until_quorum
-from flows.bundling import make_bundle
-from flows.changing import Change, bring_back, carry_out, manifests_of
+from flows.changing.bundling import make_bundle
+from flows.changing.change import Change, bring_back, carry_out, manifests_of
+from flows.changing.copying import end_copies
+from flows.changing.finishing import finish
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
-from flows.copying import end_copies
-from flows.describing import describe_commit
 from flows.domain.gates import refusal
 from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
-from flows.finishing import finish
-from flows.gating import ask_gates, ask_schema_gate, known_release, resolve_request, unbuilt_release
-from flows.judging import evidence_of, judge_schema
 from flows.outcome import publish
-from flows.planning import (
+from flows.planning.asking import ask_until_quorum
+from flows.planning.describing import describe_commit
+from flows.planning.gating import ask_gates, ask_schema_gate, known_release, resolve_request, unbuilt_release
+from flows.planning.judging import evidence_of, judge_schema
+from flows.planning.plan import (
     expected_images,
     is_running,
     plan_of,
     read_hosts,
     reading_hosts,
 )
-from flows.releasing import make_release
+from flows.planning.releasing import make_release
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
 from tasks.run import Run, utc_now

@@ -11,16 +11,16 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.drift import Difference
-from flows.comparing import Compared, compare
 from flows.domain.drift import PROMOTION
 from flows.domain.reconcile import Act
 from flows.domain.reconcile_view import reconcile_markdown
-from flows.ending import Judged, end_what_died, give_back_lease
-from flows.looking import look_at
+from flows.offline.rescue import refresh_rescue
+from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
-from flows.rescue import refresh_rescue
 from flows.session import Session, open_session
-from flows.taking_in import take_in
+from flows.upkeep.comparing import Compared, compare
+from flows.upkeep.ending import Judged, end_what_died, give_back_lease
+from flows.upkeep.looking import look_at
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
 from tasks.alone import alone

@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from blocks.values.lifecycle import Kind
 from flows.conduct import Request, conduct
 from flows.domain.gates import refusal
-from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
+from flows.planning.gating import ask_gates, known_release, resolve_request, unbuilt_release
 from flows.promote import promote_body
 from tasks.errors import RefusedError
 from tasks.step import log

@@ -11,17 +11,17 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import ACTIVE, Kind, Status
-from flows.changing import Change, bring_back
+from flows.changing.change import Change, bring_back
+from flows.changing.copying import end_copies
+from flows.changing.finishing import finish
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
-from flows.copying import end_copies
 from flows.domain.recovery import Action, next_action
-from flows.finishing import finish
-from flows.planning import read_hosts
+from flows.planning.plan import read_hosts
 from flows.promote import before_the_switch
-from flows.restoring import ask_for_restore, refuse_unaskable, same_ground
-from flows.returning import carry_back, take_back
-from flows.way_back import Wish, choose_release, choose_way, kept_manifests, release_of
-from flows.way_plan import show_way
+from flows.returning.plan import show_way
+from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_ground
+from flows.returning.switching import carry_back, take_back
+from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.step import log

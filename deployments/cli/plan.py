@@ -11,7 +11,7 @@ from deployments.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from blocks.values.plans import Plan
-    from flows.planning import PlanPreview
+    from flows.planning.plan import PlanPreview
 
 ROLLBACK = "rollback"
 
@@ -66,7 +66,7 @@ def plan(
 
 
 def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -> None:
-    from flows.planning import preview
+    from flows.planning.plan import preview
 
     found = preview(environment, ref, source)
     if as_json:
@@ -76,7 +76,7 @@ def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -
 
 
 def _plan_rollback(environment: str, release: str, source: str, *, undo: bool, as_json: bool) -> None:
-    from flows.preview_rollback import preview_rollback
+    from flows.returning.preview import preview_rollback
 
     plan = preview_rollback(environment, release, source, undo).plan
     if as_json:

@@ -20,9 +20,9 @@ from tasks.errors import RefusedError, TerminalError
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.offline import OfflineRollback
-    from flows.offline import Readied
+    from flows.offline.hosts import Readied
 
-_CHANGE = "flows.offline_change"
+_CHANGE = "flows.offline.change"
 
 
 def rollback(
@@ -71,7 +71,7 @@ def rollback(
 
 
 def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
-    from flows.offline import Asked, make_ready
+    from flows.offline.hosts import Asked, make_ready
     from tasks.rescue import read_rescue
 
     # What the change needs is read from disk while the hosts answer.
@@ -82,7 +82,7 @@ def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, in
 
 
 def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:
-    from flows.offline_change import go_back
+    from flows.offline.change import go_back
 
     return go_back(readied, tell)
 

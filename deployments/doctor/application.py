@@ -15,9 +15,9 @@ from blocks.settings import Settings
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.prefect_api import PrefectApi
 from flows.blocks import InvalidBlockError, MissingBlockError, read_block
-from flows.describing import describe_commit
 from flows.domain.approvals import shared_identities
-from flows.people import approver_facts
+from flows.planning.describing import describe_commit
+from flows.planning.people import approver_facts
 from flows.session import docker_config, open_mirror
 from tasks.adapters.registry import HttpRegistry
 from tasks.errors import SluiceError, TerminalError

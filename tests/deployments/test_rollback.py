@@ -50,6 +50,6 @@ def test_a_rescue_file_of_another_version_is_told(sluice: Sluice, home: Path) ->
 
 
 def test_nothing_of_it_imports_prefect_or_the_ledger() -> None:
-    modules = "deployments.cli.main, flows.offline, flows.offline_change, tasks.rescue, blocks.settings"
+    modules = "deployments.cli.main, flows.offline.hosts, flows.offline.change, tasks.rescue, blocks.settings"
     code = f"import sys, {modules}; sys.exit(bool({{'prefect', 'sqlalchemy'}} & {{*sys.modules}}))"
     assert subprocess.run((sys.executable, "-c", code), timeout=120, check=False).returncode == 0

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from blocks.pipeline import Backup
 from blocks.values.receipts import BackupReceipt
-from flows.copying import begin_copies, end_copies
+from flows.changing.copying import begin_copies, end_copies
 from flows.promote import promote
 from flows.session import open_session
 from tasks.run import Run

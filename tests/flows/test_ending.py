@@ -18,10 +18,10 @@ from blocks.pipeline import Policy, load_pipeline
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.receipts import StepReceipt
 from deployments.bootstrap import ControlPlane
-from flows import ending
 from flows.domain import reconcile as decisions
 from flows.domain.reconcile import Act
-from flows.ending import RETRIED, end_what_died, give_back_lease
+from flows.upkeep import ending
+from flows.upkeep.ending import RETRIED, end_what_died, give_back_lease
 from tasks.flow_runs import read_flow_run, sign_seconds
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger

@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import State
 
 from blocks.values.going_back import Way
 from blocks.values.lifecycle import Status
-from flows.preview_rollback import preview_rollback
 from flows.promote import promote
+from flows.returning.preview import preview_rollback
 from flows.rollback import rollback
 from tests.lab.scene import Scene
 

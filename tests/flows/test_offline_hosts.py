@@ -13,8 +13,8 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
 from flows.domain.offline import Prospect
-from flows.offline import Asked, OfflineSite, Readied, left_out_of, site_of
-from flows.offline_change import go_back
+from flows.offline.change import go_back
+from flows.offline.hosts import Asked, OfflineSite, Readied, left_out_of, site_of
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.protocols import Call, Fence, Result
 from tasks.errors import TerminalError

@@ -8,7 +8,7 @@ import pytest
 
 from blocks.pipeline import load_pipeline
 from blocks.rescue import Rescue, RescueHost
-from flows.rescue import secret_blocks
+from flows.offline.rescue import secret_blocks
 from tasks.errors import TerminalError
 from tasks.rescue import read_rescue, rescue_file, write_rescue
 from tests.flows.domain.samples import NOW

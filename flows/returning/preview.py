@@ -6,10 +6,10 @@ from prefect import flow
 
 from blocks.values.lifecycle import Kind
 from flows.domain.naming import run_name
-from flows.planning import PlanPreview, read_hosts
+from flows.planning.plan import PlanPreview, read_hosts
+from flows.returning.plan import plan_way
+from flows.returning.way import Wish, choose_release, choose_way, kept_manifests
 from flows.session import open_session
-from flows.way_back import Wish, choose_release, choose_way, kept_manifests
-from flows.way_plan import plan_way
 from tasks.adapters.pool import close_all
 from tasks.step import log
 

@@ -9,7 +9,7 @@ from blocks.values.lifecycle import ENDED
 from flows.domain.return_evidence import Evidence, as_revisions, fitting_backup
 from flows.domain.rollback import PastPromotion
 from flows.outcome import GOOD
-from flows.planning import known_revisions
+from flows.planning.plan import known_revisions
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from flows.domain.going_back import decide_way
 from flows.domain.naming import one_off_name
 from flows.domain.return_evidence import most_rows
 from flows.domain.rollback import choose_target
-from flows.evidence import evidence_of, past_promotions
+from flows.returning.evidence import evidence_of, past_promotions
 from tasks.commands.dump_facts import DUMP_FACTS, parse_dump_facts
 from tasks.copies import BrokenDumpError, ask_copy, ask_live, open_copy
 from tasks.downgrade import try_downgrade

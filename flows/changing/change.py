@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blocks.values.lifecycle import Status
-from flows.bundling import Bundle, make_manifest, project_of
-from flows.copying import begin_copies
+from flows.changing.bundling import Bundle, make_manifest, project_of
+from flows.changing.copying import begin_copies
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
 from tasks.backup import back_up

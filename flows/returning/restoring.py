@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
-from flows.ask import ask_until_quorum
 from flows.domain.return_evidence import as_revisions
+from flows.planning.asking import ask_until_quorum
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 

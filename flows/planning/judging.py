@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blocks.values.releases import Revision
-from flows.bundling import make_bundle, project_of
-from flows.changing import manifests_of
+from flows.changing.bundling import make_bundle, project_of
+from flows.changing.change import manifests_of
 from flows.conduct import lease_held
 from flows.domain.naming import REHEARSAL, backup_name, one_off_name
 from flows.domain.plan import Evidence
 from flows.domain.schema import schema_path
 from flows.domain.verdicts import judge_migrations, rendered_whole, split_rendered
-from flows.planning import known_revisions
+from flows.planning.plan import known_revisions
 from tasks.copies import ask_live
 from tasks.errors import SluiceError
 from tasks.facts import read_manifest
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
-    from flows.bundling import Bundle
+    from flows.changing.bundling import Bundle
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.

@@ -1,4 +1,4 @@
-"""Prepares for the day neither Prefect's server nor the ledger answers; see `flows.offline` for that day."""
+"""Prepares for the day neither Prefect's server nor the ledger answers; see `flows.offline.hosts` for that day."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from flows.domain.approval_form import form_description
 from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
 from flows.domain.approvals import deadline, judge, person_key, policy_of, quorum
 from flows.outcome import tell_waiting
-from flows.people import approver_facts
+from flows.planning.people import approver_facts
 from tasks.adapters.redact import process_redactor
 from tasks.ledger.errors import CodeUsed
 from tasks.run import Run, utc_now

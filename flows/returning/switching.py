@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Status
-from flows.bundling import project_of
-from flows.changing import Change, bring_back, carry_out
+from flows.changing.bundling import project_of
+from flows.changing.change import Change, bring_back, carry_out
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import failure_note, up_started
 from tasks.backup import back_up

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.domain.naming import image_tags
+from flows.offline.rescue import keep_rescue
 from flows.outcome import GOOD, data_of, message_of, publish, report_markdown
-from flows.rescue import keep_rescue
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError
 from tasks.finish import prune, tag

@@ -11,13 +11,13 @@ from prefect import flow
 from prefect.futures import wait
 
 from blocks.values.lifecycle import Kind
-from flows.describing import describe_commit
 from flows.domain.approvals import policy_of
 from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
 from flows.domain.naming import run_name
 from flows.domain.plan import Evidence, PlanFacts, make_plan
-from flows.gating import ask_gates, known_release, resolve_request, unbuilt_release
+from flows.planning.describing import describe_commit
+from flows.planning.gating import ask_gates, known_release, resolve_request, unbuilt_release
 from flows.session import open_session
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor

@@ -14,9 +14,9 @@ from flows.domain.naming import one_off_name
 from flows.domain.reconcile import Act, Decision, Life, Open, decide, how_it_ended, life_of
 from flows.domain.reconcile_view import cut_text
 from flows.domain.recovery import up_started
-from flows.looking import current_releases
+from flows.offline.taking_in import is_offline
 from flows.outcome import data_of, message_of
-from flows.taking_in import is_offline
+from flows.upkeep.looking import current_releases
 from tasks.adapters.redact import process_redactor
 from tasks.drift import list_containers
 from tasks.errors import SluiceError

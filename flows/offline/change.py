@@ -18,7 +18,7 @@ from tasks.starting import start
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
-    from flows.offline import Readied
+    from flows.offline.hosts import Readied
 
 Tell = Callable[[str], None]
 

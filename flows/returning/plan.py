@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.going_back import GoingBack, Way
-from flows.describing import describe_commit
 from flows.domain.plan_view import plan_markdown
-from flows.evidence import quorum_of
 from flows.outcome import publish
-from flows.planning import plan_of
+from flows.planning.describing import describe_commit
+from flows.planning.plan import plan_of
+from flows.returning.evidence import quorum_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

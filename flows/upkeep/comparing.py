@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from blocks.values.drift import Difference
 from blocks.values.lifecycle import ACTIVE
-from flows.describing import describe_commit
 from flows.domain.drift import UNREACHABLE, Expected, find_drift, heads
 from flows.domain.reconcile_view import drift_text
+from flows.planning.describing import describe_commit
 from tasks.adapters.redact import process_redactor
 from tasks.drift import read_state
 from tasks.errors import SluiceError

@@ -1,0 +1,1 @@
+"""The change itself, and what follows it."""
