@@ -16,6 +16,7 @@ from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, 
 from tasks.migrate import migrate
 from tasks.preflight import check_compose, preflight
 from tasks.pull import pull
+from tasks.revive import revive
 from tasks.run import Run, utc_now
 from tasks.smoke import smoke, verify
 from tasks.stage import stage
@@ -240,11 +241,32 @@ def recover(run: Run, change: Change, error: SluiceError) -> Status:
     if status is not Status.RESTORING:
         if begun:
             _stop_all(run, change)
+        elif before is not None:
+            note = _keep_running(run, change) or note
         _move(run, status, f"{error} ({note})")
         return status
     log().error("%s; %s", error, note)
     _move(run, Status.RESTORING, str(error))
     return bring_back(run, change, str(error))
+
+
+def _keep_running(run: Run, change: Change) -> str:
+    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything."""
+    told: list[str] = []
+    for name, facts in change.hosts.items():
+        running = {container.service for container in facts.containers if container.status == "running"}
+        if facts.manifest is None or not running:
+            continue
+        project = project_of(run, name, facts.manifest, current=True)
+        try:
+            receipt = revive(run, host=name, project=project, services=tuple(sorted(running)))
+        except SluiceError as error:
+            log().error("%s", error)
+            told.append(str(error))
+        else:
+            if receipt.services:
+                told.append(f"{', '.join(receipt.services)} had stopped on {name} and were started again")
+    return "; ".join(told)
 
 
 def bring_back(run: Run, change: Change, cause: str) -> Status:

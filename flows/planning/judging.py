@@ -15,7 +15,7 @@ from flows.domain.schema import schema_path
 from flows.domain.verdicts import judge_migrations, rendered_whole, split_rendered
 from flows.planning.plan import known_revisions
 from tasks.copies import ask_live
-from tasks.errors import SluiceError
+from tasks.errors import RefusedError, SluiceError
 from tasks.facts import read_manifest
 from tasks.lint import lint_migrations
 from tasks.prepare import dump_for_rehearsal, prepare
@@ -88,10 +88,21 @@ def judge_schema(
     pending = _pending(run, release, hosts)
     if migration.only_upgrades and not pending:
         return base
+    _database_must_run(run, hosts[run.primary])
     kept = _kept(earlier, release, running, hosts[run.primary].revision, pending)
     if kept is not None:
         return evidence_of(run, kept)
     return _find_out(run, release, sources, hosts, migration, pending, base)
+
+
+def _database_must_run(run: Run, facts: HostFacts) -> None:
+    """Refuse while the database is down: what is pending would be guessed, and a dump cannot be taken."""
+    backup = run.policy.backup
+    if backup is not None and backup.built_in and not facts.database_running:
+        raise RefusedError(
+            f"the database of {run.environment} (service {backup.service}) does not run on {facts.host}",
+            "start it there (`docker compose start`), or correct backup.service in pipeline.yaml, then promote again",
+        )
 
 
 def _pending(run: Run, release: Release, hosts: Mapping[str, HostFacts]) -> tuple[Revision, ...]:

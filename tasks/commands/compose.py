@@ -68,6 +68,7 @@ class ComposeProject:
         wait_seconds: int | None = None,
         no_deps: bool = False,
         remove_orphans: bool = True,
+        recreate: bool = True,
     ) -> Argv:
         """Start what does not run as described. Nothing is built or pulled: that was done before.
 
@@ -76,6 +77,7 @@ class ComposeProject:
             wait_seconds: Wait so long for them to be running or healthy; None does not wait.
             no_deps: Leave the services they depend on alone.
             remove_orphans: Remove containers of services the project no longer has.
+            recreate: Make containers anew that are not as described; False starts them as they are.
         """
         options = ["--detach", "--no-build", "--pull=never"]
         if wait_seconds is not None:
@@ -84,6 +86,8 @@ class ComposeProject:
             options.append("--no-deps")
         if remove_orphans:
             options.append("--remove-orphans")
+        if not recreate:
+            options.append("--no-recreate")
         return self.argv("up", *options, *_services(services))
 
     def run_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.values.facts import ContainerFact
+from tasks.revive import not_running
 from tasks.starting import ailing
 
 
@@ -43,3 +44,13 @@ def test_restarts_from_before_the_switch_do_not_count() -> None:
 
 def test_a_service_without_container_is_named() -> None:
     assert ailing((), ("web",), {}) == ("web has no container",)
+
+
+def test_what_no_longer_runs_is_told_by_service() -> None:
+    containers = (
+        fact(),
+        fact(id="2", service="db", status="exited"),
+        fact(id="3", service="db", status="running"),
+        fact(id="4", service="worker", status="exited"),
+    )
+    assert not_running(containers, ("web", "db", "worker", "cron")) == ("worker", "cron")

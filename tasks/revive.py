@@ -1,0 +1,87 @@
+"""Starting again what a fault stopped of the release that runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import UpReceipt
+from tasks.errors import TerminalError
+from tasks.reading import read_containers
+from tasks.starting import settle
+from tasks.step import log, step
+
+if TYPE_CHECKING:
+    from blocks.values.facts import ContainerFact
+    from tasks.adapters.protocols import Host
+    from tasks.commands.compose import ComposeProject
+    from tasks.run import Run
+
+# A service manager starts an engine that crashed within seconds.
+_ENGINE_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
+
+
+@step("revive", UpReceipt)
+def revive(run: Run, *, host: str, project: ComposeProject, services: tuple[str, ...]) -> UpReceipt:
+    """Start services of the running release that ran when the promotion began and do not any more.
+
+    An engine that was killed takes down the containers it finds when it is back, and leaves those with
+    `restart: unless-stopped` down. Containers that are there are started as they are, never made anew.
+
+    Running it twice is safe: what runs is left alone.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host's name.
+        project: The compose project on the running release's bundle.
+        services: The services that ran.
+
+    Returns:
+        What was started.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The engine does not come back, or a service does not become healthy.
+    """
+    began = time.monotonic()
+    there = run.hosts[host]
+    containers = _once_answered(there, run.pipeline)
+    stopped = not_running(containers, services)
+    if stopped:
+        log().warning("%s: %s stopped meanwhile; starting again", host, ", ".join(stopped))
+        seconds = run.policy.timeouts.up
+        argv = project.up(*stopped, wait_seconds=int(seconds), recreate=False, remove_orphans=False)
+        result = there.run(run.change(host, argv, seconds=seconds + 30), on_line=log().info)
+        if not result.ok:
+            raise TerminalError(
+                f"revive: {', '.join(stopped)} stopped on {host} and cannot be started again: {result.tail(1)}",
+                "look at the service's log there (`docker compose logs`)",
+                result.tail(40),
+            )
+        earlier = {container.id: container.restarts for container in read_containers(there, run.pipeline)}
+        settle(run, host, stopped, earlier)
+    return UpReceipt(host=host, services=stopped, seconds=time.monotonic() - began)
+
+
+def not_running(containers: tuple[ContainerFact, ...], services: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of some services have no running container.
+
+    Args:
+        containers: The application's containers.
+        services: The services.
+    """
+    running = {container.service for container in containers if container.status == "running"}
+    return tuple(service for service in services if service not in running)
+
+
+def _once_answered(there: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the containers, giving an engine that is down a moment to come back."""
+    deadline = time.monotonic() + _ENGINE_SECONDS
+    while True:
+        try:
+            return read_containers(there, pipeline)
+        except TerminalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
