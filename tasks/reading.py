@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from tasks.adapters.protocols import Host
 
+# A service manager starts an engine that crashed within seconds.
+_ENGINE_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
 QUICK = Limits(total_seconds=60, idle_seconds=60)
 
 
@@ -77,3 +81,19 @@ def read_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
             result.tail(),
         )
     return parse_containers(result.stdout)
+
+
+def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the application's containers, giving an engine that is down a moment to come back.
+
+    Raises:
+        TerminalError: It does not answer for a minute.
+    """
+    deadline = time.monotonic() + _ENGINE_SECONDS
+    while True:
+        try:
+            return read_containers(host, pipeline)
+        except TerminalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)

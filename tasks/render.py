@@ -10,7 +10,7 @@ from blocks.values.base import Value
 from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.docker import remove_container
-from tasks.errors import TerminalError
+from tasks.errors import TerminalError, TransientError
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 _LARGEST_SOURCE = 1_000_000
+# Docker's own exit status for what it could not carry to its end, whatever the command was.
+_ENGINE_FAILED = 125
 
 
 class Rendered(Value):
@@ -121,7 +123,13 @@ def _run_once(
     there, limits = run.hosts[host], Limits(migration.timeout, migration.timeout)
     there.run(Call(argv=remove_container(container), limits=Limits(60, 60)))
     argv = project.run_once(migration.service, command, name=container, no_deps=True)
-    return there.run(Call(argv=argv, limits=limits))
+    result = there.run(Call(argv=argv, limits=limits))
+    if result.exit_code == _ENGINE_FAILED:
+        raise TransientError(
+            f"plan: {host} does not carry `{' '.join(command)}` out: {result.reason()}",
+            "look at the Docker engine there",
+        )
+    return result
 
 
 def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:

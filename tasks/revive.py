@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
 from tasks.errors import TerminalError
-from tasks.reading import read_containers
+from tasks.reading import await_containers, read_containers
 from tasks.starting import settle
 from tasks.step import log, step
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
-    from tasks.adapters.protocols import Host
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
-
-# A service manager starts an engine that crashed within seconds.
-_ENGINE_SECONDS = 60.0
-_LOOK_SECONDS = 2.0
 
 
 @step("revive", UpReceipt)
@@ -46,7 +41,7 @@ def revive(run: Run, *, host: str, project: ComposeProject, services: tuple[str,
     """
     began = time.monotonic()
     there = run.hosts[host]
-    containers = _once_answered(there, run.pipeline)
+    containers = await_containers(there, run.pipeline)
     stopped = not_running(containers, services)
     if stopped:
         log().warning("%s: %s stopped meanwhile; starting again", host, ", ".join(stopped))
@@ -73,15 +68,3 @@ def not_running(containers: tuple[ContainerFact, ...], services: tuple[str, ...]
     """
     running = {container.service for container in containers if container.status == "running"}
     return tuple(service for service in services if service not in running)
-
-
-def _once_answered(there: Host, pipeline: str) -> tuple[ContainerFact, ...]:
-    """Read the containers, giving an engine that is down a moment to come back."""
-    deadline = time.monotonic() + _ENGINE_SECONDS
-    while True:
-        try:
-            return read_containers(there, pipeline)
-        except TerminalError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt, UpReceipt
+from tasks.reading import await_containers
 from tasks.starting import start
 from tasks.step import step
 
@@ -58,6 +59,8 @@ def restore(
     Raises:
         TerminalError: It does not come up either.
     """
+    # What failed may have been the engine, which is on its way back.
+    await_containers(run.hosts[host], run.pipeline)
     return start(run, host=host, release_id=release_id, project=project, services=services)
 
 

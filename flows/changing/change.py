@@ -13,6 +13,7 @@ from flows.domain.recovery import after_failure, failure_note
 from tasks.backup import back_up
 from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
+from tasks.facts import read_schema
 from tasks.migrate import migrate
 from tasks.preflight import check_compose, preflight
 from tasks.pull import pull
@@ -266,6 +267,9 @@ def _keep_running(run: Run, change: Change) -> str:
         else:
             if receipt.services:
                 told.append(f"{', '.join(receipt.services)} had stopped on {name} and were started again")
+                if name == run.primary and run.journal.begun("migrate"):
+                    _, revision, _ = read_schema(run, run.hosts[name])
+                    told.append(f"the database is at revision {revision or 'unknown'}")
     return "; ".join(told)
 
 

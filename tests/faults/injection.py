@@ -136,7 +136,7 @@ until [ -n "$(find "$1/backups" -name '*.part' -size +0 2>/dev/null)" ] && pkill
 done
 """
 _AWAIT_UP = """
-until pgrep -f 'docker.*compose.*up.*--wait' >/dev/null; do sleep 0.02; done
+until pgrep -f '[u]p --detach --no-build' >/dev/null; do sleep 0.02; done
 # Compose has begun to replace containers.
 before=$(docker ps --no-trunc --quiet | sort)
 until [ "$(docker ps --no-trunc --quiet | sort)" != "$before" ]; do sleep 0.05; done
@@ -145,6 +145,7 @@ until [ "$(docker ps --no-trunc --quiet | sort)" != "$before" ]; do sleep 0.05; 
 
 def up_is_replacing(play: Play) -> None:
     """Wait until compose on the server has replaced its first container."""
+    play.await_step("up")
     await_on_server(play.setting.server, _AWAIT_UP)
 
 
