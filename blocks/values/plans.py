@@ -55,7 +55,7 @@ class Plan(Value):
         third_party: Service → image reference for the services that are not built here.
         third_party_changed: Those of them that run another image now, sorted.
         compose_diff: Unified diff of the compose files as the hosts would get them; secrets redacted.
-        keys: Changes among the environment's keys.
+        key_changes: Changes among the environment's keys.
         revision: The schema revision the database has now, None when unknown or none.
         pending: The migrations that would run, in order.
         ahead: The migrations the database has and the release does not know (a rollback), oldest first.
@@ -83,7 +83,7 @@ class Plan(Value):
     third_party: dict[str, str] = {}
     third_party_changed: tuple[str, ...] = ()
     compose_diff: str = ""
-    keys: KeyChange = KeyChange()
+    key_changes: KeyChange = KeyChange()
     revision: str | None = None
     pending: tuple[Revision, ...] = ()
     ahead: tuple[Revision, ...] = ()

@@ -111,7 +111,7 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         third_party=release.third_party,
         third_party_changed=third_party_changed(running, release),
         compose_diff=compose_diff(facts.compose_running, facts.compose, secrets=secrets),
-        keys=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
+        key_changes=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
         revision=", ".join(sorted(facts.current)) if facts.current else None,
         pending=schema.pending or facts.evidence.pending,
         ahead=schema.ahead,

@@ -35,7 +35,7 @@ def plan_markdown(plan: Plan) -> str:
         *_revisions("Migrations that would run", plan.pending),
         *evidence_markdown(plan),
         *_revisions("Migrations the database has and this release does not know", plan.ahead),
-        *_keys(plan.keys),
+        *_keys(plan.key_changes),
         *_compose(plan.compose_diff),
     ]
     return "\n\n".join(sections) + "\n"
@@ -61,7 +61,7 @@ def plan_text(plan: Plan) -> list[tuple[str, str]]:
     rows += [("migration", one_line(f"{one.id} {one.message}")) for one in plan.pending]
     rows += evidence_rows(plan)
     rows += [("migration ahead", one_line(f"{one.id} {one.message}")) for one in plan.ahead]
-    rows += [(f"key {how}", ", ".join(map(one_line, names))) for how, names in _key_rows(plan.keys)]
+    rows += [(f"key {how}", ", ".join(map(one_line, names))) for how, names in _key_rows(plan.key_changes)]
     rows += [("compose", one_line(line, 400)) for line in plan.compose_diff.splitlines()]
     return rows
 

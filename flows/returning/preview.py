@@ -45,5 +45,4 @@ def preview_rollback(
         plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
-        # Within another object: Prefect looks into what a flow returns, and takes a plan's `keys` for a mapping's.
         return PlanPreview(plan=plan, gates=(), built=True)

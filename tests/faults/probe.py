@@ -96,7 +96,9 @@ class Probe:
             ) as self._asking:
                 for line in self._asking.stdout or ():
                     when, _, answer = line.partition(" ")
-                    self.answers.append((float(when), bool(health_of(answer))))
+                    # Docker's own words come between, where the server goes away while the loop is started.
+                    if when.replace(".", "", 1).isdigit():
+                        self.answers.append((float(when), bool(health_of(answer))))
             # The server was switched off: until it is back, nothing answers.
             self.answers.append((time.time(), False))
             self._stopped.wait(0.2)

@@ -67,7 +67,7 @@ def plan(**changes: Any) -> Plan:
         "images": one.images,
         "images_changed": ("backend",),
         "compose_diff": "--- a/compose.yaml\n+++ b/compose.yaml\n@@ -1 +1 @@\n-a\n+b",
-        "keys": KeyChange(added=("STRIPE_KEY",)),
+        "key_changes": KeyChange(added=("STRIPE_KEY",)),
         "revision": "a1",
         "pending": revisions("b2"),
         "backup": True,

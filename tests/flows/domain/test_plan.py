@@ -59,7 +59,7 @@ def test_a_plan_says_what_would_change() -> None:
     assert made.images_changed == ("backend", "frontend")
     assert [revision.id for revision in made.pending] == ["b2"]
     assert made.revision == "a1"
-    assert made.keys == KeyChange(missing=("B",), added=("B",), removed=("C",))
+    assert made.key_changes == KeyChange(missing=("B",), added=("B",), removed=("C",))
     assert made.compose_diff == (
         "--- a/compose.yaml\n+++ b/compose.yaml\n@@ -1,3 +1,3 @@\n-image: a\n+image: b\n "
         f"password: {REDACTED}\n "
@@ -74,7 +74,7 @@ def test_the_first_release_changes_everything() -> None:
     assert made.images_changed == ("backend", "frontend")
     assert [revision.id for revision in made.pending] == ["a1", "b2"]
     assert made.revision is None
-    assert made.keys.added == ("A", "B")
+    assert made.key_changes.added == ("A", "B")
 
 
 def test_a_rollback_runs_no_migration_and_tells_what_the_database_is_ahead_by() -> None:
@@ -180,7 +180,7 @@ OTHER: dict[str, Any] = {
     "third_party": {"db": "postgres:18"},
     "third_party_changed": ("db",),
     "compose_diff": "+x",
-    "keys": KeyChange(),
+    "key_changes": KeyChange(),
     "revision": None,
     "pending": (),
     "ahead": revisions("z"),

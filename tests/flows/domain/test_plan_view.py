@@ -70,7 +70,7 @@ def test_a_plan_with_nothing_in_it_says_so() -> None:
         images=(),
         images_changed=(),
         compose_diff="",
-        keys=KeyChange(),
+        key_changes=KeyChange(),
         revision=None,
         pending=(),
         backup=False,
@@ -119,13 +119,15 @@ def test_nothing_from_outside_becomes_markup(text: str, lines: list[str]) -> Non
         commit=commit(subject=text, author_name=text),
         commits=(commit(subject=text, author_name=text, author_email=text),),
         images=(Image(target=f"t{text}", repository=text, digest=f"d{text}", services=(f"s{text}",)),),
-        keys=KeyChange(missing=(f"K{text}",)),
+        key_changes=KeyChange(missing=(f"K{text}",)),
         revision=f"v{text}",
         pending=(Revision(id=f"i{text}", message=text),),
         approvers=(f"a{text}",),
         compose_diff="\n".join(["+x", *lines]),
     )
-    safe = plan(images=(image(),), keys=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=())
+    safe = plan(
+        images=(image(),), key_changes=KeyChange(missing=("K",)), pending=revisions("i"), images_changed=()
+    )
     state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=(f"a{text}",))
     source = form_description(outside, state, f"x{text}")
     shown = MARKDOWN.parse(source)
@@ -157,7 +159,7 @@ def test_the_terminal_gets_one_printable_line_for_each_fact() -> None:
         commits=(commit(subject=f"\x1b[2J{HOSTILE}"),),
         commits_leaving=(commit(),),
         ahead=revisions("c3"),
-        keys=KeyChange(missing=("A",), added=("B",), removed=("C",)),
+        key_changes=KeyChange(missing=("A",), added=("B",), removed=("C",)),
     )
     rows = plan_text(everything)
     assert all(line.isprintable() or "\ufffd" in line for _, line in rows)
