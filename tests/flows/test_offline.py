@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from blocks.values.lifecycle import Status
 from blocks.values.offline import LiveRelease, OfflineRollback
 from flows.promote import promote
 from tasks.rescue import rescue_file
+from tests.lab.outage import everything_down
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -35,24 +33,6 @@ def promoted(scene: Scene, version: str) -> str:
     assert state.name == "Completed", state.message
     assert scene.serves("feature")["version"] == version
     return scene.promotions("feature")[0].release_id or ""
-
-
-@contextmanager
-def everything_down(scene: Scene) -> Iterator[dict[str, str]]:
-    """Take the ledger away, and give an environment in which Prefect's server does not answer."""
-    files = [path for path in scene.home.glob("ledger.db*") if path.is_file()]
-    for path in files:
-        path.rename(path.with_name(f"gone-{path.name}"))
-    try:
-        yield {
-            **os.environ,
-            "PREFECT_API_URL": "http://127.0.0.1:9/api",
-            "PREFECT_HOME": str(scene.home / "no-prefect"),
-            "SLUICE_LEDGER_URL": "postgresql+psycopg://nobody@127.0.0.1:9/gone",
-        }
-    finally:
-        for path in files:
-            path.with_name(f"gone-{path.name}").rename(path)
 
 
 def sluice(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
