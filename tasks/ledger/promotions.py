@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, update
 
-from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status, may_follow
+from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, Kind, Status, may_follow
 from tasks.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
 from tasks.ledger.models import PromotionRow
@@ -174,9 +175,22 @@ class Promotions(PromotionQueries):
                     f"{current.status} and cannot become {status}",
                     "start a new promotion" if current.status in ENDED else "look at `sluice history`",
                 )
-            moved = self._moved(current, _changes(current, status, message, now))
+            changes = _changes(current, status, message, now)
+            if status in LIVE and "ended_at" in changes:
+                changes["ended_at"] = self._after_the_last(current, now)
+            moved = self._moved(current, changes)
             if moved is not None:
                 return moved
+
+    def _after_the_last(self, current: PromotionRecord, now: datetime) -> datetime:
+        """Return when a promotion ends that is the last one to succeed, whatever a clock that jumped back says.
+
+        What ended last is what runs, so an end before the end of the one before would name another release.
+        """
+        last = self.running(current.pipeline, current.environment)
+        if last is None or last.ended_at is None:
+            return now
+        return max(now, last.ended_at + timedelta(microseconds=1))
 
     def _moved(self, current: PromotionRecord, values: dict[str, Any]) -> PromotionRecord | None:
         """Write the changes unless another process was first: then the caller looks again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_start_and_end_are_timed(ledger: Ledger) -> None:
     promotion = bring(ledger, "one")
     assert promotion.started_at == at(3)
     assert promotion.ended_at == promotion.updated_at == at(4)
+
+
+def test_a_clock_that_jumped_back_does_not_bring_an_earlier_release_back(ledger: Ledger) -> None:
+    first = bring(ledger, "one")
+    second = bring(ledger, "two", Status.RUNNING)
+    ended = ledger.promotions.move(second.id, Status.SUCCEEDED, now=at(4) - timedelta(days=1))
+    assert ended.ended_at == at(4) + timedelta(microseconds=1)
+    running = ledger.promotions.running(first.pipeline, first.environment)
+    assert running is not None
+    assert running.id == second.id
 
 
 def test_writing_a_status_again_keeps_its_times_and_message(ledger: Ledger) -> None:
