@@ -52,6 +52,19 @@ def open_github(name: str) -> GitHubApi:
     return GitHubApi(block.repository, auth, block.base_url)
 
 
+def rules_branch(policy: Policy, default_branch: str) -> str:
+    """Return the branch whose rules on GitHub count for an environment.
+
+    Args:
+        policy: The environment's policy.
+        default_branch: The repository's default branch.
+
+    Returns:
+        The one the commit must be reachable from; else the one the environment takes; else the default branch.
+    """
+    return policy.gates.reachable_from or policy.branch or default_branch
+
+
 def ask_entry(
     session: Session,
     policy: Policy,
@@ -158,7 +171,7 @@ def _pause(run: Run, seconds: float) -> None:
 def _read(session: Session, policy: Policy, resolved: Resolved) -> tuple[GitHubFacts | None, Unread | None]:
     """Read GitHub; what stands in the way closes the gates that needed it, and the others still answer."""
     repository = session.repository
-    branch = policy.gates.reachable_from or policy.branch or repository.default_branch
+    branch = rules_branch(policy, repository.default_branch)
     try:
         if not repository.github:
             raise TerminalError(
