@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect import flow
@@ -226,19 +225,21 @@ def expected_images(release: Release, sources: Sources) -> dict[str, str | None]
     return {service: ours.get(service) for service in sources.config.get("services", {})}
 
 
-@dataclass(frozen=True)
 class PlanPreview:
     """A plan that was only looked at.
 
-    Attributes:
+    No dataclass: into those Prefect looks when a flow returns one, and takes a plan's `keys` for a mapping's.
+
+    Args:
         plan: What would change.
         gates: What the gates say.
         built: False when the images do not exist yet, so that digests and migrations are not known.
     """
 
-    plan: Plan
-    gates: tuple[GateAnswer, ...]
-    built: bool
+    def __init__(self, *, plan: Plan, gates: tuple[GateAnswer, ...], built: bool) -> None:
+        self.plan = plan
+        self.gates = gates
+        self.built = built
 
 
 @flow(name="plan", flow_run_name="plan → {environment}", persist_result=False)

@@ -45,5 +45,5 @@ def preview_rollback(
         plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
-        # Within another object: Prefect looks into what a flow returns, and takes a plan's `keys` for a mapping's.
+        # Within an object Prefect does not look into, as it does into a plan.
         return PlanPreview(plan=plan, gates=(), built=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,6 +43,7 @@ _NOT_GITHUB = (
     AttributeError,
     ValueError,
 )
+_PERMISSIONS = re.compile(r"[a-z_=,; ]+")
 _MAY_WRITE = frozenset({"admin", "write"})
 
 
@@ -64,7 +66,6 @@ _ROLE = Reading("a reviewer's permission", "Metadata: read")
 _BRANCH = Reading("the branch", "Contents: read")
 _PROTECTION = Reading("the branch protection", "Administration: read")
 _BUDGET = Reading("the rate limit", "Metadata: read")
-_LOGIN = Reading("the app's installation", "an installation on this repository")
 
 
 class GitHubApi:
@@ -246,7 +247,7 @@ class GitHubApi:
         if error.status == 403:  # noqa: PLR2004
             return TerminalError(
                 f"GitHub does not let the login read {what} in {where}: {said}",
-                f"give it the permission {reading.permission}",
+                f"give it the permission {_wanted(error) or reading.permission}",
             )
         if error.status == 404:  # noqa: PLR2004
             return _NotThereError(
@@ -322,6 +323,13 @@ def _pause(error: GithubException) -> float | None:
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
         return max(1.0, int(headers["x-ratelimit-reset"]) - datetime.now(UTC).timestamp() + 1.0)
     return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in _said(error) else None  # noqa: PLR2004
+
+
+def _wanted(error: GithubException) -> str:
+    """Return the permissions GitHub itself asks for, such as `checks=read`; empty where it does not say."""
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    told = str(headers.get("x-accepted-github-permissions", ""))[:200]
+    return told if _PERMISSIONS.fullmatch(told) else ""
 
 
 def _said(error: GithubException) -> str:

@@ -333,7 +333,7 @@ def test_the_doctor_asks_what_the_gates_will_ask(place: Place) -> None:
     place.github.tokens[TOKEN] -= {"administration"}
     _, second = doctor(place, "shop", checks=("test",), protection=True)
     assert second[0] == "fail"
-    assert "Administration: read" in second[2]
+    assert "administration=read" in second[2]
     place.github.remaining = 100
     assert doctor(place, "shop")[0][0] == "warn"
 

@@ -63,8 +63,8 @@ class App:
 class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str) -> None:
-        self.status, self.message = status, message
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self.status, self.message, self.headers = status, message, headers
         super().__init__(message)
 
 
@@ -172,7 +172,8 @@ class FakeGitHub:
         if f"{owner}/{repo}".lower() != self.repository.lower() or not permissions:
             raise Refusal(404, "Not Found")
         if permission not in permissions:
-            raise Refusal(403, "Resource not accessible by personal access token")
+            wanted = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+            raise Refusal(403, "Resource not accessible by personal access token", wanted)
 
     def known(self, sha: str) -> None:
         """Refuse a commit that was never pushed."""
@@ -230,7 +231,7 @@ def application(github: FakeGitHub) -> FastAPI:
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
-        return _error(refusal.status, refusal.message)
+        return _error(refusal.status, refusal.message, refusal.headers)
 
     @app.middleware("http")
     async def count(request: Request, call_next: Any) -> Any:

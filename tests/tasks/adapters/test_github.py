@@ -163,7 +163,7 @@ def test_required_names_need_no_administrator(github: FakeGitHub, api: GitHubRea
         TerminalError, match="does not let the login read the branch protection in acme/shop"
     ) as told:
         api.protection("main", details=True)
-    assert "give it the permission Administration: read" in str(told.value)
+    assert "give it the permission administration=read" in str(told.value)
 
 
 def test_the_budget_costs_nothing(github: FakeGitHub, api: GitHubReader) -> None:
@@ -218,6 +218,12 @@ def test_a_server_in_trouble_is_tried_again_by_the_step(
     assert api.checks(SHA) == ()
 
 
+def test_a_servers_page_for_people_is_trouble_as_well(github: FakeGitHub, api: GitHubReader) -> None:
+    github.faults.append(Fault("/status", 502, body="<html>Unicorn!</html>"))
+    with pytest.raises(TransientError, match="status 502"):
+        api.checks(SHA)
+
+
 def test_a_page_in_trouble_does_not_pass_for_the_end(github: FakeGitHub, api: GitHubReader) -> None:
     for number in range(150):
         github.report_run(SHA, f"run {number}", "success")
@@ -244,9 +250,9 @@ def test_a_wrong_token(github: FakeGitHub) -> None:
 @pytest.mark.parametrize(
     ("missing", "permission"),
     [
-        ("checks", "Checks: read"),
-        ("statuses", "Commit statuses: read"),
-        ("pull_requests", "Pull requests: read"),
+        ("checks", "checks=read"),
+        ("statuses", "statuses=read"),
+        ("pull_requests", "pull_requests=read"),
     ],
 )
 def test_a_missing_permission_is_named(
@@ -256,6 +262,14 @@ def test_a_missing_permission_is_named(
     with pytest.raises(TerminalError, match="not accessible by personal access token") as told:
         (api.pulls if missing == "pull_requests" else api.checks)(SHA)
     assert permission in str(told.value)
+
+
+def test_a_permission_github_does_not_name_is_named_nevertheless(
+    github: FakeGitHub, api: GitHubReader
+) -> None:
+    github.faults.append(Fault("/status", 403, "Resource not accessible by integration"))
+    with pytest.raises(TerminalError, match="give it the permission Commit statuses: read and Checks: read"):
+        api.checks(SHA)
 
 
 def test_a_repository_the_login_does_not_see(github: FakeGitHub) -> None:
