@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
@@ -19,6 +20,7 @@ _MISSING = "missing"
 APPEARS_WITHIN_SECONDS = 120.0
 # Other reviews say nothing about whether the change may go on.
 _DECISIVE = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class _Verdict(NamedTuple):
@@ -83,25 +85,22 @@ def _named(verdict: _Verdict) -> str:
 
 
 def brought_by(pulls: Iterable[PullRequestFact], sha: str) -> PullRequestFact | None:
-    """Return the pull request that brought a commit.
+    """Return the pull request that brought a commit, as it was reviewed.
+
+    A commit inside of a pull request was not: reviewers see what all of its commits change together.
 
     Args:
         pulls: The pull requests GitHub lists for the commit.
         sha: The commit.
 
     Returns:
-        The one whose merge made it; else the merged one whose head it is; else the first that was merged; else an
-        open one whose head it is. None where there is none.
+        The one whose merge made it; else the merged one whose head it is, the first of several; else an open one
+        whose head it is. None where there is none.
     """
-    merged = sorted(
-        (pull for pull in pulls if pull.merged_at), key=lambda pull: (pull.merged_at, pull.number)
-    )
-    made = [pull for pull in merged if pull.merge_commit == sha]
-    headed = [pull for pull in merged if pull.head == sha]
-    opened = sorted(
-        (pull for pull in pulls if not pull.merged_at and pull.head == sha), key=lambda pull: pull.number
-    )
-    return next(iter([*made, *headed, *merged, *opened]), None)
+    ordered = sorted(pulls, key=lambda pull: (pull.merged_at is None, pull.merged_at or _NEVER, pull.number))
+    made = [pull for pull in ordered if pull.merged_at and pull.merge_commit == sha]
+    headed = [pull for pull in ordered if pull.head == sha]
+    return next(iter([*made, *headed]), None)
 
 
 def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link: str = "") -> GateAnswer:
@@ -121,9 +120,7 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     """
     pull = brought_by(pulls, sha)
     if pull is None:
-        return _no(
-            REVIEWS, f"no pull request brought {sha[:7]}: bring it in by one, and have it reviewed", link
-        )
+        return _no(REVIEWS, _not_proposed(pulls, sha), link)
     latest = _latest(pull)
     against = sorted(one.reviewer for one in latest if one.state == "CHANGES_REQUESTED")
     approved = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit == pull.head)
@@ -140,6 +137,16 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
         REVIEWS,
         f"{where} has {len(approved)} of {required} approving reviews of its last commit{old}: have it reviewed",
         pull.link,
+    )
+
+
+def _not_proposed(pulls: Sequence[PullRequestFact], sha: str) -> str:
+    around = next((pull for pull in pulls if pull.merge_commit), None)
+    if around is None:
+        return f"no pull request brought {sha[:7]}: bring it in by one, and have it reviewed"
+    return (
+        f"{sha[:7]} lies inside of pull request #{around.number}, which was reviewed as a whole: "
+        f"promote {around.merge_commit[:7]}, which its merge made"
     )
 
 

@@ -283,16 +283,24 @@ def test_a_commit_nobody_proposed() -> None:
 def test_which_pull_request_brought_a_commit() -> None:
     later = MERGED + timedelta(days=1)
     made = pull(number=1, merged_at=later)
-    headed = pull(number=2, merge_commit=OLD, head=SHA, merged_at=later)
-    first = pull(number=3, merge_commit=OLD)
-    second = pull(number=4, merge_commit=OLD, merged_at=later)
+    first = pull(number=3, merge_commit=OLD, head=SHA)
+    second = pull(number=2, merge_commit=OLD, head=SHA, merged_at=later)
     opened = pull(number=5, merge_commit="", merged_at=None, head=SHA)
     moved_on = pull(number=6, merge_commit="", merged_at=None)
-    every = [moved_on, opened, second, first, headed, made]
-    for expected in (made, headed, first, second, opened):
+    around = pull(number=4, merge_commit=OLD)
+    every = [moved_on, opened, second, first, around, made]
+    for expected in (made, first, second, opened):
         assert brought_by(every, SHA) == expected
         every.remove(expected)
     assert brought_by(every, SHA) is None
+
+
+def test_a_commit_inside_of_a_pull_request_was_not_reviewed() -> None:
+    answer = reviewed([pull(review("ben"), merge_commit=OLD)], SHA, 1)
+    assert state_of(answer) == "fail"
+    assert answer.reason == (
+        "1f3c2ab lies inside of pull request #7, which was reviewed as a whole: promote ccccccc, which its merge made"
+    )
 
 
 REVIEWS = st.builds(
