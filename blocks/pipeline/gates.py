@@ -34,6 +34,7 @@ def _time_zone(value: str) -> str:
 Moment = Annotated[str, AfterValidator(_moment)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 CheckName = Annotated[Text, Matching(r"\S(?:.{0,253}\S)?", "the name of a check (255 characters at most)")]
+ChecklistItem = Annotated[Text, Matching(r"\S(?:.{0,98}\S)?", "a line of text (100 characters at most)")]
 CheckNames = Annotated[
     tuple[CheckName, ...],
     BeforeValidator(one_or_many, json_schema_input_type=CheckName | tuple[CheckName, ...]),
@@ -113,6 +114,12 @@ class Gates(Value):
     )
     freeze: tuple[Freeze, ...] = Field((), description="Times in which nothing new enters.")
     timezone: TimeZone = Field("UTC", description="The time zone freezes are written in.")
+    checklist: Annotated[
+        tuple[ChecklistItem, ...],
+        Field(max_length=10),
+        BeforeValidator(one_or_many, json_schema_input_type=ChecklistItem | tuple[ChecklistItem, ...]),
+        AfterValidator(distinct),
+    ] = Field((), description="What each who approves must tick in the form, such as: alerts are on.")
     override_required: int = Field(
         2, ge=1, le=20, description="How many approvers must say yes where a freeze is overridden."
     )

@@ -116,6 +116,8 @@ def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     if gates.get("version") is True and not _list(environment.get("tags")):
         yield (*at, "gates", "version"), "only tags are versions — add tags"
     hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
+    if gates.get("checklist") and not approvers:
+        yield (*at, "gates", "checklist"), "those who approve tick it — add approvals with approvers"
     if "hotfix" not in gates or gates["hotfix"] is None:
         return
     needed = hotfix.get("approvals", 2)

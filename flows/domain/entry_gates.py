@@ -22,6 +22,7 @@ from flows.domain.github_gates import (
 )
 from flows.domain.refs import RefFacts
 from flows.domain.schedule_gates import Arrival, not_frozen, soaked
+from flows.domain.text import one_line
 from flows.domain.version_gates import reachable, version_newer
 
 
@@ -84,7 +85,7 @@ def entry_answers(facts: EntryFacts) -> tuple[GateAnswer, ...]:
     """
     if facts.running == facts.release_id:
         return ()
-    return (*_of_github(facts), *_of_refs(facts), *_of_the_clock(facts))
+    return (*_of_github(facts), *_of_refs(facts), *_of_the_clock(facts), *_of_people(facts))
 
 
 def _of_github(facts: EntryFacts) -> list[GateAnswer]:
@@ -155,6 +156,15 @@ def _of_the_clock(facts: EntryFacts) -> list[GateAnswer]:
             )
         )
     return answers
+
+
+def _of_people(facts: EntryFacts) -> list[GateAnswer]:
+    """Say what is ticked: the gate opens with the approvals, which do not count without it."""
+    items = facts.gates.checklist
+    if not items:
+        return []
+    reason = f"each who approves ticks: {'; '.join(one_line(item) for item in items)}"
+    return [GateAnswer(gate="checklist", passed=True, reason=reason)]
 
 
 class Look(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
@@ -16,7 +17,9 @@ from blocks.values.lifecycle import Status
 from flows.planning.plan import preview
 from flows.promote import promote
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
+from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -31,6 +34,12 @@ def attempt() -> tuple[str, str]:
 
 
 @pytest.fixture
+def page() -> Iterator[Page]:
+    with open_page() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def github(scene: Scene) -> Iterator[FakeGitHub]:
     """GitHub, which knows the scene's commits; the repository names it, and the pipeline asks it."""
     with serve_github() as github:
@@ -74,3 +83,24 @@ def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene
     assert attempt()[0] == "Completed"
     assert scene.promotions("feature")[0].status is Status.UNCHANGED
     assert len(github.asked) == asked
+
+
+def test_a_checklist_is_ticked_in_the_browser(scene: Scene, github: FakeGitHub, page: Page) -> None:
+    asked = "    approvals: {approvers: [ana, ben]}\n    gates: {checklist: [alerts are on, ben knows]}\n"
+    text = (scene.shop.work / "pipeline.yaml").read_text()
+    scene.shop.commit_file("pipeline.yaml", text.replace(GATES, asked, 1), "A checklist")
+    run = scene.run("promote/feature", environment="feature", requested_by="cleo")
+    scene.suspended(run)
+    code = scene.code("ana")
+    open_form(page, scene.plane.url, run).answer("ana", "approve", code, ticks=("alerts are on",))
+    with scene.ledger() as ledger:
+        row = scene.promotions("feature")[0].id
+        wait_until(lambda: bool(ledger.approvals.of(row)), "the judged answer", seconds=300)
+        (answer,) = ledger.approvals.of(row)
+    assert (answer.counted, answer.refusal) == (False, "not every item of the checklist is ticked")
+    scene.suspended(run)
+    form = open_form(page, scene.plane.url, run)
+    assert "not every item of the checklist is ticked" in form.text
+    form.answer("ana", "approve", scene.code("ana"), ticks=("alerts are on", "ben knows"))
+    assert scene.ended(run)["state"]["name"] == "Completed"
+    assert scene.promotions("feature")[0].status is Status.SUCCEEDED

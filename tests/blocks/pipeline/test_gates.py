@@ -87,6 +87,8 @@ def test_one_check_needs_no_list() -> None:
         ("{freeze: [{from: 2026-03-01, until: 2026-03-01}]}", "ends before it begins"),
         ("{freeze: [{from: 2026-03-02, until: 2026-03-01}]}", "ends before it begins"),
         ("{freeze: [{from: sun 24:00, until: mon}]}", "ends before it begins"),
+        ("{checklist: [a, a]}", '"a" is listed twice'),
+        ("{checklist: ['']}", "gates.checklist[0]: expected a line of text"),
         ("{hotfix: {skips: [checks]}}", "expected one of proven, soak, freeze, version, reachable"),
         ("{hotfix: {skips: [soak, soak]}}", '"soak" is listed twice'),
         (
@@ -107,6 +109,7 @@ def test_gates_that_could_never_open() -> None:
     branches = BEFORE.replace("    tags: v*\n", "    branches: main\n")
     assert "gates.version: only tags are versions — add tags" in problems("{version: true}", branches)
     nobody = BEFORE.replace("    approvals: {required: 1, approvers: [ana, ben]}\n", "")
+    assert "gates.checklist: those who approve tick it" in problems("{checklist: alerts are on}", nobody)
     assert "gates.hotfix: people answer for a hotfix" in problems("{hotfix: {}}", nobody)
     one = BEFORE.replace("[ana, ben]", "[ana]")
     assert "gates.hotfix: expected at most the number of approvers (1), got 2" in problems(

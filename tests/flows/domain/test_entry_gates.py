@@ -93,6 +93,12 @@ def test_required_names_come_from_the_pipeline_and_from_github() -> None:
     assert not entry_answers(facts(EVERY, github=without))[0].passed
 
 
+def test_the_checklist_is_told_and_opens_with_the_approvals() -> None:
+    (found,) = entry_answers(facts(Gates(checklist=("alerts are on", "ana knows"))))
+    assert (found.gate, found.passed) == ("checklist", True)
+    assert found.reason == "each who approves ticks: alerts are on; ana knows"
+
+
 def test_a_soak_without_an_environment_before_is_not_asked() -> None:
     assert entry_answers(facts(Gates(soak=60), upstream=None)) == ()
 
