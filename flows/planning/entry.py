@@ -187,13 +187,8 @@ def _read(session: Session, policy: Policy, resolved: Resolved) -> tuple[GitHubF
 
 def _tags(session: Session, release_id: str | None) -> tuple[str, ...]:
     release = session.ledger.releases.get(release_id) if release_id else None
-    if release is None:
-        return ()
-    try:
-        return tuple(session.mirror.tags_at(release.commit.sha))
-    except TerminalError:
-        log().warning("commit %s of the running release is no longer in the repository", release.commit.short)
-        return ()
+    # A commit that is no longer in the repository has no tags.
+    return tuple(session.mirror.tags_at(release.commit.sha)) if release is not None else ()
 
 
 def _arrivals(session: Session, policy: Policy) -> tuple[Arrival, ...]:

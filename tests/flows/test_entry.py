@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from prefect import flow
 from pydantic import SecretStr
 
@@ -31,7 +33,7 @@ from tasks.errors import RefusedError
 from tasks.ledger.store import Ledger
 from tasks.resolve import resolve
 from tasks.run import Run, utc_now
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github, shapes
+from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_release
 
@@ -236,6 +238,22 @@ def test_a_block_that_does_not_help(place: Place, block: str, said: str) -> None
     answer = place.ask(checks=("test",))["checks"]
     assert said in answer.reason
     assert (answer.passed, answer.waiting) == (False, False)
+
+
+def test_an_app_logs_in_by_its_block(place: Place) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    place.github.app = App(7, 8, public.decode())
+    place.github.report_run(place.sha, "test", "success")
+    # As a form's password field leaves a key: on one line.
+    pasted = SecretStr(" ".join(private.decode().split("\n")))
+    block = GitHub(
+        repository=REPOSITORY, app_id=7, installation_id=8, private_key=pasted, base_url=place.github.base
+    )
+    block.save("app", overwrite=True)
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github="app"))
+    assert place.ask(checks=("test",))["checks"].passed
 
 
 def test_an_outage_is_tried_again_and_then_waited_for(place: Place) -> None:
