@@ -56,6 +56,12 @@ class GitRepository(Block):
     pipeline_path: str = Field(
         "pipeline.yaml", title="Pipeline", description="Where the pipeline is in the repository."
     )
+    github: str = Field(
+        "",
+        pattern=r"^([a-z0-9][a-z0-9-]{0,99})?$",
+        title="GitHub",
+        description="The name of the github block of the same repository; needed where a gate asks GitHub.",
+    )
 
     @field_validator("url")
     @classmethod

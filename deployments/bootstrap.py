@@ -263,8 +263,15 @@ class ControlPlane:
         return self.api.wait_for_state(flow_run_id, frozenset(names) or None, timeout_seconds)
 
     def answer(
-        self, flow_run_id: str, *, approver: str, decision: str = "approve", code: str, reason: str = ""
+        self,
+        flow_run_id: str,
+        *,
+        approver: str,
+        decision: str = "approve",
+        code: str,
+        reason: str = "",
+        ticked: tuple[int, ...] = (),
     ) -> None:
-        """Answer a run that waits for approval, as the form of the UI does."""
+        """Answer a run that waits for approval, as the form of the UI does; `ticked` are the checklist's items."""
         fields = {"approver": approver, "decision": decision, "code": code, "reason": reason}
-        self.api.resume(flow_run_id, fields)
+        self.api.resume(flow_run_id, fields | {f"item_{number}": True for number in ticked})

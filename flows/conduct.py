@@ -43,6 +43,7 @@ class Request:
         requested_by: Who asked for it.
         cause: Why.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
+        freeze_override: Why it may enter in a freeze; empty without.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Request:
     requested_by: str
     cause: str = ""
     override: str = ""
+    freeze_override: str = ""
 
 
 Body = Callable[[Session, Request, "PromotionRecord"], "PromotionRecord"]

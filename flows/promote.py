@@ -16,21 +16,25 @@ from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.domain.gates import refusal
+from flows.domain.gates_view import gates_markdown
+from flows.domain.hotfix import policy_for
 from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.outcome import publish
 from flows.planning.asking import ask_until_quorum
 from flows.planning.describing import describe_commit
-from flows.planning.gating import ask_gates, ask_schema_gate, known_release, resolve_request, unbuilt_release
-from flows.planning.judging import evidence_of, judge_schema
-from flows.planning.plan import (
-    expected_images,
-    is_running,
-    plan_of,
-    read_hosts,
-    reading_hosts,
+from flows.planning.entry import decide_entry
+from flows.planning.gating import (
+    ask_gates,
+    ask_schema_gate,
+    known_release,
+    ref_facts,
+    resolve_request,
+    unbuilt_release,
 )
+from flows.planning.judging import evidence_of, judge_schema
+from flows.planning.plan import expected_images, is_running, plan_of, read_hosts, reading_hosts
 from flows.planning.releasing import make_release
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
@@ -60,7 +64,12 @@ _MOST_REPLANS = 5
     persist_result=False,
 )
 def promote(
-    environment: str, ref: str = "", source: str = "default", requested_by: str = "", override: str = ""
+    environment: str,
+    ref: str = "",
+    source: str = "default",
+    requested_by: str = "",
+    override: str = "",
+    freeze_override: str = "",
 ) -> State[Any]:
     """Bring a release into an environment: gates, build, plan, approvals, backup, migration, switch, smoke.
 
@@ -73,13 +82,13 @@ def promote(
             approving.
         override: The reason why a migration that breaks the running release may come in together with the switch;
             takes as many approvals as `database.override_required` says.
+        freeze_override: The reason why it may enter in a freeze; takes as many approvals as `gates.override_required`.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
-    return conduct(
-        Request(Kind.PROMOTE, environment, ref, source, requested_by, override=override.strip()), promote_body
-    )
+    reasons = {"override": override.strip(), "freeze_override": freeze_override.strip()}
+    return conduct(Request(Kind.PROMOTE, environment, ref, source, requested_by, **reasons), promote_body)
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     policy = session.policy(request.environment)
     # What was resolved first counts: a branch may have moved while people were asked.
     resolved = resolve_request(session, policy, row.release_id or request.ref)
+    policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
     run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
     ended = _go(session, run, request, resolved, row)
@@ -144,7 +154,9 @@ def _go(
 def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -> Work:
     """Ask what can be asked before a build, then build, and read the hosts meanwhile."""
     release = known_release(session, run.policy, resolved)
-    early = ask_gates(session, run.policy, resolved, release or unbuilt_release(run.policy, resolved))
+    subject = release or unbuilt_release(run.policy, resolved)
+    asked = ask_gates(session, run.policy, resolved, subject)
+    early = decide_entry(session, run, request, resolved, subject.id, asked)
     # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
     closed = refusal(early, run.environment)
     if closed is not None:
@@ -220,12 +232,14 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
     )
     plan = plan_of(run, work.release, described, work.hosts, evidence=evidence)
     gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
+    # Asked again: a build takes its time, in which a check may turn red or a freeze begin.
+    gates = decide_entry(session, run, work.request, work.resolved, work.release.id, gates)
     gates = (*gates, *ask_schema_gate(run, plan))
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.plan_hash != plan.hash:
         if row is not None and row.plan_hash is not None:
             log().warning("the plan changed meanwhile: earlier approvals do not count for it")
-        text = plan_markdown(plan) + _gates_markdown(gates)
+        text = plan_markdown(plan) + gates_markdown(gates)
         publish(f"plan-{run.pipeline}-{run.environment}", text, "What would change")
         run.ledger.promotions.set_plan(
             run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
@@ -239,13 +253,6 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
 def _earlier_plan(run: Run) -> Plan | None:
     row = run.ledger.promotions.get(run.promotion_id)
     return row.plan if row is not None else None
-
-
-def _gates_markdown(gates: tuple[Any, ...]) -> str:
-    from flows.domain.text import escape, table
-
-    rows = [("✅" if gate.passed else "❌", gate.gate, escape(gate.reason, 300)) for gate in gates]
-    return "\n\n## Gates\n\n" + table(("", "Gate", "Answer"), rows) + "\n"
 
 
 def _decide(session: Session, work: Work) -> None:

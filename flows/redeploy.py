@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from blocks.values.lifecycle import Kind
 from flows.conduct import Request, conduct
 from flows.domain.gates import refusal
+from flows.planning.entry import ask_entry
 from flows.planning.gating import ask_gates, known_release, resolve_request, unbuilt_release
 from flows.promote import promote_body
 from tasks.errors import RefusedError
@@ -58,7 +59,11 @@ def _head_or_running(session: Session, request: Request) -> str:
     running = session.ledger.promotions.running(policy.pipeline, policy.name)
     resolved = resolve_request(session, policy, "")
     release = known_release(session, policy, resolved) or unbuilt_release(policy, resolved)
-    closed = refusal(ask_gates(session, policy, resolved, release), policy.name)
+    answers = (
+        *ask_gates(session, policy, resolved, release),
+        *ask_entry(session, policy, resolved, release.id),
+    )
+    closed = refusal(answers, policy.name)
     if closed is None:
         return ""
     if running is None or running.release_id is None:

@@ -2,6 +2,7 @@
 
 from blocks.pipeline.durations import format_duration
 from blocks.pipeline.environments import Environment, Policy, ReleaseDescription, ResolvedEnvironment
+from blocks.pipeline.gates import Freeze, Gates, Hotfix
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
@@ -17,6 +18,9 @@ __all__ = [
     "CommandCheck",
     "DatabaseRules",
     "Environment",
+    "Freeze",
+    "Gates",
+    "Hotfix",
     "HttpCheck",
     "Migration",
     "Pipeline",

@@ -17,6 +17,7 @@ from blocks.pipeline.fields import (
     RefPatterns,
     WebAddress,
 )
+from blocks.pipeline.gates import Gates
 from blocks.pipeline.sections import (
     Approvals,
     Backup,
@@ -56,6 +57,7 @@ class Environment(Written):
         None, description="The earlier environment in which a release must have succeeded before."
     )
     approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
+    gates: Gates = Field(description="What else must hold before a release may enter.", default_factory=Gates)
 
     compose: Paths = Field(description="Replaces the pipeline's compose files.", default_factory=tuple)
     profiles: Profiles = Field(description="Replaces the pipeline's profiles.", default_factory=tuple)
@@ -103,6 +105,7 @@ class Policy(Value):
         env_files: Env files on the host, relative to the application's directory; the first found counts.
         proven_in: The environment in which the release must have succeeded before.
         approvals: Who must approve; None when nobody is asked.
+        gates: What else must hold before a release may enter.
         smoke: The smoke checks.
         notify: The notification channels' names.
         backup: The dump before a change; None for none.
@@ -123,6 +126,7 @@ class Policy(Value):
     env_files: tuple[str, ...]
     proven_in: str | None
     approvals: Approvals | None
+    gates: Gates
     smoke: tuple[Smoke, ...]
     notify: tuple[str, ...]
     backup: Backup | None
@@ -134,7 +138,10 @@ class Policy(Value):
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        # Without gates of its own an environment keeps the checksum it had before there were any.
+        left_out = {"gates"} if self.gates == Gates() else None
+        data = self.model_dump(mode="json", exclude=left_out)
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

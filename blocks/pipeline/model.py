@@ -149,7 +149,7 @@ class Pipeline(Written):
         written = self._written(name)
         own = {
             field: getattr(written, field)
-            for field in ("hosts", "address", "branches", "tags", "proven_in", "approvals")
+            for field in ("hosts", "address", "branches", "tags", "proven_in", "approvals", "gates")
         }
         inherited = {
             field: self._value(name, field)

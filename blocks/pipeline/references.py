@@ -34,6 +34,7 @@ def find_conflicts(data: object) -> Iterator[Finding]:
         yield from _migration(at, environment, pipeline)
         yield from _address(at, environment, pipeline)
         yield from _quorum(at, environment)
+        yield from _gates(at, environment)
         earlier.append(name)
 
 
@@ -105,3 +106,23 @@ def _quorum(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     if isinstance(required, int) and approvers and required > len(approvers):
         message = f"expected at most the number of approvers ({len(approvers)}), got {required}"
         yield (*at, "approvals", "required"), message
+
+
+def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
+    """Find gates that could never open."""
+    gates, approvals = _mapping(environment.get("gates")), _mapping(environment.get("approvals"))
+    if gates.get("soak") and environment.get("proven_in") is None:
+        yield (*at, "gates", "soak"), "a release soaks in the environment before — add proven_in"
+    if gates.get("version") is True and not _list(environment.get("tags")):
+        yield (*at, "gates", "version"), "only tags are versions — add tags"
+    hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
+    if gates.get("checklist") and not approvers:
+        yield (*at, "gates", "checklist"), "those who approve tick it — add approvals with approvers"
+    if "hotfix" not in gates or gates["hotfix"] is None:
+        return
+    needed = hotfix.get("approvals", 2)
+    if not approvers:
+        yield (*at, "gates", "hotfix"), "people answer for a hotfix — add approvals with approvers"
+    elif isinstance(needed, int) and needed > len(approvers):
+        message = f"expected at most the number of approvers ({len(approvers)}), got {needed}"
+        yield (*at, "gates", "hotfix", *(["approvals"] if "approvals" in hotfix else [])), message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
@@ -32,11 +33,17 @@ class GateAnswer(Value):
         gate: The gate's name.
         passed: True when the release may go on.
         reason: One line for a person.
+        waiting: True when it did not pass and may pass by itself, without anybody's doing.
+        until: When it passes by itself, UTC; None where nobody knows.
+        link: Where a person reads about it; empty without.
     """
 
     gate: str
     passed: bool
     reason: str
+    waiting: bool = False
+    until: datetime | None = None
+    link: str = ""
 
 
 class Plan(Value):

@@ -100,12 +100,12 @@ def _plan_data(plan: Plan) -> dict[str, object]:
 
 
 def _print_plan(found: PlanPreview) -> None:
+    from flows.domain.gates_view import gates_rows
     from flows.domain.plan_view import plan_text
 
     print_table(("WHAT", "CHANGE"), plan_text(found.plan))
     say()
-    rows = [("ok" if gate.passed else "fail", gate.gate, gate.reason) for gate in found.gates]
-    print_table(("", "GATE", "ANSWER"), rows)
+    print_table(("", "GATE", "ANSWER"), gates_rows(found.gates))
     if not found.built:
         say()
         say("the images are not built yet: digests and migrations are known after the build")

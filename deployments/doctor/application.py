@@ -13,6 +13,7 @@ from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
+from deployments.doctor.github import github_findings
 from deployments.prefect_api import PrefectApi
 from flows.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.domain.approvals import shared_identities
@@ -33,12 +34,16 @@ class Application:
         policies: What decides about each environment that is looked at.
         required: Environment → the keys its env file must have.
         registries: Registry block → the block.
+        repository: The repository's block.
+        head: The head of its default branch.
     """
 
     pipeline: Pipeline
     policies: tuple[Policy, ...]
     required: dict[str, tuple[str, ...]]
     registries: dict[str, ContainerRegistry]
+    repository: GitRepository
+    head: str
 
     def registry_login(self, policy: Policy) -> tuple[str, str]:
         """Return a registry's address and the Docker configuration that logs in to it."""
@@ -84,7 +89,7 @@ def read_application(
             found.append(failure(f"pipeline {name}", error))
     policies = tuple(pipeline.policy(name) for name in names)
     registries, problems = _registries(policies)
-    return Application(pipeline, policies, required, registries), [*found, *problems]
+    return Application(pipeline, policies, required, registries, repository, sha), [*found, *problems]
 
 
 def _chosen(pipeline: Pipeline, environment: str | None) -> tuple[str, ...]:
@@ -117,6 +122,7 @@ def application_checks(application: Application, api: PrefectApi) -> list[Check]
     ]
     return [
         *registries,
+        Check("github", lambda: _github(application)),
         Check("approvers", lambda: _approvers(application.policies)),
         Check("channels", lambda: _channels(application.policies)),
         Check("secrets", lambda: _secrets(application, api)),
@@ -128,6 +134,16 @@ def _registry(name: str, block: ContainerRegistry) -> Iterator[Finding]:
     HttpRegistry(block.address, block.username, password, insecure=block.insecure).check_login()
     who = f"login {block.username} accepted" if block.username else "no login"
     yield ok(f"registry {name}", f"{block.address} answers, {who}")
+
+
+def _github(application: Application) -> Iterator[Finding]:
+    repository = application.repository
+    yield from github_findings(
+        repository.github,
+        application.policies,
+        sha=application.head,
+        default_branch=repository.default_branch,
+    )
 
 
 def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ class Refusal(StrEnum):
     CLOSED = "that approver is closed for this plan after five wrong codes"
     NO_CODE = "the one-time code must be six digits"
     NO_REASON = "a rejection needs a reason"
+    NOT_TICKED = "not every item of the checklist is ticked"
     IS_AUTHOR = "the author of a commit in this plan may not approve it"
     IS_REQUESTER = "who asked for the promotion may not approve it"
     AUTHOR_UNKNOWN = "the commits' authors are not known, so nobody can be told apart from them"
@@ -85,12 +86,14 @@ class Answer(Value):
         decision: What they decided.
         code: Their one-time code.
         reason: Why.
+        unticked: The items of the checklist that were not ticked.
     """
 
     approver: str
     decision: str
     code: SecretStr
     reason: str = ""
+    unticked: tuple[str, ...] = ()
 
 
 class ApproverFacts(Value):

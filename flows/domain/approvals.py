@@ -130,6 +130,8 @@ def _form_refusal(answer: Answer) -> Refusal:
         return Refusal.NO_CODE
     if decision == REJECT and not answer.reason.strip():
         return Refusal.NO_REASON
+    if decision == APPROVE and answer.unticked:
+        return Refusal.NOT_TICKED
     return Refusal.NONE
 
 

@@ -15,6 +15,7 @@ from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
 from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
 from flows.domain.approvals import deadline, judge, person_key, policy_of, quorum
+from flows.domain.text import one_line
 from flows.outcome import tell_waiting
 from flows.planning.people import approver_facts
 from tasks.adapters.redact import process_redactor
@@ -52,6 +53,8 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
     # An override or a restore asks for more than the environment does otherwise; the plan says how many.
     policy = policy_of(run.policy.approvals)
     policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
+    # On the way back no gate is asked, and nothing is ticked.
+    checklist = run.policy.gates.checklist if plan.going_back is None else ()
     while True:
         records = run.ledger.approvals.of(run.promotion_id)
         state = quorum(policy, plan.hash, records, now=utc_now())
@@ -64,7 +67,8 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
         number = len(records) + 1
-        answer, given_at = _ask(plan, state, _last_refusal(records, plan), number=number, seconds=left)
+        form = _form(plan, state, _last_refusal(records, plan), checklist)
+        answer, given_at = _ask(form, state, checklist, number=number, seconds=left)
         _record(run, plan, policy, answer, given_at, records, authors=authors, requester=requester)
 
 
@@ -90,8 +94,8 @@ def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
     return last.refusal if last is not None and last.plan_hash == plan.hash else ""
 
 
-def _form(plan: Plan, state: QuorumState, refusal: str) -> type[RunInput]:
-    """Build the resume form: only the people of the policy can be chosen."""
+def _form(plan: Plan, state: QuorumState, refusal: str, checklist: tuple[str, ...]) -> type[RunInput]:
+    """Build the resume form: only the people of the policy can be chosen, and each item can be ticked."""
     names = tuple(plan.approvers) or ("nobody",)
     fields: dict[str, Any] = {
         "approver": (Literal[names], Field(title="Approver", description="Who you are")),
@@ -105,16 +109,25 @@ def _form(plan: Plan, state: QuorumState, refusal: str) -> type[RunInput]:
         ),
         "reason": (str, Field(default="", title="Reason", description="Needed for a rejection")),
     }
+    for name, item in _items(checklist):
+        fields[name] = (
+            bool,
+            Field(default=False, title=one_line(item), description="Needed for an approval"),
+        )
     form = create_model("Approval", __base__=RunInput, **fields)
     return form.with_initial_data(description=form_description(plan, state, refusal))
 
 
+def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the form's field for each item of the checklist."""
+    return [(f"item_{number}", item) for number, item in enumerate(checklist, 1)]
+
+
 def _ask(
-    plan: Plan, state: QuorumState, refusal: str, *, number: int, seconds: int
+    form: type[RunInput], state: QuorumState, checklist: tuple[str, ...], *, number: int, seconds: int
 ) -> tuple[Answer, datetime]:
     """Suspend until somebody answers; return the answer as untrusted text, and when it was given."""
     log().info("waiting for an approval: %s of %s are in", state.have, state.need)
-    form = _form(plan, state, refusal)
     try:
         # The key makes the server hand out the answer once the run is started again, instead of asking again.
         given = suspend_flow_run(wait_for_input=form, timeout=seconds, key=f"answer-{number}")
@@ -127,6 +140,7 @@ def _ask(
         decision=str(fields.get("decision", "")),
         code=code if isinstance(code, SecretStr) else SecretStr(""),
         reason=str(fields.get("reason", "")),
+        unticked=tuple(item for name, item in _items(checklist) if fields.get(name) is not True),
     )
     return answer, _answered_at(f"answer-{number}")
 

@@ -85,6 +85,17 @@ def unbuilt_release(policy: Policy, resolved: Resolved) -> Release:
     )
 
 
+def ref_facts(resolved: Resolved) -> RefFacts:
+    """Return what git says about what was asked for, as gates see it."""
+    return RefFacts(
+        kind=resolved.kind,
+        name=resolved.name,
+        sha=resolved.commit.sha,
+        tags_at_commit=resolved.tags_at_commit,
+        branches_containing=resolved.branches_containing,
+    )
+
+
 def ask_gates(
     session: Session,
     policy: Policy,
@@ -116,13 +127,7 @@ def ask_gates(
         GateFacts(
             environment=policy.name,
             release=release,
-            ref=RefFacts(
-                kind=resolved.kind,
-                name=resolved.name,
-                sha=resolved.commit.sha,
-                tags_at_commit=resolved.tags_at_commit,
-                branches_containing=resolved.branches_containing,
-            ),
+            ref=ref_facts(resolved),
             refs=refs if policy.branches or policy.tags else None,
             proven_in=policy.proven_in,
             promotions=()

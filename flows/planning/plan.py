@@ -14,10 +14,12 @@ from blocks.values.lifecycle import Kind
 from flows.domain.approvals import policy_of
 from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
+from flows.domain.hotfix import policy_for
 from flows.domain.naming import run_name
 from flows.domain.plan import Evidence, PlanFacts, make_plan
 from flows.planning.describing import describe_commit
-from flows.planning.gating import ask_gates, known_release, resolve_request, unbuilt_release
+from flows.planning.entry import ask_entry
+from flows.planning.gating import ask_gates, known_release, ref_facts, resolve_request, unbuilt_release
 from flows.session import open_session
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
@@ -257,6 +259,7 @@ def preview(environment: str, ref: str = "", source: str = "default") -> PlanPre
     with open_session(source) as session:
         policy = session.policy(environment)
         resolved = resolve_request(session, policy, ref)
+        policy = policy_for(policy, ref_facts(resolved))
         description = session.describe(environment, resolved.release_text)
         run = session.run(0, policy, description)
         release = known_release(session, policy, resolved)
@@ -266,6 +269,7 @@ def preview(environment: str, ref: str = "", source: str = "default") -> PlanPre
         subject = release or unbuilt_release(policy, resolved)
         plan = plan_of(run, subject, described, hosts)
         gates = ask_gates(session, policy, resolved, subject, described=described, hosts=hosts)
+        gates = (*gates, *ask_entry(session, policy, resolved, subject.id))
         log().info("%s: read, nothing was changed", run_name(Kind.PROMOTE, policy.pipeline, environment))
         close_all()
         return PlanPreview(plan=plan, gates=gates, built=release is not None)

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
+
 LineSink = Callable[[str], None]
 PieceSink = Callable[[bytes], object]
 
@@ -233,6 +235,39 @@ class Engine(Protocol):
             TransientError: The connection broke.
             TerminalError: The registry refused the push (its word is in the message).
         """
+        ...
+
+
+class GitHubReader(Protocol):
+    """A repository on GitHub. Every list is read whole; each method raises the same errors.
+
+    Raises:
+        TransientError: GitHub did not answer, or wants to be left alone for longer than is waited here.
+        TerminalError: The login was refused or lacks a permission (the message names it), or there is no such thing.
+    """
+
+    def commit_page(self, sha: str) -> str:
+        """Return the address of a commit's page, for people."""
+        ...
+
+    def checks(self, sha: str) -> tuple[CheckFact, ...]:
+        """Read the newest statuses and check runs of exactly this commit."""
+        ...
+
+    def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
+        """Read the pull requests a commit belongs to, without their reviews."""
+        ...
+
+    def reviews(self, number: int) -> tuple[ReviewFact, ...]:
+        """Read the reviews of a pull request, oldest first."""
+        ...
+
+    def protection(self, branch: str, *, details: bool) -> ProtectionFact:
+        """Read what GitHub enforces on a branch; without details only which checks are required."""
+        ...
+
+    def budget(self) -> Budget:
+        """Read how many requests are left."""
         ...
 
 

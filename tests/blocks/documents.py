@@ -9,6 +9,7 @@ from blocks.catalog import (
     Approver,
     ComposeHost,
     ContainerRegistry,
+    GitHub,
     GitRepository,
     LedgerDatabase,
     TelegramChannel,
@@ -19,6 +20,7 @@ from tests.blocks.keys import private, public
 PASSPHRASE = "correct-horse-battery"
 PRIVATE_KEY = private(passphrase=PASSPHRASE)
 DEPLOY_KEY = private("ecdsa-sha2-nistp256")
+APP_KEY = private("ssh-rsa")
 
 DOCUMENTS: Mapping[type, dict[str, Any]] = {
     ComposeHost: {
@@ -32,6 +34,12 @@ DOCUMENTS: Mapping[type, dict[str, Any]] = {
         "url": "git@git.example.com:team/shop.git",
         "ssh_private_key": DEPLOY_KEY,
         "known_hosts": f"git.example.com {public()}",
+    },
+    GitHub: {
+        "repository": "acme/shop",
+        "app_id": 7,
+        "installation_id": 8,
+        "private_key": APP_KEY,
     },
     Approver: {
         "person": "Ana Mora",
@@ -50,6 +58,7 @@ SECRETS = (
     PRIVATE_KEY.splitlines()[2],
     PASSPHRASE,
     DEPLOY_KEY.splitlines()[2],
+    APP_KEY.splitlines()[2],
     "registry-pass-1",
     "JBSWY3DPEHPK3PXP",
     "ledger-pass-1",

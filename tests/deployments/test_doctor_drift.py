@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from blocks.git_repository import GitRepository
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
 from deployments.doctor.application import Application
@@ -26,7 +27,9 @@ def findings(home: Path) -> list[Finding]:
     pipeline = load_pipeline(PIPELINE, "pipeline.yaml")
     policies = tuple(pipeline.policy(name) for name in pipeline.names)
     settings = Settings(home=home)
-    return run_checks(drift_checks(settings, Application(pipeline, policies, {}, {})))
+    return run_checks(
+        drift_checks(settings, Application(pipeline, policies, {}, {}, GitRepository(url="/shop"), ""))
+    )
 
 
 def test_what_stands_is_a_warning_with_its_mend(ledger: Ledger, home: Path) -> None:

@@ -58,6 +58,11 @@ class ApprovalForm:
         """Write into a field."""
         self._field(title).locator("textarea, input").first.fill(value)
 
+    def tick(self, title: str) -> None:
+        """Tick a box."""
+        # The box itself is hidden; what is drawn in its place lies around it.
+        self._field(title).locator("input[type=checkbox]").locator("xpath=..").click()
+
     def submit(self) -> None:
         """Send the form until it is gone, and leave the page, which asks its server all the time.
 
@@ -72,8 +77,12 @@ class ApprovalForm:
         self._modal.wait_for(state="hidden")
         self.page.goto("about:blank")
 
-    def answer(self, approver: str, decision: str, code: str, reason: str = "") -> None:
+    def answer(
+        self, approver: str, decision: str, code: str, reason: str = "", ticks: tuple[str, ...] = ()
+    ) -> None:
         """Fill in all fields and send them."""
+        for title in ticks:
+            self.tick(title)
         self.choose("Approver", approver)
         self.choose("Decision", decision)
         if reason:

@@ -85,4 +85,9 @@ def test_the_examples_of_the_reference_are_valid() -> None:
     assert load_pipeline(blocks[0]).names == ("feature", "staging", "prod")
     assert load_pipeline(SMALLEST + blocks[2]).database.rehearse
     head = SMALLEST + "    address: http://localhost\n"
-    assert len(load_pipeline(head + blocks[3]).smoke) == 5
+    indented = "".join(f"    {line}\n" for line in blocks[3].splitlines())
+    approved = "    proven_in: dev\n    tags: v*\n    approvals: {approvers: [ana, ben]}\n"
+    before = "  dev: {hosts: dev, branches: main}\n"
+    written = head.replace("environments:\n", f"environments:\n{before}") + approved + indented
+    assert load_pipeline(written).policy("prod").gates.soak == 7200
+    assert len(load_pipeline(head + blocks[4]).smoke) == 5

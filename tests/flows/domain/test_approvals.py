@@ -86,6 +86,10 @@ def test_a_good_answer_counts() -> None:
     )
 
 
+def test_a_no_needs_no_ticks() -> None:
+    assert decide(answer(decision="reject", reason="not today", unticked=("alerts are on",))).counted
+
+
 @pytest.mark.parametrize("offset", [-1, 0, 1])
 def test_a_clock_may_be_one_step_off(offset: int) -> None:
     verdict = decide(answer(code=code(offset=offset)))
@@ -108,6 +112,8 @@ def test_names_and_decisions_are_compared_without_case_and_space() -> None:
     ("given_answer", "changes", "refusal"),
     [
         ({"approver": "x" * 65}, {}, Refusal.TOO_LONG),
+        ({"unticked": ("alerts are on",)}, {}, Refusal.NOT_TICKED),
+        ({"unticked": ("alerts are on",), "code": wrong_code()}, {}, Refusal.NOT_TICKED),
         ({"code": "1" * 65}, {}, Refusal.TOO_LONG),
         ({"decision": "x" * 65}, {}, Refusal.TOO_LONG),
         ({"reason": "x" * 1001}, {}, Refusal.TOO_LONG),

@@ -1,0 +1,70 @@
+"""Whether GitHub answers what the gates will ask."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from deployments.doctor.findings import Finding, fail, failure, ok, warn
+from flows.planning.entry import open_github, rules_branch
+from tasks.errors import SluiceError
+from tasks.github_facts import facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from blocks.pipeline import Policy
+    from tasks.adapters.protocols import GitHubReader
+
+WHERE = "github"
+# With less than this a promotion that waits for its checks may not see their end.
+FEWEST_REQUESTS = 200
+
+
+def github_findings(
+    name: str, policies: Sequence[Policy], *, sha: str, default_branch: str
+) -> Iterator[Finding]:
+    """Check the login, its permissions and its rate limit, by asking what the gates ask.
+
+    Args:
+        name: The `github` block, empty where the repository names none.
+        policies: The environments that are looked at.
+        sha: The commit that is asked about, the default branch's head.
+        default_branch: The branch whose rules count where an environment names none.
+
+    Yields:
+        What was found; nothing where no gate asks GitHub and no block is named.
+    """
+    asking = [policy for policy in policies if policy.gates.asks_github]
+    if not name:
+        for policy in asking:
+            what = f"gates of {policy.name} ask GitHub, and the git-repository block names no github block"
+            yield fail(
+                WHERE, what, "create one in the Prefect UI under Blocks, and name it in the field GitHub"
+            )
+        return
+    try:
+        with closing(open_github(name)) as github:
+            yield from _answers(github, asking, sha, default_branch)
+    except SluiceError as error:
+        yield failure(WHERE, error)
+
+
+def _answers(
+    github: GitHubReader, asking: Sequence[Policy], sha: str, default_branch: str
+) -> Iterator[Finding]:
+    budget = github.budget()
+    left = f"{budget.remaining} of {budget.limit} requests left until {budget.resets_at:%H:%M} UTC"
+    if budget.remaining < FEWEST_REQUESTS:
+        yield warn(
+            WHERE, f"the rate limit is nearly used up: {left}", "give the github block an app of its own"
+        )
+    else:
+        yield ok(WHERE, f"answers, {left}")
+    for policy in asking:
+        try:
+            facts_of(github, sha=sha, branch=rules_branch(policy, default_branch), gates=policy.gates)
+        except SluiceError as error:
+            yield failure(f"{WHERE} {policy.name}", error)
+        else:
+            yield ok(f"{WHERE} {policy.name}", "shows what its gates ask")
