@@ -27,6 +27,7 @@ from blocks.pipeline.sections import (
     Written,
 )
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
 
 
@@ -56,6 +57,9 @@ class Environment(Written):
         None, description="The earlier environment in which a release must have succeeded before."
     )
     approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
+    triggers: Triggers = Field(
+        description="Which events on GitHub start a run here. None: nothing does.", default_factory=Triggers
+    )
 
     compose: Paths = Field(description="Replaces the pipeline's compose files.", default_factory=tuple)
     profiles: Profiles = Field(description="Replaces the pipeline's profiles.", default_factory=tuple)
