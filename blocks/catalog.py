@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.approver import Approver
 from blocks.compose_host import ComposeHost
 from blocks.git_repository import GitRepository
+from blocks.github_webhooks import GitHubWebhooks
 from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.telegram import TelegramChannel
@@ -16,6 +17,7 @@ __all__ = [
     "Approver",
     "ComposeHost",
     "ContainerRegistry",
+    "GitHubWebhooks",
     "GitRepository",
     "LedgerDatabase",
     "TelegramChannel",
@@ -23,4 +25,4 @@ __all__ = [
 ]
 
 CHANNELS = (TelegramChannel, WebhookChannel)
-BLOCKS = (ComposeHost, ContainerRegistry, GitRepository, Approver, LedgerDatabase, *CHANNELS)
+BLOCKS = (ComposeHost, ContainerRegistry, GitRepository, GitHubWebhooks, Approver, LedgerDatabase, *CHANNELS)

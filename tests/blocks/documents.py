@@ -9,6 +9,7 @@ from blocks.catalog import (
     Approver,
     ComposeHost,
     ContainerRegistry,
+    GitHubWebhooks,
     GitRepository,
     LedgerDatabase,
     TelegramChannel,
@@ -33,6 +34,10 @@ DOCUMENTS: Mapping[type, dict[str, Any]] = {
         "ssh_private_key": DEPLOY_KEY,
         "known_hosts": f"git.example.com {public()}",
     },
+    GitHubWebhooks: {
+        "secrets": ["webhook-secret-new-1", "webhook-secret-old-1"],
+        "repositories": {"acme/shop": "default"},
+    },
     Approver: {
         "person": "Ana Mora",
         "totp_secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
@@ -56,4 +61,6 @@ SECRETS = (
     "telegram-token-abc",
     "path-token-1",
     "header-token-1",
+    "webhook-secret-new-1",
+    "webhook-secret-old-1",
 )
