@@ -76,15 +76,9 @@ class Deliveries:
             return "repeated"
         return "copied" if copied else "stored"
 
-    def waiting(self, now: datetime, limit: int = 500) -> list[DeliveryRecord]:
-        """Return the deliveries to decide about now, in the order they came.
-
-        Args:
-            now: The present time, UTC.
-            limit: How many at most.
-        """
-        due = DeliveryRow.next_try_at.is_(None) | (DeliveryRow.next_try_at <= now)
-        return self._all(DeliveryRow.status == DeliveryStatus.RECEIVED, due, limit=limit)
+    def waiting(self) -> list[DeliveryRecord]:
+        """Return the deliveries nobody has decided about, in the order they came."""
+        return self._all(DeliveryRow.status == DeliveryStatus.RECEIVED)
 
     def decide(
         self,
@@ -123,13 +117,13 @@ class Deliveries:
             fold_starts(connection, superseded, f"superseded by delivery {row.delivery}", now)
         return True
 
-    def put_off(self, rows: Collection[int], reason: str, until: datetime, now: datetime) -> None:
+    def put_off(self, rows: Collection[int], reason: str, until: datetime | None, now: datetime) -> None:
         """Leave deliveries for later, because something they need does not answer.
 
         Args:
             rows: Their rows.
             reason: Why.
-            until: Not before this time, UTC.
+            until: Not before this time, UTC; None: as soon as it answers.
             now: The present time, UTC.
         """
         with self._database.writing() as connection:
@@ -220,7 +214,7 @@ class Deliveries:
         with self._database.reading() as connection:
             return {DeliveryStatus(status): number for status, number in connection.execute(query)}
 
-    def _all(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[DeliveryRecord]:
-        query = select(DeliveryRow).where(*wanted).order_by(DeliveryRow.id).limit(limit)
+    def _all(self, *wanted: ColumnElement[bool]) -> list[DeliveryRecord]:
+        query = select(DeliveryRow).where(*wanted).order_by(DeliveryRow.id)
         with self._database.reading() as connection:
             return [DeliveryRecord.of(row) for row in connection.execute(query)]

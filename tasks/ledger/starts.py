@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from blocks.values.deliveries import DeliveryStatus, StartStatus
 from tasks.ledger.delivery_records import StartRecord
@@ -45,14 +45,20 @@ class Starts:
         """
         return self._all(StartRow.delivery_id.in_(deliveries))
 
-    def latest(self, repository: str) -> dict[tuple[str, str], StartRecord]:
-        """Return the last start in each environment that was made or will be: (environment, kind) → start.
+    def latest_commits(self, repository: str) -> dict[str, str]:
+        """Return the last commit that was or will be promoted by its own event: environment → commit.
 
         Args:
             repository: The repository, `owner/name`.
         """
-        found = self._all(StartRow.repository == repository, StartRow.status.in_(_TAKEN))
-        return {(one.environment, one.kind.value): one for one in found}
+        newest = (
+            select(func.max(StartRow.id))
+            .where(StartRow.repository == repository, StartRow.by_commit, StartRow.status.in_(_TAKEN))
+            .group_by(StartRow.environment)
+        )
+        query = select(StartRow.environment, StartRow.sha).where(StartRow.id.in_(newest))
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).tuples().all())
 
     def started(self, start: StartRecord, flow_run_id: str, now: datetime) -> None:
         """Write down that Prefect has the run.

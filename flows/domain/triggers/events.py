@@ -102,7 +102,8 @@ def missed_event(ref: str, sha: str) -> Event:
         ref: The branch or tag, as `refs/…`.
         sha: The commit.
     """
-    return Event(name=MISSED, means="tag" if ref.startswith(TAGS) else "push", ref=ref, sha=sha)
+    means: Means = "tag" if ref.startswith(TAGS) else "push"
+    return Event(name=MISSED, means=means, ref=ref, sha=sha, sender="github")
 
 
 def _problem(error: ValidationError) -> str:

@@ -38,7 +38,9 @@ def taken(ledger: Ledger, delivery: str, **given: Any) -> DeliveryRecord:
 
 
 def start(environment: str = PROD, **given: Any) -> Start:
-    return Start(**{"environment": environment, "kind": Kind.PROMOTE, "ref": "a" * 40, **given})
+    return Start(
+        **{"environment": environment, "kind": Kind.PROMOTE, "ref": "a" * 40, "sha": "a" * 40, **given}
+    )
 
 
 def test_a_delivery_is_stored_as_it_came(ledger: Ledger) -> None:
@@ -46,7 +48,7 @@ def test_a_delivery_is_stored_as_it_came(ledger: Ledger) -> None:
     assert (row.event, row.action, row.number, row.sender) == ("push", "opened", 2**33, "ana")
     assert (row.status, row.reason, row.attempts, row.next_try_at) == (DeliveryStatus.RECEIVED, "", 0, None)
     assert row.received_at == at(0)
-    assert ledger.deliveries.waiting(at(0)) == [row]
+    assert ledger.deliveries.waiting() == [row]
     assert ledger.deliveries.get("d-2") is None
 
 
@@ -76,7 +78,7 @@ def test_within_one_batch_too(ledger: Ledger) -> None:
 def test_what_starts_nothing_is_known_at_once(ledger: Ledger) -> None:
     row = taken(ledger, "d-1", refusal="the event star starts nothing")
     assert (row.status, row.reason) == (DeliveryStatus.IGNORED, "the event star starts nothing")
-    assert ledger.deliveries.waiting(at(9)) == []
+    assert ledger.deliveries.waiting() == []
 
 
 def test_hostile_text_is_kept_as_far_as_it_can_be(ledger: Ledger) -> None:
@@ -109,7 +111,7 @@ def test_it_ends_when_all_its_starts_have_ended(ledger: Ledger) -> None:
     ledger.starts.started(prod, "run-2", at(4))
     assert ledger.deliveries.counts() == {DeliveryStatus.STARTED: 1}
     assert [one.flow_run_id for one in ledger.starts.of([row.id])] == ["run-1", "run-2"]
-    assert ledger.starts.latest(REPOSITORY)[PROD, "promote"].flow_run_id == "run-2"
+    assert ledger.starts.latest_commits(REPOSITORY) == {"staging": "a" * 40, PROD: "a" * 40}
 
 
 def test_a_refused_start_is_told(ledger: Ledger) -> None:
@@ -119,7 +121,7 @@ def test_a_refused_start_is_told(ledger: Ledger) -> None:
     failed = ledger.deliveries.get("d-1")
     assert failed is not None
     assert (failed.status, failed.reason) == (DeliveryStatus.FAILED, "no deployment promote/prod")
-    assert ledger.starts.latest(REPOSITORY) == {}
+    assert ledger.starts.latest_commits(REPOSITORY) == {}
 
 
 def test_a_newer_push_takes_the_place_of_a_pending_one_only(ledger: Ledger) -> None:
@@ -139,9 +141,8 @@ def test_a_newer_push_takes_the_place_of_a_pending_one_only(ledger: Ledger) -> N
 def test_a_delivery_that_is_put_off_waits(ledger: Ledger) -> None:
     row = taken(ledger, "d-1")
     ledger.deliveries.put_off([row.id], "the repository does not answer", at(60), at(1))
-    assert ledger.deliveries.waiting(at(59)) == []
-    (again,) = ledger.deliveries.waiting(at(60))
-    assert (again.attempts, again.reason) == (1, "the repository does not answer")
+    (again,) = ledger.deliveries.waiting()
+    assert (again.attempts, again.reason, again.next_try_at) == (1, "the repository does not answer", at(60))
 
 
 def test_a_replay_is_a_run_of_its_own(ledger: Ledger) -> None:

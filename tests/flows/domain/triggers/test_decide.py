@@ -201,7 +201,7 @@ def test_a_commit_that_git_does_not_show_yet_is_waited_for() -> None:
 
 
 def test_what_github_failed_to_deliver_starts_the_same() -> None:
-    assert asked(missed_event("refs/heads/main", A)).starts == (promote("staging", A, requested_by=""),)
+    assert asked(missed_event("refs/heads/main", A)).starts == (promote("staging", A, requested_by="github"),)
     assert asked(missed_event("refs/tags/v1.4.0", A)).starts[0].environment == "prod"
 
 
