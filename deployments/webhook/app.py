@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 
 from blocks.github_webhooks import GitHubWebhooks
+from deployments.environment import WEBHOOKS_PATH as PATH
 from deployments.webhook.accepting import (
     LARGEST_BODY_BYTES,
     Head,
@@ -29,14 +30,14 @@ from deployments.webhook.metrics import Metrics
 from tasks.errors import SluiceError
 from tasks.ledger.deliveries import Taken
 
-PATH = "/webhooks/github"
-
 # GitHub itself gives up after ten seconds.
 READ_SECONDS = 10.0
 # Bodies that are being read at one time, all together; a body nobody signed must not fill the memory.
 MOST_BYTES = 4 * LARGEST_BODY_BYTES
 # Smaller ones are verified and read at once; larger ones beside the others.
 _LARGE_BYTES = 256 * 2**10
+
+__all__ = ["PATH", "Receiver", "create_app"]
 
 _log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
+from deployments.environment import WEBHOOKS_BLOCK
 from deployments.prefect_api import PrefectApi
 from flows.domain.triggers.decide import Rule, rules_of
 from flows.session import open_mirror, read_pipeline
@@ -18,8 +19,6 @@ from tasks.adapters.git import GitMirror
 from tasks.adapters.redact import process_redactor
 from tasks.errors import TerminalError, TransientError
 from tasks.resolve import read_policy
-
-BLOCK = "default"
 
 B = TypeVar("B", GitHubWebhooks, GitRepository)
 
@@ -71,7 +70,7 @@ class Blocks:
             TransientError: The server does not answer.
             TerminalError: There is no such block, or it is not valid.
         """
-        found = self._read(GitHubWebhooks, BLOCK)
+        found = self._read(GitHubWebhooks, WEBHOOKS_BLOCK[1])
         process_redactor().add(*(one.get_secret_value() for one in found.secrets))
         self._webhooks = found
 
@@ -141,7 +140,7 @@ class Applications:
         source = webhooks.repositories.get(repository)
         if source is None:
             raise TerminalError(
-                f"{repository} is not configured any more", f"add it to the block github-webhooks/{BLOCK}"
+                f"{repository} is not configured any more", f"add it to the block {'/'.join(WEBHOOKS_BLOCK)}"
             )
         return source
 
