@@ -35,6 +35,6 @@ class Backoff:
         """Forget its failures: it answered."""
         self._closed.pop(what, None)
 
-    def closed(self, what: Hashable, now: datetime) -> bool:
-        """Say whether a thing is to be left alone now."""
-        return what in self._closed and now < self._closed[what][1]
+    def names(self, now: datetime) -> set[Hashable]:
+        """Return what is to be left alone now."""
+        return {what for what, (_, until) in self._closed.items() if now < until}

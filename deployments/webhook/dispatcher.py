@@ -26,6 +26,9 @@ POLL_SECONDS = 2.0
 # GitHub may tell of a push before every one of its servers shows it; a force-push takes commits away for good.
 MOST_WAITS = 6
 _WAIT = timedelta(seconds=3)
+_BATCH = 20
+# Between two turns: what comes in a burst is decided together.
+_PAUSE_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +86,8 @@ class Dispatcher:
         """End it after what it is doing."""
         self._stop.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -93,11 +97,15 @@ class Dispatcher:
             except Exception:  # noqa: BLE001 - one bad turn must not be the last
                 self._metrics.failures.labels("dispatcher").inc()
                 _log.exception("the dispatcher failed; it tries again")
+            self._stop.wait(_PAUSE_SECONDS)
             self._wake.wait(POLL_SECONDS)
 
     def turn(self) -> None:
-        """Deal once with everything there is."""
-        waiting = sorted(self._ledger.deliveries.waiting(), key=attrgetter("repository", "id"))
+        """Deal once with everything that is due."""
+        away = [one for one in self._backoff.names(self._now()) if isinstance(one, str)]
+        waiting = sorted(
+            self._ledger.deliveries.waiting(self._now(), away), key=attrgetter("repository", "id")
+        )
         for repository, rows in groupby(waiting, key=attrgetter("repository")):
             try:
                 self._decide_all(repository, list(rows))
@@ -107,27 +115,24 @@ class Dispatcher:
         self._start_all()
 
     def _decide_all(self, repository: str, rows: list[DeliveryRecord]) -> None:
-        due = [row for row in rows if row.next_try_at is None or row.next_try_at <= self._now()]
-        if not due or self._backoff.closed(repository, self._now()):
-            return
-        application = self._read(repository, due)
+        application = self._read(repository, rows)
         if application is None:
             return
-        for row in due:
+        for row in rows:
             if self._stop.is_set():
                 return
             self._decide(row, application)
 
-    def _read(self, repository: str, due: list[DeliveryRecord]) -> Application | None:
+    def _read(self, repository: str, rows: list[DeliveryRecord]) -> Application | None:
         """Return an application; None where it cannot be read, which its deliveries are told."""
         try:
             application = self._applications.read(repository)
         except TransientError as error:
             self._away(repository, error)
-            self._ledger.deliveries.put_off([row.id for row in due], error.what, None, self._now())
+            self._ledger.deliveries.put_off([row.id for row in rows], error.what, None, self._now())
             return None
         except SluiceError as error:
-            for row in due:
+            for row in rows:
                 self._decided(row, Decision(outcome="ignore", reason=str(error)), DeliveryStatus.FAILED)
             return None
         self._backoff.open(repository)
@@ -160,19 +165,17 @@ class Dispatcher:
             self._decided(row, gone, DeliveryStatus.FAILED)
 
     def _decided(self, row: DeliveryRecord, decision: Decision, status: DeliveryStatus | None) -> None:
-        pending = [(one.id, one.start) for one in self._pending(row.repository)] if decision.starts else []
+        branches = {one.branch for one in decision.starts if one.branch}
+        rows = self._ledger.starts.pending_of(row.repository, branches) if branches else []
         self._ledger.deliveries.decide(
             row,
             decision.starts,
             decision.reason,
-            superseded=superseded(pending, decision.starts),
+            superseded=superseded([(one.id, one.start) for one in rows], decision.starts),
             status=status,
             now=self._now(),
         )
         _log.info("delivery %s (%s): %s", row.delivery, row.event, decision.reason)
-
-    def _pending(self, repository: str) -> list[StartRecord]:
-        return [one for one in self._ledger.starts.pending() if one.repository == repository]
 
     def _known(self, row: DeliveryRecord, event: Event, application: Application) -> Known:
         deliveries = self._ledger.deliveries
@@ -191,14 +194,15 @@ class Dispatcher:
         )
 
     def _start_all(self) -> None:
-        held: set[tuple[str, str]] = set()
-        for one in self._ledger.starts.pending():
-            place = (one.repository, one.environment)
+        held = {one for one in self._backoff.names(self._now()) if isinstance(one, tuple)}
+        while not self._stop.is_set():
             # In order: what comes later waits for what Prefect has not taken.
-            if place in held or self._stop.is_set():
-                continue
-            if self._backoff.closed(place, self._now()) or not self._started(one):
-                held.add(place)
+            batch = self._ledger.starts.pending(held, _BATCH)
+            for one in batch:
+                if (one.repository, one.environment) not in held and not self._started(one):
+                    held.add((one.repository, one.environment))
+            if not batch or self._wake.is_set():
+                return
 
     def _started(self, one: StartRecord) -> bool:
         """Have Prefect make the run. Returns False where it does not answer."""

@@ -12,6 +12,9 @@ from tasks.errors import SluiceError, TerminalError
 from tasks.ledger.deliveries import Taken
 from tasks.ledger.store import Ledger
 
+# How long the first of a transaction waits for others.
+_GATHER_SECONDS = 0.004
+
 
 class Intake:
     """The way of deliveries into the ledger.
@@ -52,6 +55,7 @@ class Intake:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._coming:
+            await asyncio.sleep(_GATHER_SECONDS)
             batch, self._coming = self._coming, []
             items = [arrived for arrived, _ in batch]
             answers = await loop.run_in_executor(self._thread, self._take_in, items)

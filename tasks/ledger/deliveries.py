@@ -50,35 +50,33 @@ class Deliveries:
         Returns:
             For each: stored, repeated (the id was known), or copied (the body was).
         """
-        with self._database.writing() as connection:
-            return [self._take_in(connection, one, now) for one in arrived]
-
-    def _take_in(self, connection: Connection, one: Arrived, now: datetime) -> Taken:
-        original = connection.execute(
-            select(DeliveryRow.delivery).where(
-                DeliveryRow.digest == one.digest, DeliveryRow.delivery != one.delivery
-            )
-        ).scalar()
-        copied = f"the same body came before as delivery {original}" if original else ""
-        refusal = one.refusal or copied
-        values = {
-            **one.model_dump(exclude={"refusal"}),
-            "status": DeliveryStatus.IGNORED if refusal else DeliveryStatus.RECEIVED,
-            "reason": refusal,
-            "attempts": 0,
-            "replays": 0,
-            "received_at": now,
-            "updated_at": now,
-        }
         insert = sqlite_insert if self._database.is_sqlite else postgresql_insert
-        new = insert(DeliveryRow).values(values).on_conflict_do_nothing().returning(DeliveryRow.id)
-        if connection.execute(new).scalar() is None:
-            return "repeated"
-        return "copied" if copied else "stored"
+        new = insert(DeliveryRow).on_conflict_do_nothing().returning(DeliveryRow.delivery)
+        with self._database.writing() as connection:
+            originals = _originals(connection, arrived)
+            rows = [_row(one, originals[one.digest], now) for one in arrived]
+            stored = set(connection.execute(new, rows).scalars())
+        answers: list[Taken] = []
+        for one in arrived:
+            if one.delivery not in stored:
+                answers.append("repeated")
+                continue
+            # Of the same id twice in one batch the first was stored.
+            stored.remove(one.delivery)
+            answers.append("stored" if originals[one.digest] == one.delivery else "copied")
+        return answers
 
-    def waiting(self) -> list[DeliveryRecord]:
-        """Return the deliveries nobody has decided about, in the order they came."""
-        return self._all(DeliveryRow.status == DeliveryStatus.RECEIVED)
+    def waiting(self, now: datetime, without: Collection[str] = (), limit: int = 200) -> list[DeliveryRecord]:
+        """Return the deliveries to decide about now, in the order they came.
+
+        Args:
+            now: The present time, UTC.
+            without: Repositories that are left alone.
+            limit: How many at most.
+        """
+        undecided = (DeliveryRow.status == DeliveryStatus.RECEIVED, DeliveryRow.repository.not_in(without))
+        due = DeliveryRow.next_try_at.is_(None) | (DeliveryRow.next_try_at <= now)
+        return self._all(*undecided, due, limit=limit)
 
     def decide(
         self,
@@ -214,7 +212,32 @@ class Deliveries:
         with self._database.reading() as connection:
             return {DeliveryStatus(status): number for status, number in connection.execute(query)}
 
-    def _all(self, *wanted: ColumnElement[bool]) -> list[DeliveryRecord]:
-        query = select(DeliveryRow).where(*wanted).order_by(DeliveryRow.id)
+    def _all(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[DeliveryRecord]:
+        query = select(DeliveryRow).where(*wanted).order_by(DeliveryRow.id).limit(limit)
         with self._database.reading() as connection:
             return [DeliveryRecord.of(row) for row in connection.execute(query)]
+
+
+def _originals(connection: Connection, arrived: Sequence[Arrived]) -> dict[str, str]:
+    """Return under which id each body came first: digest → delivery."""
+    query = (
+        select(DeliveryRow.digest, DeliveryRow.delivery)
+        .where(DeliveryRow.digest.in_({one.digest for one in arrived}))
+        .order_by(DeliveryRow.id.desc())
+    )
+    found = dict(connection.execute(query).tuples().all())
+    return {one.digest: one.delivery for one in reversed(arrived)} | found
+
+
+def _row(one: Arrived, original: str, now: datetime) -> dict[str, object]:
+    copied = f"the same body came before as delivery {original}" if original != one.delivery else ""
+    refusal = one.refusal or copied
+    return {
+        **one.model_dump(exclude={"refusal"}),
+        "status": DeliveryStatus.IGNORED if refusal else DeliveryStatus.RECEIVED,
+        "reason": refusal,
+        "attempts": 0,
+        "replays": 0,
+        "received_at": now,
+        "updated_at": now,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, not_, select, update
 
 from blocks.values.deliveries import DeliveryStatus, StartStatus
 from tasks.ledger.delivery_records import StartRecord
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.ledger.database import Database
     from tasks.ledger.delivery_records import DeliveryRecord
 
+# A repository and an environment.
+Place = tuple[str, str]
+
 _TAKEN = (StartStatus.PENDING, StartStatus.STARTED)
 
 
@@ -33,9 +36,30 @@ class Starts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def pending(self) -> list[StartRecord]:
-        """Return the starts Prefect has not got yet, in the order they were decided."""
-        return self._all(StartRow.status == StartStatus.PENDING)
+    def pending(self, without: Collection[Place] = (), limit: int | None = None) -> list[StartRecord]:
+        """Return the starts Prefect has not got yet, in the order they were decided.
+
+        Args:
+            without: Repositories and environments that are left alone.
+            limit: How many at most.
+        """
+        open_ones = [
+            not_(and_(StartRow.repository == one, StartRow.environment == two)) for one, two in without
+        ]
+        return self._all(StartRow.status == StartStatus.PENDING, *open_ones, limit=limit)
+
+    def pending_of(self, repository: str, branches: Collection[str]) -> list[StartRecord]:
+        """Return the starts of some branches that Prefect has not got yet.
+
+        Args:
+            repository: The repository, `owner/name`.
+            branches: The branches.
+        """
+        return self._all(
+            StartRow.status == StartStatus.PENDING,
+            StartRow.repository == repository,
+            StartRow.branch.in_(branches),
+        )
 
     def of(self, deliveries: Collection[int]) -> list[StartRecord]:
         """Return what some deliveries start, oldest first.
@@ -106,9 +130,9 @@ class Starts:
             connection.execute(_still_pending([start.id]).values(**values, updated_at=now))
             _settle(connection, [start.delivery_id], now)
 
-    def _all(self, *wanted: ColumnElement[bool]) -> list[StartRecord]:
+    def _all(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[StartRecord]:
         with self._database.reading() as connection:
-            rows = connection.execute(select(StartRow).where(*wanted).order_by(StartRow.id))
+            rows = connection.execute(select(StartRow).where(*wanted).order_by(StartRow.id).limit(limit))
             return [StartRecord.of(row) for row in rows]
 
 

@@ -114,13 +114,23 @@ def _sent(event: str, raw: dict[str, object], host: str, *, runs: int) -> Sent:
     return Sent(sent["X-GitHub-Delivery"], "\r\n".join([*lines, "", ""]).encode() + body, runs)
 
 
-async def send_all(port: int, sent: Sequence[Sent], connections: int, tally: Tally) -> None:
-    """Send deliveries over some connections, each again until it is answered with 2xx."""
-    queue = iter(sent)
+async def send_all(port: int, sent: Sequence[Sent], connections: int, tally: Tally, rate: float = 0) -> None:
+    """Send deliveries over some connections, each again until it is answered with 2xx.
+
+    Args:
+        port: The receiver's port.
+        sent: The deliveries, in their order.
+        connections: How many connections share them.
+        tally: Is told what came back.
+        rate: How many are sent each second; 0: as many as the connections carry.
+    """
+    queue, began = enumerate(sent), time.monotonic()
 
     async def connection() -> None:
         streams = None
-        for one in queue:
+        for number, one in queue:
+            if rate:
+                await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
             while True:
                 try:
                     if streams is None:
@@ -163,6 +173,7 @@ class Bench:
     plane: ControlPlane
     ledger: Ledger
     port: int
+    rate: float
 
     def start_server(self) -> None:
         """Start Prefect's server and wait for it."""
@@ -180,11 +191,11 @@ class Bench:
         console.print("▸ Prefect's server is down")
         self.plane.stop_server()
         first, second = Tally(), Tally()
-        await send_all(self.port, sent[:half], connections, first)
+        await send_all(self.port, sent[:half], connections, first, self.rate)
         console.print(f"  {half} deliveries sent; {self.standing()}")
         console.print("▸ Prefect's server comes back")
         await asyncio.to_thread(self.start_server)
-        sending = asyncio.create_task(send_all(self.port, sent[half:], connections, second))
+        sending = asyncio.create_task(send_all(self.port, sent[half:], connections, second, self.rate))
         while len(second.acknowledged) < half // 2 and not sending.done():
             await asyncio.sleep(0.001)
         assert self.plane.receiver is not None
@@ -220,16 +231,16 @@ def judge(bench: Bench, made: Sequence[Sent]) -> dict[str, int]:
     """Compare the runs Prefect has with those the deliveries ask for."""
     keys = Counter(str(run["idempotency_key"]).partition(":")[0] for run in runs_of(bench.plane.api.url))
     ended = bench.ledger.deliveries.counts()
+    known = {one.delivery for one in made}
     return {
         "deliveries": len(made),
         "runs wanted": sum(one.runs for one in made),
         "runs made": keys.total(),
-        "lost": sum(keys[one.delivery] < one.runs for one in made) + len({one.delivery for one in made} - bench.stored()),
-        "doubled": sum(keys[one.delivery] > one.runs for one in made) + sum(
-            number for delivery, number in keys.items() if delivery not in {one.delivery for one in made}
-        ),
+        "lost": sum(keys[one.delivery] < one.runs for one in made) + len(known - bench.stored()),
+        "doubled": sum(keys[one.delivery] > one.runs for one in made)
+        + sum(number for delivery, number in keys.items() if delivery not in known),
         "failed": ended.get(DeliveryStatus.FAILED, 0),
-    }  # fmt: skip
+    }
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -243,10 +254,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="script/bench webhook", description=__doc__)
     parser.add_argument("--deliveries", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument(
+        "--rate", type=float, default=100, help="deliveries each second; 0: as many as the connections carry"
+    )
     parser.add_argument("--json", type=Path, help="write the result here as well")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = run(Path(folder), chosen.deliveries, chosen.connections)
+        result = run(Path(folder), chosen.deliveries, chosen.connections, chosen.rate)
     for name, value in result.items():
         console.print(f"{name:<34}{value:>10.1f}" if isinstance(value, float) else f"{name:<34}{value:>8}")
     if chosen.json:
@@ -255,7 +269,7 @@ def main() -> int:
     return 0 if good and float(result["acknowledged, p99 in ms"]) <= LIMIT_MILLISECONDS else 1
 
 
-def run(folder: Path, number: int, connections: int) -> dict[str, float | int]:
+def run(folder: Path, number: int, connections: int, rate: float) -> dict[str, float | int]:
     """Play it in a folder; return the numbers."""
     home, port = folder / "home", free_port()
     inherited = {
@@ -267,7 +281,7 @@ def run(folder: Path, number: int, connections: int) -> dict[str, float | int]:
     made, sent = deliveries(shop, number, number // 10, f"127.0.0.1:{port}")
     plane = ControlPlane(home, inherited=inherited)
     with Ledger.open(inherited["SLUICE_LEDGER_URL"]) as ledger:
-        bench = Bench(plane, ledger, port)
+        bench = Bench(plane, ledger, port, rate)
         try:
             console.print(
                 f"▸ {number} deliveries, {number // 10} of them repeated, {connections} connections"

@@ -326,13 +326,15 @@ def test_a_branch_cannot_give_itself_triggers(world: World) -> None:
 
 
 def test_it_runs_by_itself_and_is_woken(world: World) -> None:
-    world.dispatcher.start()
+    api = PrefectApi(world.gate.url, tries=1)
+    dispatcher = Dispatcher(world.ledger, world.applications, lambda: api, Metrics())
+    dispatcher.start()
     delivery = world.push(world.shop.commit())
-    world.dispatcher.wake()
-    wait_until(lambda: world.status(delivery)[0] is DeliveryStatus.STARTED, "the run", seconds=30)
-    assert world.dispatcher.alive()
-    world.dispatcher.stop()
-    assert not world.dispatcher.alive()
+    dispatcher.wake()
+    wait_until(lambda: world.status(delivery)[0] is DeliveryStatus.STARTED, "the run", seconds=120)
+    assert dispatcher.alive()
+    dispatcher.stop()
+    assert not dispatcher.alive()
 
 
 # --- what GitHub failed to deliver ---------------------------------------------------------------------------

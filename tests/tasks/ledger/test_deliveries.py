@@ -48,7 +48,7 @@ def test_a_delivery_is_stored_as_it_came(ledger: Ledger) -> None:
     assert (row.event, row.action, row.number, row.sender) == ("push", "opened", 2**33, "ana")
     assert (row.status, row.reason, row.attempts, row.next_try_at) == (DeliveryStatus.RECEIVED, "", 0, None)
     assert row.received_at == at(0)
-    assert ledger.deliveries.waiting() == [row]
+    assert ledger.deliveries.waiting(at(0)) == [row]
     assert ledger.deliveries.get("d-2") is None
 
 
@@ -78,7 +78,7 @@ def test_within_one_batch_too(ledger: Ledger) -> None:
 def test_what_starts_nothing_is_known_at_once(ledger: Ledger) -> None:
     row = taken(ledger, "d-1", refusal="the event star starts nothing")
     assert (row.status, row.reason) == (DeliveryStatus.IGNORED, "the event star starts nothing")
-    assert ledger.deliveries.waiting() == []
+    assert ledger.deliveries.waiting(at(9)) == []
 
 
 def test_hostile_text_is_kept_as_far_as_it_can_be(ledger: Ledger) -> None:
@@ -94,6 +94,9 @@ def test_a_delivery_is_decided_once(ledger: Ledger) -> None:
     assert accepted is not None
     assert (accepted.status, accepted.reason) == (DeliveryStatus.ACCEPTED, "push to main")
     pending = ledger.starts.pending()
+    assert ledger.starts.pending([(REPOSITORY, "staging")]) == pending[1:]
+    assert ledger.starts.pending(limit=1) == pending[:1]
+    assert ledger.starts.pending_of(REPOSITORY, ["main"]) == []
     assert [one.key for one in pending] == ["d-1:promote/staging", "d-1:promote/prod"]
     assert pending[1].start == start()
     assert ledger.starts.of([row.id]) == pending
@@ -141,7 +144,9 @@ def test_a_newer_push_takes_the_place_of_a_pending_one_only(ledger: Ledger) -> N
 def test_a_delivery_that_is_put_off_waits(ledger: Ledger) -> None:
     row = taken(ledger, "d-1")
     ledger.deliveries.put_off([row.id], "the repository does not answer", at(60), at(1))
-    (again,) = ledger.deliveries.waiting()
+    assert ledger.deliveries.waiting(at(59)) == []
+    assert ledger.deliveries.waiting(at(60), [REPOSITORY]) == []
+    (again,) = ledger.deliveries.waiting(at(60))
     assert (again.attempts, again.reason, again.next_try_at) == (1, "the repository does not answer", at(60))
 
 
