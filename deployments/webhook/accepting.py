@@ -161,5 +161,5 @@ def _event(name: str, payload: object) -> tuple[Event, str]:
     try:
         event = read_event(name, payload)
     except MalformedPayloadError as error:
-        return Event(name=name), str(error)
+        event = Event(name=name, refusal=str(error))
     return event, event.refusal
