@@ -6,6 +6,7 @@ from blocks.approver import Approver
 from blocks.compose_host import ComposeHost
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
+from blocks.github_webhooks import GitHubWebhooks
 from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.telegram import TelegramChannel
@@ -18,6 +19,7 @@ __all__ = [
     "ComposeHost",
     "ContainerRegistry",
     "GitHub",
+    "GitHubWebhooks",
     "GitRepository",
     "LedgerDatabase",
     "TelegramChannel",
@@ -25,4 +27,13 @@ __all__ = [
 ]
 
 CHANNELS = (TelegramChannel, WebhookChannel)
-BLOCKS = (ComposeHost, ContainerRegistry, GitRepository, GitHub, Approver, LedgerDatabase, *CHANNELS)
+BLOCKS = (
+    ComposeHost,
+    ContainerRegistry,
+    GitRepository,
+    GitHub,
+    GitHubWebhooks,
+    Approver,
+    LedgerDatabase,
+    *CHANNELS,
+)

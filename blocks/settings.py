@@ -17,6 +17,8 @@ class Settings(BaseSettings):
             where it exists, and SQLite in the home folder otherwise.
         source: The `git-repository` block used when a command or a run names none.
         prefect_ui_url: Where people open Prefect's UI; links in messages start with it.
+        webhook_host: The address the receiver of GitHub's webhooks listens on.
+        webhook_port: Its port.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_", extra="ignore")
@@ -25,6 +27,8 @@ class Settings(BaseSettings):
     ledger_url: str = ""
     source: str = "default"
     prefect_ui_url: str = "http://127.0.0.1:4200"
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = Field(4210, ge=1, le=65535)
 
     @property
     def sqlite_url(self) -> str:

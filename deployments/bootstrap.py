@@ -13,7 +13,15 @@ from typing import Any, Self
 
 from deployments import processes
 from deployments.connect import refresh_prefect
-from deployments.environment import api_url, control_plane_environment, process_file, root_url
+from deployments.environment import (
+    WEBHOOKS_BLOCK,
+    WEBHOOKS_PATH,
+    api_url,
+    control_plane_environment,
+    process_file,
+    root_url,
+    webhooks_url,
+)
 from deployments.parts import (
     PREFECT_FILE,
     Progress,
@@ -21,20 +29,23 @@ from deployments.parts import (
     online_workers,
     silent,
     start_provisioning,
+    start_receiver,
     start_server,
     start_worker,
     wait_for_provisioning,
+    wait_for_receiver,
     wait_for_server,
     wait_for_worker,
 )
 from deployments.prefect_api import PrefectApi
 from deployments.processes import Running
-from tasks.errors import SluiceError
+from tasks.errors import SluiceError, TerminalError
 
 STOP_SECONDS = 15.0
 TERM_SECONDS = 5.0
 REPORT_SECONDS = 10.0
 WORKER_STOP_SECONDS = 30.0
+RECEIVER_SECONDS = 60.0
 
 _POLL_SECONDS = 0.1
 _RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
@@ -100,6 +111,7 @@ class ControlPlane:
         self.api = PrefectApi(api_url(self.port))
         self.server = processes.load(process_file(self.home, "server"))
         self.worker = processes.load(process_file(self.home, "worker"))
+        self.receiver = processes.load(process_file(self.home, "receiver"))
         self._prefect_file = prefect_file
         self._progress = progress
         self._workers_before: frozenset[str] | None = None
@@ -138,6 +150,35 @@ class ControlPlane:
         finally:
             setup.stop(first=signal.SIGTERM, grace_seconds=2)
         self._await_worker()
+        if not self.start_receiver():
+            self._progress(
+                "no webhooks: save a block github-webhooks/default to have GitHub start promotions"
+            )
+
+    def start_receiver(self) -> bool:
+        """Start the receiver of GitHub's webhooks where none runs. Returns False where its block is missing."""
+        if self.receiver is not None and self.receiver.alive():
+            return True
+        if self.api.block_document(*WEBHOOKS_BLOCK) is None:
+            return False
+        url = webhooks_url(self.env)
+        self.receiver = start_receiver(self.home, self.env)
+        try:
+            wait_for_receiver(self.receiver, url, RECEIVER_SECONDS)
+        except TerminalError as error:
+            # Promotions started by hand do not need it.
+            self.stop_receiver()
+            self._progress(f"no webhooks: {' '.join([str(error), *error.detail.splitlines()[-1:]])}")
+        else:
+            self._progress(f"webhooks at {url}{WEBHOOKS_PATH}")
+        return True
+
+    def stop_receiver(self) -> None:
+        """End the receiver; what it stored is dealt with when it runs again."""
+        self._forget("receiver")
+        if self.receiver is not None:
+            self.receiver.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
+        self.receiver = None
 
     def start_worker(self, *, wait: bool = True) -> None:
         """Start the worker where none runs."""
@@ -155,7 +196,7 @@ class ControlPlane:
             self._progress(f"worker, {self.limit} runs at once")
 
     def stop(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
-        """End worker and server, and everything they started, and see that they are gone.
+        """End receiver, worker and server, and everything they started, and see that they are gone.
 
         Args:
             seconds: How long runs may take to end by themselves.
@@ -163,6 +204,7 @@ class ControlPlane:
         Returns:
             The flow runs that were cut.
         """
+        self.stop_receiver()
         cut = self.stop_worker(seconds=seconds)
         self.stop_server()
         self.deactivate()

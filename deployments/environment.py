@@ -6,9 +6,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from blocks.settings import Settings
+
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
 POOL = "sluice"
+# Type and name of the block the receiver of GitHub's webhooks reads, and where it listens.
+WEBHOOKS_BLOCK = ("github-webhooks", "default")
+WEBHOOKS_PATH = "/webhooks/github"
 
 # Seconds between two signs of life of a run; `reconcile` ends a run that misses several of them.
 HEARTBEAT_SECONDS = 30
@@ -57,6 +62,18 @@ def api_url(port: int) -> str:
     return f"{root_url(port)}/api"
 
 
+def webhooks_url(env: Mapping[str, str]) -> str:
+    """Return where the receiver of GitHub's webhooks listens.
+
+    Args:
+        env: The environment it is started with.
+    """
+    defaults = Settings.model_fields
+    host = env.get("SLUICE_WEBHOOK_HOST") or str(defaults["webhook_host"].default)
+    port = env.get("SLUICE_WEBHOOK_PORT") or str(defaults["webhook_port"].default)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of server, worker and runs.
 
@@ -98,11 +115,11 @@ def process_file(home: Path, name: str) -> Path:
 
     Args:
         home: Sluice's home folder.
-        name: `server` or `worker`.
+        name: `server`, `worker` or `receiver`.
     """
     return home / "run" / f"{name}.json"
 
 
 def log_file(home: Path, name: str) -> Path:
-    """Return the file the output of `server`, `worker` or `setup` goes to."""
+    """Return the file the output of `server`, `worker`, `receiver` or `setup` goes to."""
     return home / "logs" / f"{name}.log"

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import httpx
+
 from deployments import processes
 from deployments.environment import HOST, POOL, api_url, log_file, process_file
 from deployments.prefect_api import PrefectApi
@@ -19,6 +21,7 @@ START_SECONDS = 600.0
 PREFECT_FILE = Path(__file__).resolve().parent.parent / "prefect.yaml"
 
 _POLL_SECONDS = 0.25
+_HEALTH_SECONDS = 5.0
 
 Progress = Callable[[str], None]
 
@@ -120,6 +123,44 @@ def wait_for_worker(
 def online_workers(api: PrefectApi) -> frozenset[str]:
     """Return the ids of the pool's workers that report to the server."""
     return frozenset(str(one["id"]) for one in api.workers(POOL) or [] if one.get("status") == "ONLINE")
+
+
+def start_receiver(home: Path, env: Mapping[str, str]) -> Running:
+    """Start the receiver of GitHub's webhooks. It is not awaited; `wait_for_receiver` does that.
+
+    Args:
+        home: Sluice's home folder; the log goes to `logs/receiver.log` in it.
+        env: The environment of `control_plane_environment`.
+
+    Returns:
+        The process.
+    """
+    argv = processes.python("-m", "deployments.webhook")
+    log = log_file(home, "receiver")
+    receiver = processes.start("the receiver of webhooks", argv, env=env, cwd=home, log=log)
+    receiver.save(process_file(home, "receiver"))
+    return receiver
+
+
+def wait_for_receiver(receiver: Running, url: str, seconds: float = START_SECONDS) -> None:
+    """Wait until the receiver is well.
+
+    Args:
+        receiver: Its process.
+        url: Its address.
+        seconds: How long to wait.
+
+    Raises:
+        TerminalError: It ended, or was not well in time.
+    """
+
+    def well() -> bool:
+        try:
+            return httpx.get(f"{url}/healthz", trust_env=False, timeout=_HEALTH_SECONDS).is_success
+        except httpx.HTTPError:
+            return False
+
+    _wait_until(well, receiver, seconds, "answer")
 
 
 def start_provisioning(home: Path, env: Mapping[str, str], prefect_file: Path = PREFECT_FILE) -> Running:

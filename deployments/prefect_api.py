@@ -6,7 +6,7 @@ import base64
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -120,7 +120,9 @@ class PrefectApi:
             return False
         return self._send("DELETE", f"/block_documents/{document['id']}").is_success
 
-    def create_run(self, deployment: str, parameters: Mapping[str, object], *, key: str = "") -> str:
+    def create_run(
+        self, deployment: str, parameters: Mapping[str, object], *, key: str = "", tags: Sequence[str] = ()
+    ) -> str:
         """Start a run of a deployment.
 
         A request whose answer was lost is sent again with the same key, so there is one run.
@@ -129,6 +131,7 @@ class PrefectApi:
             deployment: `flow/name`.
             parameters: The flow's parameters.
             key: Requests with the same key make one run; empty for a key of its own.
+            tags: Tags of the run, beside those of the deployment.
 
         Returns:
             The flow run's id.
@@ -138,6 +141,7 @@ class PrefectApi:
             "parameters": dict(parameters),
             "state": {"type": "SCHEDULED", "name": "Scheduled"},
             "idempotency_key": key or str(uuid.uuid4()),
+            "tags": list(tags),
         }
         return str(_object(self._send("POST", f"/deployments/{identifier}/create_flow_run", body))["id"])
 

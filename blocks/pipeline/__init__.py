@@ -8,6 +8,7 @@ from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
+from blocks.pipeline.triggers import Triggers
 
 __all__ = [
     "COMPOSE_DEFAULTS",
@@ -31,6 +32,7 @@ __all__ = [
     "ResolvedEnvironment",
     "TcpCheck",
     "Timeouts",
+    "Triggers",
     "format_duration",
     "load_pipeline",
 ]

@@ -28,6 +28,7 @@ from blocks.pipeline.sections import (
     Written,
 )
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
 
 
@@ -58,6 +59,9 @@ class Environment(Written):
     )
     approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
     gates: Gates = Field(description="What else must hold before a release may enter.", default_factory=Gates)
+    triggers: Triggers = Field(
+        description="Which events on GitHub start a run here. None: nothing does.", default_factory=Triggers
+    )
 
     compose: Paths = Field(description="Replaces the pipeline's compose files.", default_factory=tuple)
     profiles: Profiles = Field(description="Replaces the pipeline's profiles.", default_factory=tuple)

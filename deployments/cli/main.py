@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from deployments.cli import approver, doctor, facts, files, ledger, plan, rollback, up
+from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, rollback, up
 from deployments.cli.output import warn
 from tasks.errors import SluiceError
 
@@ -33,6 +33,7 @@ app.command("plan")(plan.plan)
 app.command("rollback")(rollback.rollback)
 app.command("doctor")(doctor.doctor)
 app.command("unhold")(facts.unhold)
+app.command("deliveries")(deliveries.deliveries)
 app.command("validate")(files.validate)
 app.command("schema")(files.schema)
 app.add_typer(approver.app, name="approver")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deployments.bootstrap import ControlPlane
 
 _POLL_SECONDS = 0.5
+_AGAIN_SECONDS = 2.0
 _PROFILE_SECONDS = 60
 
 
@@ -47,7 +48,7 @@ def up(
         typer.Option(help="Write the address into your Prefect profile where that has none."),
     ] = True,
 ) -> None:
-    """Start Prefect's server and a worker here, register the blocks, deploy the flows; until Ctrl-C."""
+    """Start Prefect's server, a worker and the receiver of webhooks here, deploy the flows; until Ctrl-C."""
     from deployments.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
@@ -55,12 +56,14 @@ def up(
         server, worker = (processes.load(process_file(home, name)) for name in ("server", "worker"))
         if server is not None:
             port = int(server.variable("PREFECT_SERVER_API_PORT") or port)
-        if server is not None and worker is not None:
-            say(f"already running: {root_url(port)} — `sluice down` ends it")
-            return
         if server is None:
             _check_port(port)
         plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
+        if server is not None and worker is not None:
+            # The block may have been saved since.
+            plane.start_receiver()
+            say(f"already running: {root_url(port)} — `sluice down` ends it")
+            return
         _start(plane, undo=server is None and worker is None)
     try:
         if profile:
@@ -130,7 +133,18 @@ def _stay(plane: ControlPlane) -> None:
         for name, running in (("server", plane.server), ("worker", plane.worker)):
             if running is None or not running.alive():
                 _ended(plane, name)
+        _keep_receiver(plane)
         time.sleep(_POLL_SECONDS)
+
+
+def _keep_receiver(plane: ControlPlane) -> None:
+    """Start the receiver again when it died: while it is away, GitHub's deliveries are lost to it."""
+    if plane.receiver is None or plane.receiver.alive():
+        return
+    if process_file(plane.home, "receiver").exists():
+        warn(f"note: the receiver of webhooks ended by itself; see {log_file(plane.home, 'receiver')}")
+        time.sleep(_AGAIN_SECONDS)
+        plane.start_receiver()
 
 
 def _ended(plane: ControlPlane, name: str) -> None:

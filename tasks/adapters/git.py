@@ -169,6 +169,18 @@ class GitMirror:
             raise TerminalError(f"{full_name} of {self.public_url} leads to no commit", "tag a commit")
         return result.stdout.decode().strip()
 
+    def heads(self) -> dict[str, str]:
+        """Return where every branch and tag that leads to a commit was at the last fetch: `refs/…` → commit."""
+        return {ref.full_name: ref.commit for ref in self._refs() if ref.commit}
+
+    def has_commit(self, sha: str) -> bool:
+        """Say whether the mirror has a commit.
+
+        Args:
+            sha: Its full id.
+        """
+        return bool(self._commits(sha))
+
     def commit(self, sha: str) -> Commit:
         """Return one commit.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,8 @@ class Database:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.where = f"the ledger at {_shown(self.url)}"
+        # SQLite lets writers try again after ever longer pauses; threads of one process can queue instead.
+        self._turn = threading.Lock()
         self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
 
     @contextmanager
@@ -95,6 +97,7 @@ class Database:
     def _transaction(self, *, reads: bool) -> Iterator[Connection]:
         with (
             self._explaining(),
+            nullcontext() if reads or not self.is_sqlite else self._turn,
             self._engine.connect().execution_options(**{_READS: reads}) as connection,
             connection.begin(),
         ):

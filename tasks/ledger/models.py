@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from blocks.values.lifecycle import ACTIVE
 from tasks.ledger.columns import Moment, PlainText
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "ledger_version"
 
 Id = Annotated[int, mapped_column(primary_key=True)]
@@ -249,3 +249,61 @@ class DriftRow(Base):
     found_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     gone_at: Mapped[datetime | None]
+
+
+class DeliveryRow(Base):
+    """One webhook request of GitHub. The unique id is what makes a repeated delivery do nothing."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(None, "status", "id"),
+        Index(None, "repository", "ref"),
+        Index(None, "repository", "sha"),
+        Index(None, "repository", "number"),
+    )
+
+    id: Mapped[Id]
+    delivery: Mapped[str] = mapped_column(unique=True)
+    event: Mapped[str]
+    action: Mapped[str]
+    repository: Mapped[str]
+    ref: Mapped[str]
+    sha: Mapped[str]
+    number: Mapped[Large | None]
+    sender: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
+    facts: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str]
+    attempts: Mapped[int]
+    replays: Mapped[int]
+    next_try_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class StartRow(Base):
+    """One flow run a delivery asks for. The key is Prefect's idempotency key, so a second try makes no second run."""
+
+    __tablename__ = "starts"
+    __table_args__ = (Index(None, "status", "id"), Index(None, "repository", "environment"))
+
+    id: Mapped[Id]
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), index=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    repository: Mapped[str]
+    environment: Mapped[str]
+    kind: Mapped[str]
+    ref: Mapped[str]
+    branch: Mapped[str]
+    sha: Mapped[str]
+    by_commit: Mapped[bool]
+    requested_by: Mapped[str]
+    cause: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str]
+    flow_run_id: Mapped[str | None]
+    attempts: Mapped[int]
+    next_try_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

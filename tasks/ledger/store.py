@@ -8,6 +8,7 @@ from tasks.errors import TerminalError, TransientError
 from tasks.ledger.approvals import Approvals
 from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database
+from tasks.ledger.deliveries import Deliveries
 from tasks.ledger.drift import Drift
 from tasks.ledger.holds import Holds
 from tasks.ledger.journal import Steps
@@ -16,13 +17,14 @@ from tasks.ledger.promotions import Promotions
 from tasks.ledger.proofs import Drills, Rehearsals
 from tasks.ledger.releases import Releases
 from tasks.ledger.schema import ensure_schema
+from tasks.ledger.starts import Starts
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
 class Ledger:
-    """The database of releases, promotions, steps, approvals, backups and their proofs, leases, holds and drift.
+    """The database of releases, promotions, steps, approvals, backups, proofs, leases, holds, drift and deliveries.
 
     Threads may share one; other processes open their own. Every call is one short transaction and may raise
     `TransientError` when the database does not answer. Use `Ledger.open`.
@@ -38,6 +40,8 @@ class Ledger:
         drills: Which dumps were proven.
         rehearsals: Which migrations were tried on a copy.
         drift: Where hosts differ from the ledger.
+        deliveries: What GitHub's webhooks brought.
+        starts: Which flow runs they start.
     """
 
     def __init__(self, database: Database) -> None:
@@ -52,6 +56,8 @@ class Ledger:
         self.drills = Drills(database)
         self.rehearsals = Rehearsals(database)
         self.drift = Drift(database)
+        self.deliveries = Deliveries(database)
+        self.starts = Starts(database)
 
     @classmethod
     def open(cls, url: str) -> Self:

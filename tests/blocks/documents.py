@@ -10,6 +10,7 @@ from blocks.catalog import (
     ComposeHost,
     ContainerRegistry,
     GitHub,
+    GitHubWebhooks,
     GitRepository,
     LedgerDatabase,
     TelegramChannel,
@@ -41,6 +42,10 @@ DOCUMENTS: Mapping[type, dict[str, Any]] = {
         "installation_id": 8,
         "private_key": APP_KEY,
     },
+    GitHubWebhooks: {
+        "secrets": ["webhook-secret-new-1", "webhook-secret-old-1"],
+        "repositories": {"acme/shop": "default"},
+    },
     Approver: {
         "person": "Ana Mora",
         "totp_secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
@@ -65,4 +70,6 @@ SECRETS = (
     "telegram-token-abc",
     "path-token-1",
     "header-token-1",
+    "webhook-secret-new-1",
+    "webhook-secret-old-1",
 )

@@ -14,6 +14,7 @@ from blocks.catalog import (
     ComposeHost,
     ContainerRegistry,
     GitHub,
+    GitHubWebhooks,
     GitRepository,
     LedgerDatabase,
     TelegramChannel,
@@ -23,6 +24,11 @@ from tests.blocks.documents import DOCUMENTS, SECRETS
 from tests.blocks.keys import private, public
 
 INVALID = [
+    (GitHubWebhooks, {"secrets": ["short"]}, "at least 16 characters"),
+    (GitHubWebhooks, {"secrets": []}, "at least 1 item"),
+    (GitHubWebhooks, {"repositories": {"shop": "default"}}, "expected owner/name"),
+    (GitHubWebhooks, {"repositories": {"acme/shop": "a block"}}, "expected owner/name"),
+    (GitHubWebhooks, {"repositories": {"acme/shop": "a", "Acme/Shop": "b"}}, "listed twice"),
     (ComposeHost, {"address": "deploy@host"}, "expected a host name or an IP address"),
     (ComposeHost, {"address": "-oProxyCommand=x"}, "expected a host name"),
     (ComposeHost, {"port": 0}, "greater than or equal to 1"),
@@ -213,3 +219,13 @@ def test_a_webhook_gives_its_headers_in_clear() -> None:
         "Authorization": "Bearer header-token-1"
     }
     assert WebhookChannel(url="http://x/").plain_headers() == {}
+
+
+# --- webhooks ---------------------------------------------------------------------------------------------
+
+
+def test_webhooks_know_their_repositories_in_any_case() -> None:
+    block = GitHubWebhooks(**DOCUMENTS[GitHubWebhooks])
+    assert block.known_as("Acme/Shop") == "acme/shop"
+    assert block.known_as("acme/other") is None
+    assert block.keys() == (b"webhook-secret-new-1", b"webhook-secret-old-1")

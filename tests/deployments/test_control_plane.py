@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyotp
 import pytest
 
+from blocks.git_repository import GitRepository
 from deployments import processes
 from deployments.bootstrap import ControlPlane
 from deployments.environment import POOL, process_file
 from deployments.parts import free_port, online_workers, start_provisioning, wait_for_provisioning
 from tasks.errors import TerminalError
 from tests.deployments.conftest import Printed
+from tests.deployments.webhook.sender import BLOCK, body_of, headers
+from tests.deployments.webhook.shop import Shop
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
@@ -256,3 +261,41 @@ def test_the_pool_has_one_worker_after_all(plane: ControlPlane) -> None:
     assert plane.api.workers(POOL) is not None
     assert plane.worker is not None
     assert plane.worker.alive()
+
+
+def test_the_receiver_starts_once_its_block_is_saved(
+    plane: ControlPlane, env: dict[str, str], tmp_path: Path
+) -> None:
+    """From a signed request to a run that the worker takes, and through the receiver's death."""
+    shop = Shop.create(tmp_path / "shop")
+    plane.activate()
+    BLOCK.save("default")
+    GitRepository(url=str(shop.folder)).save("default")
+    plane.deactivate()
+    port, home = free_port(), Path(env["HOME"])
+    configured = {**env, "SLUICE_WEBHOOK_PORT": str(port)}
+    printed = sluice(configured, "up")
+    address = f"http://127.0.0.1:{port}/webhooks/github"
+    assert printed.out.splitlines()[0] == f"  webhooks at {address}", printed
+    receiver = processes.load(process_file(home, "receiver"))
+    assert receiver is not None
+
+    sha = shop.commit()
+    body = body_of("push_branch", after=sha, head_commit={"id": sha})
+    sent = headers(body, delivery="4a1f0c1e-0000-4000-8000-000000000001")
+    assert httpx.post(address, content=body, headers=sent, trust_env=False).status_code == 202
+    receiver.send(signal.SIGKILL)
+    assert receiver.wait(30)
+    assert sluice(configured, "up").code == 0
+    assert httpx.post(address, content=body, headers=sent, trust_env=False).status_code == 200
+
+    def row() -> dict[str, Any]:
+        return dict(json.loads(sluice(env, "deliveries", "--json").out)[0])
+
+    wait_until(lambda: row()["status"] == "started", "the runs", seconds=120, every_seconds=1)
+    assert [one["deployment"] for one in row()["starts"]] == ["promote/feature", "promote/staging"]
+    run = plane.api.wait_for_state(row()["starts"][1]["flow_run_id"], None, 300)
+    assert f"delivery:{sent['X-GitHub-Delivery']}" in run["tags"]
+    assert run["parameters"]["ref"] == sha
+    health = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+    assert health.json() == {"answer": "ok"}

@@ -1,0 +1,104 @@
+"""Deliveries of GitHub's webhooks, and the flow runs they start."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from blocks.values.base import Value
+from blocks.values.lifecycle import Kind
+
+# What a delivery is called that no webhook brought: Sluice found by itself what GitHub failed to deliver.
+MISSED = "missed"
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands."""
+
+    RECEIVED = "received"  # stored; nobody has decided yet what it starts
+    ACCEPTED = "accepted"  # decided; its runs are not all created yet
+    STARTED = "started"  # every run it asks for was created
+    FOLDED = "folded"  # a newer push took its place, or another delivery started the same commit
+    IGNORED = "ignored"  # it starts nothing
+    FAILED = "failed"  # what it asks for cannot be started; the reason says why
+
+
+class StartStatus(StrEnum):
+    """Where one start of a delivery stands."""
+
+    PENDING = "pending"  # not created yet
+    STARTED = "started"  # Prefect has the run
+    FOLDED = "folded"  # a newer push took its place, or another delivery started the same commit
+    FAILED = "failed"  # Prefect refused it
+
+
+DELIVERY_ENDED = frozenset(DeliveryStatus) - {DeliveryStatus.RECEIVED, DeliveryStatus.ACCEPTED}
+
+
+class Arrived(Value):
+    """A delivery as it is stored: what decides, not the whole payload.
+
+    Attributes:
+        delivery: GitHub's id of it (`X-GitHub-Delivery`).
+        event: The event's name (`X-GitHub-Event`).
+        action: What happened, such as `opened`; empty for events without actions.
+        repository: The repository, `owner/name`, as it is configured.
+        ref: The branch or tag it is about, as `refs/…`; empty where there is none.
+        sha: The commit it is about; empty where there is none.
+        number: The pull request or issue it is about.
+        sender: The login of whoever caused it.
+        digest: Sha256 over the body, hex.
+        facts: What the decision needs of the payload, as JSON text.
+        refusal: Why it starts nothing, where that is known already; else empty.
+    """
+
+    delivery: str
+    event: str
+    action: str = ""
+    repository: str
+    ref: str = ""
+    sha: str = ""
+    number: int | None = None
+    sender: str = ""
+    digest: str
+    facts: str = "{}"
+    refusal: str = ""
+
+
+class Start(Value):
+    """One flow run that a delivery asks for.
+
+    Attributes:
+        environment: The environment.
+        kind: Promote or rollback.
+        ref: The branch, tag, commit or release the run is given; empty for the flow's own default.
+        branch: The branch whose newest push counts; empty for tags and comments.
+        sha: The commit, empty where the flow finds it.
+        by_commit: True where a second event of the same commit starts nothing more.
+        requested_by: The login of whoever asks.
+        reason: Why, for a rollback.
+    """
+
+    environment: str
+    kind: Kind
+    ref: str = ""
+    branch: str = ""
+    sha: str = ""
+    by_commit: bool = True
+    requested_by: str = ""
+    reason: str = ""
+
+    @property
+    def deployment(self) -> str:
+        """The deployment, `flow/name`."""
+        return f"{self.kind.value}/{self.environment}"
+
+    def parameters(self, source: str) -> dict[str, str]:
+        """Return the flow's parameters.
+
+        Args:
+            source: The `git-repository` block of the application.
+        """
+        common = {"environment": self.environment, "source": source, "requested_by": self.requested_by}
+        if self.kind is Kind.ROLLBACK:
+            return {**common, "release": self.ref, "reason": self.reason}
+        return {**common, "ref": self.ref}

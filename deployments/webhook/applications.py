@@ -1,0 +1,166 @@
+"""What the dispatcher knows of an application: its repository as it is now, and the triggers of its pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from blocks.git_repository import GitRepository
+from blocks.github_webhooks import GitHubWebhooks
+from blocks.settings import Settings
+from deployments.environment import WEBHOOKS_BLOCK
+from deployments.prefect_api import PrefectApi
+from flows.domain.triggers.decide import Rule, rules_of
+from flows.session import open_mirror, read_pipeline
+from tasks.adapters.git import GitMirror
+from tasks.adapters.redact import process_redactor
+from tasks.errors import TerminalError, TransientError
+from tasks.resolve import read_policy
+
+B = TypeVar("B", GitHubWebhooks, GitRepository)
+
+
+@dataclass(frozen=True)
+class Application:
+    """One application, as of the last look.
+
+    Attributes:
+        repository: Its repository on GitHub, `owner/name`.
+        source: Its `git-repository` block.
+        mirror: The mirror, fetched.
+        rules: What starts a run where, from the default branch.
+        refs: Where its branches and tags are.
+    """
+
+    repository: str
+    source: str
+    mirror: GitMirror
+    rules: tuple[Rule, ...]
+    refs: dict[str, str]
+
+    def has_commit(self, sha: str) -> bool:
+        """Say whether the repository has a commit; of no commit that it has."""
+        return not sha or sha in self.refs.values() or self.mirror.has_commit(sha)
+
+
+class Blocks:
+    """The blocks the receiver needs, read from Prefect's server; what was read last counts while it is away.
+
+    Args:
+        api: Finds the server.
+    """
+
+    def __init__(self, api: Callable[[], PrefectApi]) -> None:
+        self._api = api
+        self._webhooks: GitHubWebhooks | None = None
+        self._repositories: dict[str, GitRepository] = {}
+
+    @property
+    def webhooks(self) -> GitHubWebhooks | None:
+        """Secrets and repositories, None where they could not be read yet."""
+        return self._webhooks
+
+    def read_webhooks(self) -> None:
+        """Read secrets and repositories anew: a secret may have been changed.
+
+        Raises:
+            TransientError: The server does not answer.
+            TerminalError: There is no such block, or it is not valid.
+        """
+        found = self._read(GitHubWebhooks, WEBHOOKS_BLOCK[1])
+        process_redactor().add(*(one.get_secret_value() for one in found.secrets))
+        self._webhooks = found
+
+    def repository(self, name: str) -> GitRepository:
+        """Return the block of a repository.
+
+        Args:
+            name: The block's name.
+
+        Raises:
+            TransientError: The server does not answer, and the block was never read.
+            TerminalError: There is no such block, or it is not valid.
+        """
+        try:
+            self._repositories[name] = self._read(GitRepository, name)
+        except TransientError:
+            if name not in self._repositories:
+                raise
+        return self._repositories[name]
+
+    def _read(self, kind: type[B], name: str) -> B:
+        slug = kind.get_block_type_slug()
+        document = self._api().block_document(slug, name)
+        if document is None:
+            raise TerminalError(
+                f"there is no block {slug}/{name}", f"create it in the Prefect UI under Blocks ({slug})"
+            )
+        try:
+            return kind(**document["data"])
+        except ValidationError as error:
+            said = "; ".join(str(one["msg"]) for one in error.errors(include_input=False, include_url=False))
+            raise TerminalError(
+                f"block {slug}/{name} is not valid: {said}", "correct it in the Prefect UI under Blocks"
+            ) from None
+
+
+class Applications:
+    """The applications that deliveries are about.
+
+    Args:
+        settings: Where mirrors are kept.
+        blocks: The blocks.
+    """
+
+    def __init__(self, settings: Settings, blocks: Blocks) -> None:
+        self._settings = settings
+        self._blocks = blocks
+
+    def names(self) -> tuple[str, ...]:
+        """Return the repositories that are configured."""
+        webhooks = self._blocks.webhooks
+        return tuple(webhooks.repositories) if webhooks else ()
+
+    def source(self, repository: str) -> str:
+        """Return the `git-repository` block of a repository.
+
+        Args:
+            repository: The repository, `owner/name`, as it is configured.
+
+        Raises:
+            TransientError: The configuration could not be read yet.
+            TerminalError: It is not configured any more.
+        """
+        webhooks = self._blocks.webhooks
+        if webhooks is None:
+            raise TransientError("the block of the webhooks could not be read yet", "see the receiver's log")
+        source = webhooks.repositories.get(repository)
+        if source is None:
+            raise TerminalError(
+                f"{repository} is not configured any more", f"add it to the block {'/'.join(WEBHOOKS_BLOCK)}"
+            )
+        return source
+
+    def read(self, repository: str) -> Application:
+        """Fetch a repository and read its pipeline's triggers.
+
+        Args:
+            repository: The repository, `owner/name`, as it is configured.
+
+        Returns:
+            The application.
+
+        Raises:
+            TransientError: Prefect's server or the repository does not answer.
+            TerminalError: A block is missing, or pipeline.yaml is missing or not valid.
+        """
+        source = self.source(repository)
+        block = self._blocks.repository(source)
+        mirror = open_mirror(block, self._settings)
+        mirror.fetch()
+        text = read_policy(mirror, block.default_branch, block.pipeline_path)
+        pipeline = read_pipeline(text, block.pipeline_path)
+        return Application(repository, source, mirror, rules_of(pipeline), mirror.heads())

@@ -1,0 +1,240 @@
+"""Turns stored deliveries into flow runs: one thread, in the order they came, until Prefect has each of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+
+from pydantic import ValidationError
+
+from blocks.values.deliveries import DeliveryStatus, Start
+from deployments.prefect_api import PrefectApi
+from deployments.webhook.applications import Application, Applications
+from deployments.webhook.backoff import Backoff
+from deployments.webhook.metrics import Metrics
+from flows.domain.triggers.decide import Decision, Known, decide, superseded
+from flows.domain.triggers.events import Event
+from tasks.errors import SluiceError, TransientError, unexpected
+from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
+from tasks.ledger.store import Ledger
+
+POLL_SECONDS = 2.0
+# GitHub may tell of a push before every one of its servers shows it; a force-push takes commits away for good.
+MOST_WAITS = 6
+_WAIT = timedelta(seconds=3)
+_BATCH = 20
+# Between two turns: what comes in a burst is decided together.
+_PAUSE_SECONDS = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the present time, UTC."""
+    return datetime.now(UTC)
+
+
+class Dispatcher:
+    """Decides about deliveries and starts what they ask for.
+
+    Every step is written down before and after, and Prefect makes one run of an idempotency key: it may die anywhere
+    and go on from the ledger.
+
+    Args:
+        ledger: The ledger.
+        applications: What deliveries are about.
+        api: Finds Prefect's server.
+        metrics: What is counted.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        applications: Applications,
+        api: Callable[[], PrefectApi],
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._ledger = ledger
+        self._applications = applications
+        self._api = api
+        self._metrics = metrics
+        self._now = now
+        self._backoff = Backoff()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an earlier life left."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        self._wake.set()
+
+    def alive(self) -> bool:
+        """Say whether it works."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End it after what it is doing."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self.turn()
+            except Exception:  # noqa: BLE001 - one bad turn must not be the last
+                self._metrics.failures.labels("dispatcher").inc()
+                _log.exception("the dispatcher failed; it tries again")
+            self._stop.wait(_PAUSE_SECONDS)
+            self._wake.wait(POLL_SECONDS)
+
+    def turn(self) -> None:
+        """Deal once with everything that is due."""
+        away = [one for one in self._backoff.names(self._now()) if isinstance(one, str)]
+        waiting = sorted(
+            self._ledger.deliveries.waiting(self._now(), away), key=attrgetter("repository", "id")
+        )
+        for repository, rows in groupby(waiting, key=attrgetter("repository")):
+            try:
+                self._decide_all(repository, list(rows))
+            except Exception:  # noqa: BLE001 - another repository's deliveries must not wait for this one's
+                self._backoff.close(repository, self._now())
+                _log.exception("the deliveries of %s could not be decided; it tries again", repository)
+        self._start_all()
+
+    def _decide_all(self, repository: str, rows: list[DeliveryRecord]) -> None:
+        application = self._read(repository, rows)
+        if application is None:
+            return
+        for row in rows:
+            if self._stop.is_set():
+                return
+            self._decide(row, application)
+
+    def _read(self, repository: str, rows: list[DeliveryRecord]) -> Application | None:
+        """Return an application; None where it cannot be read, which its deliveries are told."""
+        try:
+            application = self._applications.read(repository)
+        except TransientError as error:
+            self._away(repository, error)
+            self._ledger.deliveries.put_off([row.id for row in rows], error.what, None, self._now())
+            return None
+        except SluiceError as error:
+            for row in rows:
+                self._decided(row, Decision(outcome="ignore", reason=str(error)), DeliveryStatus.FAILED)
+            return None
+        self._backoff.open(repository)
+        return application
+
+    def _decide(self, row: DeliveryRecord, application: Application) -> None:
+        try:
+            event = Event.from_json(row.facts)
+            decision = decide(event, application.rules, self._known(row, event, application))
+        except ValidationError:
+            reason = "the delivery was stored by another version of Sluice: send it again from GitHub"
+            self._decided(row, Decision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+        except SluiceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others must be decided nevertheless
+            _log.exception("delivery %s could not be decided", row.delivery)
+            reason = str(unexpected(error))
+            self._decided(row, Decision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+        else:
+            self._write_down(row, decision)
+
+    def _write_down(self, row: DeliveryRecord, decision: Decision) -> None:
+        if decision.outcome != "wait":
+            self._decided(row, decision, _STATUSES.get(decision.outcome))
+        elif row.attempts < MOST_WAITS:
+            until = self._now() + _WAIT * 2**row.attempts
+            self._ledger.deliveries.put_off([row.id], decision.reason, until, self._now())
+        else:
+            gone = decision.model_copy(update={"outcome": "ignore", "starts": ()})
+            self._decided(row, gone, DeliveryStatus.FAILED)
+
+    def _decided(self, row: DeliveryRecord, decision: Decision, status: DeliveryStatus | None) -> None:
+        branches = {one.branch for one in decision.starts if one.branch}
+        rows = self._ledger.starts.pending_of(row.repository, branches) if branches else []
+        self._ledger.deliveries.decide(
+            row,
+            decision.starts,
+            decision.reason,
+            superseded=superseded([(one.id, one.start) for one in rows], decision.starts),
+            status=status,
+            now=self._now(),
+        )
+        _log.info("delivery %s (%s): %s", row.delivery, row.event, decision.reason)
+
+    def _known(self, row: DeliveryRecord, event: Event, application: Application) -> Known:
+        deliveries = self._ledger.deliveries
+        checks = event.means in {"workflow_run", "check_suite"}
+        pushes = deliveries.pushes_of(row.repository, event.sha) if checks else []
+        request = None
+        if event.on_request and event.number is not None:
+            request = deliveries.pull_request(row.repository, event.number)
+        return Known(
+            refs=application.refs,
+            has_commit=application.has_commit(event.sha),
+            latest=self._ledger.starts.latest_commits(row.repository),
+            pushed_by=tuple(Event.from_json(one.facts) for one in pushes),
+            request=Event.from_json(request.facts) if request else None,
+            again=row.replays > 0,
+        )
+
+    def _start_all(self) -> None:
+        held = {one for one in self._backoff.names(self._now()) if isinstance(one, tuple)}
+        while not self._stop.is_set():
+            # In order: what comes later waits for what Prefect has not taken.
+            batch = self._ledger.starts.pending(held, _BATCH)
+            for one in batch:
+                if (one.repository, one.environment) not in held and not self._started(one):
+                    held.add((one.repository, one.environment))
+            if not batch or self._wake.is_set():
+                return
+
+    def _started(self, one: StartRecord) -> bool:
+        """Have Prefect make the run. Returns False where it does not answer."""
+        place = (one.repository, one.environment)
+        try:
+            run = self._create(one.start, one)
+        except TransientError as error:
+            until = self._away(place, error)
+            self._ledger.starts.put_off(one, error.what, until, self._now())
+            return False
+        except SluiceError as error:
+            _log.error("%s was not started: %s", one.key, error)
+            self._ledger.starts.failed(one, str(error), self._now())
+            return True
+        self._backoff.open(place)
+        self._ledger.starts.started(one, run, self._now())
+        self._metrics.runs.inc()
+        _log.info("%s is flow run %s", one.key, run)
+        return True
+
+    def _create(self, start: Start, one: StartRecord) -> str:
+        source = self._applications.source(one.repository)
+        delivery = one.key.partition(":")[0]
+        return self._api().create_run(
+            start.deployment, start.parameters(source), key=one.key, tags=[f"delivery:{delivery}"]
+        )
+
+    def _away(self, what: Hashable, error: TransientError) -> datetime:
+        self._metrics.failures.labels("prefect" if isinstance(what, tuple) else "repository").inc()
+        until = self._backoff.close(what, self._now())
+        _log.warning("%s; the next try is at %s", error, f"{until:%H:%M:%S}")
+        return until
+
+
+_STATUSES = {"fold": DeliveryStatus.FOLDED, "ignore": DeliveryStatus.IGNORED}

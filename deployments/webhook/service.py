@@ -1,0 +1,160 @@
+"""The receiver's process: application, dispatcher, and what is looked at from time to time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from blocks.settings import Settings
+from deployments.connect import LEDGER_BLOCK, find_api_url
+from deployments.prefect_api import PrefectApi
+from deployments.webhook.app import Receiver, create_app
+from deployments.webhook.applications import Applications, Blocks
+from deployments.webhook.dispatcher import Dispatcher, utc_now
+from deployments.webhook.intake import Intake
+from deployments.webhook.metrics import Metrics
+from deployments.webhook.watching import Watch
+from tasks.errors import SluiceError, TransientError
+from tasks.ledger.store import Ledger
+
+CONFIGURATION_SECONDS = 15.0
+WATCH_SECONDS = 300.0
+_UNREAD_SECONDS = 1.0
+_KEEP_ALIVE_SECONDS = 5
+# Connections at one time; GitHub opens one for each delivery.
+_MOST_CONNECTIONS = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Everything of the receiver but its socket.
+
+    Args:
+        settings: Sluice's settings.
+        ledger: The ledger.
+        api: Finds Prefect's server.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, api: PrefectApi) -> None:
+        self.ledger = ledger
+        self.metrics = Metrics(ledger)
+        self.blocks = Blocks(lambda: api)
+        applications = Applications(settings, self.blocks)
+        self.dispatcher = Dispatcher(ledger, applications, lambda: api, self.metrics)
+        self.watch = Watch(ledger, applications, self.dispatcher.wake, utc_now)
+        self.receiver = Receiver(
+            configuration=lambda: self.blocks.webhooks,
+            intake=Intake(ledger, self.dispatcher.wake),
+            metrics=self.metrics,
+            ailing=self.ailing,
+        )
+        self._stop = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin; what an earlier life left is taken up."""
+        self._refresh()
+        self.dispatcher.start()
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """End, after what is being done."""
+        self._stop.set()
+        self.receiver.intake.close()
+        self.dispatcher.stop()
+        self._keeper.join()
+
+    def ailing(self) -> str:
+        """Say what is wrong in one line, empty when all is well."""
+        if self.blocks.webhooks is None:
+            return "the block github-webhooks/default could not be read"
+        if not self.dispatcher.alive():
+            return "the dispatcher ended"
+        try:
+            self.ledger.deliveries.get("")
+        except SluiceError as error:
+            return error.what
+        return ""
+
+    def _keep(self) -> None:
+        watched = time.monotonic()
+        while not self._stop.wait(CONFIGURATION_SECONDS if self.blocks.webhooks else _UNREAD_SECONDS):
+            self._refresh()
+            if time.monotonic() - watched >= WATCH_SECONDS:
+                watched = time.monotonic()
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            self.watch.look()
+        except Exception:  # noqa: BLE001 - one bad look must not be the last
+            _log.exception("the look for missed deliveries failed; the next is in %.0f s", WATCH_SECONDS)
+
+    def _refresh(self) -> None:
+        try:
+            self.blocks.read_webhooks()
+        except SluiceError as error:
+            # What was read last counts on: a server that is away must not lose deliveries.
+            _log.warning("%s", error)
+        else:
+            self.dispatcher.wake()
+
+
+def serve(settings: Settings) -> None:
+    """Receive deliveries until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: Sluice's settings.
+    """
+    with _opened(settings) as service:
+        config = uvicorn.Config(
+            create_app(service.receiver),
+            host=settings.webhook_host,
+            port=settings.webhook_port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=10,
+        )
+        service.start()
+        _log.info("listening on %s:%d", settings.webhook_host, settings.webhook_port)
+        try:
+            uvicorn.Server(config).run()
+        finally:
+            service.stop()
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Service]:
+    """Open the ledger, waiting for Prefect's server where only that knows which it is."""
+    while True:
+        try:
+            url = find_api_url(settings)
+            if url is None:
+                raise TransientError("no Prefect server is known here", "start one with `sluice up`")
+            api = PrefectApi(url, tries=1)
+            ledger = Ledger.open(_ledger_url(settings, api))
+        except TransientError as error:
+            _log.warning("%s", error)
+            time.sleep(_UNREAD_SECONDS)
+        else:
+            break
+    with ledger:
+        yield Service(settings, ledger, api)
+
+
+def _ledger_url(settings: Settings, api: PrefectApi) -> str:
+    """Return the ledger's address. Without Prefect's word none is guessed: deliveries would lie where nobody looks."""
+    if settings.ledger_url:
+        return settings.ledger_url
+    document = api.block_document(*LEDGER_BLOCK)
+    return str(document["data"]["url"]) if document is not None else settings.sqlite_url

@@ -1,0 +1,237 @@
+"""What an event starts: decided from the pipeline's triggers, and from what git and the ledger know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from blocks.pipeline.model import Pipeline
+from blocks.pipeline.triggers import Triggers
+from blocks.values.base import Value
+from blocks.values.deliveries import Start
+from blocks.values.lifecycle import Kind
+from flows.domain.refs import matches
+from flows.domain.text import one_line
+from flows.domain.triggers.comments import comment_starts
+from flows.domain.triggers.events import BRANCHES, TAGS, Event, same_name
+from flows.domain.triggers.versions import version_of
+
+Outcome = Literal["start", "ignore", "fold", "wait"]
+_SHORT = 7
+
+
+class Rule(Value):
+    """What may start a run in one environment. Read from the default branch.
+
+    Attributes:
+        environment: Its name.
+        branches: Patterns of branches that may enter.
+        tags: Patterns of tags that may enter.
+        triggers: What starts a run.
+    """
+
+    environment: str
+    branches: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    triggers: Triggers = Triggers()
+
+
+class Known(Value):
+    """What git and the ledger know when an event is decided.
+
+    Attributes:
+        refs: Where the repository's branches and tags are: `refs/…` → commit.
+        has_commit: Whether the mirror has the event's commit at all.
+        latest: Environment → the commit of the last promotion that an event of a commit started.
+        pushed_by: Who pushed the event's commit, as far as the ledger knows.
+        request: The event that told last about the pull request of a comment.
+        again: A person replays the delivery: that its commit was started before is no reason not to.
+    """
+
+    refs: dict[str, str] = {}
+    has_commit: bool = True
+    latest: dict[str, str] = {}
+    pushed_by: tuple[Event, ...] = ()
+    request: Event | None = None
+    again: bool = False
+
+
+class Decision(Value):
+    """What becomes of a delivery.
+
+    Attributes:
+        outcome: It starts something, or nothing: ignored, folded into what runs already, or to be decided later.
+        reason: One line for a person.
+        starts: What it starts.
+    """
+
+    outcome: Outcome
+    reason: str
+    starts: tuple[Start, ...] = ()
+
+
+def rules_of(pipeline: Pipeline) -> tuple[Rule, ...]:
+    """Return what may start a run in each environment of a pipeline.
+
+    Args:
+        pipeline: The pipeline, from the default branch.
+    """
+    return tuple(
+        Rule(environment=name, branches=one.branches, tags=one.tags, triggers=one.triggers)
+        for name, one in pipeline.environments.items()
+    )
+
+
+def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
+    """Decide what an event starts.
+
+    Args:
+        event: The event.
+        rules: What may start a run in each environment.
+        known: What git and the ledger know.
+
+    Returns:
+        The decision. That a branch has moved on since is no error: its newest push counts.
+    """
+    if event.refusal:
+        return Decision(outcome="ignore", reason=event.refusal)
+    if event.bot:
+        return Decision(outcome="ignore", reason=f"{one_line(event.sender)} is a bot")
+    if event.means == "comment":
+        return _of_comment(event, rules, known)
+    answers = [_answer(event, rule, known) for rule in rules if event.means in _events(rule, event)]
+    if not answers:
+        return Decision(outcome="ignore", reason=f"no environment has {event.means} among its triggers")
+    starts = tuple(start for one in answers for start in one.starts)
+    reasons = "; ".join(dict.fromkeys(one.reason for one in answers if bool(one.starts) == bool(starts)))
+    for outcome in ("wait", "start", "fold"):
+        if any(one.outcome == outcome for one in answers):
+            return Decision(outcome=outcome, reason=reasons, starts=() if outcome == "wait" else starts)
+    return Decision(outcome="ignore", reason=reasons)
+
+
+def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) -> tuple[int, ...]:
+    """Return which pending starts newer ones take the place of: the same branch going to the same environment.
+
+    Args:
+        pending: Row and start of what Prefect has not got yet.
+        starts: The newer starts.
+    """
+    places = {(one.environment, one.kind, one.branch) for one in starts if one.branch}
+    return tuple(row for row, one in pending if (one.environment, one.kind, one.branch) in places)
+
+
+def _events(rule: Rule, event: Event) -> Iterable[str]:
+    """Return what an environment listens to; an event that GitHub failed to deliver is a push of whatever starts it."""
+    return rule.triggers.events if event.name != "missed" else {"push", "tag"} & {*rule.triggers.events}
+
+
+def _of_comment(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
+    allowed = {rule.environment: rule.triggers.comments for rule in rules}
+    start, reason = comment_starts(event, allowed, known.request)
+    if start is None:
+        return Decision(outcome="ignore", reason=reason)
+    return Decision(outcome="start", reason=reason, starts=(start,))
+
+
+def _answer(event: Event, rule: Rule, known: Known) -> Decision:
+    refusal = _not_from(event, rule, known) or _not_by(event, rule)
+    if refusal:
+        return Decision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+    ref, refusal = _entering(event, rule, known)
+    if refusal:
+        return Decision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+    return _at(event, rule, known, ref)
+
+
+def _not_from(event: Event, rule: Rule, known: Known) -> str:
+    """Say why the one who caused it does not count; empty where they do."""
+    people = [event, *known.pushed_by] if event.means in {"workflow_run", "check_suite"} else [event]
+    for one in people:
+        if one.bot or any(same_name(one.sender, login) for login in rule.triggers.bots):
+            return f"{one_line(one.sender)} is a bot"
+    if event.means == "check_suite" and not known.pushed_by:
+        return "nobody told who pushed the commit: let the webhook send pushes too"
+    return ""
+
+
+def _not_by(event: Event, rule: Rule) -> str:
+    """Say why these checks do not count; empty where they do, or it is not about checks."""
+    wanted = {"workflow_run": rule.triggers.workflows, "check_suite": rule.triggers.apps}.get(event.means)
+    if wanted is None or any(same_name(one, name) for one in event.producers for name in wanted):
+        return ""
+    return f"{one_line(event.producers[0]) if event.producers else 'nothing'} is not what it waits for"
+
+
+def _entering(event: Event, rule: Rule, known: Known) -> tuple[str, str]:
+    """Return the full ref that may enter the environment, or why none may."""
+    refusal = ""
+    for ref in _full(event.ref, known):
+        if ref.startswith(BRANCHES):
+            name = ref.removeprefix(BRANCHES)
+            refusal = refusal or f"branch {one_line(name)} may not enter it"
+            if matches(name, rule.branches):
+                return ref, ""
+        else:
+            refusal = _tag_refusal(ref.removeprefix(TAGS), event, rule)
+            if not refusal:
+                return ref, ""
+    return "", refusal or f"the repository has no branch or tag {one_line(event.ref)}"
+
+
+def _full(ref: str, known: Known) -> list[str]:
+    if ref.startswith("refs/"):
+        return [ref]
+    # Checks name a branch or a tag and do not tell which.
+    return [full for full in (f"{BRANCHES}{ref}", f"{TAGS}{ref}") if full in known.refs]
+
+
+def _tag_refusal(tag: str, event: Event, rule: Rule) -> str:
+    if not matches(tag, rule.tags):
+        return f"tag {one_line(tag)} may not enter it"
+    version = version_of(tag, rule.tags)
+    if version is None:
+        return f"tag {one_line(tag)} is no version such as v1.4.0"
+    if (version.prerelease or event.prerelease) and not rule.triggers.prereleases:
+        return f"{one_line(tag)} is a pre-release"
+    return ""
+
+
+def _at(event: Event, rule: Rule, known: Known, ref: str) -> Decision:
+    """Compare the event's commit with where the ref is now: an event that comes late must bring nothing old back."""
+    environment, name = rule.environment, one_line(ref.removeprefix(BRANCHES).removeprefix(TAGS))
+    now = known.refs.get(ref)
+    sha = event.sha or now
+    if not known.has_commit:
+        return Decision(outcome="wait", reason=f"commit {event.sha[:_SHORT]} is not in the repository yet")
+    if now is None or sha is None:
+        return Decision(outcome="ignore", reason=f"{environment}: {name} is not in the repository any more")
+    if sha != now:
+        return Decision(
+            outcome="fold", reason=f"{environment}: {name} has moved on to {now[:_SHORT]}, which counts"
+        )
+    if known.latest.get(environment) == sha and not known.again:
+        return Decision(
+            outcome="fold", reason=f"{environment}: commit {sha[:_SHORT]} was started by another delivery"
+        )
+    is_tag = ref.startswith(TAGS)
+    start = Start(
+        environment=environment,
+        kind=Kind.PROMOTE,
+        ref=ref.removeprefix(TAGS) if is_tag else sha,
+        branch="" if is_tag else ref.removeprefix(BRANCHES),
+        sha=sha,
+        requested_by=event.sender,
+    )
+    return Decision(outcome="start", reason=f"{_CAUSES[event.means]} {name}", starts=(start,))
+
+
+_CAUSES = {
+    "push": "push to",
+    "tag": "tag",
+    "pull_request": "pull request of",
+    "merge": "merge into",
+    "workflow_run": "green workflow of",
+    "check_suite": "green checks of",
+    "release": "release",
+}

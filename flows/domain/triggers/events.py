@@ -1,0 +1,265 @@
+"""One event of GitHub, whatever its kind, as the facts that decide what it starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from blocks.values.base import Value
+from blocks.values.deliveries import MISSED
+from flows.domain.triggers import payloads as github
+
+BRANCHES, TAGS = "refs/heads/", "refs/tags/"
+_LONGEST_COMMAND = 300
+_ACTION = re.compile(r"[a-z_]{1,100}")
+
+# What an event can be to a pipeline; the names of `triggers.events`, and a person's comment.
+Means = Literal[
+    "push", "tag", "pull_request", "merge", "workflow_run", "check_suite", "release", "comment", "nothing"
+]
+
+
+class MalformedPayloadError(ValueError):
+    """A payload is not what GitHub documents; the text is one line, without what was sent."""
+
+
+class Event(Value):
+    """What decides of one event.
+
+    Attributes:
+        name: GitHub's name of it.
+        action: What happened; empty for events without actions.
+        means: What it can start; `nothing` where the refusal says why.
+        refusal: Why it starts nothing, whatever the pipeline says; else empty.
+        ref: The branch or tag that is promoted, as `refs/…`; a name without `refs/` may be either.
+        sha: The commit; empty where only the tag is known.
+        sender: The login of whoever caused it.
+        bot: True where that is no person.
+        number: The pull request or issue.
+        producers: Names of the workflow or App whose checks are green.
+        prerelease: GitHub marks the release as pre-release.
+        command: The first line of a comment.
+        foreign: A pull request from a fork.
+        merged: A pull request that was merged.
+        on_request: A comment on a pull request, not on an issue.
+    """
+
+    name: str
+    action: str = ""
+    means: Means = "nothing"
+    refusal: str = ""
+    ref: str = ""
+    sha: str = ""
+    sender: str = ""
+    bot: bool = False
+    number: int | None = None
+    producers: tuple[str, ...] = ()
+    prerelease: bool = False
+    command: str = ""
+    foreign: bool = False
+    merged: bool = False
+    on_request: bool = False
+
+
+def read_event(name: str, payload: object) -> Event:
+    """Read an event.
+
+    Args:
+        name: GitHub's name of it (`X-GitHub-Event`).
+        payload: The parsed JSON.
+
+    Returns:
+        The facts; of an event nobody asks for, that it starts nothing.
+
+    Raises:
+        MalformedPayloadError: The payload is not what GitHub documents for such an event.
+    """
+    read = _READERS.get(name)
+    if read is None:
+        answered = "the webhook is set up" if name == "ping" else f"the event {name} starts nothing"
+        return Event(name=name, action=_action(payload), refusal=answered)
+    try:
+        return read(payload)
+    except ValidationError as error:
+        raise MalformedPayloadError(f"the payload of {name} is not GitHub's: {_problem(error)}") from None
+
+
+def repository_of(payload: object) -> str:
+    """Return the repository a payload says it is about, `owner/name`; empty where it says none."""
+    repository = payload.get("repository") if isinstance(payload, dict) else None
+    name = repository.get("full_name") if isinstance(repository, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def missed_event(ref: str, sha: str) -> Event:
+    """Return the event that GitHub failed to deliver: a branch or tag is at a commit nobody was told of.
+
+    Args:
+        ref: The branch or tag, as `refs/…`.
+        sha: The commit.
+    """
+    means: Means = "tag" if ref.startswith(TAGS) else "push"
+    return Event(name=MISSED, means=means, ref=ref, sha=sha, sender="github")
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
+
+
+def _action(payload: object) -> str:
+    action = payload.get("action") if isinstance(payload, dict) else None
+    return action if isinstance(action, str) and _ACTION.fullmatch(action) else ""
+
+
+def _who(account: github.Account | None) -> dict[str, Any]:
+    # GitHub Apps act as "name[bot]"; a brackets' end cannot stand in a person's login.
+    if account is None:
+        return {}
+    return {"sender": account.login, "bot": account.type == "Bot" or account.login.endswith("[bot]")}
+
+
+def _push(payload: object) -> Event:
+    push = github.Push.model_validate(payload)
+    plain = Event(name="push", ref=push.ref, **_who(push.sender))
+    is_tag = push.ref.startswith(TAGS)
+    if not is_tag and not push.ref.startswith(BRANCHES):
+        return plain.model_copy(update={"refusal": "it is neither a branch nor a tag"})
+    if push.deleted or not push.after.strip("0"):
+        return plain.model_copy(update={"refusal": f"the {'tag' if is_tag else 'branch'} was deleted"})
+    # Of an annotated tag `after` is the tag's own object, and the commit stands in head_commit.
+    sha = push.head_commit.id if push.head_commit else push.after
+    return plain.model_copy(update={"means": "tag" if is_tag else "push", "sha": sha})
+
+
+def _pull_request(payload: object) -> Event:
+    event = github.PullRequestEvent.model_validate(payload)
+    request = event.pull_request
+    merged = event.action == "closed" and request.merged
+    foreign = request.head.repo is None or not same_name(
+        request.head.repo.full_name, event.repository.full_name
+    )
+    found = Event(
+        name="pull_request",
+        action=event.action,
+        number=request.number,
+        foreign=foreign,
+        merged=request.merged,
+        ref=f"{BRANCHES}{request.base.ref if request.merged else request.head.ref}",
+        sha=(request.merge_commit_sha or "") if request.merged else request.head.sha,
+        **_who(event.sender),
+    )
+    if foreign:
+        what = "only the push of its merge counts" if merged else "forks start nothing"
+        return found.model_copy(update={"refusal": f"the pull request is a fork's: {what}"})
+    if merged:
+        return found.model_copy(update={"means": "merge"})
+    if event.action == "closed":
+        return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
+    if event.action not in {"opened", "reopened", "synchronize"}:
+        return found.model_copy(update={"refusal": f"a pull request that is {event.action} starts nothing"})
+    return found.model_copy(update={"means": "pull_request"})
+
+
+def _workflow_run(payload: object) -> Event:
+    event = github.WorkflowRunEvent.model_validate(payload)
+    run, workflow = event.workflow_run, event.workflow
+    # Who pushed is the run's actor; the sender may be whoever pressed a button later.
+    found = Event(
+        name="workflow_run",
+        action=event.action,
+        sha=run.head_sha,
+        ref=run.head_branch or "",
+        producers=(workflow.name, PurePosixPath(workflow.path).name) if workflow else (),
+        **_who(run.actor or event.sender),
+    )
+    own = run.head_repository is not None and same_name(
+        run.head_repository.full_name, event.repository.full_name
+    )
+    refusal = _not_green(event.action, run.conclusion)
+    if not own:
+        refusal = refusal or "the checks are a fork's, whatever its branch is called"
+    if run.event != "push":
+        refusal = refusal or f"the checks were started by {run.event}: only those of a push count"
+    return _checked(found, refusal, "workflow_run")
+
+
+def _check_suite(payload: object) -> Event:
+    event = github.CheckSuiteEvent.model_validate(payload)
+    suite = event.check_suite
+    # The sender is the App or somebody else: who pushed is looked up in the ledger.
+    found = Event(
+        name="check_suite",
+        action=event.action,
+        sha=suite.head_sha,
+        ref=suite.head_branch or "",
+        sender=event.sender.login,
+        producers=tuple(filter(None, (suite.app.slug, suite.app.name))) if suite.app else (),
+    )
+    return _checked(found, _not_green(event.action, suite.conclusion), "check_suite")
+
+
+def _not_green(action: str, conclusion: str | None) -> str:
+    if action != "completed":
+        return "the checks are not completed"
+    return "" if conclusion == "success" else f"the checks ended with {conclusion or 'nothing'}"
+
+
+def _checked(found: Event, refusal: str, means: Means) -> Event:
+    if not found.ref:
+        refusal = refusal or "the checks belong to no branch of this repository"
+    return found.model_copy(update={"refusal": refusal} if refusal else {"means": means})
+
+
+def _release(payload: object) -> Event:
+    event = github.ReleaseEvent.model_validate(payload)
+    found = Event(
+        name="release",
+        action=event.action,
+        ref=f"{TAGS}{event.release.tag_name}",
+        prerelease=event.release.prerelease,
+        **_who(event.sender),
+    )
+    if event.action != "published":
+        return found.model_copy(update={"refusal": f"a release that is {event.action} starts nothing"})
+    if event.release.draft:
+        return found.model_copy(update={"refusal": "the release is a draft"})
+    return found.model_copy(update={"means": "release"})
+
+
+def _issue_comment(payload: object) -> Event:
+    event = github.IssueCommentEvent.model_validate(payload)
+    lines = event.comment.body.strip().splitlines()
+    # Who wrote it counts, not who caused the event: others may edit a comment.
+    found = Event(
+        name="issue_comment",
+        action=event.action,
+        number=event.issue.number,
+        on_request=event.issue.pull_request is not None,
+        command=lines[0].strip()[:_LONGEST_COMMAND] if lines and lines[0].startswith("/") else "",
+        **_who(event.comment.user),
+    )
+    if event.action != "created":
+        return found.model_copy(update={"refusal": f"a comment that is {event.action} starts nothing"})
+    if not found.command:
+        return found.model_copy(update={"refusal": "the comment is no command"})
+    return found.model_copy(update={"means": "comment"})
+
+
+def same_name(one: str, other: str) -> bool:
+    """Say whether two names of repositories or logins are the same to GitHub, which ignores case."""
+    return one.casefold() == other.casefold()
+
+
+_READERS: dict[str, Callable[[object], Event]] = {
+    "push": _push,
+    "pull_request": _pull_request,
+    "workflow_run": _workflow_run,
+    "check_suite": _check_suite,
+    "release": _release,
+    "issue_comment": _issue_comment,
+}

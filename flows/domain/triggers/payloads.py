@@ -1,0 +1,172 @@
+"""The parts of GitHub's payloads that decide, as its published webhook schemas have them. The rest is ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+Name = Annotated[str, Field(max_length=1024)]
+Body = Annotated[str, Field(max_length=2**20)]
+Number = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Part(BaseModel):
+    """A part of a payload: types are taken as they are, never converted."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Account(Part):
+    """A user, an organisation or a bot."""
+
+    login: Name
+    type: Name = "User"
+
+
+class Repository(Part):
+    """A repository."""
+
+    full_name: Name
+
+
+class Commit(Part):
+    """A commit."""
+
+    id: Sha
+
+
+class Push(Part):
+    """`push`: a branch or tag was moved, made or deleted."""
+
+    ref: Name
+    after: Sha
+    deleted: bool = False
+    head_commit: Commit | None = None
+    repository: Repository
+    sender: Account | None = None
+
+
+class Side(Part):
+    """The head or base of a pull request; a fork that was deleted has no repository."""
+
+    ref: Name
+    sha: Sha
+    repo: Repository | None = None
+
+
+class PullRequest(Part):
+    """A pull request."""
+
+    number: Number
+    merged: bool = False
+    merge_commit_sha: Sha | None = None
+    head: Side
+    base: Side
+
+
+class PullRequestEvent(Part):
+    """`pull_request`."""
+
+    action: Name
+    pull_request: PullRequest
+    repository: Repository
+    sender: Account
+
+
+class Workflow(Part):
+    """A workflow of GitHub Actions."""
+
+    name: Name
+    path: Name = ""
+
+
+class WorkflowRun(Part):
+    """A run of a workflow."""
+
+    event: Name
+    conclusion: Name | None = None
+    head_branch: Name | None = None
+    head_sha: Sha
+    head_repository: Repository | None = None
+    actor: Account | None = None
+
+
+class WorkflowRunEvent(Part):
+    """`workflow_run`."""
+
+    action: Name
+    workflow: Workflow | None = None
+    workflow_run: WorkflowRun
+    repository: Repository
+    sender: Account
+
+
+class App(Part):
+    """A GitHub App."""
+
+    slug: Name | None = None
+    name: Name = ""
+
+
+class CheckSuite(Part):
+    """All checks of one App on one commit."""
+
+    conclusion: Name | None = None
+    head_branch: Name | None = None
+    head_sha: Sha
+    app: App | None = None
+
+
+class CheckSuiteEvent(Part):
+    """`check_suite`."""
+
+    action: Name
+    check_suite: CheckSuite
+    repository: Repository
+    sender: Account
+
+
+class Release(Part):
+    """A release on GitHub."""
+
+    tag_name: Name
+    draft: bool
+    prerelease: bool
+
+
+class ReleaseEvent(Part):
+    """`release`."""
+
+    action: Name
+    release: Release
+    repository: Repository
+    sender: Account
+
+
+class Issue(Part):
+    """An issue, or a pull request where it has that part."""
+
+    number: Number
+    pull_request: dict[str, object] | None = None
+
+
+class Comment(Part):
+    """A comment."""
+
+    body: Body
+    user: Account | None = None
+
+
+class IssueCommentEvent(Part):
+    """`issue_comment`, on issues and pull requests."""
+
+    action: Name
+    issue: Issue
+    comment: Comment
+    repository: Repository
+    sender: Account
+
+
+EventName = Literal["push", "pull_request", "workflow_run", "check_suite", "release", "issue_comment"]

@@ -1,0 +1,405 @@
+"""From a stored delivery to a flow run on a real Prefect server: once, in order, through outages and deaths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+
+from blocks.git_repository import GitRepository
+from blocks.github_webhooks import GitHubWebhooks
+from blocks.settings import Settings
+from blocks.values.deliveries import DeliveryStatus
+from deployments.prefect_api import PrefectApi
+from deployments.webhook.accepting import accept, read_head
+from deployments.webhook.applications import Applications, Blocks
+from deployments.webhook.dispatcher import Dispatcher
+from deployments.webhook.metrics import Metrics
+from deployments.webhook.watching import Watch
+from tasks.errors import TerminalError, TransientError
+from tasks.ledger.delivery_records import DeliveryRecord
+from tasks.ledger.store import Ledger
+from tests.data import event_of, payload
+from tests.deployments.webhook.prefect_server import Gate, deploy, gate_to, runs_of
+from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET, headers
+from tests.deployments.webhook.shop import TRIGGERS, Shop
+from tests.lab.shell import wait_until
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A real Prefect server with the deployments of three environments; returns its API's address."""
+    with prefect_test_harness(server_startup_timeout=120):
+        url = str(PREFECT_API_URL.value())
+        deploy(url)
+        BLOCK.save("default", overwrite=True)
+        yield url
+
+
+@dataclass
+class World:
+    """Repository, ledger, Prefect and a clock, with the dispatcher between them."""
+
+    shop: Shop
+    ledger: Ledger
+    gate: Gate
+    settings: Settings
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.seen = len(runs_of(self.gate.target))
+        self.dispatcher = self.born()
+
+    def born(self) -> Dispatcher:
+        """Return a dispatcher as a process that has just started has it."""
+        api = PrefectApi(self.gate.url, tries=1)
+        self.blocks = Blocks(lambda: api)
+        mode, self.gate.mode = self.gate.mode, "open"
+        self.blocks.read_webhooks()
+        self.gate.mode = mode
+        self.applications = Applications(self.settings, self.blocks)
+        return Dispatcher(self.ledger, self.applications, lambda: api, Metrics(), lambda: self.now)
+
+    def deliver(self, name: str, **changes: Any) -> str:
+        """Take a delivery in as the receiver does; return its id."""
+        raw = payload(name)
+        for path, value in changes.items():
+            *parents, last = path.split("__")
+            inside = raw
+            for key in parents:
+                inside = inside[key]
+            inside[last] = value
+        raw["unique"] = len(self.ledger.deliveries.newest(9999))
+        body = json.dumps(raw).encode()
+        sent = headers(body, event_of(name))
+        arrived = accept(read_head((key.lower(), value) for key, value in sent.items()), body, BLOCK)
+        assert self.ledger.deliveries.take_in([arrived], self.now) == ["stored"]
+        return arrived.delivery
+
+    def push(self, sha: str, ref: str = "refs/heads/main", **changes: Any) -> str:
+        return self.deliver("push_branch", ref=ref, after=sha, head_commit__id=sha, **changes)
+
+    def turn(self, seconds: float = 0) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.dispatcher.turn()
+        # A server on SQLite answers 503 now and then by itself.
+        while self.gate.mode == "open" and self.ledger.starts.pending():
+            self.now += timedelta(seconds=60)
+            self.dispatcher.turn()
+
+    def row(self, delivery: str) -> DeliveryRecord:
+        found = self.ledger.deliveries.get(delivery)
+        assert found is not None
+        return found
+
+    def status(self, delivery: str) -> tuple[DeliveryStatus, str]:
+        found = self.row(delivery)
+        return found.status, found.reason
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Return what was started in this test: idempotency key and `ref` or `release`."""
+        found = runs_of(self.gate.target)[self.seen :]
+        keys = [
+            (str(run["idempotency_key"]), run["parameters"].get("ref", run["parameters"].get("release")))
+            for run in found
+        ]
+        assert len({key for key, _ in keys}) == len(keys)
+        return keys
+
+
+@pytest.fixture
+def world(server: str, ledger: Ledger, tmp_path: Path) -> Iterator[World]:
+    shop = Shop.create(tmp_path / "shop")
+    GitRepository(url=str(shop.folder)).save("default", overwrite=True)
+    with gate_to(server) as gate:
+        yield World(shop, ledger, gate, Settings(home=tmp_path / "home"))
+
+
+def test_a_push_starts_its_environments_and_can_be_traced(world: World) -> None:
+    sha = world.shop.commit()
+    delivery = world.push(sha)
+    world.turn()
+    assert world.runs() == [(f"{delivery}:promote/feature", sha), (f"{delivery}:promote/staging", sha)]
+    run = runs_of(world.gate.target)[-1]
+    assert f"delivery:{delivery}" in run["tags"]
+    assert run["parameters"] == {
+        "environment": "staging",
+        "ref": sha,
+        "source": "default",
+        "requested_by": "ana",
+    }
+    assert world.status(delivery) == (DeliveryStatus.STARTED, "push to main")
+    assert world.ledger.starts.of([world.row(delivery).id])[-1].flow_run_id == run["id"]
+    world.turn(60)
+    assert len(world.runs()) == 2
+
+
+def test_push_and_merge_of_one_commit_are_one_run(world: World) -> None:
+    sha = world.shop.commit()
+    world.push(sha)
+    merge = world.deliver("pull_request_merged", pull_request__merge_commit_sha=sha)
+    world.turn()
+    assert [key.partition(":")[2] for key, _ in world.runs()] == ["promote/feature", "promote/staging"]
+    assert world.status(merge)[0] is DeliveryStatus.FOLDED
+
+
+def test_of_several_pushes_only_the_newest_starts(world: World) -> None:
+    first, second = world.shop.commit(), world.shop.commit()
+    older, newer = world.push(first), world.push(second)
+    world.turn()
+    assert {ref for _, ref in world.runs()} == {second}
+    assert world.status(older)[0] is DeliveryStatus.FOLDED
+    assert world.status(newer)[0] is DeliveryStatus.STARTED
+
+
+def test_a_tag_a_comment_and_a_rollback(world: World) -> None:
+    sha = world.shop.tag("v1.4.0")
+    tag = world.deliver("push_annotated_tag", head_commit__id=sha)
+    back = world.deliver("issue_comment_rollback")
+    bot = world.push(sha, sender={"login": "x[bot]", "type": "Bot"})
+    world.turn()
+    assert world.runs() == [(f"{tag}:promote/prod", "v1.4.0"), (f"{back}:rollback/prod", "")]
+    assert world.status(bot) == (DeliveryStatus.IGNORED, "x[bot] is a bot")
+    world.deliver("pull_request_opened", pull_request__head__sha=sha)
+    world.deliver("issue_comment_promote")
+    world.turn()
+    assert world.runs()[-1][1] == sha
+
+
+@pytest.mark.parametrize("mode", ["down", "lost"])
+def test_an_outage_loses_and_doubles_nothing(world: World, mode: str) -> None:
+    first = world.shop.commit()
+    older = world.push(first)
+    world.turn()
+    done = len(world.runs())
+    world.gate.mode = mode
+    second = world.shop.commit()
+    middle = world.push(second)
+    world.turn()
+    assert world.status(middle)[0] is DeliveryStatus.ACCEPTED
+    third = world.shop.commit()
+    newest = world.push(third)
+    for _ in range(8):
+        world.turn(5)
+    world.gate.mode = "open"
+    world.turn(120)
+    assert world.status(older)[0] is world.status(newest)[0] is DeliveryStatus.STARTED
+    # What Prefect took without saying so is not counted as started, and its place was taken by the newer one.
+    assert world.status(middle) == (DeliveryStatus.FOLDED, f"superseded by delivery {newest}")
+    assert [ref for _, ref in world.runs() if ref == third] == [third, third]
+    assert mode == "lost" or len(world.runs()) == done + 2
+
+
+def test_an_outage_is_not_asked_about_all_the_time(world: World) -> None:
+    world.push(world.shop.commit())
+    world.turn()
+    world.gate.mode = "down"
+    world.push(world.shop.commit())
+    world.gate.asked.clear()
+    for _ in range(100):
+        world.turn(1)
+    asked = [path for path in world.gate.asked if "/deployments/name/" in path]
+    assert 5 < len(asked) < 20
+    attempts = {one.attempts for one in world.ledger.starts.pending()}
+    assert min(attempts) > 3
+
+
+def test_what_was_stored_before_it_died_is_started_after(world: World) -> None:
+    sha = world.shop.commit()
+    delivery = world.push(sha)
+    world.gate.mode = "down"
+    world.dispatcher = world.born()
+    world.turn()
+    assert world.status(delivery)[0] in {DeliveryStatus.RECEIVED, DeliveryStatus.ACCEPTED}
+    world.gate.mode = "open"
+    world.dispatcher = world.born()
+    world.turn()
+    assert world.status(delivery)[0] is DeliveryStatus.STARTED
+    assert len(world.runs()) == 2
+
+
+def test_it_died_after_prefect_took_the_run(world: World) -> None:
+    delivery = world.push(world.shop.commit())
+    world.turn()
+    world.gate.mode = "lost"
+    world.ledger.deliveries.replay(delivery, world.now)
+    world.turn()
+    world.gate.mode = "open"
+    world.dispatcher = world.born()
+    world.turn()
+    assert world.status(delivery)[0] is DeliveryStatus.STARTED
+    assert [key for key, _ in world.runs()] == [
+        f"{delivery}:promote/{name}{again}" for again in ("", ":replay-1") for name in ("feature", "staging")
+    ]
+
+
+def test_a_deployment_that_is_missing_is_told_and_stops_no_other(world: World) -> None:
+    world.shop.commit(TRIGGERS.replace("  feature:", "  moon:"))
+    sha = world.shop.commit()
+    delivery = world.push(sha)
+    world.turn()
+    status, reason = world.status(delivery)
+    assert status is DeliveryStatus.FAILED
+    assert reason.startswith(f"no deployment promote/moon at {world.gate.url}")
+    assert [ref for _, ref in world.runs()] == [sha]
+
+
+def test_a_pipeline_that_cannot_be_read_is_told_and_can_be_replayed(world: World) -> None:
+    delivery = world.push(world.shop.commit("pipeline: [\n"))
+    world.turn()
+    status, reason = world.status(delivery)
+    assert status is DeliveryStatus.FAILED
+    assert "pipeline.yaml:" in reason
+    sha = world.shop.commit(TRIGGERS)
+    replayed = world.push(sha)
+    world.ledger.deliveries.replay(delivery, world.now)
+    world.turn()
+    assert world.status(replayed)[0] is DeliveryStatus.STARTED
+    assert world.status(delivery)[0] is DeliveryStatus.FOLDED
+
+
+def test_a_repository_that_is_away_is_waited_for(world: World, tmp_path: Path) -> None:
+    delivery = world.push(world.shop.commit())
+    world.shop.folder.rename(tmp_path / "away")
+    GitRepository(url="https://127.0.0.1:9/shop.git").save("default", overwrite=True)
+    world.turn()
+    row = world.row(delivery)
+    assert (row.status, row.attempts) == (DeliveryStatus.RECEIVED, 1)
+    assert "127.0.0.1:9" in row.reason
+    (tmp_path / "away").rename(world.shop.folder)
+    GitRepository(url=str(world.shop.folder)).save("default", overwrite=True)
+    world.turn(5)
+    assert world.status(delivery)[0] is DeliveryStatus.STARTED
+
+
+def test_a_commit_that_never_shows_is_given_up(world: World) -> None:
+    delivery = world.push("d" * 40)
+    for _ in range(12):
+        world.turn(200)
+    assert world.status(delivery) == (
+        DeliveryStatus.FAILED,
+        "commit ddddddd is not in the repository yet",
+    )
+    assert world.runs() == []
+
+
+def test_a_commit_that_shows_late_is_started(world: World) -> None:
+    sha = world.shop.commit()
+    world.shop.git("update-ref", "refs/hidden/late", sha)
+    world.shop.git("reset", "--quiet", "--hard", "HEAD~1")
+    delivery = world.push(sha)
+    world.turn()
+    assert world.status(delivery)[0] is DeliveryStatus.RECEIVED
+    world.shop.git("reset", "--quiet", "--hard", sha)
+    world.turn(1)
+    assert world.status(delivery)[0] is DeliveryStatus.RECEIVED
+    world.turn(5)
+    assert world.status(delivery)[0] is DeliveryStatus.STARTED
+
+
+def test_a_delivery_of_another_version_is_told(world: World) -> None:
+    arrived = payload("push_branch")
+    delivery = world.push(world.shop.commit())
+    with world.ledger._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET facts = '{\"x\": 1}'")
+    assert arrived
+    world.turn()
+    assert "another version of Sluice" in world.status(delivery)[1]
+
+
+def test_a_branch_cannot_give_itself_triggers(world: World) -> None:
+    world.shop.git("switch", "--quiet", "--create", "feature/evil")
+    sha = world.shop.commit(
+        TRIGGERS.replace("tags: v*", "tags: v*\n    branches: feature/*").replace("tag,", "push,")
+    )
+    world.push(sha, "refs/heads/feature/evil")
+    world.turn()
+    assert [key.partition(":")[2] for key, _ in world.runs()] == ["promote/feature"]
+
+
+def test_it_runs_by_itself_and_is_woken(world: World) -> None:
+    api = PrefectApi(world.gate.url, tries=1)
+    dispatcher = Dispatcher(world.ledger, world.applications, lambda: api, Metrics())
+    dispatcher.start()
+    delivery = world.push(world.shop.commit())
+    dispatcher.wake()
+    wait_until(lambda: world.status(delivery)[0] is DeliveryStatus.STARTED, "the run", seconds=120)
+    assert dispatcher.alive()
+    dispatcher.stop()
+    assert not dispatcher.alive()
+
+
+# --- what GitHub failed to deliver ---------------------------------------------------------------------------
+
+
+def test_what_github_failed_to_deliver_is_started_once(world: World) -> None:
+    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    world.shop.tag("v0.9.0")
+    watch.look()
+    (baseline,) = world.ledger.deliveries.newest(9)
+    assert baseline.reason == "2 branches and tags were there when Sluice began to listen"
+    watch.look()
+    sha = world.shop.commit()
+    watch.look()
+    assert len(world.ledger.deliveries.newest(9)) == 1
+    watch.look()
+    watch.look()
+    world.turn()
+    assert [ref for _, ref in world.runs()] == [sha, sha]
+    late = world.push(sha)
+    world.turn()
+    assert world.status(late)[0] is DeliveryStatus.FOLDED
+    again = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    again.look()
+    again.look()
+    world.turn()
+    assert len(world.runs()) == 2
+
+
+def test_what_was_delivered_between_two_looks_was_not_missed(world: World) -> None:
+    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    watch.look()
+    sha = world.shop.commit()
+    watch.look()
+    world.push(sha)
+    watch.look()
+    assert {one.event for one in world.ledger.deliveries.newest(9)} == {"push", "baseline"}
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_secret_is_read_and_an_outage_keeps_the_last(world: World) -> None:
+    GitHubWebhooks(secrets=[SECRET], repositories={REPOSITORY: "default"}).save("default", overwrite=True)
+    world.blocks.read_webhooks()
+    assert world.blocks.webhooks is not None
+    assert world.blocks.webhooks.keys() == (SECRET.encode(),)
+    world.gate.mode = "down"
+    with pytest.raises(TransientError):
+        world.blocks.read_webhooks()
+    assert world.blocks.webhooks.keys() == (SECRET.encode(),)
+    with pytest.raises(TransientError):
+        world.blocks.repository("default")
+    world.gate.mode = "open"
+    BLOCK.save("default", overwrite=True)
+    world.blocks.read_webhooks()
+    assert OLD_SECRET.encode() in world.blocks.webhooks.keys()  # noqa: SIM118 - no mapping's keys
+
+
+def test_blocks_that_are_missing_are_named(world: World) -> None:
+    with pytest.raises(TerminalError, match="there is no block git-repository/moon"):
+        world.blocks.repository("moon")
+    with pytest.raises(TerminalError, match="acme/moon is not configured any more"):
+        world.applications.source("acme/moon")
+    empty = Applications(world.settings, Blocks(lambda: PrefectApi(world.gate.url, tries=1)))
+    assert empty.names() == ()
+    with pytest.raises(TransientError, match="could not be read yet"):
+        empty.source(REPOSITORY)
