@@ -66,7 +66,7 @@ class Tally:
     Attributes:
         seconds: From the first byte sent to the answer, of each request that was answered.
         statuses: How often which status came.
-        cut: How many requests the kill cut, which were sent again.
+        cut: How many connections the kill cut; what was under way is sent again, by the same id.
         acknowledged: The ids that were answered 2xx before the kill.
     """
 
@@ -302,7 +302,7 @@ def run(folder: Path, number: int, connections: int, rate: float) -> dict[str, f
     return {
         **judged,
         "acknowledged and not in the ledger": missing,
-        "cut by the kill and sent again": first.cut + second.cut,
+        "connections the kill cut": first.cut + second.cut,
         **{
             f"answers {status}": count for status, count in sorted((first.statuses + second.statuses).items())
         },

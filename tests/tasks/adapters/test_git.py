@@ -101,6 +101,16 @@ def test_a_rewritten_branch_and_a_moved_tag_are_followed(origin: Repository, mir
     assert mirror.commit(old).subject == "second"
 
 
+def test_it_tells_where_branches_and_tags_are(origin: Repository, mirror: GitMirror) -> None:
+    first = origin.commit("first", file="1")
+    origin.git("tag", "--annotate", "--message", "one", "v1")
+    second = origin.commit("second", file="2")
+    mirror.fetch()
+    assert mirror.heads() == {"refs/heads/main": second, "refs/tags/v1": first}
+    assert mirror.has_commit(first)
+    assert not mirror.has_commit("d" * 40)
+
+
 def test_the_default_branch_is_the_repositorys(origin: Repository, mirror: GitMirror) -> None:
     origin.commit("first", file="1")
     mirror.fetch()
