@@ -41,6 +41,7 @@ def kills(scene: Scene) -> Iterator[Path]:
     path.write_text("")
     yield path
     path.unlink()
+    path.with_suffix(".done").unlink(missing_ok=True)
 
 
 def promote_with_kills(scene: Scene, kills: Path, points: tuple[str, ...]) -> str:
