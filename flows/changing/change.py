@@ -96,7 +96,7 @@ def carry_out(run: Run, change: Change) -> Status:
 def _forward(run: Run, change: Change) -> None:
     if change.bundle is None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
-        _raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+        raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
     else:
         _prepare_hosts(run, change, change.bundle)
         _pull_and_back_up(run, change)
@@ -107,6 +107,19 @@ def _forward(run: Run, change: Change) -> None:
             project=project_of(run, run.primary, change.manifests[run.primary], current=False),
             container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
         )
+    switch(run, change)
+
+
+def switch(run: Run, change: Change) -> None:
+    """Start the release on every host, one after the other, then smoke each.
+
+    Args:
+        run: The promotion, holding the lease.
+        change: What to change.
+
+    Raises:
+        TerminalError: It does not come up somewhere, or a smoke check fails.
+    """
     for name, manifest in change.manifests.items():
         up(
             run,
@@ -121,7 +134,7 @@ def _forward(run: Run, change: Change) -> None:
 
 def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
     """Check every host, then put the bundle beside the ones before it."""
-    _raise_first(_preflights(run, change))
+    raise_first(_preflights(run, change))
     for name, manifest in change.manifests.items():
         stage(
             run,
@@ -131,7 +144,7 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
             override=bundle.override,
             shared=bundle.shared(manifest.env_file),
         )
-    _raise_first(_compose_checks(run, change))
+    raise_first(_compose_checks(run, change))
 
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
@@ -150,7 +163,7 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
     ]
 
 
-def _raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
+def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
     """Wait for all, then raise the first error: nothing runs on while a failure is judged."""
     errors = [error for error in map(_error_of, futures) if error]
     if errors:
@@ -166,7 +179,7 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
         name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
         dumping = back_up.submit(run, host=run.primary, name=name)
     futures: list[PrefectFuture[Any]] = [*pulling, *([dumping] if dumping else [])]
-    _raise_first(futures)
+    raise_first(futures)
     if dumping is not None:
         backup = dumping.result()
         known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}

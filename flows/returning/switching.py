@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Status
 from flows.changing.bundling import project_of
-from flows.changing.change import Change, bring_back, carry_out
+from flows.changing.change import Change, bring_back, carry_out, raise_first, switch
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import failure_note, up_started
 from tasks.backup import back_up
@@ -27,13 +27,9 @@ from tasks.restore_database import (
     swap_database,
 )
 from tasks.run import Run, utc_now
-from tasks.smoke import smoke
 from tasks.step import log
-from tasks.up import up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prefect.futures import PrefectFuture
 
     from blocks.values.manifests import Manifest
@@ -93,16 +89,7 @@ def _forward(run: Run, change: Change, way: GoingBack) -> None:
         _restore(run, change, way)
     else:
         _downgrade(run, change, way)
-    for name, manifest in change.manifests.items():
-        up(
-            run,
-            host=name,
-            release_id=change.release.id,
-            project=project_of(run, name, manifest, current=True),
-            services=manifest.services,
-        )
-    for name in change.manifests:
-        smoke(run, host=name, release=change.release, checkout=change.checkout)
+    switch(run, change)
 
 
 def _check(run: Run, change: Change) -> None:
@@ -117,19 +104,7 @@ def _check(run: Run, change: Change) -> None:
             check_compose.submit(run, host=name, project=project),
             pull.submit(run, host=name, project=project),
         ]
-    _raise_first(futures)
-
-
-def _raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
-    """Wait for all, then raise the first error."""
-    errors: list[SluiceError] = []
-    for future in futures:
-        try:
-            future.result()
-        except SluiceError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+    raise_first(futures)
 
 
 def _restore(run: Run, change: Change, way: GoingBack) -> None:
