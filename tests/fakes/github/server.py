@@ -20,7 +20,18 @@ from tests.fakes.github.shapes import JSON
 
 REPOSITORY = "acme/shop"
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
-EVERYTHING = frozenset({"statuses", "checks", "pull_requests", "contents", "administration", "metadata"})
+_READABLE = (
+    "statuses",
+    "checks",
+    "pull_requests",
+    "contents",
+    "administration",
+    "metadata",
+    "deployments",
+    "issues",
+)
+READING = frozenset(_READABLE)
+EVERYTHING = READING | {f"{name}:write" for name in _READABLE}
 LARGEST_PAGE = 100
 
 
@@ -75,7 +86,7 @@ class FakeGitHub:
     Attributes:
         base: The server's address.
         repository: `owner/name`.
-        tokens: Token → what it may read.
+        tokens: Token → what it may read and, with `:write`, change.
         app: The app that may log in, None for none.
         statuses: Commit → its statuses, newest first.
         runs: Commit → its check runs, newest first.
@@ -166,13 +177,22 @@ class FakeGitHub:
             raise Refusal(401, "Bad credentials")
         return self.tokens[token]
 
-    def allow(self, request: Request, owner: str, repo: str, permission: str) -> None:
-        """Let a request through, or refuse it as GitHub does."""
+    def allow(self, request: Request, owner: str, repo: str, permission: str, *, write: bool = False) -> None:
+        """Let a request through, or refuse it as GitHub does.
+
+        Args:
+            request: The request.
+            owner: The repository's owner, as asked.
+            repo: The repository's name, as asked.
+            permission: What the login needs, such as `pull_requests`.
+            write: Whether it needs to write it.
+        """
         permissions = self.log_in(request)
         if f"{owner}/{repo}".lower() != self.repository.lower() or not permissions:
             raise Refusal(404, "Not Found")
-        if permission not in permissions:
-            wanted = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+        needed = f"{permission}:write" if write else permission
+        if needed not in permissions:
+            wanted = {"X-Accepted-GitHub-Permissions": f"{permission}={'write' if write else 'read'}"}
             raise Refusal(403, "Resource not accessible by personal access token", wanted)
 
     def known(self, sha: str) -> None:
@@ -207,7 +227,7 @@ class FakeGitHub:
         }
 
 
-def _page(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, str]]:
+def page_of(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, str]]:
     """Return the page that was asked for and the Link header beside it."""
     size = min(int(request.query_params.get("per_page", "30")), LARGEST_PAGE)
     number = int(request.query_params.get("page", "1"))
@@ -223,6 +243,21 @@ def _page(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, st
         for name, page in wanted.items()
     ]
     return every[(number - 1) * size : number * size], {"Link": ", ".join(links)} if links else {}
+
+
+async def body_of(request: Request) -> JSON:
+    """Return the JSON object of a request.
+
+    Raises:
+        Refusal: It is none.
+    """
+    try:
+        found = await request.json()
+    except ValueError:
+        raise Refusal(400, "Problems parsing JSON") from None
+    if not isinstance(found, dict):
+        raise Refusal(400, "Body should be a JSON object")
+    return found
 
 
 def application(github: FakeGitHub) -> FastAPI:
@@ -259,7 +294,7 @@ def application(github: FakeGitHub) -> FastAPI:
     def statuses(request: Request, owner: str, name: str, sha: str) -> JSONResponse:
         github.allow(request, owner, name, "statuses")
         github.known(sha)
-        page, links = _page(request, github.statuses[sha])
+        page, links = page_of(request, github.statuses[sha])
         body = shapes.combined(github.base, github.repository, sha, page, github.statuses[sha])
         return JSONResponse(body, headers=links)
 
@@ -268,14 +303,14 @@ def application(github: FakeGitHub) -> FastAPI:
         github.allow(request, owner, name, "checks")
         github.known(sha)
         runs = github.runs[sha]
-        page, links = _page(request, runs)
+        page, links = page_of(request, runs)
         return JSONResponse({"total_count": len(runs), "check_runs": page}, headers=links)
 
     @app.get(f"{repo}/commits/{{sha}}/pulls")
     def pulls(request: Request, owner: str, name: str, sha: str) -> JSONResponse:
         github.allow(request, owner, name, "pull_requests")
         github.known(sha)
-        page, links = _page(request, github.pulls[sha])
+        page, links = page_of(request, github.pulls[sha])
         return JSONResponse(page, headers=links)
 
     @app.get(f"{repo}/pulls/{{number}}/reviews")
@@ -283,7 +318,7 @@ def application(github: FakeGitHub) -> FastAPI:
         github.allow(request, owner, name, "pull_requests")
         if number not in github.reviews:
             raise Refusal(404, "Not Found")
-        page, links = _page(request, github.reviews[number])
+        page, links = page_of(request, github.reviews[number])
         return JSONResponse(page, headers=links)
 
     @app.get(f"{repo}/collaborators/{{login}}/permission")
@@ -320,7 +355,7 @@ def application(github: FakeGitHub) -> FastAPI:
     @app.get(f"{repo}/rules/branches/{{branch:path}}")
     def rules(request: Request, owner: str, name: str, branch: str) -> JSONResponse:
         github.allow(request, owner, name, "metadata")
-        page, links = _page(request, github.rules.get(branch, []))
+        page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
     return app
