@@ -18,6 +18,7 @@ from flows.offline.rescue import refresh_rescue
 from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
 from flows.session import Session, open_session
+from flows.showing.show import show, show_missed
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
 from flows.upkeep.looking import look_at
@@ -126,6 +127,7 @@ def _reconciled(session: Session, policy: Policy) -> Found:
     taken = take_in(looks)
     judged = end_what_died(session.ledger, policy, looks, amiss)
     lease = give_back_lease(session.ledger, policy)
+    _show(session, policy, [*taken, *(one.row for one in judged)])
     refresh_rescue(policy, looks)
     calls = [
         Difference("", PROMOTION, str(one.row.id), one.decision.message)
@@ -133,6 +135,14 @@ def _reconciled(session: Session, policy: Policy) -> Found:
         if one.decision.act is Act.CALL
     ]
     return Found(policy.name, taken, judged, lease, compare(session, policy, looks, amiss, calls))
+
+
+def _show(session: Session, policy: Policy, rows: list[PromotionRecord]) -> None:
+    """Show on GitHub what was ended or taken in here, and what the runs themselves did not get to show."""
+    showing = session.showing(policy)
+    for row in rows:
+        show(showing, row.id)
+    show_missed(showing, policy.name)
 
 
 def _publish(pipeline: str, found: list[Found]) -> None:

@@ -7,6 +7,7 @@ from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
 
@@ -30,6 +31,7 @@ __all__ = [
     "Problem",
     "ReleaseDescription",
     "ResolvedEnvironment",
+    "Show",
     "TcpCheck",
     "Timeouts",
     "Triggers",

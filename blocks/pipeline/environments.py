@@ -27,6 +27,7 @@ from blocks.pipeline.sections import (
     Timeouts,
     Written,
 )
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
@@ -86,6 +87,9 @@ class Environment(Written):
     keep_releases: int = Field(
         ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
     )
+    show: Show = Field(
+        description="Replaces what the pipeline shows on GitHub, all of it.", default_factory=Show
+    )
 
     @property
     def head(self) -> str | None:
@@ -117,6 +121,7 @@ class Policy(Value):
         timeouts: How long the steps may take.
         keep_releases: How many releases stay on the hosts.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
+        show: What is shown on GitHub. It decides nothing.
     """
 
     pipeline: str
@@ -138,12 +143,13 @@ class Policy(Value):
     timeouts: Timeouts
     keep_releases: int
     build_secrets: dict[str, str]
+    show: Show = Show()
 
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
         # Without gates of its own an environment keeps the checksum it had before there were any.
-        left_out = {"gates"} if self.gates == Gates() else None
+        left_out = {"show", *({"gates"} if self.gates == Gates() else ())}
         data = self.model_dump(mode="json", exclude=left_out)
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

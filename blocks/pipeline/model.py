@@ -15,6 +15,7 @@ from blocks.pipeline.environments import (
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -61,6 +62,7 @@ class Pipeline(Written):
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )
+    show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
     )
@@ -153,7 +155,7 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
+            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases", "show")
         }
         return {
             "pipeline": self.pipeline,

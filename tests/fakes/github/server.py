@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import shapes
 from tests.fakes.github.shapes import JSON
+from tests.fakes.github.shown import Shown
 
 REPOSITORY = "acme/shop"
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
@@ -74,8 +75,14 @@ class App:
 class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self.status, self.message, self.headers = status, message, headers
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+        errors: list[JSON] | None = None,
+    ) -> None:
+        self.status, self.message, self.headers, self.errors = status, message, headers, errors
         super().__init__(message)
 
 
@@ -98,6 +105,7 @@ class FakeGitHub:
         faults: The answers given instead of real ones.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        shown: What was written there to be seen.
     """
 
     base: str = ""
@@ -114,6 +122,7 @@ class FakeGitHub:
     faults: list[Fault] = field(default_factory=list)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    shown: Shown = field(default_factory=Shown)
     _number: int = 100
 
     # -- what people do ------------------------------------------------------------------------------------------
@@ -161,6 +170,10 @@ class FakeGitHub:
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+    def number(self) -> int:
+        """Return a number nothing has yet."""
+        return self._next()
 
     # -- what it answers -----------------------------------------------------------------------------------------
 
@@ -262,11 +275,15 @@ async def body_of(request: Request) -> JSON:
 
 def application(github: FakeGitHub) -> FastAPI:
     """Build the web application around what the fake knows."""
+    # These modules need what this one defines.
+    from tests.fakes.github import files, showing
+    from tests.fakes.github import pulls as pull_requests
+
     app = FastAPI(openapi_url=None)
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
-        return _error(refusal.status, refusal.message, refusal.headers)
+        return _error(refusal.status, refusal.message, refusal.headers, refusal.errors)
 
     @app.middleware("http")
     async def count(request: Request, call_next: Any) -> Any:
@@ -358,11 +375,20 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
+    for module in (pull_requests, showing, files):
+        module.add_routes(app, github)
     return app
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+def _error(
+    status: int, message: str, headers: dict[str, str] | None = None, errors: list[JSON] | None = None
+) -> JSONResponse:
+    body: JSON = {
+        "message": message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": str(status),
+    }
+    body |= {"errors": errors} if errors else {}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
