@@ -36,3 +36,17 @@ class Show(Value):
     def anything(self) -> bool:
         """True where something is shown."""
         return self != Show()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What the login on GitHub needs for it, sorted."""
+        version = self.release or self.changelog is not None
+        needed = {
+            "Commit statuses: write": self.status,
+            "Contents: read": self.comment and not version,
+            "Contents: write": version,
+            "Deployments: write": self.deployments,
+            "Pull requests: read": self.release and not (self.comment or self.changelog),
+            "Pull requests: write": self.comment or self.changelog is not None,
+        }
+        return tuple(name for name, wanted in needed.items() if wanted)

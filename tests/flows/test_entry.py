@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
-from blocks.pipeline import Gates, load_pipeline
+from blocks.pipeline import Gates, Show, load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
@@ -354,6 +354,22 @@ def test_the_doctor_asks_what_the_gates_will_ask(place: Place) -> None:
     assert "administration=read" in second[2]
     place.github.remaining = 100
     assert doctor(place, "shop")[0][0] == "warn"
+
+
+def test_the_doctor_tells_what_showing_needs(place: Place) -> None:
+    policy = place.session.policy("prod").model_copy(update={"show": Show(status=True, release=True)})
+
+    def told(block: str) -> list[tuple[str, str]]:
+        found = github_findings(block, [policy], sha=place.sha, default_branch="main")
+        return [(one.level, one.what) for one in found]
+
+    assert told("shop")[1] == (
+        "ok",
+        "is shown there; the login needs Commit statuses: write, Contents: write, Pull requests: read",
+    )
+    assert told("") == [
+        ("fail", "prod is to be shown on GitHub, and the git-repository block names no github block")
+    ]
 
 
 def test_the_doctor_says_that_a_block_is_missing(place: Place) -> None:

@@ -142,18 +142,10 @@ class Place:
             self.show(row)
 
     def show(self, row: PromotionRecord, sha: str = "") -> None:
-        @flow(name="show it")
-        def showing() -> None:
-            show(self.showing, row.id, sha=sha)
-
-        showing()
+        show(self.showing, row.id, sha=sha)
 
     def missed(self, environment: str) -> int:
-        @flow(name="show what was missed")
-        def showing() -> int:
-            return show_missed(self.showing, environment)
-
-        return showing()
+        return show_missed(self.showing, environment)
 
     def live(
         self, environment: str, sha: str, ref: str = "main", kind: Kind = Kind.PROMOTE
