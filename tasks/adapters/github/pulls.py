@@ -1,7 +1,9 @@
-"""Pull requests on GitHub: found, opened, approved, merged and reverted. Each change looks first, so it is made once."""
+"""Pull requests on GitHub: opened, approved, merged and reverted, each once: what is there is looked for first."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from blocks.values.pull_requests import ChangedFile, MergeMethod, PullFact
@@ -51,6 +53,31 @@ class GitHubPulls:
         """Read the open pull requests from a branch of this repository, or to one; from or to any where empty."""
         return self._some("open", head, base)
 
+    def latest_pull(self, head: str, base: str) -> PullFact | None:
+        """Read the pull request that was opened last between two branches of this repository, open or closed."""
+        found = self._some("all", head, base)
+        return max(found, key=lambda one: one.number) if found else None
+
+    def merged_pulls(self, base: str, since: datetime) -> tuple[PullFact, ...]:
+        """Read the pull requests that were merged into a branch.
+
+        Args:
+            base: The branch.
+            since: Not before this time, UTC.
+        """
+        found: list[PullFact] = []
+        for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
+            some = self._client.ask(_LIST, partial(self._closed, base, page))
+            found += [pull_of(one) for one in some if one.get("merged_at")]
+            # Whatever was merged later than that was changed later, too.
+            if len(some) < PER_PAGE or datetime.fromisoformat(some[-1]["updated_at"]) < since:
+                return tuple(one for one in found if one.merged_at is not None and one.merged_at >= since)
+        raise too_many()
+
+    def _closed(self, base: str, page: int) -> list[dict[str, Any]]:
+        wanted = {"state": "closed", "base": base, "sort": "updated", "direction": "desc"}
+        return self._client.get(self._path, list, per_page=PER_PAGE, page=page, **wanted)
+
     def pull(self, number: int) -> PullFact:
         """Read one pull request, with how many commits and files it has."""
         return self._client.ask(
@@ -92,9 +119,7 @@ class GitHubPulls:
         wanted = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         asking = Asking(f"a pull request from {head} into {base}", _WRITE, "open")
         try:
-            return self._client.ask(
-                asking, lambda: pull_of(self._client.send("POST", self._path, wanted))
-            )
+            return self._client.ask(asking, lambda: pull_of(self._client.send("POST", self._path, wanted)))
         except ChangeRefusedError as error:
             if "No commits between" in error.what:
                 return None
@@ -141,9 +166,7 @@ class GitHubPulls:
         try:
             self._client.ask(
                 Asking(f"auto-merge of pull request #{pull.number}", _MERGES, "enable"),
-                lambda: mutate(
-                    self._client, "enablePullRequestAutoMerge", wanted, "pullRequest { number }"
-                ),
+                lambda: mutate(self._client, "enablePullRequestAutoMerge", wanted, "pullRequest { number }"),
             )
         except ChangeRefusedError as error:
             if not any(state in error.what for state in _AT_ONCE):
@@ -302,7 +325,7 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
     Raises:
         KeyError: It is none: what answers is no GitHub.
     """
-    head = raw["head"]
+    head, merged_at = raw["head"], raw.get("merged_at")
     return PullFact(
         number=raw["number"],
         node_id=raw["node_id"],
@@ -313,7 +336,8 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
         head_repository=(head.get("repo") or {}).get("full_name") or "",
         base=raw["base"]["ref"],
         open=raw["state"] == "open",
-        merged=raw.get("merged_at") is not None,
+        merged_at=datetime.fromisoformat(merged_at) if merged_at else None,
+        merge_commit=(raw.get("merge_commit_sha") or "") if merged_at else "",
         draft=bool(raw.get("draft")),
         auto_merge_by=_login(raw.get("auto_merge") or {}, "enabled_by"),
         commits=raw.get("commits"),

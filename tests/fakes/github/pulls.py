@@ -125,9 +125,7 @@ def open_request(
     """Open a pull request from a branch that was pushed; of a fork where one is named."""
     there = github.pull_state.branches[head]
     number = github.next_number()
-    github.open_pull(
-        number, there.sha, author=author, head=there.sha, head_branch=head, base_branch=base
-    )
+    github.open_pull(number, there.sha, author=author, head=there.sha, head_branch=head, base_branch=base)
     pull = github.pulls[there.sha][-1]
     pull |= {"title": title, "body": body, "draft": draft}
     if fork:
@@ -190,9 +188,7 @@ def standing(github: FakeGitHub, number: int) -> tuple[str, str]:
     if "CHANGES_REQUESTED" in decisions:
         return "blocked", "Changes must be addressed before merging."
     if decisions.count("APPROVED") < wanted:
-        return "blocked", (
-            f"At least {wanted} approving review is required by reviewers with write access."
-        )
+        return "blocked", (f"At least {wanted} approving review is required by reviewers with write access.")
     return ("clean" if set(states.values()) <= _GREEN else "unstable"), ""
 
 
@@ -246,12 +242,15 @@ def _login_of(github: FakeGitHub, request: Request) -> str:
     return github.pull_state.logins.get(token, installed)
 
 
-def add_routes(app: FastAPI, github: FakeGitHub) -> None:  # noqa: C901, PLR0915 - one entry per route
+def add_routes(app: FastAPI, github: FakeGitHub) -> None:
     """Add the routes of pull requests, and GraphQL."""
     from tests.fakes.github.graphql import answer
     from tests.fakes.github.server import Refusal, body_of, page_of
 
-    state_of = lambda: github.pull_state  # noqa: E731 - tests put a new state in its place
+    def state_of() -> PullsState:
+        """Return the state as it is now: tests put a new one in its place."""
+        return github.pull_state
+
     pulls = "/repos/{owner}/{name}/pulls"
 
     def pull_at(number: int) -> JSON:
@@ -442,18 +441,18 @@ def _refused_to_open(github: FakeGitHub, body: JSON) -> JSON | None:
     plain = {"resource": "PullRequest", "code": "custom"}
     if not body.get("title"):
         return {"resource": "PullRequest", "code": "missing_field", "field": "title"}
-    if head not in state.branches:
-        return {"resource": "PullRequest", "code": "invalid", "field": "head"}
-    if base not in state.branches and base not in github.branches:
-        return {"resource": "PullRequest", "code": "invalid", "field": "base"}
-    sides = {(one["head"]["ref"], one["base"]["ref"]) for one in state.known.values() if one["state"] == "open"}
+    gone = "head" if head not in state.branches else "base" if base not in github.branches else ""
+    if gone:
+        return {"resource": "PullRequest", "code": "invalid", "field": gone}
+    sides = {
+        (one["head"]["ref"], one["base"]["ref"]) for one in state.known.values() if one["state"] == "open"
+    }
     if (head, base) in sides:
         return plain | {"message": f"A pull request already exists for {owner}:{head}."}
     if not state.branches[head].commits:
         return plain | {"message": f"No commits between {base} and {head}"}
-    if body.get("draft") and not state.allow_drafts:
-        return plain | {"message": "Draft pull requests are not supported in this repository."}
-    return None
+    drafts = "Draft pull requests are not supported in this repository."
+    return plain | {"message": drafts} if body.get("draft") and not state.allow_drafts else None
 
 
 def _invalid(error: JSON) -> Exception:
