@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.pipeline.checks import GLOB_CHARACTERS
 from blocks.pipeline.problems import KeyPath, nearest, shown
+from blocks.pipeline.towards import find_pull_request_conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def find_conflicts(data: object) -> Iterator[Finding]:
         yield from _quorum(at, environment)
         yield from _gates(at, environment)
         earlier.append(name)
+    yield from find_pull_request_conflicts(_mapping(pipeline.get("pull_requests")), environments)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -31,6 +31,15 @@ class StartStatus(StrEnum):
     FAILED = "failed"  # Prefect refused it
 
 
+class Errand(StrEnum):
+    """What a run does that is no promotion."""
+
+    TEND = "tend"  # pull requests are opened, and let merge
+
+
+# Where errands go: the name of their deployment, in an environment's place.
+PULL_REQUESTS = "pull-requests"
+
 DELIVERY_ENDED = frozenset(DeliveryStatus) - {DeliveryStatus.RECEIVED, DeliveryStatus.ACCEPTED}
 
 
@@ -68,8 +77,8 @@ class Start(Value):
     """One flow run that a delivery asks for.
 
     Attributes:
-        environment: The environment.
-        kind: Promote or rollback.
+        environment: The environment; of an errand what it is about.
+        kind: Promote or rollback, or an errand.
         ref: The branch, tag, commit or release the run is given; empty for the flow's own default.
         branch: The branch whose newest push counts; empty for tags and comments.
         sha: The commit, empty where the flow finds it.
@@ -79,7 +88,7 @@ class Start(Value):
     """
 
     environment: str
-    kind: Kind
+    kind: Kind | Errand
     ref: str = ""
     branch: str = ""
     sha: str = ""
@@ -98,6 +107,8 @@ class Start(Value):
         Args:
             source: The `git-repository` block of the application.
         """
+        if self.kind is Errand.TEND:
+            return {"branch": self.branch, "source": source, "requested_by": self.requested_by}
         common = {"environment": self.environment, "source": source, "requested_by": self.requested_by}
         if self.kind is Kind.ROLLBACK:
             return {**common, "release": self.ref, "reason": self.reason}

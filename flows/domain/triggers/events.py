@@ -17,9 +17,18 @@ BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 _LONGEST_COMMAND = 300
 _ACTION = re.compile(r"[a-z_]{1,100}")
 
-# What an event can be to a pipeline; the names of `triggers.events`, and a person's comment.
+# What an event can be to a pipeline: the names of `triggers.events`, a draft that is none any more, a person's comment.
 Means = Literal[
-    "push", "tag", "pull_request", "merge", "workflow_run", "check_suite", "release", "comment", "nothing"
+    "push",
+    "tag",
+    "pull_request",
+    "ready",
+    "merge",
+    "workflow_run",
+    "check_suite",
+    "release",
+    "comment",
+    "nothing",
 ]
 
 
@@ -36,6 +45,7 @@ class Event(Value):
         means: What it can start; `nothing` where the refusal says why.
         refusal: Why it starts nothing, whatever the pipeline says; else empty.
         ref: The branch or tag that is promoted, as `refs/…`; a name without `refs/` may be either.
+        base: The branch a pull request goes to.
         sha: The commit; empty where only the tag is known.
         sender: The login of whoever caused it.
         bot: True where that is no person.
@@ -53,6 +63,7 @@ class Event(Value):
     means: Means = "nothing"
     refusal: str = ""
     ref: str = ""
+    base: str = ""
     sha: str = ""
     sender: str = ""
     bot: bool = False
@@ -149,6 +160,7 @@ def _pull_request(payload: object) -> Event:
         number=request.number,
         foreign=foreign,
         merged=request.merged,
+        base=request.base.ref,
         ref=f"{BRANCHES}{request.base.ref if request.merged else request.head.ref}",
         sha=(request.merge_commit_sha or "") if request.merged else request.head.sha,
         **_who(event.sender),
@@ -160,6 +172,9 @@ def _pull_request(payload: object) -> Event:
         return found.model_copy(update={"means": "merge"})
     if event.action == "closed":
         return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
+    if event.action == "ready_for_review":
+        # It has no commit that was not told of: nothing is promoted by it, but it may be merged now.
+        return found.model_copy(update={"means": "ready"})
     if event.action not in {"opened", "reopened", "synchronize"}:
         return found.model_copy(update={"refusal": f"a pull request that is {event.action} starts nothing"})
     return found.model_copy(update={"means": "pull_request"})

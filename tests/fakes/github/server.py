@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import shapes
+from tests.fakes.github.pulls import PullsState, add_routes, settle
 from tests.fakes.github.shapes import JSON
 
 REPOSITORY = "acme/shop"
@@ -74,8 +75,14 @@ class App:
 class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self.status, self.message, self.headers = status, message, headers
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+        errors: list[JSON] | list[str] | None = None,
+    ) -> None:
+        self.status, self.message, self.headers, self.errors = status, message, headers, errors
         super().__init__(message)
 
 
@@ -98,6 +105,7 @@ class FakeGitHub:
         faults: The answers given instead of real ones.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        pull_state: What pull requests are beyond the commits they belong to.
     """
 
     base: str = ""
@@ -114,6 +122,7 @@ class FakeGitHub:
     faults: list[Fault] = field(default_factory=list)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
     # -- what people do ------------------------------------------------------------------------------------------
@@ -129,12 +138,14 @@ class FakeGitHub:
         self.push(sha)
         new = shapes.status(self.base, self.repository, sha, self._next(), context, state)
         self.statuses[sha] = [new, *(one for one in self.statuses[sha] if one["context"] != context)]
+        settle(self)
 
     def report_run(self, sha: str, name: str, state: str, app_id: int | None = shapes.ACTIONS_APP) -> None:
         """Report a check run, in a check suite of its own."""
         self.push(sha)
         new = shapes.check_run(self.base, self.repository, sha, self._next(), name, state, app_id)
         self.runs[sha].insert(0, new)
+        settle(self)
 
     def open_pull(self, number: int, sha: str, **values: Any) -> None:
         """Open a pull request, or merge one, that a commit belongs to."""
@@ -167,6 +178,11 @@ class FakeGitHub:
             | {"body": body}
             | ({} if state == "PENDING" else {"submitted_at": shapes.stamp(datetime.now(UTC))})
         )
+        settle(self)
+
+    def next_number(self) -> int:
+        """Return a number that nothing has yet."""
+        return self._next()
 
     def _next(self) -> int:
         self._number += 1
@@ -276,7 +292,7 @@ def application(github: FakeGitHub) -> FastAPI:
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
-        return _error(refusal.status, refusal.message, refusal.headers)
+        return _error(refusal.status, refusal.message, refusal.headers, refusal.errors)
 
     @app.middleware("http")
     async def count(request: Request, call_next: Any) -> Any:
@@ -368,11 +384,22 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
+    add_routes(app, github)
     return app
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+def _error(
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    errors: list[JSON] | list[str] | None = None,
+) -> JSONResponse:
+    body: JSON = {
+        "message": message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": str(status),
+    }
+    body |= {"errors": errors} if errors else {}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
