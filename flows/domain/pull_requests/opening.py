@@ -59,7 +59,7 @@ def wanted_pull(branch: str, rule: OpenRule, commits: Sequence[Commit], pushed_b
     """
     if not commits:
         return None
-    named = rule.title.replace("{branch}", branch).replace("{into}", rule.into) if rule.title else ""
+    named = rule.title.replace("{into}", rule.into).replace("{branch}", branch) if rule.title else ""
     # A subject made of blanks only is no title.
     title = title_of(named or commits[0].subject) or title_of(branch)
     return Wanted(

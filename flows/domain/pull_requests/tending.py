@@ -84,7 +84,7 @@ def _asks(event: Event, branch: str, tending: Tending) -> bool:
     if event.means == "push":
         return bool(rules_for(branch, tending.section.open))
     return event.means in {"pull_request", "ready"} and any(
-        rule.into == event.base for rule in tending.section.auto_merge
+        rule.into in event.bases for rule in tending.section.auto_merge
     )
 
 

@@ -49,7 +49,7 @@ class Event(Value):
         means: What it can start; `nothing` where the refusal says why.
         refusal: Why it starts nothing, whatever the pipeline says; else empty.
         ref: The branch or tag that is promoted, as `refs/…`; a name without `refs/` may be either.
-        base: The branch a pull request goes to.
+        bases: The branch a pull request goes to, and the one it went to before, where that was changed.
         sha: The commit; empty where only the tag is known.
         sender: The login of whoever caused it.
         bot: True where that is no person.
@@ -68,7 +68,7 @@ class Event(Value):
     means: Means = "nothing"
     refusal: str = ""
     ref: str = ""
-    base: str = ""
+    bases: tuple[str, ...] = ()
     sha: str = ""
     sender: str = ""
     bot: bool = False
@@ -166,7 +166,7 @@ def _pull_request(payload: object) -> Event:
         number=request.number,
         foreign=foreign,
         merged=request.merged,
-        base=request.base.ref,
+        bases=tuple(dict.fromkeys([request.base.ref, *event.base_before()])),
         ref=f"{BRANCHES}{request.base.ref if request.merged else request.head.ref}",
         sha=(request.merge_commit_sha or "") if request.merged else request.head.sha,
         **_who(event.sender),
@@ -178,8 +178,8 @@ def _pull_request(payload: object) -> Event:
         return found.model_copy(update={"means": "merge"})
     if event.action == "closed":
         return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
-    if event.action == "ready_for_review":
-        # It has no commit that was not told of: nothing is promoted by it, but it may be merged now.
+    if event.action == "ready_for_review" or event.base_before():
+        # It brings no commit that was not told of, so it promotes nothing; it may be merged now, or no more.
         return found.model_copy(update={"means": "ready"})
     if event.action not in {"opened", "reopened", "synchronize"}:
         return found.model_copy(update={"refusal": f"a pull request that is {event.action} starts nothing"})

@@ -141,7 +141,7 @@ def merge(github: FakeGitHub, number: int, by: str, method: str = "merge", *, sh
     sha = sha or hashlib.sha1(f"{number} {method} {pull['head']['sha']}".encode()).hexdigest()  # noqa: S324
     now = shapes.stamp(datetime.now(UTC))
     pull |= {"state": "closed", "merged_at": now, "closed_at": now, "merge_commit_sha": sha}
-    pull |= {"auto_merge": None, "merged_by": shapes.user(github.base, by)}
+    pull |= {"updated_at": now, "auto_merge": None, "merged_by": shapes.user(github.base, by)}
     github.push(sha)
     github.pulls[sha].append(pull)
     base = state.branches.setdefault(pull["base"]["ref"], Branch(sha))
@@ -282,6 +282,8 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
             and (":" not in head or pull["head"]["label"] == head)
             and base in {"", pull["base"]["ref"]}
         ]
+        if wanted.get("sort") == "updated":
+            found.sort(key=lambda pull: str(pull["updated_at"]), reverse=wanted.get("direction") == "desc")
         page, links = page_of(request, found)
         return JSONResponse(page, headers=links)
 
