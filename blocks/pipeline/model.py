@@ -14,6 +14,7 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
@@ -63,6 +64,9 @@ class Pipeline(Written):
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )
     show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
+    pull_requests: PullRequests = Field(
+        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
+    )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
     )

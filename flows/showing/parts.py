@@ -189,7 +189,7 @@ class Parts:
             return Told("")
         tag, version = found
         base, branch = scene.showing.default_branch, branch_of(tag)
-        if self._github.of_branch(branch, base):
+        if self._github.latest_pull(branch, base) is not None:
             return Told(f"the changelog of {tag} has its pull request")
         at = scene.row.ended_at or scene.row.updated_at
         changes = change_lines(self._brought(), scene.commits[0])
@@ -205,7 +205,7 @@ class Parts:
             self._github.write_file(path, _safe(text), branch=branch, message=title, blob=blob)
         body = f"{tag} runs in {inline(scene.row.environment)}. This adds its entry to {inline(path)}.\n"
         pull = self._github.open_pull(branch, base, title, body)
-        return Told(f"pull request #{pull.number} has the changelog of {tag}")
+        return Told(f"pull request #{pull.number} has the changelog of {tag}" if pull is not None else "")
 
 
 def _safe(text: str) -> str:

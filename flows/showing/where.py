@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import LIVE, Kind, Status
 from flows.domain.approvals import deadline, policy_of, quorum
+from flows.domain.review_approvals import mark_line
 from flows.domain.showing.comment import Ask, Attempt, Stay
 from flows.domain.showing.states import shown_address
 from flows.showing.scene import page_of, plan_of
@@ -111,8 +112,14 @@ class Whereabouts:
         rules = policy_of(policy.approvals)
         rules = rules.model_copy(update={"required": max(rules.required, plan.approvals_required)})
         state = quorum(rules, plan.hash, self._showing.ledger.approvals.of(row.id), now=utc_now())
+        # On the way back nobody reviews: there is no change to look at.
+        by_review = policy.approvals.reviews and plan.going_back is None
         return Ask(
-            have=state.have, need=state.need, missing=state.missing, until=deadline(row.created_at, rules)
+            have=state.have,
+            need=state.need,
+            missing=state.missing,
+            until=deadline(row.created_at, rules),
+            review=mark_line(policy.name, plan.hash) if by_review else "",
         )
 
     def _has(self, release_id: str | None, sha: str) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
+from blocks.values.pull_requests import PullFact
 from blocks.values.showing import (
     CommitStatusWish,
     DeploymentStateWish,
@@ -319,12 +320,12 @@ class GitHubShower(Protocol):
         """Read the pull requests whose merges made some commits, the oldest of which was made at a time."""
         ...
 
-    def of_branch(self, head: str, base: str) -> tuple[PullRequestFact, ...]:
-        """Read the pull requests of a branch, whatever became of them."""
+    def latest_pull(self, head: str, base: str) -> PullFact | None:
+        """Read the pull request that was opened last between two branches, open or closed."""
         ...
 
-    def open_pull(self, head: str, base: str, title: str, body: str) -> PullRequestFact:
-        """Open a pull request, or find the open one of the same branches."""
+    def open_pull(self, head: str, base: str, title: str, body: str) -> PullFact | None:
+        """Open a pull request, or find the open one of the same branches; None where they do not differ."""
         ...
 
     def read_file(self, path: str, branch: str) -> FileFact | None:

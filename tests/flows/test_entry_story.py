@@ -18,6 +18,7 @@ from blocks.values.lifecycle import Status
 from flows.planning.plan import preview
 from flows.promote import promote
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github.showing import comments_on
 from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
@@ -85,7 +86,7 @@ def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene
     assert scene.serves("feature")["version"] == "1.0.0"
     assert github.shown.states_of("feature")[sha][-2:] == ["in_progress", "success"]
     assert github.shown.status_of(sha, "sluice/feature")[-1] == ("success", "promote: succeeded")
-    (comment,) = github.shown.comments_on(7)
+    (comment,) = comments_on(github, 7)
     assert "**runs**" in comment
 
     # What runs was let in: verifying it again asks nobody.

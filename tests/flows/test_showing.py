@@ -32,6 +32,8 @@ from tasks.ledger.store import Ledger
 from tasks.run import utc_now
 from tasks.showing import Showing
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
+from tests.fakes.github.pulls import push_branch
+from tests.fakes.github.showing import comments_on
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_plan, make_release
 
@@ -90,7 +92,7 @@ class Place:
         head = hashlib.sha1(sha.encode(), usedforsecurity=False).hexdigest()
         self.github.open_pull(number, sha, author="ada", head=head, merge_commit=sha, merged_at=utc_now())
         self.github.pulls[sha][0] |= {"title": subject, "updated_at": "2099-01-01T00:00:00Z"}
-        self.github.shown.heads["main"] = sha
+        push_branch(self.github, "main", sha)
         return sha
 
     def tag(self, name: str) -> None:
@@ -170,7 +172,7 @@ def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
     git(work, "config", "user.email", "dora@example.com")
     git(work, "commit", "--quiet", "--allow-empty", "--message", "First")
     github.push(git(work, "rev-parse", "HEAD"))
-    github.shown.heads["main"] = git(work, "rev-parse", "HEAD")
+    push_branch(github, "main", git(work, "rev-parse", "HEAD"))
     github.shown.files["main"] = {"CHANGELOG.md": "# Changelog\n\n## [1.0.0] - 2026-01-01\n\n- First\n"}
     pipeline = load_pipeline(PIPELINE)
     mirror = open_mirror(GitRepository(url=str(work)), Settings(home=tmp_path / "home"))
@@ -194,7 +196,7 @@ def test_the_whole_story_of_a_change(place: Place) -> None:
     sha = place.merge(7, "Add orders, fixes #5 for @ana")
     place.live("staging", sha)
     assert shown.status_of(sha, "sluice/staging")[-1] == ("success", "promote: succeeded")
-    (comment,) = shown.comments_on(7)
+    (comment,) = comments_on(place.github, 7)
     assert "| [staging](https://staging.shop.example) |" in comment
     assert "| prod |" not in comment
 
@@ -205,7 +207,7 @@ def test_the_whole_story_of_a_change(place: Place) -> None:
     assert shown.states_of("prod")[sha] == ["queued"]
     plan = place.plan(row, sha)
     place.go(row, Status.WAITING, message="waiting for 2 of 2 approvals")
-    (comment,) = shown.comments_on(7)
+    (comment,) = comments_on(place.github, 7)
     assert f"#### Plan `{plan.hash[:12]}` for prod" in comment
     assert "**To approve:** open [the run in the Prefect UI](http://127.0.0.1:" in comment
     assert "0 of 2 approvals are in; asked: ana, ben, cy" in comment
@@ -225,10 +227,10 @@ def test_the_whole_story_of_a_change(place: Place) -> None:
         "pending",
         "success",
     ]
-    (comment,) = shown.comments_on(7)
+    (comment,) = comments_on(place.github, 7)
     assert "| [prod](https://shop.example) |" in comment
     assert "To approve" not in comment
-    assert len(shown.comments_on(6)) == 1
+    assert len(comments_on(place.github, 6)) == 1
 
     release = shown.releases["v1.1.0"]
     assert (
@@ -239,7 +241,7 @@ def test_the_whole_story_of_a_change(place: Place) -> None:
     branch = "sluice/changelog-v1.1.0"
     assert "## [1.1.0] - " in shown.files[branch]["CHANGELOG.md"]
     assert "## [1.1.0]" not in shown.files["main"]["CHANGELOG.md"]
-    (pull,) = place.github.pulls[shown.heads[branch]]
+    (pull,) = place.github.pulls[place.github.pull_state.branches[branch].sha]
     assert (pull["title"], pull["base"]["ref"]) == ("Changelog of v1.1.0", "main")
     assert {step.status for step in place.journal(row).values()} == {"finished"}
 
@@ -264,15 +266,15 @@ def test_a_rollback_is_a_deployment_of_the_older_commit(place: Place) -> None:
     old, new = place.merge(6, "Add products"), place.merge(7, "Add orders")
     for sha in (old, new):
         place.live("staging", sha)
-    assert "**runs**" in shown.comments_on(7)[0]
+    assert "**runs**" in comments_on(place.github, 7)[0]
     place.live("staging", old, kind=Kind.ROLLBACK)
     assert shown.states_of("staging") == {
         old: ["in_progress", "success", "inactive", "in_progress", "success"],
         new: ["in_progress", "success", "inactive"],
     }
-    assert "| rollback: succeeded |" in shown.comments_on(7)[0]
-    assert "**runs**" not in shown.comments_on(7)[0]
-    assert "**runs**" in shown.comments_on(6)[0]
+    assert "| rollback: succeeded |" in comments_on(place.github, 7)[0]
+    assert "**runs**" not in comments_on(place.github, 7)[0]
+    assert "**runs**" in comments_on(place.github, 6)[0]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,7 @@ def test_what_ended_without_a_change_is_closed(
     assert place.github.shown.states_of("staging")[sha] == ["pending", deployment]
     state, said = place.github.shown.status_of(sha, "sluice/staging")[-1]
     assert (state, "ana: not on a Friday" in said) == (commit, True)
-    assert "**staging:** ana: not on a Friday" in place.github.shown.comments_on(7)[0]
+    assert "**staging:** ana: not on a Friday" in comments_on(place.github, 7)[0]
 
 
 def test_a_release_that_runs_already_is_not_announced(place: Place) -> None:
@@ -350,7 +352,7 @@ def test_an_outage_fails_nothing_and_is_shown_later(place: Place, monkeypatch: p
     assert place.missed("staging") == 1
     assert place.github.shown.states_of("staging")[sha] == ["success"]
     assert place.github.shown.status_of(sha, "sluice/staging")[-1][0] == "success"
-    assert len(place.github.shown.comments_on(7)) == 1
+    assert len(comments_on(place.github, 7)) == 1
     assert place.journal(row)["succeeded"].status == "finished"
     assert place.missed("staging") == 0
 
@@ -396,7 +398,7 @@ def test_another_version_is_not_prepared_twice(place: Place) -> None:
     shown.releases["v1.1.0"] = {"body": "By hand"}
     row = place.live("prod", sha)
     assert shown.releases["v1.1.0"] == {"body": "By hand"}
-    assert "sluice/changelog-v1.1.0" not in shown.heads
+    assert "sluice/changelog-v1.1.0" not in place.github.pull_state.branches
     assert "the changelog has v1.1.0" in (place.journal(row)["succeeded"].receipt or "")
 
 

@@ -13,7 +13,7 @@ from blocks.values.showing import LONGEST_COMMENT
 from flows.domain.durations import human_duration
 from flows.domain.showing.markdown import bounded, inline, link
 from flows.domain.showing.states import status_words
-from flows.domain.text import code, table
+from flows.domain.text import code, fenced, table
 
 _MOST_MIGRATIONS = 20
 _SIGNS = {Risk.ADDITIVE: "🟢", Risk.LOCKING: "🟡", Risk.DESTRUCTIVE: "🔴", Risk.OPAQUE: "🔴"}
@@ -47,12 +47,14 @@ class Ask(Value):
         need: How many must.
         missing: Who may still say it.
         until: When the time is over, UTC.
+        review: The line by which a review answers the plan; empty where none can.
     """
 
     have: int
     need: int
     missing: tuple[str, ...]
     until: datetime
+    review: str = ""
 
 
 class Attempt(Value):
@@ -223,6 +225,12 @@ def _ask(one: Attempt) -> list[str]:
         "",
         f"**To approve:** open {run}, choose Resume, and answer with your one-time code. "
         f"{ask.have} of {ask.need} approvals are in; asked: {people}; until {_when(ask.until)}.",
+        *(
+            ["", "Or review the pull request that brought the commit, with this line in it:"]
+            if ask.review
+            else []
+        ),
+        *(["", fenced(ask.review)] if ask.review else []),
     ]
 
 

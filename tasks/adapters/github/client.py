@@ -95,7 +95,6 @@ class GitHubClient:
         self._auth = auth
         self._patience = patience
         self._until = None if patience.total_seconds is None else time.monotonic() + patience.total_seconds
-        self._login = ""
         # Retries are the step's and the pauses below: PyGithub's own would sleep for an hour without a word.
         self._github = Github(
             auth=auth,
@@ -165,19 +164,6 @@ class GitHubClient:
             yield from some
             if len(some) < PER_PAGE:
                 return
-
-    def wrote(self, comment: Mapping[str, Any]) -> bool:
-        """Say whether this login wrote a comment, inside of `ask`.
-
-        Args:
-            comment: The comment as GitHub has it.
-        """
-        if isinstance(self._auth, Auth.AppInstallationAuth):
-            app = comment.get("performed_via_github_app") or {}
-            return str(app.get("id", "")) == str(self._auth.app_id)
-        if not self._login:
-            self._login = str(self.get("/user", dict)["login"])
-        return bool(self._login == (comment.get("user") or {}).get("login"))
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Change something, inside of `ask`.
@@ -385,7 +371,10 @@ def _wanted(error: GithubException) -> str:
 
 
 def said(error: GithubException) -> str:
-    """Return GitHub's own words, on one line."""
+    """Return GitHub's own words, on one line; what a field's error says stands beside "Validation Failed"."""
     data = error.data if isinstance(error.data, dict) else {}
-    text = " ".join(str(data.get("message") or "no reason given").split())[:200]
-    return process_redactor().text(text)
+    errors: Any = data.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    details = [one.get("message") if isinstance(one, dict) else one for one in listed]
+    words = [str(data.get("message") or "no reason given"), *(str(one) for one in details if one)]
+    return process_redactor().text(" ".join(": ".join(words).split())[:200])

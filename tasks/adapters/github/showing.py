@@ -14,6 +14,7 @@ from tasks.adapters.github.client import (
     GitHubClient,
     NotThereError,
 )
+from tasks.adapters.github.graphql import who_am_i
 from tasks.errors import TransientError
 
 _DEPLOYMENTS = Asking("the deployments", "Deployments: read")
@@ -23,6 +24,7 @@ _STATUSES = Asking("the commit's statuses", "Commit statuses: read")
 _STATUS = Asking("a commit status", "Commit statuses: write", "set")
 _COMMENTS = Asking("the pull request's comments", "Pull requests: read")
 _COMMENT = Asking("a comment on the pull request", "Pull requests: write", "write")
+_WHO = Asking("the login's own name", "Metadata: read")
 _RELEASES = Asking("the release", "Contents: read")
 _RELEASE = Asking("a release", "Contents: write", "create")
 # What tells Sluice's deployments in their payload.
@@ -40,6 +42,7 @@ class GitHubShowing:
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
         self._path = f"/repos/{client.repository}"
+        self._me = ""
 
     def find_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment by what its payload says.
@@ -224,7 +227,9 @@ class GitHubShowing:
             _COMMENTS, lambda: [*self._client.pages(f"{self._path}/issues/{pull}/comments")]
         )
         marked = [one for one in listed if str(one.get("body") or "").startswith(marker)]
-        ours = self._client.ask(_COMMENTS, lambda: [one for one in marked if self._client.wrote(one)])
+        if marked and not self._me:
+            self._me = self._client.ask(_WHO, lambda: who_am_i(self._client))
+        ours = [one for one in marked if (one.get("user") or {}).get("login") == self._me]
         return sorted(ours, key=lambda one: int(one["id"]))
 
     def _remove(self, comments: list[dict[str, Any]]) -> None:

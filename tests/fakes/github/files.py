@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from tests.fakes.github import shown
+from tests.fakes.github.pulls import Branch, login_of, push_branch
 from tests.fakes.github.server import Refusal, body_of
 from tests.fakes.github.shapes import JSON
 
@@ -29,8 +30,10 @@ def blob_of(text: str) -> str:
 def add_routes(app: FastAPI, github: FakeGitHub) -> None:
     """Add what preparing a changelog asks for."""
 
-    def reference(branch: str) -> JSON:
-        sha = github.shown.heads[branch]
+    def there(branch: str) -> Branch | None:
+        return github.pull_state.branches.get(branch)
+
+    def reference(branch: str, sha: str) -> JSON:
         url = f"{github.base}/repos/{github.repository}/git"
         return {
             "ref": f"{_HEADS}{branch}",
@@ -42,9 +45,10 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
     @app.get(f"{_REPO}/git/ref/heads/{{branch:path}}")
     def head(request: Request, owner: str, name: str, branch: str) -> JSON:
         github.allow(request, owner, name, "contents")
-        if branch not in github.shown.heads:
+        found = there(branch)
+        if found is None:
             raise Refusal(404, "Not Found")
-        return reference(branch)
+        return reference(branch, found.sha)
 
     @app.post(f"{_REPO}/git/refs")
     async def create(request: Request, owner: str, name: str) -> JSONResponse:
@@ -54,20 +58,22 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
         if not ref.startswith(_HEADS) or ref == _HEADS:
             raise Refusal(422, "Reference name is invalid")
         branch = ref.removeprefix(_HEADS)
-        if branch in github.shown.heads:
+        branches = github.pull_state.branches
+        if branch in branches:
             raise Refusal(422, "Reference already exists")
-        start = next((one for one, at in github.shown.heads.items() if at == sha), None)
+        start = next((one for one, at in branches.items() if at.sha == sha), None)
         if start is None:
             raise Refusal(422, "Object does not exist")
-        github.shown.heads[branch] = sha
+        branches[branch] = Branch(sha)
+        github.branches.setdefault(branch, None)
         github.shown.files[branch] = dict(github.shown.files.get(start, {}))
-        return JSONResponse(reference(branch), 201)
+        return JSONResponse(reference(branch, sha), 201)
 
     @app.get(f"{_REPO}/contents/{{path:path}}")
     def read(request: Request, owner: str, name: str, path: str) -> JSONResponse:
         github.allow(request, owner, name, "contents")
         branch = request.query_params.get("ref", "main")
-        if branch not in github.shown.heads:
+        if there(branch) is None:
             raise Refusal(404, f"No commit found for the ref {branch}")
         files = github.shown.files.get(branch, {})
         below = [one for one in files if one.startswith(f"{path}/")]
@@ -84,7 +90,7 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
         if not body.get("message") or "content" not in body:
             raise Refusal(422, 'Invalid request.\n\n"message", "content" weren\'t supplied.')
         branch = str(body.get("branch", "main"))
-        if branch not in github.shown.heads:
+        if there(branch) is None:
             raise Refusal(404, f"Branch {branch} not found")
         files = github.shown.files.setdefault(branch, {})
         if path in files and not body.get("sha"):
@@ -93,10 +99,9 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
             raise Refusal(409, f"{path} does not match {body['sha']}")
         status = 200 if path in files else 201
         files[path] = base64.b64decode(body["content"]).decode()
-        github.shown.heads[branch] = hashlib.sha1(
-            f"{branch}{github.number()}".encode(), usedforsecurity=False
-        ).hexdigest()
-        commit = {"sha": github.shown.heads[branch], "message": body["message"]}
+        sha = hashlib.sha1(f"{branch}{github.next_number()}".encode(), usedforsecurity=False).hexdigest()
+        push_branch(github, branch, sha, author=login_of(github, request), files={path: None})
+        commit = {"sha": sha, "message": body["message"]}
         return JSONResponse({"content": _content(path, files[path]), "commit": commit}, status)
 
     def _content(path: str, text: str) -> JSON:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import shapes, shown
+from tests.fakes.github.pulls import SECONDARY, login_of
 from tests.fakes.github.server import Refusal, body_of, page_of
 from tests.fakes.github.shapes import JSON
 
@@ -31,12 +32,9 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
     _releases(app, github)
 
 
-def _is_app(request: Request) -> bool:
-    return request.headers.get("Authorization", "").partition(" ")[2].startswith("ghs_")
-
-
-def _author(github: FakeGitHub, request: Request) -> str:
-    return "sluice[bot]" if _is_app(request) else github.shown.login
+def comments_on(github: FakeGitHub, number: int) -> list[str]:
+    """Return the texts of a pull request's comments, oldest first."""
+    return [one["body"] for one in github.pull_state.comments.get(number, [])]
 
 
 def _required(body: JSON, resource: str, *names: str) -> None:
@@ -75,7 +73,8 @@ def _deployments(app: FastAPI, github: FakeGitHub) -> None:
         github.allow(request, owner, name, "deployments", write=True)
         body = await body_of(request)
         _required(body, "Deployment", "ref")
-        sha = github.shown.heads.get(body["ref"], body["ref"])
+        branch = github.pull_state.branches.get(body["ref"])
+        sha = branch.sha if branch is not None else body["ref"]
         if sha not in github.statuses:
             raise Refusal(422, f"No ref found for: {body['ref']}")
         contexts = body.get("required_contexts")
@@ -92,7 +91,7 @@ def _deployments(app: FastAPI, github: FakeGitHub) -> None:
             ]
             raise Refusal(409, f"Conflict: Commit status checks failed for {body['ref']}.", errors=errors)
         made = shown.deployment(
-            github.base, github.repository, github.number(), _author(github, request), sha, body
+            github.base, github.repository, github.next_number(), login_of(github, request), sha, body
         )
         github.shown.deployments.insert(0, made)
         github.shown.states[made["id"]] = []
@@ -115,14 +114,14 @@ def _deployments(app: FastAPI, github: FakeGitHub) -> None:
             raise Refusal(404, "Not Found")
         _chosen(body, "state", _DEPLOYMENT_STATES, "DeploymentStatus")
         _short(body.get("description"), _LONGEST_DESCRIPTION, "DeploymentStatus", "description")
-        made = _add_state(github, parent, _author(github, request), body)
+        made = _add_state(github, parent, login_of(github, request), body)
         if body["state"] == "success" and body.get("auto_inactive", True):
             _close_others(github, parent)
         return JSONResponse(made, 201)
 
 
 def _add_state(github: FakeGitHub, parent: JSON, login: str, body: JSON) -> JSON:
-    made = shown.deployment_status(github.base, parent, github.number(), login, body)
+    made = shown.deployment_status(github.base, parent, github.next_number(), login, body)
     github.shown.states[parent["id"]].insert(0, made)
     return made
 
@@ -160,7 +159,7 @@ def _statuses(app: FastAPI, github: FakeGitHub) -> None:
             raise Refusal(422, "Validation Failed", errors=errors)
         github.report_status(sha, context, body["state"])
         made = github.statuses[sha][0] | {
-            "creator": shapes.user(github.base, _author(github, request)),
+            "creator": shapes.user(github.base, login_of(github, request)),
             "description": body.get("description"),
             "target_url": body.get("target_url"),
         }
@@ -170,19 +169,12 @@ def _statuses(app: FastAPI, github: FakeGitHub) -> None:
 
 
 def _comments(app: FastAPI, github: FakeGitHub) -> None:
-    @app.get("/user")
-    def user(request: Request) -> JSON:
-        github.log_in(request)
-        if _is_app(request):
-            raise Refusal(403, "Resource not accessible by integration")
-        return shapes.user(github.base, github.shown.login)
-
     def known(number: int) -> None:
         if number not in github.reviews:
             raise Refusal(404, "Not Found")
 
     def find(comment: int) -> tuple[list[JSON], JSON]:
-        for every in github.shown.comments.values():
+        for every in github.pull_state.comments.values():
             for one in every:
                 if one["id"] == comment:
                     return every, one
@@ -197,7 +189,7 @@ def _comments(app: FastAPI, github: FakeGitHub) -> None:
     def comments(request: Request, owner: str, name: str, number: int) -> JSONResponse:
         github.allow(request, owner, name, "pull_requests")
         known(number)
-        page, links = page_of(request, github.shown.comments.get(number, []))
+        page, links = page_of(request, github.pull_state.comments.get(number, []))
         return JSONResponse(page, headers=links)
 
     @app.post(f"{_REPO}/issues/{{number}}/comments")
@@ -205,12 +197,13 @@ def _comments(app: FastAPI, github: FakeGitHub) -> None:
         github.allow(request, owner, name, "pull_requests", write=True)
         text = valid(await body_of(request))
         known(number)
-        made = shown.comment(
-            github.base, github.repository, number, github.number(), _author(github, request), text
+        if github.pull_state.refused_writes > 0:
+            github.pull_state.refused_writes -= 1
+            raise Refusal(403, SECONDARY, {"retry-after": "1"})
+        made = shapes.issue_comment(
+            github.base, github.repository, number, github.next_number(), login_of(github, request), text
         )
-        if _is_app(request) and github.app is not None:
-            made["performed_via_github_app"] = shapes.app(github.base, github.app.app_id)
-        github.shown.comments.setdefault(number, []).append(made)
+        github.pull_state.comments.setdefault(number, []).append(made)
         return JSONResponse(made, 201)
 
     @app.patch(f"{_REPO}/issues/comments/{{comment}}")
@@ -246,6 +239,8 @@ def _releases(app: FastAPI, github: FakeGitHub) -> None:
         if body["tag_name"] in github.shown.releases:
             errors = shown.invalid("Release", "tag_name", "already_exists")
             raise Refusal(422, "Validation Failed", errors=errors)
-        made = shown.release(github.base, github.repository, github.number(), _author(github, request), body)
+        made = shown.release(
+            github.base, github.repository, github.next_number(), login_of(github, request), body
+        )
         github.shown.releases[body["tag_name"]] = made
         return JSONResponse(made, 201)

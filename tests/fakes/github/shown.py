@@ -11,26 +11,20 @@ from tests.fakes.github.shapes import CREATED, JSON
 
 @dataclass
 class Shown:
-    """Deployments, statuses, comments, releases, branches and files of one repository.
+    """Deployments, statuses, releases and files of one repository.
 
     Attributes:
-        login: Whom the token belongs to.
         deployments: The deployments, newest first.
         states: Deployment → its statuses, newest first.
         statuses: Commit → every status it was ever given, newest first.
-        comments: Issue or pull request → its comments, oldest first.
         releases: Tag → its release.
-        heads: Branch → the commit at its head.
         files: Branch → path → text.
     """
 
-    login: str = "sluice-bot"
     deployments: list[JSON] = field(default_factory=list)
     states: dict[int, list[JSON]] = field(default_factory=dict)
     statuses: dict[str, list[JSON]] = field(default_factory=dict)
-    comments: dict[int, list[JSON]] = field(default_factory=dict)
     releases: dict[str, JSON] = field(default_factory=dict)
-    heads: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
     # -- what tests ask ------------------------------------------------------------------------------------------
@@ -51,10 +45,6 @@ class Shown:
             for one in reversed(self.statuses.get(sha, []))
             if one["context"] == context
         ]
-
-    def comments_on(self, number: int) -> list[str]:
-        """Return the comments' texts, oldest first."""
-        return [one["body"] for one in self.comments.get(number, [])]
 
 
 def deployment(base: str, repository: str, number: int, login: str, sha: str, asked: JSON) -> JSON:
@@ -101,23 +91,6 @@ def deployment_status(base: str, parent: JSON, number: int, login: str, asked: J
         "repository_url": parent["repository_url"],
         "environment_url": asked.get("environment_url", ""),
         "log_url": log,
-    }
-
-
-def comment(base: str, repository: str, issue: int, number: int, login: str, body: str) -> JSON:
-    """Build an issue-comment."""
-    return {
-        "id": number,
-        "node_id": f"IC_{number}",
-        "url": f"{base}/repos/{repository}/issues/comments/{number}",
-        "html_url": f"{base}/{repository}/pull/{issue}#issuecomment-{number}",
-        "body": body,
-        "user": shapes.user(base, login),
-        "created_at": CREATED,
-        "updated_at": CREATED,
-        "issue_url": f"{base}/repos/{repository}/issues/{issue}",
-        "author_association": "MEMBER",
-        "performed_via_github_app": None,
     }
 
 
