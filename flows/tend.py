@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from blocks.values.deliveries import MISSED
 from blocks.values.pull_requests import Push
 from flows.conduct import rename_run
 from flows.domain.pull_requests.merging import Ground, asked_about, heard_of, may_merge, since_made
@@ -120,7 +121,9 @@ def _pushes(session: Session, repository: str, pull: PullFact) -> tuple[Push, ..
     until = time.monotonic() + PUSH_SECONDS
     while True:
         rows = session.ledger.deliveries.pushes_to(repository, f"{BRANCHES}{pull.head_branch}")
-        found = since_made([Push(sender=row.sender, sha=row.sha) for row in rows])
+        found = since_made(
+            [Push(sender="" if row.event == MISSED else row.sender, sha=row.sha) for row in rows]
+        )
         if heard_of(pull.head, found) or time.monotonic() >= until:
             return found
         time.sleep(_LOOK_SECONDS)

@@ -71,7 +71,7 @@ class Push(Value):
     """One push to a branch, as a delivery told of it.
 
     Attributes:
-        sender: The login of who pushed; `github` where the delivery itself was missed.
+        sender: The login of who pushed; empty where GitHub did not deliver it, and it was found by itself.
         sha: The commit the branch was at then; empty where it was deleted.
     """
 
