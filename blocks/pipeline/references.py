@@ -120,6 +120,11 @@ def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
     if gates.get("checklist") and not approvers:
         yield (*at, "gates", "checklist"), "those who approve tick it — add approvals with approvers"
+    if gates.get("checklist") and approvals.get("reviews") is True:
+        yield (
+            (*at, "approvals", "reviews"),
+            "a review ticks nothing — remove it, or the checklist under gates",
+        )
     if "hotfix" not in gates or gates["hotfix"] is None:
         return
     needed = hotfix.get("approvals", 2)

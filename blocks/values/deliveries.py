@@ -35,6 +35,7 @@ class Errand(StrEnum):
     """What a run does that is no promotion."""
 
     TEND = "tend"  # pull requests are opened, and let merge
+    LOOK = "look"  # an environment is looked at: who waits there is told of reviews
 
 
 # Where errands go: the name of their deployment, in an environment's place.
@@ -99,7 +100,7 @@ class Start(Value):
     @property
     def deployment(self) -> str:
         """The deployment, `flow/name`."""
-        return f"{self.kind.value}/{self.environment}"
+        return "reconcile/all" if self.kind is Errand.LOOK else f"{self.kind.value}/{self.environment}"
 
     def parameters(self, source: str) -> dict[str, str]:
         """Return the flow's parameters.
@@ -109,6 +110,8 @@ class Start(Value):
         """
         if self.kind is Errand.TEND:
             return {"branch": self.branch, "source": source, "requested_by": self.requested_by}
+        if self.kind is Errand.LOOK:
+            return {"environment": self.environment, "source": source}
         common = {"environment": self.environment, "source": source, "requested_by": self.requested_by}
         if self.kind is Kind.ROLLBACK:
             return {**common, "release": self.ref, "reason": self.reason}

@@ -11,13 +11,16 @@ from pydantic import ValidationError
 
 from blocks.values.base import Value
 from blocks.values.deliveries import MISSED
+from flows.domain.review_approvals import marks_in
 from flows.domain.triggers import payloads as github
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 _LONGEST_COMMAND = 300
+_MOST_ANSWERS = 10
 _ACTION = re.compile(r"[a-z_]{1,100}")
 
-# What an event can be to a pipeline: the names of `triggers.events`, a draft that is none any more, a person's comment.
+# What an event can be to a pipeline: the names of `triggers.events`, a draft that is none any more, a person's comment
+# or review.
 Means = Literal[
     "push",
     "tag",
@@ -28,6 +31,7 @@ Means = Literal[
     "check_suite",
     "release",
     "comment",
+    "review",
     "nothing",
 ]
 
@@ -56,6 +60,7 @@ class Event(Value):
         foreign: A pull request from a fork.
         merged: A pull request that was merged.
         on_request: A comment on a pull request, not on an issue.
+        answers: The environments whose plans a review names.
     """
 
     name: str
@@ -74,6 +79,7 @@ class Event(Value):
     foreign: bool = False
     merged: bool = False
     on_request: bool = False
+    answers: tuple[str, ...] = ()
 
 
 def read_event(name: str, payload: object) -> Event:
@@ -265,6 +271,24 @@ def _issue_comment(payload: object) -> Event:
     return found.model_copy(update={"means": "comment"})
 
 
+def _review(payload: object) -> Event:
+    event = github.PullRequestReviewEvent.model_validate(payload)
+    # Only where to look: whose review it is and what it says is read from GitHub itself.
+    named = dict.fromkeys(mark.environment for mark in marks_in(event.review.body or ""))
+    found = Event(
+        name="pull_request_review",
+        action=event.action,
+        number=event.pull_request.number,
+        answers=tuple(named)[:_MOST_ANSWERS],
+        **_who(event.review.user),
+    )
+    if event.action not in {"submitted", "edited"}:
+        return found.model_copy(update={"refusal": f"a review that is {event.action} starts nothing"})
+    if not found.answers:
+        return found.model_copy(update={"refusal": "the review names no plan"})
+    return found.model_copy(update={"means": "review"})
+
+
 def same_name(one: str, other: str) -> bool:
     """Say whether two names of repositories or logins are the same to GitHub, which ignores case."""
     return one.casefold() == other.casefold()
@@ -273,6 +297,7 @@ def same_name(one: str, other: str) -> bool:
 _READERS: dict[str, Callable[[object], Event]] = {
     "push": _push,
     "pull_request": _pull_request,
+    "pull_request_review": _review,
     "workflow_run": _workflow_run,
     "check_suite": _check_suite,
     "release": _release,

@@ -194,4 +194,36 @@ class IssueCommentEvent(Part):
     sender: Account
 
 
-EventName = Literal["push", "pull_request", "workflow_run", "check_suite", "release", "issue_comment"]
+class Review(Part):
+    """A review of a pull request."""
+
+    state: Name
+    body: Body | None = None
+    user: Account | None = None
+
+
+class ReviewedRequest(Part):
+    """The pull request of a review."""
+
+    number: Number
+
+
+class PullRequestReviewEvent(Part):
+    """`pull_request_review`."""
+
+    action: Name
+    review: Review
+    pull_request: ReviewedRequest
+    repository: Repository
+    sender: Account
+
+
+EventName = Literal[
+    "push",
+    "pull_request",
+    "pull_request_review",
+    "workflow_run",
+    "check_suite",
+    "release",
+    "issue_comment",
+]

@@ -135,10 +135,10 @@ def open_request(
     return pull
 
 
-def merge(github: FakeGitHub, number: int, by: str, method: str = "merge") -> str:
-    """Merge a pull request, whatever holds it back; return the commit that was made."""
+def merge(github: FakeGitHub, number: int, by: str, method: str = "merge", *, sha: str = "") -> str:
+    """Merge a pull request, whatever holds it back; return the commit that was made, the given one where one is."""
     state, pull = github.pull_state, github.pull_state.known[number]
-    sha = hashlib.sha1(f"{number} {method} {pull['head']['sha']}".encode()).hexdigest()  # noqa: S324
+    sha = sha or hashlib.sha1(f"{number} {method} {pull['head']['sha']}".encode()).hexdigest()  # noqa: S324
     now = shapes.stamp(datetime.now(UTC))
     pull |= {"state": "closed", "merged_at": now, "closed_at": now, "merge_commit_sha": sha}
     pull |= {"updated_at": now, "auto_merge": None, "merged_by": shapes.user(github.base, by)}

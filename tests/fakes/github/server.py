@@ -153,7 +153,15 @@ class FakeGitHub:
         self.pulls[sha].append(shapes.pull_request(self.base, self.repository, number, **values))
         self.reviews.setdefault(number, [])
 
-    def review(self, number: int, reviewer: str | None, state: str, commit: str, role: str = "write") -> None:
+    def review(
+        self,
+        number: int,
+        reviewer: str | None,
+        state: str,
+        commit: str,
+        role: str = "write",
+        body: str = "",
+    ) -> None:
         """Submit a review."""
         if reviewer:
             self.roles[reviewer] = role
@@ -167,6 +175,8 @@ class FakeGitHub:
                 state=state,
                 commit=commit,
             )
+            | {"body": body}
+            | ({} if state == "PENDING" else {"submitted_at": shapes.stamp(datetime.now(UTC))})
         )
         settle(self)
 
