@@ -7,6 +7,9 @@ from typing import Literal
 
 from blocks.values.base import Value
 
+# Stands in an approval that a rule gave, where a person does not see it: no person has read that change.
+BY_RULE = "<!-- sluice: approved by a rule -->"
+
 MergeMethod = Literal["merge", "squash", "rebase"]
 
 

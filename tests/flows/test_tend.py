@@ -21,6 +21,7 @@ import flows.tend
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
 from blocks.values.deliveries import Arrived
+from blocks.values.pull_requests import BY_RULE
 from flows.github import open_pull_requests
 from flows.tend import tend
 from tasks.ledger.store import Ledger
@@ -168,6 +169,7 @@ def test_docs_of_a_listed_author_are_merged_when_the_checks_are_green(place: Pla
     number = place.request()
     assert tended() == f"#{number} is approved and merged as soon as its checks are green"
     assert place.reviews(number) == [(pulls.BOT, "APPROVED")]
+    assert place.github.reviews[number][0]["body"].startswith(BY_RULE)
     assert tended() == f"#{number} is merged as soon as its checks are green"
     assert place.reviews(number) == [(pulls.BOT, "APPROVED")]
     place.github.report_run(sha, "test", "failure")
