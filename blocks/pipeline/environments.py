@@ -29,6 +29,7 @@ from blocks.pipeline.sections import (
 )
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.triggers import Triggers
+from blocks.pipeline.watch import Watch
 from blocks.values.base import Value
 
 
@@ -86,6 +87,9 @@ class Environment(Written):
     keep_releases: int = Field(
         ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
     )
+    watch: Watch | None = Field(
+        description="Replaces the pipeline's watch; null: nobody watches here.", default_factory=lambda: None
+    )
 
     @property
     def head(self) -> str | None:
@@ -116,6 +120,7 @@ class Policy(Value):
         database: What may happen to the database.
         timeouts: How long the steps may take.
         keep_releases: How many releases stay on the hosts.
+        watch: How a release is looked after once it runs; None: nobody watches.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
     """
 
@@ -137,14 +142,15 @@ class Policy(Value):
     database: DatabaseRules
     timeouts: Timeouts
     keep_releases: int
+    watch: Watch | None
     build_secrets: dict[str, str]
 
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        # Without gates of its own an environment keeps the checksum it had before there were any.
-        left_out = {"gates"} if self.gates == Gates() else None
-        data = self.model_dump(mode="json", exclude=left_out)
+        # Without gates or a watch an environment keeps the checksum it had before there were any.
+        absent = {"gates": self.gates == Gates(), "watch": self.watch is None}
+        data = self.model_dump(mode="json", exclude={name for name, out in absent.items() if out})
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

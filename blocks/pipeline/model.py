@@ -16,6 +16,7 @@ from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, P
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
@@ -60,6 +61,9 @@ class Pipeline(Written):
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
+    watch: Watch | None = Field(
+        None, description="How a release is looked after once it runs. None: nobody watches."
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
@@ -153,7 +157,7 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
+            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases", "watch")
         }
         return {
             "pipeline": self.pipeline,
