@@ -56,7 +56,7 @@ class Watch(Value):
         0, ge=0, le=1000, description="How often the engine may restart services within the window."
     )
     logs: LogRules | None = Field(
-        LogRules(), description="What the services' logs may say; null: they are not read."
+        description="What the services' logs may say; null: they are not read.", default_factory=LogRules
     )
     rollback: bool = Field(
         default=False,

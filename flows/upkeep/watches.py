@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blocks.values.lifecycle import Kind
+from blocks.values.lifecycle import Kind, Status
 from flows.domain.reconcile import GRACE, Life
 from flows.domain.watching import LONGEST_LATE, switch_of
 from flows.upkeep.ending import carried
-from flows.watching.ending import unfinished
+from flows.watching.ending import WATCH, unfinished
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError
 from tasks.flow_runs import end_flow_run, retry_flow_run
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 # The journal's row of a watch that was started again from here.
 AGAIN = "watch again"
 _MOST_TRIES = 3
+# The release that runs, and the one a rollback has just left.
+_LOOK_BACK = 5
 
 
 def continue_watch(ledger: Ledger, policy: Policy, source: str) -> str:
-    """See to it that the release that runs is watched until its time is over.
+    """See to it that the release that runs is watched until its time is over, and that a red watch was acted upon.
 
     Running it twice is safe: a promotion has one watch, and its run is started again a few times at most.
 
@@ -39,24 +41,28 @@ def continue_watch(ledger: Ledger, policy: Policy, source: str) -> str:
     Returns:
         A line that says what was done; empty where there was nothing to do.
     """
-    row = ledger.promotions.running(policy.pipeline, policy.name)
-    if row is None or not _wanted(ledger, policy, row):
-        return ""
-    try:
-        return _carry_on(ledger, row, source)
-    except SluiceError as error:
-        line = process_redactor().text(str(error))
-        log().warning("the watch of promotion %s: %s", row.id, line)
-        return f"the watch of promotion {row.id} could not be started: {line}"
+    running = ledger.promotions.running(policy.pipeline, policy.name)
+    done: list[str] = []
+    for row in ledger.promotions.history(policy.pipeline, policy.name, _LOOK_BACK):
+        if not _wanted(ledger, policy, row, runs=running is not None and running.id == row.id):
+            continue
+        try:
+            done.append(_carry_on(ledger, row, source))
+        except SluiceError as error:
+            line = process_redactor().text(str(error))
+            log().warning("the watch of promotion %s: %s", row.id, line)
+            done.append(f"the watch of promotion {row.id} could not be started: {line}")
+    return "; ".join(line for line in done if line)
 
 
-def _wanted(ledger: Ledger, policy: Policy, row: PromotionRecord) -> bool:
-    """Say whether a promotion is to be watched, and its watch has not ended."""
+def _wanted(ledger: Ledger, policy: Policy, row: PromotionRecord, *, runs: bool) -> bool:
+    """Say whether a promotion's watch has not ended and should have: it runs, or it was left because of its watch."""
     rules, steps = policy.watch, ledger.steps.of(row.id)
     switch = switch_of(steps)
-    if rules is None or switch is None or row.kind is Kind.ROLLBACK:
+    if rules is None or switch is None or row.status is not Status.SUCCEEDED or row.kind is Kind.ROLLBACK:
         return False
-    return utc_now() < switch.until(rules) + LONGEST_LATE and unfinished(steps)
+    decided = any(step.name == WATCH and step.status == "finished" for step in steps)
+    return (runs or decided) and utc_now() < switch.until(rules) + LONGEST_LATE and unfinished(steps)
 
 
 def _carry_on(ledger: Ledger, row: PromotionRecord, source: str) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import get_client
+from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.watching import WatchEnd, WatchStart
+from flows.reconcile import reconcile
+from flows.rollback import rollback
+from flows.upkeep.watches import AGAIN
 from flows.watching.ending import TOLD, WATCH
+from tasks.ledger.records import PromotionRecord
 from tests.lab.scene import Scene
+from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password
 
 pytestmark = pytest.mark.timeout(1800)
@@ -69,16 +77,27 @@ def test_a_release_that_is_well_is_watched_to_the_end(watched: Scene) -> None:
     assert not [one for one in watched.inbox.messages if "/watch/" in str(one["key"])]
 
 
-def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene) -> None:
+@pytest.fixture
+def kills(watched: Scene) -> Iterator[Path]:
+    """The plan the processes of runs obey."""
+    path = Path(watched.plane.env["SLUICE_TEST_KILLS"])
+    yield path
+    path.unlink(missing_ok=True)
+    path.with_suffix(".done").unlink(missing_ok=True)
+
+
+def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene, kills: Path) -> None:
     before = watched.promotions("feature")[0].release_id
     worker = (watched.shop.work / "backend/shop/worker.py").read_text()
     engine = "    engine = connect(settings.database_url)\n"
     assert engine in worker
     watched.shop.commit_file("backend/shop/worker.py", worker.replace(engine, BROKEN), "Send with a carrier")
+    # The watch dies when all is done and the journal does not know it.
+    kills.write_text(f"{TOLD} before\n")
     assert watched.promote("feature")["state"]["name"] == "Completed"
     promotion = watched.promotions("feature")[0]
     run, end = watch_of(watched, promotion.id)
-    assert run["state"]["name"] == "Red", run
+    assert run["state"]["name"] == "Crashed", run
     assert end.verdict == "red"
     (finding,) = end.findings
     assert finding.what == "1 error that was not there before the switch"
@@ -93,21 +112,63 @@ def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene
         ]
         assert [one.created_by for one in holds] == ["watch"]
         assert f"the watch of promotion {promotion.id} is red" in holds[0].reason
-        assert ledger.steps.get(promotion.id, TOLD) is not None
-    (told,) = [one for one in watched.inbox.messages if f"/{promotion.id}/watch/red" in str(one["key"])]
-    assert "KeyError: 'carrier'" in str(told["text"])
-    assert "is held" in str(told["text"])
-    assert "rollback/feature was started" in str(told["text"])
-    everything = str([*watched.inbox.messages, end.to_json(), artifact(watched, "watch-shop-feature")])
-    assert database_password("feature") not in everything
+    told = [one for one in watched.inbox.messages if f"/{promotion.id}/watch/red" in str(one["key"])]
+    assert len({str(one["key"]) for one in told}) == 1
+    assert "KeyError: 'carrier'" in str(told[0]["text"])
+    assert "is held" in str(told[0]["text"])
+    assert "rollback/feature was started" in str(told[0]["text"])
 
-    back = next(one for one in watched.promotions("feature") if one.kind is Kind.ROLLBACK)
-    watched.ended(str(back.flow_run_id))
-    back = next(one for one in watched.promotions("feature") if one.kind is Kind.ROLLBACK)
+    wait_until(lambda: bool(rollbacks(watched)), "the rollback", seconds=300, every_seconds=1)
+    watched.ended(str(rollbacks(watched)[0].flow_run_id))
+    (back,) = rollbacks(watched)
     assert (back.status, back.release_id) == (Status.SUCCEEDED, before), back.message
     assert (back.requested_by, back.previous_release_id) == ("watch", promotion.release_id)
     assert "KeyError" in back.cause
     assert watched.serves("feature")["status"] == "ok"
+
+    continued_by_reconcile(watched, promotion.id)
+    run, _ = watch_of(watched, promotion.id)
+    assert run["state"]["name"] == "Red", run
+    told = [one for one in watched.inbox.messages if f"/{promotion.id}/watch/red" in str(one["key"])]
+    assert len({str(one["key"]) for one in told}) == 1
+    assert len(rollbacks(watched)) == 1
+    everything = str([*watched.inbox.messages, end.to_json(), artifact(watched, "watch-shop-feature")])
+    assert database_password("feature") not in everything
+
+
+def continued_by_reconcile(scene: Scene, promotion: int) -> None:
+    """Look again and again, as the schedule does, until the watch's run was started again."""
+    scene.plane.activate()
+
+    def again() -> bool:
+        assert reconcile("feature", return_state=True).name == "Completed"
+        with scene.ledger() as ledger:
+            return ledger.steps.get(promotion, AGAIN) is not None
+
+    wait_until(again, "the watch's second life", seconds=600, every_seconds=10)
+
+
+def rollbacks(scene: Scene) -> list[PromotionRecord]:
+    return [one for one in scene.promotions("feature") if one.kind is Kind.ROLLBACK]
+
+
+def test_a_rollback_is_not_watched(watched: Scene) -> None:
+    (back,) = rollbacks(watched)
+    with watched.ledger() as ledger:
+        assert ledger.steps.get(back.id, "start watch") is None
+
+
+def test_a_rollback_that_names_what_it_leaves_leaves_nothing_else(watched: Scene) -> None:
+    runs = watched.promotions("feature")[0].release_id
+    held = watched.promotions("feature")[1].release_id
+    watched.plane.activate()
+    state: State[Any] = rollback("feature", leaving=str(held), requested_by="watch", return_state=True)
+    assert state.name == "Refused"
+    assert f"{held} does not run there any more" in str(state.message)
+    with watched.ledger() as ledger:
+        running = ledger.promotions.running("shop", "feature")
+    assert running is not None
+    assert running.release_id == runs
 
 
 def artifact(scene: Scene, key: str) -> str:
