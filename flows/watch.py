@@ -11,11 +11,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.watching import WatchEnd
 from flows.conduct import flow_run_key, rename_run
-from flows.domain.watching import switch_of
+from flows.domain.watching import TOLD, WATCH, switch_of
 from flows.domain.watching_view import watch_markdown
 from flows.outcome import failed_state, publish
 from flows.session import Session, open_session
-from flows.watching.ending import TO_TELL, TOLD, WATCH, act
+from flows.watching.ending import TO_TELL, act
 from flows.watching.looking import Seen, end_of, look_on
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor

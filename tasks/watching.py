@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary, WatchStart
@@ -49,7 +51,8 @@ def sum_up_logs(run: Run, *, host: str, seconds: float, patterns: LogPatterns | 
     there = run.hosts[host]
     try:
         containers = read_containers(there, run.pipeline)
-        return summary(there, containers, {one.id: seconds for one in containers}, patterns)
+        since = {one.id: seconds for one in containers}
+        return summary(there, containers, since, patterns, start_seconds=seconds)
     except SluiceError as error:
         line = process_redactor().text(error.what)
     except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
@@ -128,7 +131,12 @@ def _ailing(containers: Sequence[ContainerFact], services: tuple[str, ...]) -> t
 
 
 def summary(
-    host: Host, containers: Sequence[ContainerFact], since: Mapping[str, float], patterns: LogPatterns | None
+    host: Host,
+    containers: Sequence[ContainerFact],
+    since: Mapping[str, float],
+    patterns: LogPatterns | None,
+    *,
+    start_seconds: float = 0.0,
 ) -> LogSummary:
     """Read and sum up what containers logged.
 
@@ -137,6 +145,8 @@ def summary(
         containers: The containers.
         since: Container id → how many seconds to go back.
         patterns: What the pipeline says about lines; None reads no logs.
+        start_seconds: How much of what they logged when they were made is read as well: a release that is new says
+            the same at its start, and that is long ago.
 
     Raises:
         TransientError: The host does not answer.
@@ -147,36 +157,57 @@ def summary(
     )
     if patterns is None or not containers:
         return LogSummary(host=host.name, containers=marks)
+    made = {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
+    until = {name: moment + timedelta(seconds=start_seconds) for name, moment in made.items()}
     mark = f"sluice-{secrets.token_hex(16)}"
-    argv = read_logs(mark, {name: int(seconds) + 1 for name, seconds in since.items()})
-    result = host.run(Call(argv=argv, limits=_LIMITS))
-    read = parse_logs(mark, process_redactor().text(result.stdout))
-    found = [_of_container(one, read, since[one.id], patterns) for one in containers]
+    argv = read_logs(
+        mark, {name: int(seconds) + 1 for name, seconds in since.items()}, until if start_seconds else None
+    )
+    read = parse_logs(mark, process_redactor().text(host.run(Call(argv=argv, limits=_LIMITS)).stdout))
+    found = [_part(one, read, since[one.id], made.get(one.id), patterns) for one in containers]
+    starting = [
+        find_errors(one.service, read.starts[one.id].lines, patterns)
+        for one in containers
+        if one.id in read.starts
+    ]
     return LogSummary(
         host=host.name,
-        seconds=max(seconds for seconds, _, _, _ in found),
-        lines=sum(lines for _, lines, _, _ in found),
-        errors=tuple(error for _, _, errors, _ in found for error in errors),
+        seconds=max(part.seconds for part in found),
+        lines=sum(part.lines for part in found),
+        errors=tuple(error for part in found for error in part.errors),
+        starting=tuple(error for errors in starting for error in errors),
         containers=marks,
-        notes=tuple(dict.fromkeys(note for _, _, _, note in found if note)),
+        notes=tuple(dict.fromkeys(part.note for part in found if part.note)),
     )
 
 
-def _of_container(
-    one: ContainerFact, read: HostLogs, since: float, patterns: LogPatterns
-) -> tuple[float, int, tuple[LogError, ...], str]:
-    """Return how far a container's log goes, its lines, its errors, and what could not be read."""
+@dataclass(frozen=True)
+class _Part:
+    """What one container adds to a summary."""
+
+    seconds: float = 0.0
+    lines: int = 0
+    errors: tuple[LogError, ...] = ()
+    note: str = ""
+
+
+def _part(
+    one: ContainerFact, read: HostLogs, since: float, made: datetime | None, patterns: LogPatterns
+) -> _Part:
     found = read.containers.get(one.id)
     if found is None or not found.readable:
         problem = found.problem if found is not None else "it is gone"
-        return 0.0, 0, (), f"the log of {one.service} cannot be read: {problem}"
-    made = parse_moment(one.created_at)
+        return _Part(note=f"the log of {one.service} cannot be read: {problem}")
     age = (read.now - made).total_seconds() if made is not None else since
-    seconds = found.seconds if found.capped else max(0.0, min(since, age))
     note = (
         f"of {one.service}'s log only the newest {len(found.lines)} lines were read" if found.capped else ""
     )
-    return seconds, len(found.lines), find_errors(one.service, found.lines, patterns), note
+    return _Part(
+        seconds=found.seconds if found.capped else max(0.0, min(since, age)),
+        lines=len(found.lines),
+        errors=find_errors(one.service, found.lines, patterns),
+        note=note,
+    )
 
 
 @step("start watch", WatchStart)

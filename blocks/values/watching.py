@@ -57,6 +57,7 @@ class LogSummary(Value):
         seconds: How long that time was, as far as the logs go; 0 where there were none.
         lines: How many lines were read.
         errors: The errors in them, the most frequent first.
+        starting: The errors services had when they were started, where that was asked for.
         containers: The application's containers then.
         notes: What could not be read, one line each.
     """
@@ -65,6 +66,7 @@ class LogSummary(Value):
     seconds: float = 0.0
     lines: int = 0
     errors: tuple[LogError, ...] = ()
+    starting: tuple[LogError, ...] = ()
     containers: tuple[ContainerMark, ...] = ()
     notes: tuple[str, ...] = ()
 

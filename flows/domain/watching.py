@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from blocks.pipeline.watch import LogRules, Watch
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Status
 from blocks.values.watching import Finding, HostLook, LogError, LogSummary
 
+if TYPE_CHECKING:
+    from blocks.pipeline.watch import LogRules, Watch
+
+# The journal's rows of a watch, in the promotion that is watched: its start, its end, and that people know of it.
+START = "start watch"
+WATCH = "watch"
+TOLD = "watch told"
 # From so few errors nobody can tell that they have become more frequent.
 FEWEST_FOR_RATE = 10
 # A verdict this late is told, and starts nothing: who knows what people have done meanwhile.
@@ -165,7 +171,9 @@ def _logged(
         return
     earlier = merged(before)
     if rules.new_errors is not None:
-        new = new_errors(earlier, after, known)
+        # What a service says whenever it is started is no news.
+        usual = {error.kind for one in before for error in one.starting}
+        new = new_errors(earlier, after, {*known, *usual})
         if len(new) > rules.new_errors:
             kinds = "1 error that was" if len(new) == 1 else f"{len(new)} kinds of errors that were"
             yield Finding(what=f"{kinds} not there before the switch", lines=told(new))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
 from flows.domain.reconcile import GRACE, Life
-from flows.domain.watching import LONGEST_LATE, switch_of
+from flows.domain.watching import LONGEST_LATE, WATCH, switch_of
 from flows.upkeep.ending import carried
-from flows.watching.ending import WATCH, unfinished
+from flows.watching.ending import unfinished
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError
 from tasks.flow_runs import end_flow_run, retry_flow_run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import StepReceipt
 from blocks.values.watching import WatchEnd
 from flows.domain.messages import Subject
-from flows.domain.watching import LONGEST_LATE
+from flows.domain.watching import LONGEST_LATE, TOLD, WATCH
 from flows.domain.watching_view import cause, red_text
 from flows.outcome import run_link
 from tasks.adapters.redact import process_redactor
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tasks.ledger.records import PromotionRecord, StepRecord
     from tasks.ledger.store import Ledger
 
-# The journal's rows of a watch, in the promotion that is watched.
-WATCH = "watch"
-TOLD = "watch told"
 WHO = "watch"
 # What people have to know; all else stands in the artifact.
 TO_TELL = frozenset({"red", "blind"})

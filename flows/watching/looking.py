@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from blocks.pipeline import CommandCheck
 from blocks.values.watching import LogSummary, WatchEnd
-from flows.domain.watching import judge, merged, overtaken
+from flows.domain.watching import WATCH, judge, merged, overtaken
 from flows.domain.watching_view import summary_line
 from flows.watching.beginning import patterns_of
-from flows.watching.ending import WATCH
 from tasks.errors import SluiceError
 from tasks.facts import read_env_keys
 from tasks.flow_runs import wait_here

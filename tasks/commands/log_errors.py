@@ -170,11 +170,5 @@ def _is_raised(line: str) -> bool:
 
 def _ended(lines: Sequence[str], start: int, number: int) -> bool:
     """Say whether the exception was told already: what stands at the margin behind it is the next log line."""
-    for line in reversed(lines[start:number]):
-        if line[:1] in {" ", "\t"}:
-            return False
-        if _TRACEBACK.match(line):
-            return False
-        if line and not _CHAINED.match(line):
-            return True
-    return False
+    last = next(line for line in reversed(lines[start:number]) if line and not _CHAINED.match(line))
+    return last[:1] not in {" ", "\t"} and not _TRACEBACK.match(last)

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from tasks.commands.argv import Argv, name
 from tasks.commands.scripts import script
 
-# MARK LINES BYTES, then pairs of CONTAINER SECONDS. The mark is drawn for each call, so that no log can hold it. The
-# newest lines are kept: `docker logs` counts back from the end.
+# MARK LINES BYTES, then triples of CONTAINER SECONDS UNTIL. The mark is drawn for each call, so no log can hold it.
+# The newest lines are kept: `docker logs` counts back from the end. UNTIL asks for the beginning as well, up to then.
 LOGS = r"""
 mark=$1 lines=$2 bytes=$3
 shift 3
 printf '%s now %s\n' "$mark" "$(date +%s)"
-while [ "$#" -gt 1 ]; do
+while [ "$#" -gt 2 ]; do
   printf '%s log %s\n' "$mark" "$1"
   { docker logs --timestamps --since="$2s" --tail="$lines" "$1" 2>&1; printf '\n%s end %s\n' "$mark" "$?"; } |
     tail -c "$bytes"
-  shift 2
+  if [ -n "$3" ]; then
+    printf '%s start %s\n' "$mark" "$1"
+    docker logs --timestamps --until="$3" "$1" 2>&1 | head -c "$bytes"
+    printf '\n%s end 0\n' "$mark"
+  fi
+  shift 3
 done
 """
 
@@ -53,13 +58,15 @@ class HostLogs:
     Attributes:
         now: The host's own clock, UTC.
         containers: Container id → its log.
+        starts: Container id → the beginning of its log, where it was asked for.
     """
 
     now: datetime
     containers: Mapping[str, ContainerLog]
+    starts: Mapping[str, ContainerLog]
 
 
-def read_logs(mark: str, since: Mapping[str, int]) -> Argv:
+def read_logs(mark: str, since: Mapping[str, int], until: Mapping[str, datetime] | None = None) -> Argv:
     """Return the command that prints containers' logs.
 
     Times are counted back from now: the host's clock need not agree with ours.
@@ -67,13 +74,15 @@ def read_logs(mark: str, since: Mapping[str, int]) -> Argv:
     Args:
         mark: A word no log can know.
         since: Container id → how many seconds to go back.
+        until: Container id → up to when the beginning of its log is read as well, by the host's clock, UTC.
     """
-    pairs = [
+    ends = {container: f"{moment:%Y-%m-%dT%H:%M:%S}Z" for container, moment in (until or {}).items()}
+    asked = [
         word
         for container, seconds in since.items()
-        for word in (name(container, "container"), str(max(1, seconds)))
+        for word in (name(container, "container"), str(max(1, seconds)), ends.get(container, ""))
     ]
-    return script(LOGS, "sluice-logs", mark, str(MOST_LINES), str(MOST_BYTES), *pairs)
+    return script(LOGS, "sluice-logs", mark, str(MOST_LINES), str(MOST_BYTES), *asked)
 
 
 def parse_logs(mark: str, text: str) -> HostLogs:
@@ -87,20 +96,20 @@ def parse_logs(mark: str, text: str) -> HostLogs:
         The logs; a container whose log was cut off is not readable.
     """
     now = datetime.fromtimestamp(0, UTC)
-    found: dict[str, ContainerLog] = {}
-    container, kept = "", list[str]()
+    found: dict[str, dict[str, ContainerLog]] = {"log": {}, "start": {}}
+    part, container, kept = "", "", list[str]()
     for line in text.split("\n"):
         what, _, value = line.removeprefix(f"{mark} ").partition(" ")
         if not line.startswith(f"{mark} "):
             kept.append(line)
         elif what == "now":
             now = datetime.fromtimestamp(int(value), UTC)
-        elif what == "log":
-            container, kept = value, []
-            found[container] = ContainerLog((), readable=False, problem="its log was cut off")
+        elif what in found:
+            part, container, kept = what, value, []
+            found[part][container] = ContainerLog((), readable=False, problem="its log was cut off")
         elif what == "end":
-            found[container] = _log(kept, readable=value == "0")
-    return HostLogs(now, found)
+            found[part][container] = _log(kept, readable=value == "0")
+    return HostLogs(now, found["log"], found["start"])
 
 
 def _log(lines: Sequence[str], *, readable: bool) -> ContainerLog:

@@ -12,10 +12,10 @@ from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.watching import WatchEnd, WatchStart
+from flows.domain.watching import TOLD, WATCH
 from flows.reconcile import reconcile
 from flows.rollback import rollback
 from flows.upkeep.watches import AGAIN
-from flows.watching.ending import TOLD, WATCH
 from tasks.ledger.records import PromotionRecord
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until

@@ -89,6 +89,14 @@ def test_what_earlier_watches_saw_is_not_new() -> None:
     assert reasons([logs()], [look(error())], {error().kind}) == []
 
 
+def test_what_services_say_at_each_start_is_not_new() -> None:
+    assert reasons([logs(starting=(error(),))], [look(error())]) == []
+    # It counts for nothing else: how often it came says nothing about the usual rate.
+    assert reasons([logs(starting=(error(count=99),))], [look(error(count=10))]) == [
+        "10 errors in 600 s, where 0.0 were usual before the switch"
+    ]
+
+
 def test_what_another_host_had_before_is_not_new() -> None:
     assert reasons([logs(error(), host="a"), logs(host="b")], [look(host="a"), look(error(), host="b")]) == []
 

@@ -89,6 +89,11 @@ def test_two_tracebacks_in_a_row_are_two() -> None:
     assert kinds(one + one) == [("error", "KeyError: # in a.py f", 2)]
 
 
+def test_what_stands_behind_the_exception_is_not_part_of_it() -> None:
+    text = "Traceback (most recent call last):\nKeyError: 1\nkey: value\nConnectionError: other\n"
+    assert kinds(text) == [("error", "ConnectionError: other", 1), ("error", "KeyError: #", 1)]
+
+
 def test_a_traceback_that_was_cut_off_still_counts() -> None:
     assert kinds("Traceback (most recent call last):") == [("error", "Traceback (most recent call last):", 1)]
     assert kinds(

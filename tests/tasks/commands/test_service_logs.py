@@ -55,6 +55,25 @@ def test_logs_are_read_in_one_call(docker: dict[str, str]) -> None:
     assert calls[2] == f"logs --timestamps --since=1s --tail={MOST_LINES} quiet"
 
 
+def test_the_beginning_is_read_where_it_is_asked_for(docker: dict[str, str]) -> None:
+    until = {"aaa": datetime(2026, 11, 26, 6, 10, tzinfo=UTC)}
+    done = subprocess.run(
+        read_logs(MARK, {"aaa": 600, "quiet": 5}, until),
+        env=docker,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = parse_logs(MARK, done.stdout)
+    assert found.starts["aaa"].lines == ("first", " second ", "without end")
+    assert found.containers["aaa"].lines == ("first", " second ", "without end")
+    assert set(found.starts) == {"aaa"}
+    assert set(found.containers) == {"aaa", "quiet"}
+    assert Path(docker["CALLS"]).read_text().splitlines()[1] == (
+        "logs --timestamps --until=2026-11-26T06:10:00Z aaa"
+    )
+
+
 def test_a_loud_log_is_capped_and_its_end_is_kept(docker: dict[str, str]) -> None:
     argv = read_logs(MARK, {"loud": 600})
     done = subprocess.run(argv, env=docker, capture_output=True, text=True, check=True)
