@@ -21,6 +21,7 @@ from flows.session import Session, open_session
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
 from flows.upkeep.looking import look_at
+from flows.upkeep.reviews import tell_of_reviews
 from flows.upkeep.watches import continue_watch
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
@@ -46,6 +47,7 @@ class Found:
         lease: A line about a lease that was given back; empty for none.
         watch: A line about a watch that was started, or started again; empty for none.
         compared: The comparison with the hosts.
+        told: A line for each promotion that was told of a review.
         amiss: Why the look did not come to its end; empty where it did.
     """
 
@@ -55,6 +57,7 @@ class Found:
     lease: str = ""
     watch: str = ""
     compared: Compared = field(default_factory=Compared)
+    told: tuple[str, ...] = ()
     amiss: str = ""
 
     def done(self) -> list[str]:
@@ -63,7 +66,7 @@ class Found:
             f"rollback {row.id} by {row.requested_by} was taken in: {row.status.value}" for row in self.taken
         ]
         lines += [f"promotion {one.row.id}: {one.decision.message}" for one in self.judged]
-        return [*lines, *(line for line in (self.lease, self.watch) if line)]
+        return [*lines, *self.told, *(line for line in (self.lease, self.watch) if line)]
 
 
 @flow(
@@ -124,6 +127,8 @@ def _stopped(policy: Policy, error: SluiceError) -> Found:
 
 
 def _reconciled(session: Session, policy: Policy, source: str) -> Found:
+    # Before the hosts are asked: people wait for it, and it needs none of them.
+    told = tell_of_reviews(session, policy)
     looks, amiss = look_at(session, policy)
     # First of all: whoever rolled back without the ledger took over from what was open then.
     taken = take_in(looks)
@@ -136,7 +141,9 @@ def _reconciled(session: Session, policy: Policy, source: str) -> Found:
         for one in judged
         if one.decision.act is Act.CALL
     ]
-    return Found(policy.name, taken, judged, lease, watch, compare(session, policy, looks, amiss, calls))
+    return Found(
+        policy.name, taken, judged, lease, watch, compare(session, policy, looks, amiss, calls), told
+    )
 
 
 def _publish(pipeline: str, found: list[Found]) -> None:
@@ -168,6 +175,7 @@ def summary(found: list[Found]) -> str:
             one.decision.act is Act.RETRY for item in found for one in item.judged
         ),
         "rollbacks were taken in": sum(len(one.taken) for one in found),
+        "promotions were told of reviews": sum(len(one.told) for one in found),
         "environments could not be looked at": sum(bool(one.amiss) for one in found),
     }
     return ", ".join([*parts, *(f"{count} {what}" for what, count in counts.items() if count)])

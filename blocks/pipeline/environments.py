@@ -148,9 +148,15 @@ class Policy(Value):
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        # Without gates or a watch an environment keeps the checksum it had before there were any.
-        absent = {"gates": self.gates == Gates(), "watch": self.watch is None}
-        data = self.model_dump(mode="json", exclude={name for name, out in absent.items() if out})
+        data = self.model_dump(mode="json")
+        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews and
+        # the watch.
+        if self.gates == Gates():
+            del data["gates"]
+        if self.watch is None:
+            del data["watch"]
+        if self.approvals is not None and not self.approvals.reviews:
+            del data["approvals"]["reviews"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -14,6 +14,7 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.watch import Watch
@@ -64,6 +65,9 @@ class Pipeline(Written):
     )
     watch: Watch | None = Field(
         None, description="How a release is looked after once it runs. None: nobody watches."
+    )
+    pull_requests: PullRequests = Field(
+        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."

@@ -6,7 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deployments.doctor.findings import Finding, fail, failure, ok, warn
-from flows.planning.entry import open_github, rules_branch
+from flows.github import open_github
+from flows.planning.entry import rules_branch
 from tasks.errors import SluiceError
 from tasks.github_facts import facts_of
 

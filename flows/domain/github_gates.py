@@ -121,7 +121,7 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     pull = brought_by(pulls, sha)
     if pull is None:
         return _no(REVIEWS, _not_proposed(pulls, sha), link)
-    latest = _latest(pull)
+    latest = latest_reviews(pull)
     against = sorted(one.reviewer for one in latest if one.state == "CHANGES_REQUESTED")
     approved = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit == pull.head)
     stale = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit != pull.head)
@@ -150,7 +150,7 @@ def _not_proposed(pulls: Sequence[PullRequestFact], sha: str) -> str:
     )
 
 
-def _latest(pull: PullRequestFact) -> list[ReviewFact]:
+def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
     """Return the last decision of each reviewer who counts; GitHub lists reviews oldest first."""
     latest: dict[str, ReviewFact] = {}
     for review in pull.reviews:

@@ -77,8 +77,16 @@ def watch_markdown(
         if finding.lines:
             parts.append(fenced("\n".join(finding.lines)))
     parts += [f"- {escape(line, 400)}" for line in then]
+    # A watch that was over before it looked, or that only finishes what an earlier process saw, has nothing to compare.
+    parts += _compared(before, looks) if looks else []
+    notes = dict.fromkeys(note for one in (*before, *(look.logs for look in looks)) for note in one.notes)
+    parts += [f"- {escape(note, 300)}" for note in notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _compared(before: Sequence[LogSummary], looks: Sequence[HostLook]) -> list[str]:
     after = [look.logs for look in looks]
-    parts += ["## Logs", table(("", "Before", "Since"), _facts(before, after))]
+    parts = ["## Logs", table(("", "Before", "Since"), _facts(before, after))]
     kinds = _kinds(merged(before), merged(after))
     parts.append(
         table(("Service", "Error", "Before", "Since"), kinds)
@@ -88,9 +96,7 @@ def watch_markdown(
     counts = restarts(before, looks)
     if counts:
         parts.append("Restarts: " + ", ".join(f"{escape(name)} {count}" for name, count in counts.items()))
-    notes = dict.fromkeys(note for one in (*before, *after) for note in one.notes)
-    parts += [f"- {escape(note, 300)}" for note in notes]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _facts(before: Sequence[LogSummary], after: Sequence[LogSummary]) -> list[tuple[str, ...]]:

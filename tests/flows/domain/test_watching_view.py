@@ -73,11 +73,15 @@ def test_the_page_compares_before_and_since() -> None:
 
 
 def test_a_page_without_errors_says_so_and_what_could_not_be_read() -> None:
-    page = watch_markdown(
-        "t", WatchEnd(verdict="green", text="well"), [LogSummary(host="a", notes=("no log",))], [], ()
-    )
+    before, end = [LogSummary(host="a", notes=("no log",))], WatchEnd(verdict="green", text="well")
+    page = watch_markdown("t", end, before, [look()], ())
     assert "No errors, neither before nor since." in page
     assert "- no log" in page
+
+
+def test_without_a_look_nothing_is_compared() -> None:
+    page = watch_markdown("t", WatchEnd(verdict="over", text="replaced"), [logs(error("a"))], [], ())
+    assert page == "# t: over\n\nreplaced\n"
 
 
 def test_log_lines_do_nothing_in_the_page() -> None:

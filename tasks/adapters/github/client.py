@@ -1,22 +1,18 @@
-"""GitHub over its REST API, by PyGithub: reads only, whole lists, within the rate limits."""
+"""A login at one repository on GitHub: every request, its pauses and what its refusals mean."""
 
 from __future__ import annotations
 
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import jwt
 from github import Auth, BadAttributeException, Github, GithubException
-from github.CommitStatus import CommitStatus
-from github.PaginatedList import PaginatedList
 
-from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
-from tasks.adapters.github_facts import check_fact, protection_fact, pull_fact, review_fact, status_fact
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError, TerminalError, TransientError
 
@@ -32,7 +28,8 @@ LONGEST_PAUSE_SECONDS = 90.0
 SECONDARY_PAUSE_SECONDS = 60.0
 _PAUSES = 4
 _TIMEOUT_SECONDS = 15
-_UNKNOWN_COMMIT = 422
+# An unknown commit, a merge that is not allowed, a head that moved, a field that is not taken.
+_NOT_SO = frozenset({405, 409, 422})
 # What PyGithub and the facts make of an answer that no GitHub gives.
 _NOT_GITHUB = (
     AssertionError,
@@ -44,32 +41,24 @@ _NOT_GITHUB = (
     ValueError,
 )
 _PERMISSIONS = re.compile(r"[a-z_=,; ]+")
-_MAY_WRITE = frozenset({"admin", "write"})
 
 
-class Reading(NamedTuple):
-    """One thing that is read.
+class Asking(NamedTuple):
+    """One thing that is asked of GitHub.
 
     Attributes:
-        what: The words a message has for it.
+        what: The words a message has for what is read or changed.
         permission: What the login needs for it.
+        verb: What is done with it.
     """
 
     what: str
     permission: str
+    verb: str = "read"
 
 
-_CHECKS = Reading("the checks of the commit", "Commit statuses: read and Checks: read")
-_PULLS = Reading("the pull requests of the commit", "Pull requests: read and Contents: read")
-_REVIEWS = Reading("the reviews of the pull request", "Pull requests: read")
-_ROLE = Reading("a reviewer's permission", "Metadata: read")
-_BRANCH = Reading("the branch", "Contents: read")
-_PROTECTION = Reading("the branch protection", "Administration: read")
-_BUDGET = Reading("the rate limit", "Metadata: read")
-
-
-class GitHubApi:
-    """A repository on GitHub, as PyGithub reads it.
+class GitHubClient:
+    """A login at one repository on GitHub, through PyGithub.
 
     Args:
         repository: `owner/name`.
@@ -90,104 +79,81 @@ class GitHubApi:
             seconds_between_requests=None,
             lazy=True,
         )
-        self._page = _web_address(base_url) + "/" + repository
+        self.page = _web_address(base_url) + "/" + repository
 
     def close(self) -> None:
         """Close its connections; it can be used no more."""
         self._github.close()
 
-    def commit_page(self, sha: str) -> str:
-        """Return the address of a commit's page, for people."""
-        return f"{self._page}/commit/{sha}"
-
-    def checks(self, sha: str) -> tuple[CheckFact, ...]:
-        """Read the newest statuses and check runs of exactly this commit."""
-        return self._ask(_CHECKS, lambda: tuple(self._checks(sha)))
-
-    def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
-        """Read the pull requests a commit belongs to, without their reviews."""
-        return self._ask(
-            _PULLS, lambda: tuple(map(pull_fact, _whole(self._repo().get_commit(sha).get_pulls())))
-        )
-
-    def reviews(self, number: int) -> tuple[ReviewFact, ...]:
-        """Read the reviews of a pull request, oldest first, and whether who gave them may write."""
-        found = self._ask(_REVIEWS, lambda: _whole(self._repo().get_pull(number).get_reviews()))
-        may_write: dict[str, bool] = {}
-        for login in {review.user.login for review in found if review.user is not None}:
-            may_write[login] = self._may_write(login)
-        return self._ask(_REVIEWS, lambda: tuple(review_fact(review, may_write) for review in found))
-
-    def protection(self, branch: str, *, details: bool) -> ProtectionFact:
-        """Read what GitHub enforces on a branch, by branch protection and rulesets.
-
-        Args:
-            branch: The branch.
-            details: Read also what only an administrator's login is shown: whether its history can be rewritten.
-        """
-        quoted = urllib.parse.quote(branch, safe="")
-        path = f"/repos/{self.repository}/branches/{quoted}"
-        summary: dict[str, Any] = self._ask(_BRANCH, lambda: self._get(path, dict))
-        rules = self._ask(_BRANCH, lambda: self._rules(quoted))
-        whole: Mapping[str, Any] = {}
-        if details and summary.get("protected"):
-            whole = self._ask(_PROTECTION, lambda: self._protection(f"{path}/protection"))
-        page = f"{self._page}/settings/branches"
-        return self._ask(_BRANCH, lambda: protection_fact(branch, summary, rules, whole, page))
-
-    def budget(self) -> Budget:
-        """Read how many requests are left; asking costs none."""
-        core = self._ask(_BUDGET, lambda: self._github.get_rate_limit().resources.core)
-        return Budget(limit=core.limit, remaining=core.remaining, resets_at=core.reset)
-
-    def _repo(self) -> Any:  # noqa: ANN401 - PyGithub's overloads hide the class
+    def repo(self) -> Any:  # noqa: ANN401 - PyGithub's overloads hide the class
+        """Return the repository, unasked: nothing is sent before a part of it is needed."""
         return self._github.get_repo(self.repository)
 
-    def _checks(self, sha: str) -> Iterator[CheckFact]:
-        commit = self._repo().get_commit(sha)
-        # PyGithub's own get_combined_status reads one page: a commit with more statuses would look green.
-        statuses: PaginatedList[CommitStatus] = PaginatedList(
-            CommitStatus, self._github.requester, f"{commit.url}/status", None, list_item="statuses"
-        )
-        yield from map(status_fact, _whole(statuses))
-        yield from map(check_fact, _whole(commit.get_check_runs(filter="latest")))
+    @property
+    def requester(self) -> Any:  # noqa: ANN401 - PyGithub types half of it
+        """What PyGithub sends requests by, for the lists it has no method for."""
+        return self._github.requester
 
-    def _may_write(self, login: str) -> bool:
-        try:
-            role: str = self._ask(_ROLE, lambda: self._repo().get_collaborator_permission(login))
-        except _NotThereError:
-            # Nobody of that name any more, or an app: neither's review counts on GitHub.
-            return False
-        return role in _MAY_WRITE
+    def rate_limit(self) -> Any:  # noqa: ANN401 - PyGithub's own class
+        """Read how many requests are left, inside of `ask`."""
+        return self._github.get_rate_limit().resources.core
 
-    def _get(self, path: str, kind: type[J], **parameters: int) -> J:
+    def get(self, path: str, kind: type[J], **parameters: int | str) -> J:
+        """Read one JSON document, inside of `ask`.
+
+        Args:
+            path: Its path, with its slash in front.
+            kind: What it has to be, `dict` or `list`.
+            parameters: The query.
+
+        Returns:
+            The document.
+
+        Raises:
+            TypeError: It is of another kind: what answers is no GitHub.
+            GithubException: GitHub refused.
+        """
         found = self._github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
         if not isinstance(found, kind):
             raise TypeError(path)
         return found
 
-    def _rules(self, branch: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        # PyGithub knows no rulesets yet, so their pages are turned here.
-        for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
-            path = f"/repos/{self.repository}/rules/branches/{branch}"
-            some: list[dict[str, Any]] = self._get(path, list, per_page=PER_PAGE, page=page)
-            found += some
-            if len(some) < PER_PAGE:
-                return found
-        raise _too_many()
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Change something, inside of `ask`.
 
-    def _protection(self, path: str) -> Mapping[str, Any]:
-        try:
-            return self._get(path, dict)
-        except GithubException as error:
-            # A branch that only rulesets protect says so with this 404.
-            if error.status == 404 and _said(error) == "Branch not protected":  # noqa: PLR2004
-                return {}
-            raise
+        Args:
+            method: `POST`, `PUT`, `PATCH` or `DELETE`.
+            path: Its path, with its slash in front.
+            body: The JSON document, None for none.
 
-    def _ask(self, reading: Reading, ask: Callable[[], R]) -> R:
-        """Ask GitHub, pausing where it says so; an answer that is an error becomes a step's error."""
+        Returns:
+            What GitHub answered; empty where it says nothing.
+
+        Raises:
+            GithubException: GitHub refused; `ask` judges it.
+        """
+        found = self._github.requester.requestJsonAndCheck(method, path, input=body)[1]
+        return found if isinstance(found, dict) else {}
+
+    def ask(self, asking: Asking, ask: Callable[[], R]) -> R:
+        """Ask GitHub, pausing where it says so; an answer that is an error becomes a step's error.
+
+        A request that ran into a rate limit was not carried out, so it may be given again, a change included. Nothing
+        else is given again here: whether a change that got no answer was made is for the step to look.
+
+        Args:
+            asking: What is asked.
+            ask: Does it; any number of requests.
+
+        Returns:
+            What `ask` returned.
+
+        Raises:
+            TransientError: GitHub did not answer, answered 5xx, or wants to be left alone for long.
+            NotThereError: GitHub has no such thing, or does not show it to this login.
+            ChangeRefusedError: GitHub refused the change for what it is.
+            TerminalError: The login was refused or lacks a permission, or what answers is no GitHub.
+        """
         for _ in range(_PAUSES):
             try:
                 self._log_in()
@@ -195,7 +161,7 @@ class GitHubApi:
             except GithubException as error:
                 pause = _pause(error)
                 if pause is None:
-                    raise self._judge(error, reading) from None
+                    raise self._judge(error, asking) from None
                 if pause > LONGEST_PAUSE_SECONDS:
                     break
                 time.sleep(pause)
@@ -207,7 +173,7 @@ class GitHubApi:
                     "check the API address in the github block",
                 ) from error
         raise TransientError(
-            f"GitHub's rate limit is used up while reading {reading.what} in {self.repository}",
+            f"GitHub's rate limit is used up while it was to {asking.verb} {asking.what} in {self.repository}",
             "wait until GitHub counts anew, within the hour, or give the github block an app of its own",
         )
 
@@ -221,7 +187,7 @@ class GitHubApi:
             if _pause(error) is not None or error.status >= 500:  # noqa: PLR2004
                 raise
             raise TerminalError(
-                f"GitHub refused the app's login for {self.repository}: {_said(error)}",
+                f"GitHub refused the app's login for {self.repository}: {said(error)}",
                 "check app_id, installation_id and private_key in the github block",
             ) from None
         except (ValueError, jwt.PyJWTError):
@@ -237,40 +203,59 @@ class GitHubApi:
             "check the API address in the github block, and the network",
         )
 
-    def _judge(self, error: GithubException, reading: Reading) -> SluiceError:
+    def _judge(self, error: GithubException, asking: Asking) -> SluiceError:
         """Return what a status means."""
-        what, where, said = reading.what, self.repository, _said(error)
+        what, where, words = asking.what, self.repository, said(error)
         if error.status == 401:  # noqa: PLR2004
             return TerminalError(
-                f"GitHub refused the login for {where}: {said}", "renew the token in the github block"
+                f"GitHub refused the login for {where}: {words}", "renew the token in the github block"
             )
         if error.status == 403:  # noqa: PLR2004
             return TerminalError(
-                f"GitHub does not let the login read {what} in {where}: {said}",
-                f"give it the permission {_wanted(error) or reading.permission}",
+                f"GitHub does not let the login {asking.verb} {what} in {where}: {words}",
+                f"give it the permission {_wanted(error) or asking.permission}",
             )
         if error.status == 404:  # noqa: PLR2004
-            return _NotThereError(
+            return NotThereError(
                 f"GitHub shows the login no {what.removeprefix('the ')} in {where}",
-                f"check the repository in the github block; the login needs {reading.permission}",
+                f"check the repository in the github block; the login needs {asking.permission}",
             )
-        if error.status == _UNKNOWN_COMMIT:
-            return TerminalError(
-                f"GitHub cannot show {what} in {where}: {said}",
-                "push the commit to GitHub, or correct the repository in the github block",
-            )
+        if error.status in _NOT_SO:
+            return _not_so(error, asking, where)
         if error.status == 408 or error.status >= 500:  # noqa: PLR2004
             return TransientError(
                 f"GitHub answered with status {error.status} for {what} in {where}", "try again"
             )
         return TerminalError(
-            f"GitHub answered with status {error.status} for {what} in {where}: {said}",
+            f"GitHub answered with status {error.status} for {what} in {where}: {words}",
             "check the github block",
         )
 
 
-class _NotThereError(TerminalError):
+class NotThereError(TerminalError):
     """GitHub has no such thing, or does not show it to this login."""
+
+
+class ChangeRefusedError(TerminalError):
+    """GitHub refused a change for what it is: a merge that is not allowed, a head that moved, a bad field.
+
+    Args:
+        what: What failed, where.
+        todo: What to do next.
+        detail: Further lines.
+        status: GitHub's status: 405, 409 or 422.
+    """
+
+    def __init__(self, what: str, todo: str = "", detail: str = "", *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, todo, detail)
+
+
+def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError:
+    line = f"GitHub cannot {asking.verb} {asking.what} in {where}: {said(error)}"
+    if asking.verb == "read":
+        return TerminalError(line, "push the commit to GitHub, or correct the repository in the github block")
+    return ChangeRefusedError(line, "look at it on GitHub", status=error.status)
 
 
 def log_in(token: str) -> Auth.Auth:
@@ -293,7 +278,7 @@ def _web_address(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
 
 
-def _whole(entries: Iterable[R]) -> list[R]:
+def whole(entries: Iterable[R]) -> list[R]:
     """Return every entry of a list in pages.
 
     Raises:
@@ -301,11 +286,12 @@ def _whole(entries: Iterable[R]) -> list[R]:
     """
     found = list(islice(entries, MOST_ENTRIES + 1))
     if len(found) > MOST_ENTRIES:
-        raise _too_many()
+        raise too_many()
     return found
 
 
-def _too_many() -> TerminalError:
+def too_many() -> TerminalError:
+    """Return the error about a list that is longer than is read."""
     return TerminalError(
         f"GitHub lists more than {MOST_ENTRIES} entries where a gate asks",
         "half of them would decide nothing: name this in an issue of Sluice",
@@ -322,7 +308,7 @@ def _pause(error: GithubException) -> float | None:
         return float(wait)
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
         return max(1.0, int(headers["x-ratelimit-reset"]) - datetime.now(UTC).timestamp() + 1.0)
-    return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in _said(error) else None  # noqa: PLR2004
+    return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in said(error) else None  # noqa: PLR2004
 
 
 def _wanted(error: GithubException) -> str:
@@ -332,8 +318,11 @@ def _wanted(error: GithubException) -> str:
     return told if _PERMISSIONS.fullmatch(told) else ""
 
 
-def _said(error: GithubException) -> str:
-    """Return GitHub's own words, on one line."""
+def said(error: GithubException) -> str:
+    """Return GitHub's own words, on one line; what a field's error says stands beside "Validation Failed"."""
     data = error.data if isinstance(error.data, dict) else {}
-    text = " ".join(str(data.get("message") or "no reason given").split())[:200]
-    return process_redactor().text(text)
+    errors: Any = data.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    details = [one.get("message") if isinstance(one, dict) else one for one in listed]
+    words = [str(data.get("message") or "no reason given"), *(str(one) for one in details if one)]
+    return process_redactor().text(" ".join(": ".join(words).split())[:200])
