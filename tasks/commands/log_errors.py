@@ -19,7 +19,7 @@ _CHAINED = re.compile(
 )
 _FRAME = re.compile(r"^[\s|]*File \"([^\"]+)\", line \d+, in (\S+)")
 _RAISED = re.compile(r"^(?:\s*\|\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s|:?$|: )")
-_FOREIGN = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen ")
+_FOREIGN = ("/site-packages/", "/dist-packages/", "/lib/python")
 
 
 @dataclass
@@ -139,7 +139,7 @@ def _traceback(lines: Sequence[str], start: int) -> _Event:
                 break
             frame = foreign = ""
         elif at := _FRAME.match(line):
-            own = not any(part in at[1] for part in _FOREIGN)
+            own = not at[1].startswith("<") and not any(part in at[1] for part in _FOREIGN)
             where = f"{at[1].rpartition('/')[2]} {at[2]}"
             frame, foreign = (where, foreign) if own else (frame, where)
         elif line[:1] in {" ", "\t"} or not line or _CHAINED.match(line):

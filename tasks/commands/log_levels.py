@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 # Where a level stands in a line: behind date, process or logger, before the message.
@@ -58,7 +59,8 @@ def error_text(line: str) -> str | None:
             return _from_json(entry)
     access = _ACCESS.search(line)
     if access is not None:
-        return f"{access[3]} {access[1]} {access[2]}" if int(access[3]) >= _WORST_STATUS else None
+        status = int(access[3])
+        return f"{_phrase(status)}: {access[1]} {access[2]}" if status >= _WORST_STATUS else None
     level = _LEVEL.search(line, 0, _LEVEL_WITHIN) or _BRACKETED.search(line, 0, _LEVEL_WITHIN)
     if level is not None:
         return _NGINX_REQUEST.sub("", line[level.start() :]) if level[1].upper() in _BAD else None
@@ -69,6 +71,14 @@ def error_text(line: str) -> str | None:
     if klog is not None:
         return f"{klog[1]} {line.partition(']')[2].strip() or line}" if klog[1] in "EF" else None
     return line if _BARE.search(line) else None
+
+
+def _phrase(status: int) -> str:
+    """Return a status in words: as a number it would be masked like any other."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Server Error"
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,25 @@ def test_a_traceback_is_one_error_with_the_line_that_announces_it() -> None:
     assert found.sample == (
         "2026-11-26 06:00:02,001 ERROR order 5 cannot be sent · httpx.ConnectError: [Errno 111] Connection refused"
     )
+
+
+def test_the_shop_without_its_database() -> None:
+    """What the example shop really logs when its database is away: two answers, and one chain of long tracebacks."""
+    log = (Path(__file__).parent / "logs" / "shop_without_database.log").read_text()
+    down = 'connection failed: connection to server at "…", port # failed: Connection refused'
+    assert kinds(log) == [
+        (
+            "error",
+            "ERROR: Exception in ASGI application · sqlalchemy.exc.OperationalError: (psycopg.OperationalError) "
+            f"{down} in api.py list_products",
+            1,
+        ),
+        ("error", "Internal Server Error: GET /api/products", 1),
+        ("error", "Service Unavailable: GET /api/health", 1),
+    ]
+    assert kinds(log, LogPatterns(ignore=("asgi application", "/api/health"))) == [
+        ("error", "Internal Server Error: GET /api/products", 1)
+    ]
 
 
 def test_of_chained_exceptions_the_last_counts() -> None:

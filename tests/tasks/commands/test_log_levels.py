@@ -29,11 +29,11 @@ ERRORS = [
     ),
     (
         '172.18.0.1 - - [26/Nov/2026:06:00:00 +0000] "GET /api/orders?page=2 HTTP/1.1" 502 157 "-" "curl"',
-        "502 GET /api/orders",
+        "Bad Gateway: GET /api/orders",
     ),
     (
         'INFO:     172.18.0.1:41234 - "POST /api/orders HTTP/1.1" 500 Internal Server Error',
-        "500 POST /api/orders",
+        "Internal Server Error: POST /api/orders",
     ),
     (
         "2026-11-26T06:00:00.000Z  ERROR 1 --- [main] c.e.Shop : it broke",
@@ -60,6 +60,7 @@ ERRORS = [
     ('{"level":"fatal","pid":1}', "FATAL level, pid"),
     ('{"status":503,"msg":"GET /"}', "STATUS GET /"),
 ]
+ERRORS.append(('1.2.3.4 - - [x] "GET / HTTP/1.1" 599 0', "Server Error: GET /"))
 NONE = [
     "",
     'INFO:     172.18.0.1:41234 - "GET /api/health HTTP/1.1" 200 OK',
