@@ -22,12 +22,10 @@ pull_requests:
     - {branches: feature/*, into: main}
 """
 STAGING = """    triggers: {events: [push, merge]}
-    gates: {checks: [test], reviews: 1, wait: 5m, every: 2s}
-    show: {deployments: true, status: true, comment: true}
+    gates: {checks: [test], reviews: 1, wait: 5m, every: 5s}
 """
 PROD = """    triggers: {events: tag}
     gates: {checks: [test], reachable_from: main, version: true}
-    show: {deployments: true, status: true, comment: true, release: true}
 """
 
 

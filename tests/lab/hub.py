@@ -16,6 +16,7 @@ from blocks.approver import Approver
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
 from blocks.github_webhooks import GitHubWebhooks
+from blocks.values.deliveries import DeliveryStatus
 from deployments.environment import WEBHOOKS_PATH, webhooks_url
 from tests.data import payload
 from tests.deployments.webhook.sender import SECRET, headers
@@ -104,12 +105,23 @@ class Hub:
             ]
             return bool(found)
 
-        wait_until(there, f"a run of {deployment}", seconds=PATIENCE_SECONDS)
+        self.wait(f"a run of {deployment}", there)
         return found[-1]
 
     def wait(self, what: str, there: Callable[[], bool]) -> None:
-        """Wait until something is to be seen on GitHub."""
-        wait_until(there, what, seconds=PATIENCE_SECONDS)
+        """Wait until something is to be seen; a delivery that failed ends the wait."""
+
+        def seen() -> bool:
+            with self.scene.ledger() as ledger:
+                failed = [
+                    row.reason
+                    for row in ledger.deliveries.newest(1000)
+                    if row.status is DeliveryStatus.FAILED
+                ]
+            assert not failed, failed
+            return there()
+
+        wait_until(seen, what, seconds=PATIENCE_SECONDS)
 
     def _tell_of_push(self, ref: str, sha: str, by: str) -> None:
         body = payload("push_branch")
