@@ -32,7 +32,7 @@ def arm(plan: Path, steps: Any) -> None:
     def die_at(step: str, moment: str) -> None:
         with lock:
             lines = plan.read_text().splitlines() if plan.exists() else []
-            if not lines or lines[0].split() != [step, moment]:
+            if not lines or lines[0].rsplit(maxsplit=1) != [step, moment]:
                 return
             plan.write_text("".join(f"{line}\n" for line in lines[1:]))
             with plan.with_suffix(".done").open("a") as done:
