@@ -18,6 +18,7 @@ from flows.offline.rescue import refresh_rescue
 from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
 from flows.session import Session, open_session
+from flows.showing.show import show, show_missed
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
 from flows.upkeep.looking import look_at
@@ -135,6 +136,7 @@ def _reconciled(session: Session, policy: Policy, source: str) -> Found:
     judged = end_what_died(session.ledger, policy, looks, amiss)
     lease = give_back_lease(session.ledger, policy)
     watch = continue_watch(session.ledger, policy, source)
+    _show(session, policy, [*taken, *(one.row for one in judged)])
     refresh_rescue(policy, looks)
     calls = [
         Difference("", PROMOTION, str(one.row.id), one.decision.message)
@@ -144,6 +146,14 @@ def _reconciled(session: Session, policy: Policy, source: str) -> Found:
     return Found(
         policy.name, taken, judged, lease, watch, compare(session, policy, looks, amiss, calls), told
     )
+
+
+def _show(session: Session, policy: Policy, rows: list[PromotionRecord]) -> None:
+    """Show on GitHub what was ended or taken in here, and what the runs themselves did not get to show."""
+    showing = session.showing(policy)
+    for row in rows:
+        show(showing, row.id)
+    show_missed(showing, policy.name)
 
 
 def _publish(pipeline: str, found: list[Found]) -> None:

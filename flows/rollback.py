@@ -23,6 +23,7 @@ from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_gr
 from flows.returning.reverting import revert_left
 from flows.returning.switching import carry_back, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
+from flows.showing.show import show_aside
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -164,6 +165,7 @@ def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRec
 
 def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: Wish) -> PromotionRecord:
     run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+    show_aside(run.showing, run.promotion_id)
     carry_back(run, change, _way(plan))
     return _finish(run, request, plan, wish)
 

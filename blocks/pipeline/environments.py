@@ -27,6 +27,7 @@ from blocks.pipeline.sections import (
     Timeouts,
     Written,
 )
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.triggers import Triggers
 from blocks.pipeline.watch import Watch
@@ -90,6 +91,9 @@ class Environment(Written):
     watch: Watch | None = Field(
         description="Replaces the pipeline's watch; null: nobody watches here.", default_factory=lambda: None
     )
+    show: Show = Field(
+        description="Replaces what the pipeline shows on GitHub, all of it.", default_factory=Show
+    )
 
     @property
     def head(self) -> str | None:
@@ -122,6 +126,7 @@ class Policy(Value):
         keep_releases: How many releases stay on the hosts.
         watch: How a release is looked after once it runs; None: nobody watches.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
+        show: What is shown on GitHub. It decides nothing.
     """
 
     pipeline: str
@@ -144,11 +149,12 @@ class Policy(Value):
     keep_releases: int
     watch: Watch | None
     build_secrets: dict[str, str]
+    show: Show = Show()
 
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        data = self.model_dump(mode="json")
+        data = self.model_dump(mode="json", exclude={"show"})
         # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews and
         # the watch.
         if self.gates == Gates():

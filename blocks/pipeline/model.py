@@ -16,6 +16,7 @@ from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, P
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.watch import Watch
 
@@ -66,6 +67,7 @@ class Pipeline(Written):
     watch: Watch | None = Field(
         None, description="How a release is looked after once it runs. None: nobody watches."
     )
+    show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
         description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
@@ -161,7 +163,16 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases", "watch")
+            for field in (
+                "smoke",
+                "notify",
+                "backup",
+                "database",
+                "timeouts",
+                "keep_releases",
+                "watch",
+                "show",
+            )
         }
         return {
             "pipeline": self.pipeline,

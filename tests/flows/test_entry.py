@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
-from blocks.pipeline import Gates, PullRequests, load_pipeline
+from blocks.pipeline import Gates, PullRequests, Show, load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
@@ -370,6 +370,22 @@ def test_the_doctor_looks_at_the_pull_requests_a_pipeline_asks_for(place: Place)
     ((level, said),) = told("shop")
     assert level == "fail"
     assert "pull_requests=read" in said
+
+
+def test_the_doctor_tells_what_showing_needs(place: Place) -> None:
+    policy = place.session.policy("prod").model_copy(update={"show": Show(status=True, release=True)})
+
+    def told(block: str) -> list[tuple[str, str]]:
+        found = github_findings(block, [policy], sha=place.sha, default_branch="main")
+        return [(one.level, one.what) for one in found]
+
+    assert told("shop")[1] == (
+        "ok",
+        "is shown there; the login needs Commit statuses: write, Contents: write, Pull requests: read",
+    )
+    assert told("") == [
+        ("fail", "prod is to be shown on GitHub, and the git-repository block names no github block")
+    ]
 
 
 def test_the_doctor_says_that_a_block_is_missing(place: Place) -> None:
