@@ -17,6 +17,8 @@ class ContainerFact(Value):
         health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
         restarts: How often the engine restarted it.
         exit_code: Its last exit status.
+        name: What the engine calls it.
+        successor: True when compose made it to take the place of another one.
     """
 
     id: str
@@ -26,6 +28,8 @@ class ContainerFact(Value):
     health: str = ""
     restarts: int = 0
     exit_code: int = 0
+    name: str = ""
+    successor: bool = False
 
 
 class HostFacts(Value):
