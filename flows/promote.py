@@ -38,6 +38,7 @@ from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
 from flows.planning.releasing import make_release
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
+from flows.watching.beginning import begin_watch
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
 from tasks.run import Run, utc_now
@@ -133,6 +134,7 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
     show_aside(run.showing, row.id, sha=resolved.commit.sha)
     ended = _go(session, run, request, resolved, row)
+    begin_watch(run, ended, request.source)
     # After the lease was given back: a large copy takes its time, and nobody has to wait for it.
     end_copies(run)
     return ended

@@ -53,6 +53,7 @@ def rollback(
     allow_restore: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     undo: bool = False,  # noqa: FBT001, FBT002
     insist: bool = False,  # noqa: FBT001, FBT002
+    leaving: str = "",
 ) -> State[Any]:
     """Go back to an earlier release; the one that is left is held until a person lets it in again.
 
@@ -69,12 +70,13 @@ def rollback(
             lost, and more of them must agree than to a promotion.
         undo: Ask people to take the last restore back, with the dump that was taken before it.
         insist: Go back with the code alone across migrations that nobody judged; needs a reason.
+        leaving: The release that shall be left; where another one runs by then, nothing is done.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
     request = Request(Kind.ROLLBACK, environment, release, source, requested_by, cause=reason)
-    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist)
+    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip())
     return conduct(request, partial(_rollback_body, wish=wish))
 
 

@@ -10,7 +10,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from blocks.values.pull_requests import Push
+from blocks.values.deliveries import MISSED
+from blocks.values.pull_requests import BY_RULE, Push
 from flows.conduct import rename_run
 from flows.domain.pull_requests.merging import Ground, asked_about, heard_of, may_merge, since_made
 from flows.domain.pull_requests.opening import rules_for, wanted_pull
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 # GitHub may tell of a pull request before it tells of the push it comes from.
 PUSH_SECONDS = 30.0
 _LOOK_SECONDS = 2.0
-_APPROVAL = "Approved by the pipeline's rule for this author and these paths (`pull_requests.auto_merge`)."
+_APPROVAL = f"""{BY_RULE}
+Approved by the pipeline's rule for this author and these paths (`pull_requests.auto_merge`). Nobody has read it."""
 
 
 @flow(name="tend", flow_run_name="tend {branch}", persist_result=False)
@@ -120,7 +122,9 @@ def _pushes(session: Session, repository: str, pull: PullFact) -> tuple[Push, ..
     until = time.monotonic() + PUSH_SECONDS
     while True:
         rows = session.ledger.deliveries.pushes_to(repository, f"{BRANCHES}{pull.head_branch}")
-        found = since_made([Push(sender=row.sender, sha=row.sha) for row in rows])
+        found = since_made(
+            [Push(sender="" if row.event == MISSED else row.sender, sha=row.sha) for row in rows]
+        )
         if heard_of(pull.head, found) or time.monotonic() >= until:
             return found
         time.sleep(_LOOK_SECONDS)

@@ -18,6 +18,7 @@ from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
@@ -62,6 +63,9 @@ class Pipeline(Written):
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
+    watch: Watch | None = Field(
+        None, description="How a release is looked after once it runs. None: nobody watches."
     )
     show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
@@ -159,7 +163,16 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases", "show")
+            for field in (
+                "smoke",
+                "notify",
+                "backup",
+                "database",
+                "timeouts",
+                "keep_releases",
+                "watch",
+                "show",
+            )
         }
         return {
             "pipeline": self.pipeline,

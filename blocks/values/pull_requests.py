@@ -7,6 +7,9 @@ from typing import Literal
 
 from blocks.values.base import Value
 
+# Stands in an approval that a rule gave, where a person does not see it: no person has read that change.
+BY_RULE = "<!-- sluice: approved by a rule -->"
+
 MergeMethod = Literal["merge", "squash", "rebase"]
 
 
@@ -71,7 +74,7 @@ class Push(Value):
     """One push to a branch, as a delivery told of it.
 
     Attributes:
-        sender: The login of who pushed; `github` where the delivery itself was missed.
+        sender: The login of who pushed; empty where GitHub did not deliver it, and it was found by itself.
         sha: The commit the branch was at then; empty where it was deleted.
     """
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
+from blocks.values.pull_requests import BY_RULE
 from flows.domain.text import one_line
 
 CHECKS, REVIEWS, PROTECTION = "checks", "reviews", "protection"
@@ -160,7 +161,8 @@ def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
     latest: dict[str, ReviewFact] = {}
     for review in pull.reviews:
         counts = review.may_write and review.reviewer and review.reviewer.lower() != pull.author.lower()
-        if counts and review.state in _DECISIVE:
+        # What a rule approved so that GitHub may merge it was read by nobody.
+        if counts and BY_RULE not in review.body and review.state in _DECISIVE:
             latest[review.reviewer.lower()] = review
     return list(latest.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from tasks.adapters.github.pulls import GitHubPulls
     from tasks.ledger.records import PromotionRecord
     from tasks.run import Run
+
+# A merge and its commit have their times from two clocks; which commits it made decides, not when.
+_CLOCKS = timedelta(hours=1)
 
 
 def revert_left(session: Session, run: Run, row: PromotionRecord) -> None:
@@ -56,7 +60,7 @@ def _revert(session: Session, run: Run, row: PromotionRecord) -> None:
         return
     base = rules_branch(run.policy, session.repository.default_branch)
     with closing(open_pull_requests(session.repository.github)) as opened:
-        since = min(commit.committed_at for commit in commits)
+        since = min(commit.committed_at for commit in commits) - _CLOCKS
         merged = read_merged_pull_requests(opened.pulls, base=base, since=since)
         left = left_behind(merged, [commit.sha for commit in commits], base)
         if not left:

@@ -109,6 +109,8 @@ def _not_alone(content: PullContent) -> str:
     if not heard_of(content.pull.head, content.pushes):
         return "nobody told who pushed its newest commit: let the webhook send pushes too"
     for push in content.pushes:
+        if not push.sender:
+            return "nobody told who pushed one of its commits: GitHub did not deliver it"
         if not same_name(push.sender, author):
             return f"{one_line(push.sender)} pushed to its branch, and {one_line(author)} opened it"
     return ""
@@ -127,11 +129,15 @@ def heard_of(head: str, pushes: Sequence[Push]) -> bool:
 def since_made(pushes: Sequence[Push]) -> tuple[Push, ...]:
     """Return the pushes to a branch since it was made: what another branch of that name had does not count.
 
+    One that was found by itself does not count either, where its delivery came after all.
+
     Args:
         pushes: All that deliveries told of, oldest first.
     """
     deleted = [index for index, push in enumerate(pushes) if not push.sha]
-    return tuple(pushes[deleted[-1] + 1 :] if deleted else pushes)
+    own = pushes[deleted[-1] + 1 :] if deleted else pushes
+    told = {push.sha for push in own if push.sender}
+    return tuple(push for push in own if push.sender or push.sha not in told)
 
 
 def _not_read(content: PullContent) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from blocks.pipeline.model import Pipeline
 from blocks.pipeline.pull_requests import PullRequests
 from blocks.values.base import Value
-from blocks.values.deliveries import PULL_REQUESTS, Errand, Start
+from blocks.values.deliveries import MISSED, PULL_REQUESTS, Errand, Start
 from flows.domain.pull_requests.opening import rules_for
 from flows.domain.text import one_line
 from flows.domain.triggers.decide import Decision, Known
@@ -68,7 +68,8 @@ def with_tending(decision: Decision, event: Event, tending: Tending, known: Know
         branch=branch,
         sha=event.sha,
         by_commit=False,
-        requested_by=event.sender,
+        # Of a push that GitHub did not deliver nobody told whose it was.
+        requested_by="" if event.name == MISSED else event.sender,
     )
     reason = f"pull requests of {one_line(branch)}"
     if decision.outcome == "start":

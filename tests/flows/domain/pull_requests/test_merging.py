@@ -68,7 +68,7 @@ def test_what_the_pull_request_itself_tells(change: dict[str, Any], said: str) -
             content(pushes=(Push(sender="eve", sha="b" * 40), Push(sender="ana", sha=HEAD))),
             "eve pushed to its branch, and ana opened it",
         ),
-        (content(pushes=(Push(sender="github", sha=HEAD),)), "github pushed to its branch"),
+        (content(pushes=(Push(sender="", sha=HEAD),)), "nobody told who pushed one of its commits"),
         (content(required_checks=0), "GitHub requires no check on staging"),
     ],
 )
@@ -129,3 +129,10 @@ def test_what_another_branch_of_that_name_had_does_not_count() -> None:
     assert since_made([old, new]) == (old, new)
     assert since_made([new, gone]) == ()
     assert since_made([]) == ()
+
+
+def test_a_push_that_was_found_by_itself_is_told_of_after_all() -> None:
+    found, told = Push(sender="", sha=HEAD), Push(sender="ana", sha=HEAD)
+    assert since_made([found, told]) == since_made([told, found]) == (told,)
+    other = Push(sender="ana", sha="b" * 40)
+    assert since_made([found, other]) == (found, other)
