@@ -105,6 +105,13 @@ def test_nobody_who_is_left_to_ask() -> None:
     assert "asked: nobody;" in comment_body("shop", NAMES, [], [attempt(ask=ask, plan=None)])
 
 
+def test_a_review_may_answer_with_a_line_of_its_own() -> None:
+    ask = Ask(have=0, need=1, missing=("ana",), until=NOW, review="sluice prod 0123456789abcdef")
+    body = comment_body("shop", NAMES, [], [attempt(ask=ask)])
+    assert "with this line in it:\n\n```\nsluice prod 0123456789abcdef\n```" in body
+    assert "with this line" not in comment_body("shop", NAMES, [], [attempt()])
+
+
 def test_what_comes_from_outside_is_only_text() -> None:
     plan = make_plan("a", pending=(Revision(id="x|y", message="@all closes #5 | <b>\n# head"),))
     body = comment_body("shop", NAMES, [], [attempt(plan=plan, message="@ana")])
