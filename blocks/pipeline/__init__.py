@@ -6,6 +6,7 @@ from blocks.pipeline.gates import Freeze, Gates, Hotfix
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
+from blocks.pipeline.protection import BranchProtect, EnvironmentProtect, Protect, Relax
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
@@ -14,11 +15,13 @@ __all__ = [
     "COMPOSE_DEFAULTS",
     "Approvals",
     "Backup",
+    "BranchProtect",
     "Build",
     "Check",
     "CommandCheck",
     "DatabaseRules",
     "Environment",
+    "EnvironmentProtect",
     "Freeze",
     "Gates",
     "Hotfix",
@@ -28,6 +31,8 @@ __all__ = [
     "PipelineError",
     "Policy",
     "Problem",
+    "Protect",
+    "Relax",
     "ReleaseDescription",
     "ResolvedEnvironment",
     "TcpCheck",

@@ -14,6 +14,7 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.protection import Protect
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.smoke import Smoke
 
@@ -60,6 +61,10 @@ class Pipeline(Written):
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
+    protect: Protect = Field(
+        description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
+        default_factory=Protect,
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."

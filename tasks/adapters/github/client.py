@@ -40,6 +40,8 @@ _NOT_GITHUB = (
     AttributeError,
     ValueError,
 )
+# How GitHub says that a plan lacks something: "Upgrade to GitHub Pro or make this repository public to enable this …".
+_PLAN = "Upgrade to GitHub"
 _PERMISSIONS = re.compile(r"[a-z_=,; ]+")
 
 
@@ -211,10 +213,7 @@ class GitHubClient:
                 f"GitHub refused the login for {where}: {words}", "renew the token in the github block"
             )
         if error.status == 403:  # noqa: PLR2004
-            return TerminalError(
-                f"GitHub does not let the login {asking.verb} {what} in {where}: {words}",
-                f"give it the permission {_wanted(error) or asking.permission}",
-            )
+            return _forbidden(error, asking, where)
         if error.status == 404:  # noqa: PLR2004
             return NotThereError(
                 f"GitHub shows the login no {what.removeprefix('the ')} in {where}",
@@ -249,6 +248,19 @@ class ChangeRefusedError(TerminalError):
     def __init__(self, what: str, todo: str = "", detail: str = "", *, status: int = 0) -> None:
         self.status = status
         super().__init__(what, todo, detail)
+
+
+def _forbidden(error: GithubException, asking: Asking, where: str) -> TerminalError:
+    words = said(error)
+    if _PLAN in words:
+        return TerminalError(
+            f"GitHub's plan does not have {asking.what} for {where}: {words}",
+            "upgrade the plan, make the repository public, or do without it in pipeline.yaml",
+        )
+    return TerminalError(
+        f"GitHub does not let the login {asking.verb} {asking.what} in {where}: {words}",
+        f"give it the permission {_wanted(error) or asking.permission}",
+    )
 
 
 def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError:
@@ -321,5 +333,8 @@ def _wanted(error: GithubException) -> str:
 def said(error: GithubException) -> str:
     """Return GitHub's own words, on one line."""
     data = error.data if isinstance(error.data, dict) else {}
-    text = " ".join(str(data.get("message") or "no reason given").split())[:200]
-    return process_redactor().text(text)
+    # A field that was not taken is only named there, beside "Validation Failed".
+    errors = data.get("errors") if isinstance(data.get("errors"), list) else []
+    told = [one.get("message") if isinstance(one, dict) else one for one in errors or ()]
+    words = [str(data.get("message") or "no reason given"), *(one for one in told if isinstance(one, str))]
+    return process_redactor().text(" ".join(": ".join(words).split())[:300])

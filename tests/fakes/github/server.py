@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from tests.fakes.github import rules as rule_routes
 from tests.fakes.github import shapes
 from tests.fakes.github.shapes import JSON
 
@@ -29,6 +30,7 @@ _READABLE = (
     "metadata",
     "deployments",
     "issues",
+    "actions",
 )
 READING = frozenset(_READABLE)
 EVERYTHING = READING | {f"{name}:write" for name in _READABLE}
@@ -74,8 +76,14 @@ class App:
 class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self.status, self.message, self.headers = status, message, headers
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+        errors: list[Any] | None = None,
+    ) -> None:
+        self.status, self.message, self.headers, self.errors = status, message, headers, errors
         super().__init__(message)
 
 
@@ -96,6 +104,7 @@ class FakeGitHub:
         rules: Branch → the rules in force.
         roles: Login → its role in the repository.
         faults: The answers given instead of real ones.
+        ruling: Environments, teams, and what the repository's plan has.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
     """
@@ -112,6 +121,7 @@ class FakeGitHub:
     rules: dict[str, list[JSON]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    ruling: rule_routes.RuleState = field(default_factory=rule_routes.RuleState)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
     _number: int = 100
@@ -266,7 +276,7 @@ def application(github: FakeGitHub) -> FastAPI:
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
-        return _error(refusal.status, refusal.message, refusal.headers)
+        return _error(refusal.status, refusal.message, refusal.headers, refusal.errors)
 
     @app.middleware("http")
     async def count(request: Request, call_next: Any) -> Any:
@@ -337,6 +347,7 @@ def application(github: FakeGitHub) -> FastAPI:
     @app.get(f"{repo}/branches/{{branch:path}}/protection")
     def protection(request: Request, owner: str, name: str, branch: str) -> JSON:
         github.allow(request, owner, name, "administration")
+        github.ruling.need_plan()
         if branch not in github.branches:
             raise Refusal(404, "Branch not found")
         found = github.branches[branch]
@@ -358,11 +369,19 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
+    rule_routes.add_routes(app, github)
     return app
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+def _error(
+    status: int, message: str, headers: dict[str, str] | None = None, errors: list[Any] | None = None
+) -> JSONResponse:
+    body: JSON = {
+        "message": message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": str(status),
+        **({"errors": errors} if errors else {}),
+    }
     return JSONResponse(body, status_code=status, headers=headers)
 
 
