@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from tests.fakes.github import shapes
 from tests.fakes.github import server as web
+from tests.fakes.github import shapes
 from tests.fakes.github.shapes import JSON
 
 if TYPE_CHECKING:
