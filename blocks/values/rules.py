@@ -186,6 +186,12 @@ class EnvironmentRules(Value):
         """Say whether this is what was written, whatever ids GitHub gave."""
         return self._plain() == wanted._plain()
 
+    def within(self, wanted: EnvironmentRules) -> bool:
+        """Say whether writing what is wanted takes nothing away that is asked for now."""
+        lost = self.prevent_self_review and not wanted.prevent_self_review
+        freed = self.can_admins_bypass is False and wanted.can_admins_bypass is not False
+        return self.wait_minutes <= wanted.wait_minutes and not lost and not freed
+
     def _plain(self) -> tuple[object, ...]:
         return (
             frozenset(one.key for one in self.reviewers),

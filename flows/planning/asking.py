@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
-from uuid import UUID
-
-from prefect import get_client, runtime
-from prefect.flow_runs import suspend_flow_run
-from prefect.input import RunInput
-from pydantic import Field, SecretStr, ValidationError, create_model
+from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
-from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
-from flows.domain.approvals import deadline, judge, person_key, policy_of, quorum
-from flows.domain.text import one_line
+from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState, Verdict
+from flows.domain.approvals import deadline, policy_of, quorum
 from flows.outcome import tell_waiting
-from flows.planning.people import approver_facts
-from tasks.adapters.redact import process_redactor
-from tasks.ledger.errors import CodeUsed
+from flows.planning.answering import answer_form, ask, record_answer
 from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from blocks.values.plans import Plan
     from tasks.ledger.records import ApprovalRecord
-
-# How long a worker may take to start a run again.
-_LONGEST_DELAY = timedelta(minutes=15)
-_USED_ELSEWHERE = "the one-time code was used already: wait for the next one"
 
 
 def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester: str) -> Status:
@@ -67,9 +55,11 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
         number = len(records) + 1
-        form = _form(plan, state, _last_refusal(records, plan), checklist)
-        answer, given_at = _ask(form, state, checklist, number=number, seconds=left)
-        _record(run, plan, policy, answer, given_at, records, authors=authors, requester=requester)
+        log().info("waiting for an approval: %s of %s are in", state.have, state.need)
+        description = form_description(plan, state, _last_refusal(records, plan))
+        form = answer_form(plan.approvers, description, "Approve this plan, or reject it", checklist)
+        given = ask(form, number=number, seconds=left, checklist=checklist)
+        _record(run, plan, policy, given, records, authors=authors, requester=requester)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
@@ -94,127 +84,37 @@ def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
     return last.refusal if last is not None and last.plan_hash == plan.hash else ""
 
 
-def _form(plan: Plan, state: QuorumState, refusal: str, checklist: tuple[str, ...]) -> type[RunInput]:
-    """Build the resume form: only the people of the policy can be chosen, and each item can be ticked."""
-    names = tuple(plan.approvers) or ("nobody",)
-    fields: dict[str, Any] = {
-        "approver": (Literal[names], Field(title="Approver", description="Who you are")),
-        "decision": (
-            Literal["approve", "reject"],
-            Field(title="Decision", description="Approve this plan, or reject it"),
-        ),
-        "code": (
-            SecretStr,
-            Field(title="One-time code", description="The six digits your authenticator shows now"),
-        ),
-        "reason": (str, Field(default="", title="Reason", description="Needed for a rejection")),
-    }
-    for name, item in _items(checklist):
-        fields[name] = (
-            bool,
-            Field(default=False, title=one_line(item), description="Needed for an approval"),
-        )
-    form = create_model("Approval", __base__=RunInput, **fields)
-    return form.with_initial_data(description=form_description(plan, state, refusal))
-
-
-def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the form's field for each item of the checklist."""
-    return [(f"item_{number}", item) for number, item in enumerate(checklist, 1)]
-
-
-def _ask(
-    form: type[RunInput], state: QuorumState, checklist: tuple[str, ...], *, number: int, seconds: int
-) -> tuple[Answer, datetime]:
-    """Suspend until somebody answers; return the answer as untrusted text, and when it was given."""
-    log().info("waiting for an approval: %s of %s are in", state.have, state.need)
-    try:
-        # The key makes the server hand out the answer once the run is started again, instead of asking again.
-        given = suspend_flow_run(wait_for_input=form, timeout=seconds, key=f"answer-{number}")
-    except ValidationError:
-        given = None
-    fields = cast("dict[str, object]", given.model_dump()) if given is not None else {}
-    code = fields.get("code")
-    answer = Answer(
-        approver=str(fields.get("approver", "")),
-        decision=str(fields.get("decision", "")),
-        code=code if isinstance(code, SecretStr) else SecretStr(""),
-        reason=str(fields.get("reason", "")),
-        unticked=tuple(item for name, item in _items(checklist) if fields.get(name) is not True),
-    )
-    return answer, _answered_at(f"answer-{number}")
-
-
-def _answered_at(key: str) -> datetime:
-    """Return when the server took an answer: a code is judged by then, however busy the worker was.
-
-    An answer older than a quarter of an hour is judged by the present time, so that a leaked code cannot be
-    kept for a suspended run and used after its time.
-    """
-    now = utc_now()
-    with get_client(sync_client=True) as client:
-        found = client.filter_flow_run_input(
-            UUID(str(runtime.flow_run.id)), f"suspended-{key}-response", 5, set()
-        )
-    given = [entry.created for entry in found if entry.created is not None]
-    return given[0] if given and now - _LONGEST_DELAY <= given[0] <= now else now
-
-
-def _used_steps(earlier: list[ApprovalRecord], approver: str) -> list[int]:
-    """Return the time steps of the codes one person used up in this promotion."""
-    return [
-        record.code_step
-        for record in earlier
-        if record.code_step is not None and person_key(record.approver) == person_key(approver)
-    ]
-
-
 def _record(
     run: Run,
     plan: Plan,
     policy: ApprovalPolicy,
-    answer: Answer,
-    given_at: datetime,
+    given: tuple[Answer, datetime],
     earlier: list[ApprovalRecord],
     *,
     authors: frozenset[str],
     requester: str,
 ) -> None:
     """Judge an answer and write it down, counted or refused."""
-    verdict = judge(
-        answer,
-        policy=policy,
-        plan_hash=plan.hash,
-        earlier=earlier,
-        approver=approver_facts(answer.approver),
-        author_identities=authors,
-        requester=requester,
-        used_steps=_used_steps(earlier, answer.approver),
-        now=given_at,
-    )
-    counted, refusal, step = verdict.counted, verdict.refusal, verdict.code_step
-    reason = process_redactor().text(verdict.reason)
 
-    def add() -> None:
+    def add(verdict: Verdict) -> None:
         run.ledger.approvals.add(
             promotion_id=run.promotion_id,
             plan_hash=plan.hash,
             approver=verdict.approver,
             decision=verdict.decision,
-            counted=counted,
-            refusal=refusal,
-            reason=reason,
-            code_step=step,
+            counted=verdict.counted,
+            refusal=verdict.refusal,
+            reason=verdict.reason,
+            code_step=verdict.code_step,
             now=utc_now(),
         )
 
-    try:
-        add()
-    except CodeUsed:
-        # Used for another promotion: only the ledger knows those.
-        counted, refusal, step = False, _USED_ELSEWHERE, None
-        add()
-    if counted:
-        log().info("%s: %s", verdict.approver, verdict.decision)
-    else:
-        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", refusal)
+    record_answer(
+        *given,
+        add,
+        policy=policy,
+        plan_hash=plan.hash,
+        earlier=earlier,
+        authors=authors,
+        requester=requester,
+    )

@@ -83,6 +83,15 @@ class Relaxations:
             row = connection.execute(insert(RelaxationRow).values(values).returning(RelaxationRow)).one()
             return RelaxationRecord.of(row)
 
+    def note(self, number: int, message: str) -> RelaxationRecord:
+        """Keep one line for a person about a request that was not answered yet.
+
+        Args:
+            number: The request.
+            message: The line.
+        """
+        return self._move(number, ("asked",), {"message": message})
+
     def begin(
         self, number: int, *, before: BranchProtection, approved_by: str, now: datetime
     ) -> RelaxationRecord:

@@ -32,6 +32,8 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
         ("redeploy", "staging"),
         ("drill", "prod"),
         ("reconcile", "all"),
+        ("protect", "github"),
+        ("relax", "github"),
     }
 
 
@@ -41,8 +43,9 @@ def test_an_entry_fits_its_flow(entry: dict[str, Any]) -> None:
     flow = flow_of(entry)
     assert flow.name == entry["entrypoint"].rpartition(".")[2]
     assert set(entry["parameters"]) == set(inspect.signature(flow.fn).parameters)
-    assert entry["parameters"]["environment"] in {entry["name"], ""}
-    assert entry["parameters"]["environment"] or entry["name"] == "all"
+    if entry["name"] != "github":
+        assert entry["parameters"]["environment"] in {entry["name"], ""}
+        assert entry["parameters"]["environment"] or entry["name"] == "all"
     flow.validate_parameters(entry["parameters"])
 
 
@@ -85,3 +88,9 @@ def test_hosts_and_ledger_are_compared_every_five_minutes() -> None:
 
 def test_a_rollback_never_waits_for_a_place() -> None:
     assert not any("concurrency_limit" in entry for entry in ENTRIES if "rollback" in entry["entrypoint"])
+
+
+def test_rules_are_only_shown_unless_told_otherwise() -> None:
+    (protect,) = [entry for entry in ENTRIES if "protect" in entry["tags"]]
+    assert protect["parameters"] == {"source": "default", "apply": False, "put_back": False}
+    assert "schedules" not in protect

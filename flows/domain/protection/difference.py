@@ -179,9 +179,7 @@ def environment_lines(found: EnvironmentRules, protect: EnvironmentProtect) -> t
     """
     wanted = guarded(found, protect)
     place = f"{ENVIRONMENT}{found.name}"
-    rows: list[tuple[str, str, str, bool]] = []
-    if not found.there:
-        rows.append((MADE, "no", "yes", False))
+    rows: list[tuple[str, str, str, bool]] = [(MADE, "yes" if found.there else "no", "yes", found.there)]
     if protect.reviewers:
         same = {one.key for one in found.reviewers} == {one.key for one in wanted.reviewers}
         rows.append(("reviewers", _people(found), _people(wanted), same))

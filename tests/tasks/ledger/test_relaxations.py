@@ -47,6 +47,7 @@ def test_from_the_request_until_it_is_back(ledger: Ledger) -> None:
     asked = ask(ledger)
     assert (asked.status, asked.protection, asked.until, asked.approved_by) == ("asked", None, None, "")
     assert ledger.relaxations.standing() == []
+    assert ledger.relaxations.note(asked.id, "waits for ana").message == "waits for ana"
     begun = begin(ledger, asked.id)
     assert (begun.status, begun.protection, begun.approved_by) == ("begun", BEFORE, "ana")
     assert begun.until == at(60) + timedelta(minutes=15)
@@ -88,6 +89,7 @@ def test_what_is_over_stays_over(ledger: Ledger) -> None:
     assert ledger.relaxations.end(asked.id, "restored", message="late", now=at(6)) == refused
     assert begin(ledger, asked.id) == refused
     assert ledger.relaxations.settle(asked.id, message="late", now=at(7)) == refused
+    assert ledger.relaxations.note(asked.id, "late") == refused
 
 
 def test_a_request_that_is_not_there(ledger: Ledger) -> None:
@@ -133,7 +135,8 @@ def test_answers_of_a_ledger_from_before_are_kept(url: str) -> None:
         connection.execute(
             sa.text(
                 "INSERT INTO approvals (id, promotion_id, plan_hash, approver, decision, counted, refusal, "
-                "reason, code_step, created_at) VALUES (3, 7, 'p', 'ana', 'approve', true, '', 'fine', 9, '2026-11-20 08:00:00')"
+                "reason, code_step, created_at) "
+                "VALUES (3, 7, 'p', 'ana', 'approve', true, '', 'fine', 9, '2026-11-20 08:00:00')"
             )
         )
     with database.writing() as connection:

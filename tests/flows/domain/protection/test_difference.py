@@ -227,6 +227,7 @@ def test_who_may_review_is_taken_as_written_and_the_rest_never_gets_less() -> No
     wanted = EnvironmentProtect(reviewers=("ana", "ben"), wait_timer=1800.0)
     lines = {line.rule: (line.change, line.state) for line in environment_lines(found, wanted)}
     assert lines == {
+        "exists": ("yes", RuleState.IN_FORCE),
         "reviewers": ("Ana, eve → Ana, ben", RuleState.MISSING),
         "wait_timer": ("60 min", RuleState.STRICTER),
     }
@@ -250,15 +251,18 @@ def test_who_may_review_is_taken_as_written_and_the_rest_never_gets_less() -> No
 )
 def test_only_protected_branches(found: EnvironmentRules, shown: str) -> None:
     wanted = EnvironmentProtect(protected_branches=True)
-    assert [line.change for line in environment_lines(found, wanted)] == [f"{shown} → protected branches"]
+    assert [line.change for line in environment_lines(found, wanted)] == [
+        "yes",
+        f"{shown} → protected branches",
+    ]
     after = guarded(found, wanted)
     assert (after.refs, after.patterns) == ("protected", ())
-    assert [line.state for line in environment_lines(after, wanted)] == [RuleState.IN_FORCE]
+    assert {line.state for line in environment_lines(after, wanted)} == {RuleState.IN_FORCE}
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
     found = EnvironmentRules(name="prod", refs="protected", wait_minutes=5)
-    assert environment_lines(found, EnvironmentProtect()) == ()
+    assert [line.change for line in environment_lines(found, EnvironmentProtect())] == ["yes"]
     assert guarded(found, EnvironmentProtect()) == found
 
 
