@@ -10,6 +10,7 @@ from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
 from flows.domain.drift import mend
+from flows.domain.protection.view import GITHUB, standing_line
 from tasks.errors import SluiceError
 from tasks.ledger.records import ApprovalRecord, Hold, PromotionRecord
 
@@ -233,6 +234,43 @@ def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Dri
         )
         for one in ledger.drift.standing(pipeline, environment)
     )
+
+
+class RulesStatus(Value):
+    """How the rules of one pipeline's repository on GitHub stand, as `reconcile` saw them last.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        drift: The rules that are not in force and were not relaxed.
+        relaxed: The rules that are relaxed now, one line each.
+    """
+
+    pipeline: str
+    drift: tuple[Drifted, ...]
+    relaxed: tuple[str, ...]
+
+
+def rules_status(ledger: Ledger, only: str | None = None) -> list[RulesStatus]:
+    """Put together what the ledger says about rules on GitHub.
+
+    Args:
+        ledger: The ledger.
+        only: Only this pipeline; all of them for None.
+
+    Returns:
+        An entry for each pipeline of which there is something to say.
+    """
+    standing = ledger.relaxations.standing()
+    names = {one.pipeline for one in standing} | set(ledger.drift.pipelines(GITHUB))
+    return [
+        RulesStatus(
+            pipeline=name,
+            drift=standing_drift(ledger, name, GITHUB),
+            relaxed=tuple(standing_line(one) for one in standing if one.pipeline == name),
+        )
+        for name in sorted(names)
+        if only in {None, name}
+    ]
 
 
 def approvers_of(records: Sequence[ApprovalRecord], plan_hash: str | None) -> tuple[str, ...]:

@@ -59,9 +59,14 @@ class Protected:
         return rules_summary(self.lines, changed=self.changed, applied=self.applied)
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """What is not in force and was not relaxed, one line each."""
+        return tuple(rule_lines(self.lines))
+
+    @property
     def problem(self) -> str:
         """Why it did not do what it was told to; empty where it did."""
-        amiss = [*self.failed, *(rule_lines(self.lines) if self.applied else ())]
+        amiss = [*self.failed, *(self.missing if self.applied else ())]
         return f"not every rule is in force: {amiss[0]}" if amiss else ""
 
 
@@ -87,7 +92,7 @@ def protect(source: str = "default", apply: bool = False, put_back: bool = False
     except Exception as error:  # noqa: BLE001 - a person gets one line, whatever it is
         log().exception("unexpected failure")
         return failed_state(_said(unexpected(error)))
-    for line in rule_lines(done.lines):
+    for line in done.missing:
         log().warning("missing: %s", line)
     return failed_state(done.problem) if done.problem else Completed(message=done.summary)
 

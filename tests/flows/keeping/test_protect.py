@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from blocks.git_repository import GitRepository
+from deployments.cli.main import run
 from tests.fakes.github import TOKEN, Fault, shapes
-from tests.flows.keeping.conftest import PIPELINE, Shop
+from tests.flows.keeping.conftest import Shop
 
 pytestmark = pytest.mark.timeout(900)
+
+RULELESS = "pipeline: shop\nenvironments: {staging: {hosts: staging, branches: main}}\n"
 
 
 def artifact(key: str) -> str:
@@ -104,10 +109,7 @@ def test_an_outage_is_tried_again(shop: Shop) -> None:
 
 
 def test_without_a_block_or_rules_it_says_so(shop: Shop) -> None:
-    shop.write(
-        PIPELINE.replace("protect:", "protect: {}\nx:").split("x:")[0]
-        + PIPELINE[PIPELINE.index("environments:\n  staging") :]
-    )
+    shop.write(RULELESS)
     assert shop.protect().message == (
         "the pipeline asks for no rules on GitHub: add protect to pipeline.yaml"
     )
@@ -118,6 +120,30 @@ def test_without_a_block_or_rules_it_says_so(shop: Shop) -> None:
         "the git-repository block names no github block — "
         "create one in the Prefect UI under Blocks, and name it in the field GitHub",
     )
+
+
+def test_the_command_shows_the_same_and_applies_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["protect"]) == 1
+    shown = capsys.readouterr().out
+    assert "missing  main               required_approving_review_count  0             2" in shown
+    assert shown.splitlines()[-1].startswith("0 of 9 rules are in force; 9 are missing; nothing was changed")
+    assert shop.changes() == []
+    assert run(["protect", "--apply", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["changed"] == ["main", "environment prod"]
+    assert {line["state"] for line in found["rules"]} == {"in force"}
+    assert (found["pipeline"], found["relaxed"], found["failed"]) == ("shop", [], [])
+    assert run(["protect"]) == 0
+    capsys.readouterr()
+    shop.github.tokens[TOKEN] -= {"administration:write"}
+    found_protection = shop.github.branches["main"]
+    assert found_protection is not None
+    found_protection["enforce_admins"]["enabled"] = False
+    assert run(["protect", "--apply"]) == 1
+    printed = capsys.readouterr()
+    assert "not changed: GitHub does not let the login change the protection of main" in printed.out
+    assert printed.err.startswith("sluice: not every rule is in force: GitHub does not let the login")
+    assert len(printed.err.splitlines()) == 1
 
 
 # -- drift ----------------------------------------------------------------------------------------------------------
@@ -151,6 +177,6 @@ def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
 def test_rules_that_nobody_asks_for_any_more_do_not_differ(shop: Shop) -> None:
     shop.reconcile()
     assert len(shop.drift()) == 9
-    shop.write("pipeline: shop\nenvironments: {staging: {hosts: staging, branches: main}}\n")
+    shop.write(RULELESS)
     shop.reconcile()
     assert shop.drift() == []

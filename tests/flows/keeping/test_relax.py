@@ -10,7 +10,6 @@ from prefect import flow
 
 from blocks.settings import Settings
 from blocks.values.rules import BranchProtection
-from deployments.parts import wait_until
 from flows.domain.github_gates import protected as protection_gate
 from flows.domain.protection.rules import BY_NAME
 from flows.github import open_github, open_github_rules
@@ -22,6 +21,7 @@ from tasks.ledger.relaxation_records import RelaxationRecord
 from tasks.run import utc_now
 from tests.fakes.github import TOKEN, Fault
 from tests.flows.keeping.conftest import PIPELINE, Shop
+from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,8 +43,8 @@ def force_pushes(shop: Shop) -> bool:
 
 def begun(shop: Shop, rule: str = "allow_force_pushes", run: str = "run") -> RelaxationRecord:
     """Write down a request as a run does before it changes GitHub, and go no further."""
-    with open_ledger(Settings()) as ledger, open_session("default") as session:
-        keeper = open_github_rules(session.repository.github)
+    keeper = open_github_rules("shop")
+    with open_ledger(Settings()) as ledger:
         row = ledger.relaxations.open(
             pipeline="shop",
             repository=keeper.page,
