@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from blocks.github import GitHub
 from flows.blocks import read_block
 from tasks.adapters.github.client import GitHubClient, log_in, log_in_as_app
+from tasks.adapters.github.pulls import GitHubPulls
 from tasks.adapters.github.reading import GitHubApi
 from tasks.adapters.github.rules import GitHubRules
 from tasks.errors import TerminalError
@@ -55,3 +58,38 @@ def open_github_rules(name: str) -> GitHubRules:
             "create one in the Prefect UI under Blocks, and name it in the field GitHub",
         )
     return GitHubRules(open_github_client(name))
+
+
+@dataclass(frozen=True)
+class PullRequestsOfRepository:
+    """One login at a repository on GitHub, to read from and to change its pull requests.
+
+    Attributes:
+        pulls: Its pull requests.
+        reading: The repository.
+    """
+
+    pulls: GitHubPulls
+    reading: GitHubApi
+
+    def close(self) -> None:
+        """Close the connections; neither can be used any more."""
+        self.reading.close()
+
+
+def open_pull_requests(name: str) -> PullRequestsOfRepository:
+    """Return the pull requests of the repository on GitHub a block describes.
+
+    Args:
+        name: The `github` block's name; empty where the repository's block names none.
+
+    Raises:
+        TerminalError: None is named, there is no such block, or it is not valid.
+    """
+    if not name:
+        raise TerminalError(
+            "the pipeline asks for pull requests, and the git-repository block names no github block",
+            "create one in the Prefect UI under Blocks, and name it in the field GitHub",
+        )
+    client = open_github_client(name)
+    return PullRequestsOfRepository(GitHubPulls(client), GitHubApi(client))

@@ -36,6 +36,7 @@ from flows.planning.gating import (
 from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts, reading_hosts
 from flows.planning.releasing import make_release
+from flows.planning.reviewing import Reviews
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
 from tasks.run import Run, utc_now
@@ -260,7 +261,7 @@ def _decide(session: Session, work: Work) -> None:
     run = work.run
     for _ in range(_MOST_REPLANS):
         plan = make_and_show_plan(session, work)
-        answer = _approved(work, plan)
+        answer = _approved(session, work, plan)
         if answer is not Status.APPROVED:
             line = {
                 Status.REJECTED: "rejected: " + _who_said_no(run, plan),
@@ -287,10 +288,16 @@ def _decide(session: Session, work: Work) -> None:
     )
 
 
-def _approved(work: Work, plan: Plan) -> Status:
+def _approved(session: Session, work: Work, plan: Plan) -> Status:
     authors = {name for commit in plan.commits for name in (commit.author_email, commit.author_name)}
     authors |= {work.release.commit.author_email, work.release.commit.author_name}
-    return ask_until_quorum(work.run, plan, authors=frozenset(authors), requester=work.request.requested_by)
+    return ask_until_quorum(
+        work.run,
+        plan,
+        authors=frozenset(authors),
+        requester=work.request.requested_by,
+        reviews=Reviews(session.repository.github, work.release.commit.sha),
+    )
 
 
 def _who_said_no(run: Run, plan: Plan) -> str:

@@ -23,6 +23,7 @@ from flows.session import Session, open_session
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
 from flows.upkeep.looking import look_at
+from flows.upkeep.reviews import tell_of_reviews
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
 from tasks.alone import alone
@@ -47,6 +48,7 @@ class Found:
         judged: Promotions that were not left as they were.
         lease: A line about a lease that was given back; empty for none.
         compared: The comparison with the hosts.
+        told: A line for each promotion that was told of a review.
         amiss: Why the look did not come to its end; empty where it did.
     """
 
@@ -55,6 +57,7 @@ class Found:
     judged: tuple[Judged, ...] = ()
     lease: str = ""
     compared: Compared = field(default_factory=Compared)
+    told: tuple[str, ...] = ()
     amiss: str = ""
 
     def done(self) -> list[str]:
@@ -63,7 +66,7 @@ class Found:
             f"rollback {row.id} by {row.requested_by} was taken in: {row.status.value}" for row in self.taken
         ]
         lines += [f"promotion {one.row.id}: {one.decision.message}" for one in self.judged]
-        return [*lines, *([self.lease] if self.lease else [])]
+        return [*lines, *self.told, *([self.lease] if self.lease else [])]
 
 
 @flow(
@@ -127,6 +130,8 @@ def _stopped(policy: Policy, error: SluiceError) -> Found:
 
 
 def _reconciled(session: Session, policy: Policy) -> Found:
+    # Before the hosts are asked: people wait for it, and it needs none of them.
+    told = tell_of_reviews(session, policy)
     looks, amiss = look_at(session, policy)
     # First of all: whoever rolled back without the ledger took over from what was open then.
     taken = take_in(looks)
@@ -138,7 +143,7 @@ def _reconciled(session: Session, policy: Policy) -> Found:
         for one in judged
         if one.decision.act is Act.CALL
     ]
-    return Found(policy.name, taken, judged, lease, compare(session, policy, looks, amiss, calls))
+    return Found(policy.name, taken, judged, lease, compare(session, policy, looks, amiss, calls), told)
 
 
 def _publish(pipeline: str, found: list[Found], kept: Kept | None) -> None:
@@ -174,6 +179,7 @@ def summary(found: list[Found], kept: Kept | None = None) -> str:
             one.decision.act is Act.RETRY for item in found for one in item.judged
         ),
         "rollbacks were taken in": sum(len(one.taken) for one in found),
+        "promotions were told of reviews": sum(len(one.told) for one in found),
         "environments could not be looked at": sum(bool(one.amiss) for one in found),
         "rules were put back": len(kept.restored) if kept is not None else 0,
     }

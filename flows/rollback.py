@@ -20,6 +20,7 @@ from flows.planning.plan import read_hosts
 from flows.promote import before_the_switch
 from flows.returning.plan import show_way
 from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_ground
+from flows.returning.reverting import revert_left
 from flows.returning.switching import carry_back, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
 from tasks.errors import RefusedError
@@ -84,6 +85,9 @@ def _rollback_body(
     rename_run(run_title(request, policy.pipeline))
     ended = _go(run, request, row, wish)
     end_copies(run)
+    # An undone restore goes on with what was left before: nothing of it is to be reverted.
+    if not wish.undo:
+        revert_left(session, run, ended)
     return ended
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from prefect import get_client
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.states import AwaitingRetry, Crashed
@@ -86,6 +87,29 @@ def retry_flow_run(key: str, message: str) -> None:
         TransientError: Prefect's server does not answer.
     """
     _set_state(key, AwaitingRetry(message=message))
+
+
+def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
+    """Answer a run that waits, as the form of the UI does.
+
+    Args:
+        key: The promotion's `flow_run_id`.
+        answer: The form's fields.
+
+    Returns:
+        Empty where the run takes it; else why it does not, for instance because it does not wait just now.
+
+    Raises:
+        TransientError: Prefect's server does not answer.
+    """
+    identifier = _identifier(key)
+    if identifier is None:
+        return f"{key} is no flow run"
+    with _asking() as client:
+        result = client.resume_flow_run(identifier, run_input=dict(answer))
+    if result.status is SetStateStatus.ACCEPT:
+        return ""
+    return getattr(result.details, "reason", None) or "no reason given"
 
 
 def _set_state(key: str, state: State[None]) -> None:

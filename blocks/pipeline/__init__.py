@@ -7,6 +7,7 @@ from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
 from blocks.pipeline.protection import BranchProtect, EnvironmentProtect, Protect, Relax
+from blocks.pipeline.pull_requests import AutoMergeRule, OpenRule, PullRequests
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
@@ -14,6 +15,7 @@ from blocks.pipeline.triggers import Triggers
 __all__ = [
     "COMPOSE_DEFAULTS",
     "Approvals",
+    "AutoMergeRule",
     "Backup",
     "BranchProtect",
     "Build",
@@ -27,11 +29,13 @@ __all__ = [
     "Hotfix",
     "HttpCheck",
     "Migration",
+    "OpenRule",
     "Pipeline",
     "PipelineError",
     "Policy",
     "Problem",
     "Protect",
+    "PullRequests",
     "Relax",
     "ReleaseDescription",
     "ResolvedEnvironment",

@@ -142,9 +142,12 @@ class Policy(Value):
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        # Without gates of its own an environment keeps the checksum it had before there were any.
-        left_out = {"gates"} if self.gates == Gates() else None
-        data = self.model_dump(mode="json", exclude=left_out)
+        data = self.model_dump(mode="json")
+        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews.
+        if self.gates == Gates():
+            del data["gates"]
+        if self.approvals is not None and not self.approvals.reviews:
+            del data["approvals"]["reviews"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

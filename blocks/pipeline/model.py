@@ -15,6 +15,7 @@ from blocks.pipeline.environments import (
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.protection import Protect
+from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.smoke import Smoke
 
@@ -65,6 +66,9 @@ class Pipeline(Written):
     protect: Protect = Field(
         description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
         default_factory=Protect,
+    )
+    pull_requests: PullRequests = Field(
+        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."

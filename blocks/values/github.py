@@ -50,6 +50,8 @@ class ReviewFact(Value):
         submitted_at: When, UTC; None for one that was not submitted.
         may_write: True when the reviewer may push to the repository, as GitHub's own rules want it.
         link: Where it stands.
+        number: GitHub's id of it.
+        body: Its text.
     """
 
     reviewer: str
@@ -58,6 +60,8 @@ class ReviewFact(Value):
     submitted_at: datetime | None = None
     may_write: bool = False
     link: str = ""
+    number: int = 0
+    body: str = ""
 
 
 class PullRequestFact(Value):

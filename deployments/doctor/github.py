@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deployments.doctor.findings import Finding, fail, failure, ok, warn
-from flows.github import open_github
+from flows.github import open_github, open_pull_requests
 from flows.planning.entry import rules_branch
 from tasks.errors import SluiceError
 from tasks.github_facts import facts_of
@@ -14,7 +14,7 @@ from tasks.github_facts import facts_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from blocks.pipeline import Policy
+    from blocks.pipeline import Policy, PullRequests
     from tasks.adapters.protocols import GitHubReader
 
 WHERE = "github"
@@ -49,6 +49,28 @@ def github_findings(
             yield from _answers(github, asking, sha, default_branch)
     except SluiceError as error:
         yield failure(WHERE, error)
+
+
+def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]:
+    """Check that the login can read pull requests and knows its own name; that it may write is seen only by writing.
+
+    Args:
+        name: The `github` block, empty where the repository names none.
+        section: What the pipeline asks for.
+
+    Yields:
+        What was found; nothing where the pipeline asks for nothing.
+    """
+    if not (section.open or section.auto_merge or section.revert_after_rollback):
+        return
+    where = f"{WHERE} pull requests"
+    try:
+        with closing(open_pull_requests(name)) as opened:
+            count, who = len(opened.pulls.open_pulls()), opened.pulls.me()
+    except SluiceError as error:
+        yield failure(where, error)
+    else:
+        yield ok(where, f"{count} are open; what is done by itself is done by {who}")
 
 
 def _answers(

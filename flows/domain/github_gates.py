@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
+from blocks.values.pull_requests import BY_RULE
 from flows.domain.text import one_line
 
 CHECKS, REVIEWS, PROTECTION = "checks", "reviews", "protection"
@@ -121,7 +122,7 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     pull = brought_by(pulls, sha)
     if pull is None:
         return _no(REVIEWS, _not_proposed(pulls, sha), link)
-    latest = _latest(pull)
+    latest = latest_reviews(pull)
     against = sorted(one.reviewer for one in latest if one.state == "CHANGES_REQUESTED")
     approved = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit == pull.head)
     stale = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit != pull.head)
@@ -150,12 +151,13 @@ def _not_proposed(pulls: Sequence[PullRequestFact], sha: str) -> str:
     )
 
 
-def _latest(pull: PullRequestFact) -> list[ReviewFact]:
+def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
     """Return the last decision of each reviewer who counts; GitHub lists reviews oldest first."""
     latest: dict[str, ReviewFact] = {}
     for review in pull.reviews:
         counts = review.may_write and review.reviewer and review.reviewer.lower() != pull.author.lower()
-        if counts and review.state in _DECISIVE:
+        # What a rule approved so that GitHub may merge it was read by nobody.
+        if counts and BY_RULE not in review.body and review.state in _DECISIVE:
             latest[review.reviewer.lower()] = review
     return list(latest.values())
 

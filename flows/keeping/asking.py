@@ -106,10 +106,12 @@ def _record(
             decision=verdict.decision,
             counted=verdict.counted,
             refusal=verdict.refusal,
-            reason=verdict.reason,
+            reason=process_redactor().text(verdict.reason),
             code_step=verdict.code_step,
             now=utc_now(),
         )
+        said = verdict.decision if verdict.counted else f"does not count: {verdict.refusal}"
+        log().info("the answer of %s: %s", verdict.approver or "nobody", said)
 
     record_answer(*given, add, policy=policy, plan_hash=hashed, earlier=earlier)
 

@@ -12,21 +12,18 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, SecretStr, ValidationError, create_model
 
-from flows.domain.approval_values import Answer, ApprovalPolicy, Verdict
+from flows.domain.approval_values import Answer, ApprovalPolicy, Refusal, Verdict
 from flows.domain.approvals import judge, person_key
 from flows.domain.text import one_line
 from flows.planning.people import approver_facts
-from tasks.adapters.redact import process_redactor
 from tasks.ledger.errors import CodeUsed
 from tasks.run import utc_now
-from tasks.step import log
 
 if TYPE_CHECKING:
     from tasks.ledger.records import ApprovalRecord
 
 # How long a worker may take to start a run again.
 _LONGEST_DELAY = timedelta(minutes=15)
-_USED_ELSEWHERE = "the one-time code was used already: wait for the next one"
 
 Add = Callable[[Verdict], object]
 
@@ -132,7 +129,7 @@ def record_answer(
     Args:
         answer: The answer, untrusted.
         given_at: When it was given.
-        add: Writes it down.
+        add: Writes it down, and tells it.
         policy: Who may say yes.
         plan_hash: What is asked about.
         earlier: The answers before it.
@@ -150,18 +147,12 @@ def record_answer(
         used_steps=_used_steps(earlier, answer.approver),
         now=given_at,
     )
-    verdict = verdict.model_copy(update={"reason": process_redactor().text(verdict.reason)})
     try:
         add(verdict)
     except CodeUsed:
         # Used for something else: only the ledger knows that.
-        again = {"counted": False, "refusal": _USED_ELSEWHERE, "code_step": None}
-        verdict = verdict.model_copy(update=again)
-        add(verdict)
-    if verdict.counted:
-        log().info("%s: %s", verdict.approver, verdict.decision)
-    else:
-        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", verdict.refusal)
+        refused = {"counted": False, "refusal": Refusal.USED_CODE.value, "code_step": None}
+        add(verdict.model_copy(update=refused))
 
 
 def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:

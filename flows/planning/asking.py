@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
-from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState, Verdict
+from flows.domain.approval_values import ApprovalPolicy, QuorumState
 from flows.domain.approvals import deadline, policy_of, quorum
+from flows.domain.review_approvals import review_number
 from flows.outcome import tell_waiting
 from flows.planning.answering import answer_form, ask, record_answer
+from flows.planning.reviewing import Reviews, record_reviews, standing_answers, write_down
 from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from blocks.values.plans import Plan
     from tasks.ledger.records import ApprovalRecord
 
 
-def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester: str) -> Status:
+def ask_until_quorum(
+    run: Run, plan: Plan, *, authors: frozenset[str], requester: str, reviews: Reviews | None = None
+) -> Status:
     """Ask for approvals until the policy is met, someone says no, or the time is up.
 
     The run suspends for each answer: its process ends, and Prefect starts the flow from the top when
@@ -32,6 +35,7 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
         plan: What people are asked to approve.
         authors: The identities of the authors of the commits that come in.
         requester: Who asked for the promotion; empty when nobody said.
+        reviews: Where reviews that may answer stand; None where none does.
 
     Returns:
         `APPROVED`, `REJECTED` or `EXPIRED`.
@@ -43,9 +47,12 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
     policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
     # On the way back no gate is asked, and nothing is ticked.
     checklist = run.policy.gates.checklist if plan.going_back is None else ()
+    # A question about rows that would be lost is answered where they are named.
+    reviews = reviews if policy.reviews and plan.going_back is None else None
     while True:
         records = run.ledger.approvals.of(run.promotion_id)
-        state = quorum(policy, plan.hash, records, now=utc_now())
+        standing = standing_answers(records, plan, reviews)
+        state = quorum(policy, plan.hash, standing, now=utc_now())
         if state.rejected:
             return Status.REJECTED
         if state.approved:
@@ -55,11 +62,25 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
         number = len(records) + 1
-        log().info("waiting for an approval: %s of %s are in", state.have, state.need)
-        description = form_description(plan, state, _last_refusal(records, plan))
+        refusal = _last_refusal(records, plan)
+        description = form_description(plan, state, refusal, with_reviews=reviews is not None)
         form = answer_form(plan.approvers, description, "Approve this plan, or reject it", checklist)
-        given = ask(form, number=number, seconds=left, checklist=checklist)
-        _record(run, plan, policy, given, records, authors=authors, requester=requester)
+        log().info("waiting for an approval: %s of %s are in", state.have, state.need)
+        answer, given_at = ask(form, number=number, seconds=left, checklist=checklist)
+        review = review_number(answer.code)
+        if review is None:
+            record_answer(
+                answer,
+                given_at,
+                partial(write_down, run, plan),
+                policy=policy,
+                plan_hash=plan.hash,
+                earlier=standing,
+                authors=authors,
+                requester=requester,
+            )
+        else:
+            record_reviews(run, plan, policy, answer, review, reviews, authors=authors, requester=requester)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
@@ -82,39 +103,3 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
 def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
     last = records[-1] if records else None
     return last.refusal if last is not None and last.plan_hash == plan.hash else ""
-
-
-def _record(
-    run: Run,
-    plan: Plan,
-    policy: ApprovalPolicy,
-    given: tuple[Answer, datetime],
-    earlier: list[ApprovalRecord],
-    *,
-    authors: frozenset[str],
-    requester: str,
-) -> None:
-    """Judge an answer and write it down, counted or refused."""
-
-    def add(verdict: Verdict) -> None:
-        run.ledger.approvals.add(
-            promotion_id=run.promotion_id,
-            plan_hash=plan.hash,
-            approver=verdict.approver,
-            decision=verdict.decision,
-            counted=verdict.counted,
-            refusal=verdict.refusal,
-            reason=verdict.reason,
-            code_step=verdict.code_step,
-            now=utc_now(),
-        )
-
-    record_answer(
-        *given,
-        add,
-        policy=policy,
-        plan_hash=plan.hash,
-        earlier=earlier,
-        authors=authors,
-        requester=requester,
-    )

@@ -331,10 +331,10 @@ def _wanted(error: GithubException) -> str:
 
 
 def said(error: GithubException) -> str:
-    """Return GitHub's own words, on one line."""
+    """Return GitHub's own words, on one line; what a field's error says stands beside "Validation Failed"."""
     data = error.data if isinstance(error.data, dict) else {}
-    # A field that was not taken is only named there, beside "Validation Failed".
-    errors = data.get("errors") if isinstance(data.get("errors"), list) else []
-    told = [one.get("message") if isinstance(one, dict) else one for one in errors or ()]
-    words = [str(data.get("message") or "no reason given"), *(one for one in told if isinstance(one, str))]
+    errors: Any = data.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    details = [one.get("message") if isinstance(one, dict) else one for one in listed]
+    words = [str(data.get("message") or "no reason given"), *(str(one) for one in details if one)]
     return process_redactor().text(" ".join(": ".join(words).split())[:300])

@@ -68,6 +68,8 @@ def review_fact(review: PullRequestReview, may_write: Mapping[str, bool]) -> Rev
         submitted_at=review.submitted_at,
         may_write=may_write.get(login, False),
         link=review.html_url,
+        number=review.id,
+        body=review.body or "",
     )
 
 

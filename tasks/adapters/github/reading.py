@@ -48,6 +48,11 @@ class GitHubApi:
         """Close its connections; it can be used no more."""
         self._client.close()
 
+    @property
+    def repository(self) -> str:
+        """The repository, `owner/name`."""
+        return self._client.repository
+
     def commit_page(self, sha: str) -> str:
         """Return the address of a commit's page, for people."""
         return f"{self._client.page}/commit/{sha}"

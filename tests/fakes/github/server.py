@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import rules as rule_routes
 from tests.fakes.github import shapes
+from tests.fakes.github.pulls import PullsState, add_routes, settle
 from tests.fakes.github.shapes import JSON
 
 REPOSITORY = "acme/shop"
@@ -81,7 +82,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
         status: int,
         message: str,
         headers: dict[str, str] | None = None,
-        errors: list[Any] | None = None,
+        errors: list[JSON] | list[str] | None = None,
     ) -> None:
         self.status, self.message, self.headers, self.errors = status, message, headers, errors
         super().__init__(message)
@@ -107,6 +108,7 @@ class FakeGitHub:
         ruling: Environments, teams, and what the repository's plan has.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        pull_state: What pull requests are beyond the commits they belong to.
     """
 
     base: str = ""
@@ -124,6 +126,7 @@ class FakeGitHub:
     ruling: rule_routes.RuleState = field(default_factory=rule_routes.RuleState)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
     # -- what people do ------------------------------------------------------------------------------------------
@@ -139,12 +142,14 @@ class FakeGitHub:
         self.push(sha)
         new = shapes.status(self.base, self.repository, sha, self._next(), context, state)
         self.statuses[sha] = [new, *(one for one in self.statuses[sha] if one["context"] != context)]
+        settle(self)
 
     def report_run(self, sha: str, name: str, state: str, app_id: int | None = shapes.ACTIONS_APP) -> None:
         """Report a check run, in a check suite of its own."""
         self.push(sha)
         new = shapes.check_run(self.base, self.repository, sha, self._next(), name, state, app_id)
         self.runs[sha].insert(0, new)
+        settle(self)
 
     def open_pull(self, number: int, sha: str, **values: Any) -> None:
         """Open a pull request, or merge one, that a commit belongs to."""
@@ -152,7 +157,15 @@ class FakeGitHub:
         self.pulls[sha].append(shapes.pull_request(self.base, self.repository, number, **values))
         self.reviews.setdefault(number, [])
 
-    def review(self, number: int, reviewer: str | None, state: str, commit: str, role: str = "write") -> None:
+    def review(
+        self,
+        number: int,
+        reviewer: str | None,
+        state: str,
+        commit: str,
+        role: str = "write",
+        body: str = "",
+    ) -> None:
         """Submit a review."""
         if reviewer:
             self.roles[reviewer] = role
@@ -166,7 +179,14 @@ class FakeGitHub:
                 state=state,
                 commit=commit,
             )
+            | {"body": body}
+            | ({} if state == "PENDING" else {"submitted_at": shapes.stamp(datetime.now(UTC))})
         )
+        settle(self)
+
+    def next_number(self) -> int:
+        """Return a number that nothing has yet."""
+        return self._next()
 
     def _next(self) -> int:
         self._number += 1
@@ -370,18 +390,22 @@ def application(github: FakeGitHub) -> FastAPI:
         return JSONResponse(page, headers=links)
 
     rule_routes.add_routes(app, github)
+    add_routes(app, github)
     return app
 
 
 def _error(
-    status: int, message: str, headers: dict[str, str] | None = None, errors: list[Any] | None = None
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    errors: list[JSON] | list[str] | None = None,
 ) -> JSONResponse:
     body: JSON = {
         "message": message,
         "documentation_url": "https://docs.github.com/rest",
         "status": str(status),
-        **({"errors": errors} if errors else {}),
     }
+    body |= {"errors": errors} if errors else {}
     return JSONResponse(body, status_code=status, headers=headers)
 
 

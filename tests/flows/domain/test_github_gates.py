@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
+from blocks.values.pull_requests import BY_RULE
 from flows.domain.github_gates import (
     APPEARS_WITHIN_SECONDS,
     GREEN,
@@ -248,6 +249,13 @@ def test_too_few() -> None:
 )
 def test_what_does_not_count(reviews: list[ReviewFact]) -> None:
     assert state_of(ask_reviews(*reviews)) == "fail"
+
+
+def test_what_a_rule_approved_was_read_by_nobody() -> None:
+    by_rule = review("sluice-bot", body=f"{BY_RULE}\nApproved")
+    assert not ask_reviews(by_rule).passed
+    assert not ask_reviews(by_rule, review("ben"), required=2).passed
+    assert ask_reviews(by_rule, review("ben")).passed
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,21 @@ def test_what_github_failed_to_deliver_starts_the_same() -> None:
     assert asked(missed_event("refs/tags/v1.4.0", A)).starts[0].environment == "prod"
 
 
+# --- reviews -----------------------------------------------------------------------------------------------
+
+
+def test_a_review_that_names_a_plan_has_its_environment_looked_at_and_promotes_nothing() -> None:
+    review = read_event("pull_request_review", payload("pull_request_review_submitted"))
+    assert asked(review).reason == "reviews answer no plans there"
+    asking = "    approvals: {approvers: [ana, ben], reviews: true}\n"
+    decision = decide(review, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN)
+    (start,) = decision.starts
+    assert (decision.outcome, start.deployment) == ("start", "reconcile/all")
+    assert start.parameters("shop") == {"environment": "prod", "source": "shop"}
+    bot = review.model_copy(update={"bot": True})
+    assert decide(bot, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN).starts == ()
+
+
 # --- comments ----------------------------------------------------------------------------------------------
 
 
