@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
+from blocks.values.watching import WatchEnd, WatchStart
 from flows.domain.drift import mend
-from flows.domain.protection.view import GITHUB, standing_line
+from flows.domain.watching import START, WATCH
 from tasks.errors import SluiceError
 from tasks.ledger.records import ApprovalRecord, Hold, PromotionRecord
 
 if TYPE_CHECKING:
     from tasks.ledger.store import Ledger
+
+
+class Watched(Value):
+    """How the release that runs is looked after.
+
+    Attributes:
+        verdict: `green`, `red`, `over`, `blind`; empty while the watch goes on.
+        until: Until when it is watched, UTC.
+        text: One line about how it ended.
+    """
+
+    verdict: str
+    until: datetime
+    text: str
 
 
 class Running(Value):
@@ -31,6 +46,7 @@ class Running(Value):
         promotion: The promotion that brought it.
         requested_by: Who asked for it.
         approvers: Who let it through.
+        watch: How it is looked after; None where nobody watches.
     """
 
     release: str
@@ -42,6 +58,7 @@ class Running(Value):
     promotion: int
     requested_by: str
     approvers: tuple[str, ...]
+    watch: Watched | None = None
 
 
 class OpenPromotion(Value):
@@ -236,43 +253,6 @@ def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Dri
     )
 
 
-class RulesStatus(Value):
-    """How the rules of one pipeline's repository on GitHub stand, as `reconcile` saw them last.
-
-    Attributes:
-        pipeline: The pipeline's name.
-        drift: The rules that are not in force and were not relaxed.
-        relaxed: The rules that are relaxed now, one line each.
-    """
-
-    pipeline: str
-    drift: tuple[Drifted, ...]
-    relaxed: tuple[str, ...]
-
-
-def rules_status(ledger: Ledger, only: str | None = None) -> list[RulesStatus]:
-    """Put together what the ledger says about rules on GitHub.
-
-    Args:
-        ledger: The ledger.
-        only: Only this pipeline; all of them for None.
-
-    Returns:
-        An entry for each pipeline of which there is something to say.
-    """
-    standing = ledger.relaxations.standing()
-    names = {one.pipeline for one in standing} | set(ledger.drift.pipelines(GITHUB))
-    return [
-        RulesStatus(
-            pipeline=name,
-            drift=standing_drift(ledger, name, GITHUB),
-            relaxed=tuple(standing_line(one) for one in standing if one.pipeline == name),
-        )
-        for name in sorted(names)
-        if only in {None, name}
-    ]
-
-
 def approvers_of(records: Sequence[ApprovalRecord], plan_hash: str | None) -> tuple[str, ...]:
     """Return who approved a plan, in the order they did; a yes that was taken back does not count.
 
@@ -300,7 +280,19 @@ def _running(ledger: Ledger, row: PromotionRecord | None) -> Running | None:
         promotion=row.id,
         requested_by=row.requested_by,
         approvers=approvers_of(ledger.approvals.of(row.id), row.plan_hash),
+        watch=_watched(ledger, row),
     )
+
+
+def _watched(ledger: Ledger, row: PromotionRecord) -> Watched | None:
+    begun, ended = ledger.steps.get(row.id, START), ledger.steps.get(row.id, WATCH)
+    if begun is None or begun.receipt is None:
+        return None
+    until = WatchStart.from_json(begun.receipt).until
+    if ended is None or ended.receipt is None:
+        return Watched(verdict="", until=until, text="")
+    end = WatchEnd.from_json(ended.receipt)
+    return Watched(verdict=end.verdict, until=until, text=end.text)
 
 
 def _open(row: PromotionRecord, ui_url: str) -> dict[str, object]:

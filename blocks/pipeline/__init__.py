@@ -9,6 +9,7 @@ from blocks.pipeline.problems import PipelineError, Problem
 from blocks.pipeline.protection import BranchProtect, EnvironmentProtect, Protect, Relax
 from blocks.pipeline.pull_requests import AutoMergeRule, OpenRule, PullRequests
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
 
@@ -39,6 +40,7 @@ __all__ = [
     "Relax",
     "ReleaseDescription",
     "ResolvedEnvironment",
+    "Show",
     "TcpCheck",
     "Timeouts",
     "Triggers",

@@ -17,7 +17,9 @@ from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.protection import Protect
 from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
@@ -67,6 +69,10 @@ class Pipeline(Written):
         description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
         default_factory=Protect,
     )
+    watch: Watch | None = Field(
+        None, description="How a release is looked after once it runs. None: nobody watches."
+    )
+    show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
         description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
@@ -162,7 +168,16 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
+            for field in (
+                "smoke",
+                "notify",
+                "backup",
+                "database",
+                "timeouts",
+                "keep_releases",
+                "watch",
+                "show",
+            )
         }
         return {
             "pipeline": self.pipeline,

@@ -14,7 +14,8 @@ from flows.domain.durations import human_duration
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
-    from deployments.views import EnvironmentStatus, RulesStatus, Waiting
+    from deployments.rules_view import RulesStatus
+    from deployments.views import EnvironmentStatus, Waiting
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
@@ -26,7 +27,8 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
     """Show which release runs where, since when, by whom; what waits for approval; what is held."""
     from deployments.connect import find_api_url, open_ledger, ui_url
     from deployments.prefect_api import PrefectApi
-    from deployments.views import environment_status, rules_status
+    from deployments.rules_view import rules_status
+    from deployments.views import environment_status
 
     settings = read_settings()
     url = find_api_url(settings)
@@ -140,6 +142,7 @@ def _state(one: EnvironmentStatus) -> str:
         words.append(f"last promotion {one.last.promotion} {one.last.status}")
     if one.active is not None:
         words.append(f"promotion {one.active.promotion} {one.active.status}")
+    words += _watch_words(one)
     words += [f"promotion {item.promotion} {item.status}" for item in one.preparing]
     words += [f"promotion {item.promotion} waits {item.have}/{item.need}" for item in one.waiting]
     if one.holds:
@@ -147,6 +150,14 @@ def _state(one: EnvironmentStatus) -> str:
     if one.drift:
         words.append(counted(len(one.drift), "difference"))
     return ", ".join(words) or "-"
+
+
+def _watch_words(one: EnvironmentStatus) -> list[str]:
+    """Say how the release that runs is looked after; that all is well needs no word."""
+    watch = one.running.watch if one.running is not None else None
+    if watch is None or watch.verdict in {"green", "over"}:
+        return []
+    return [f"watch is {watch.verdict}" if watch.verdict else f"watched until {moment(watch.until)}"]
 
 
 def _print_waiting(found: list[tuple[EnvironmentStatus, Waiting]]) -> None:

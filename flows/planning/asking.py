@@ -13,6 +13,7 @@ from flows.domain.review_approvals import review_number
 from flows.outcome import tell_waiting
 from flows.planning.answering import answer_form, ask, record_answer
 from flows.planning.reviewing import Reviews, record_reviews, standing_answers, write_down
+from flows.showing.show import show
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -98,6 +99,7 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
     line = f"waiting for {state.need - state.have} of {state.need} approvals"
     row = run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), message=line)
     tell_waiting(run, row, plan, state)
+    show(run.showing, run.promotion_id)
 
 
 def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:

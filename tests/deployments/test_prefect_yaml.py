@@ -34,6 +34,7 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
         ("reconcile", "all"),
         ("protect", "github"),
         ("relax", "github"),
+        ("watch", "all"),
         ("tend", "pull-requests"),
     }
 

@@ -17,8 +17,9 @@ from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import rules as rule_routes
 from tests.fakes.github import shapes
-from tests.fakes.github.pulls import PullsState, add_routes, settle
+from tests.fakes.github.pulls import PullsState, settle
 from tests.fakes.github.shapes import JSON
+from tests.fakes.github.shown import Shown
 
 REPOSITORY = "acme/shop"
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
@@ -108,6 +109,7 @@ class FakeGitHub:
         ruling: Environments, teams, and what the repository's plan has.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        shown: What was written there to be seen.
         pull_state: What pull requests are beyond the commits they belong to.
     """
 
@@ -126,6 +128,7 @@ class FakeGitHub:
     ruling: rule_routes.RuleState = field(default_factory=rule_routes.RuleState)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    shown: Shown = field(default_factory=Shown)
     pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
@@ -292,6 +295,10 @@ async def body_of(request: Request) -> JSON:
 
 def application(github: FakeGitHub) -> FastAPI:
     """Build the web application around what the fake knows."""
+    # These modules need what this one defines.
+    from tests.fakes.github import files, showing
+    from tests.fakes.github import pulls as pull_requests
+
     app = FastAPI(openapi_url=None)
 
     @app.exception_handler(Refusal)
@@ -389,8 +396,8 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
-    rule_routes.add_routes(app, github)
-    add_routes(app, github)
+    for module in (pull_requests, showing, files, rule_routes):
+        module.add_routes(app, github)
     return app
 
 
