@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, field_validator
@@ -12,6 +13,7 @@ from blocks.fields import BLOCK_CONFIG, one_line
 
 # RFC 4226, section 4, R6: the shared secret is at least 128 bits long.
 SHORTEST_SECRET_BYTES = 16
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})")
 
 
 class Approver(Block):
@@ -38,6 +40,13 @@ class Approver(Block):
     )
     active: bool = Field(
         default=True, title="Active", description="Off: the person's approvals no longer count."
+    )
+
+    github_login: str = Field(
+        default="",
+        max_length=40,
+        title="GitHub login",
+        description="Whose reviews count as this person's where `approvals.reviews` is on. Empty: nobody's.",
     )
 
     @field_validator("person")
@@ -70,6 +79,16 @@ class Approver(Block):
             raise ValueError(message)
         return list(dict.fromkeys(names))
 
+    @field_validator("github_login")
+    @classmethod
+    def valid_login(cls, value: str) -> str:
+        """Check the login; a leading @ is dropped, and an app's is none: an approver is a person."""
+        login = value.strip().removeprefix("@")
+        if login and not _LOGIN.fullmatch(login):
+            message = "expected a login on GitHub, such as ana-k"
+            raise ValueError(message)
+        return login
+
     def known_as(self, identity: str) -> bool:
         """Say whether a git address or a login is this person's, in any case.
 
@@ -77,4 +96,5 @@ class Approver(Block):
             identity: What a commit or a request names.
         """
         wanted = identity.strip().removeprefix("@").casefold()
-        return any(name.casefold() == wanted for name in self.identities)
+        own = (*self.identities, *([self.github_login] if self.github_login else []))
+        return any(name.casefold() == wanted for name in own)

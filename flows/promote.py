@@ -36,6 +36,9 @@ from flows.planning.gating import (
 from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts, reading_hosts
 from flows.planning.releasing import make_release
+from flows.planning.reviewing import Reviews
+from flows.showing.show import show_aside
+from flows.watching.beginning import begin_watch
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
 from tasks.run import Run, utc_now
@@ -129,7 +132,9 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
     run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
+    show_aside(run.showing, row.id, sha=resolved.commit.sha)
     ended = _go(session, run, request, resolved, row)
+    begin_watch(run, ended, request.source)
     # After the lease was given back: a large copy takes its time, and nobody has to wait for it.
     end_copies(run)
     return ended
@@ -260,7 +265,7 @@ def _decide(session: Session, work: Work) -> None:
     run = work.run
     for _ in range(_MOST_REPLANS):
         plan = make_and_show_plan(session, work)
-        answer = _approved(work, plan)
+        answer = _approved(session, work, plan)
         if answer is not Status.APPROVED:
             line = {
                 Status.REJECTED: "rejected: " + _who_said_no(run, plan),
@@ -276,6 +281,7 @@ def _decide(session: Session, work: Work) -> None:
             )
             if again.hash == plan.hash:
                 run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+                show_aside(run.showing, run.promotion_id)
                 carry_out(run, change_of(work, plan))
                 finish(run, resolved=work.resolved)
                 return
@@ -287,10 +293,16 @@ def _decide(session: Session, work: Work) -> None:
     )
 
 
-def _approved(work: Work, plan: Plan) -> Status:
+def _approved(session: Session, work: Work, plan: Plan) -> Status:
     authors = {name for commit in plan.commits for name in (commit.author_email, commit.author_name)}
     authors |= {work.release.commit.author_email, work.release.commit.author_name}
-    return ask_until_quorum(work.run, plan, authors=frozenset(authors), requester=work.request.requested_by)
+    return ask_until_quorum(
+        work.run,
+        plan,
+        authors=frozenset(authors),
+        requester=work.request.requested_by,
+        reviews=Reviews(session.repository.github, work.release.commit.sha),
+    )
 
 
 def _who_said_no(run: Run, plan: Plan) -> str:

@@ -39,6 +39,26 @@ def read_github(github: GitHubReader, *, sha: str, branch: str, gates: Gates) ->
     return found
 
 
+@fact("read reviews")
+def read_reviews(github: GitHubReader, *, sha: str) -> tuple[PullRequestFact, ...]:
+    """Read the pull requests a commit belongs to, with their reviews.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        github: The repository on GitHub.
+        sha: The commit.
+
+    Returns:
+        The pull requests.
+
+    Raises:
+        TransientError: GitHub does not answer, or wants to be left alone for long.
+        TerminalError: The login was refused or lacks a permission, or GitHub does not have the commit.
+    """
+    return _reviewed_pulls(github, sha)
+
+
 def facts_of(github: GitHubReader, *, sha: str, branch: str, gates: Gates) -> GitHubFacts:
     """Read the same without a flow around it.
 

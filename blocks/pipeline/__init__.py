@@ -6,13 +6,16 @@ from blocks.pipeline.gates import Freeze, Gates, Hotfix
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
+from blocks.pipeline.pull_requests import AutoMergeRule, OpenRule, PullRequests
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
 
 __all__ = [
     "COMPOSE_DEFAULTS",
     "Approvals",
+    "AutoMergeRule",
     "Backup",
     "Build",
     "Check",
@@ -24,12 +27,15 @@ __all__ = [
     "Hotfix",
     "HttpCheck",
     "Migration",
+    "OpenRule",
     "Pipeline",
     "PipelineError",
     "Policy",
     "Problem",
+    "PullRequests",
     "ReleaseDescription",
     "ResolvedEnvironment",
+    "Show",
     "TcpCheck",
     "Timeouts",
     "Triggers",

@@ -14,8 +14,11 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
@@ -60,6 +63,13 @@ class Pipeline(Written):
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
+    watch: Watch | None = Field(
+        None, description="How a release is looked after once it runs. None: nobody watches."
+    )
+    show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
+    pull_requests: PullRequests = Field(
+        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
@@ -153,7 +163,16 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
+            for field in (
+                "smoke",
+                "notify",
+                "backup",
+                "database",
+                "timeouts",
+                "keep_releases",
+                "watch",
+                "show",
+            )
         }
         return {
             "pipeline": self.pipeline,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.pipeline.checks import GLOB_CHARACTERS
 from blocks.pipeline.problems import KeyPath, nearest, shown
+from blocks.pipeline.towards import find_pull_request_conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def find_conflicts(data: object) -> Iterator[Finding]:
         yield from _quorum(at, environment)
         yield from _gates(at, environment)
         earlier.append(name)
+    yield from find_pull_request_conflicts(_mapping(pipeline.get("pull_requests")), environments)
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -118,6 +120,11 @@ def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
     if gates.get("checklist") and not approvers:
         yield (*at, "gates", "checklist"), "those who approve tick it — add approvals with approvers"
+    if gates.get("checklist") and approvals.get("reviews") is True:
+        yield (
+            (*at, "approvals", "reviews"),
+            "a review ticks nothing — remove it, or the checklist under gates",
+        )
     if "hotfix" not in gates or gates["hotfix"] is None:
         return
     needed = hotfix.get("approvals", 2)

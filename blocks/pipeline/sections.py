@@ -248,6 +248,11 @@ class Approvals(Value):
     expires: Duration = Field(
         24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes counts."
     )
+    reviews: bool = Field(
+        default=False,
+        description="A review on GitHub that names the plan counts like a one-time code, where the Approver block "
+        "has the reviewer's login.",
+    )
 
     @model_validator(mode="after")
     def reachable(self) -> Self:

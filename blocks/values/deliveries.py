@@ -31,6 +31,16 @@ class StartStatus(StrEnum):
     FAILED = "failed"  # Prefect refused it
 
 
+class Errand(StrEnum):
+    """What a run does that is no promotion."""
+
+    TEND = "tend"  # pull requests are opened, and let merge
+    LOOK = "look"  # an environment is looked at: who waits there is told of reviews
+
+
+# Where errands go: the name of their deployment, in an environment's place.
+PULL_REQUESTS = "pull-requests"
+
 DELIVERY_ENDED = frozenset(DeliveryStatus) - {DeliveryStatus.RECEIVED, DeliveryStatus.ACCEPTED}
 
 
@@ -68,8 +78,8 @@ class Start(Value):
     """One flow run that a delivery asks for.
 
     Attributes:
-        environment: The environment.
-        kind: Promote or rollback.
+        environment: The environment; of an errand what it is about.
+        kind: Promote or rollback, or an errand.
         ref: The branch, tag, commit or release the run is given; empty for the flow's own default.
         branch: The branch whose newest push counts; empty for tags and comments.
         sha: The commit, empty where the flow finds it.
@@ -79,7 +89,7 @@ class Start(Value):
     """
 
     environment: str
-    kind: Kind
+    kind: Kind | Errand
     ref: str = ""
     branch: str = ""
     sha: str = ""
@@ -90,7 +100,7 @@ class Start(Value):
     @property
     def deployment(self) -> str:
         """The deployment, `flow/name`."""
-        return f"{self.kind.value}/{self.environment}"
+        return "reconcile/all" if self.kind is Errand.LOOK else f"{self.kind.value}/{self.environment}"
 
     def parameters(self, source: str) -> dict[str, str]:
         """Return the flow's parameters.
@@ -98,6 +108,10 @@ class Start(Value):
         Args:
             source: The `git-repository` block of the application.
         """
+        if self.kind is Errand.TEND:
+            return {"branch": self.branch, "source": source, "requested_by": self.requested_by}
+        if self.kind is Errand.LOOK:
+            return {"environment": self.environment, "source": source}
         common = {"environment": self.environment, "source": source, "requested_by": self.requested_by}
         if self.kind is Kind.ROLLBACK:
             return {**common, "release": self.ref, "reason": self.reason}

@@ -19,6 +19,8 @@ class ContainerFact(Value):
         exit_code: Its last exit status.
         name: What the engine calls it.
         successor: True when compose made it to take the place of another one.
+        created_at: When it was made, in the engine's words; empty where that is not known.
+        started_at: When it was last started, likewise.
     """
 
     id: str
@@ -30,6 +32,8 @@ class ContainerFact(Value):
     exit_code: int = 0
     name: str = ""
     successor: bool = False
+    created_at: str = ""
+    started_at: str = ""
 
 
 class HostFacts(Value):

@@ -50,6 +50,8 @@ class ReviewFact(Value):
         submitted_at: When, UTC; None for one that was not submitted.
         may_write: True when the reviewer may push to the repository, as GitHub's own rules want it.
         link: Where it stands.
+        number: GitHub's id of it.
+        body: Its text.
     """
 
     reviewer: str
@@ -58,6 +60,8 @@ class ReviewFact(Value):
     submitted_at: datetime | None = None
     may_write: bool = False
     link: str = ""
+    number: int = 0
+    body: str = ""
 
 
 class PullRequestFact(Value):
@@ -72,6 +76,8 @@ class PullRequestFact(Value):
         merge_commit: The commit the merge made; empty while it is not merged.
         link: Where it stands.
         reviews: Its reviews, oldest first.
+        title: Its title, as its author wrote it.
+        open: True while it is neither merged nor closed.
     """
 
     number: int
@@ -82,6 +88,8 @@ class PullRequestFact(Value):
     merge_commit: str = ""
     link: str = ""
     reviews: tuple[ReviewFact, ...] = ()
+    title: str = ""
+    open: bool = False
 
 
 class ProtectionFact(Value):

@@ -13,7 +13,7 @@ from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
-from deployments.doctor.github import github_findings
+from deployments.doctor.github import github_findings, pull_request_findings
 from deployments.prefect_api import PrefectApi
 from flows.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.domain.approvals import shared_identities
@@ -144,6 +144,7 @@ def _github(application: Application) -> Iterator[Finding]:
         sha=application.head,
         default_branch=repository.default_branch,
     )
+    yield from pull_request_findings(repository.github, application.pipeline.pull_requests)
 
 
 def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:

@@ -6,14 +6,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deployments.doctor.findings import Finding, fail, failure, ok, warn
-from flows.planning.entry import open_github, rules_branch
+from flows.github import open_github, open_pull_requests
+from flows.planning.entry import rules_branch
 from tasks.errors import SluiceError
 from tasks.github_facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from blocks.pipeline import Policy
+    from blocks.pipeline import Policy, PullRequests
     from tasks.adapters.protocols import GitHubReader
 
 WHERE = "github"
@@ -36,11 +37,15 @@ def github_findings(
         What was found; nothing where no gate asks GitHub and no block is named.
     """
     asking = [policy for policy in policies if policy.gates.asks_github]
+    showing = [policy for policy in policies if policy.show.anything]
     if not name:
-        for policy in asking:
-            what = f"gates of {policy.name} ask GitHub, and the git-repository block names no github block"
+        wanted = [f"gates of {policy.name} ask GitHub" for policy in asking]
+        wanted += [f"{policy.name} is to be shown on GitHub" for policy in showing]
+        for one in wanted:
             yield fail(
-                WHERE, what, "create one in the Prefect UI under Blocks, and name it in the field GitHub"
+                WHERE,
+                f"{one}, and the git-repository block names no github block",
+                "create one in the Prefect UI under Blocks, and name it in the field GitHub",
             )
         return
     try:
@@ -48,6 +53,33 @@ def github_findings(
             yield from _answers(github, asking, sha, default_branch)
     except SluiceError as error:
         yield failure(WHERE, error)
+        return
+    # Whether it may write only a change would tell.
+    for policy in showing:
+        needed = ", ".join(policy.show.permissions)
+        yield ok(f"{WHERE} {policy.name}", f"is shown there; the login needs {needed}")
+
+
+def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]:
+    """Check that the login can read pull requests and knows its own name; that it may write is seen only by writing.
+
+    Args:
+        name: The `github` block, empty where the repository names none.
+        section: What the pipeline asks for.
+
+    Yields:
+        What was found; nothing where the pipeline asks for nothing.
+    """
+    if not (section.open or section.auto_merge or section.revert_after_rollback):
+        return
+    where = f"{WHERE} pull requests"
+    try:
+        with closing(open_pull_requests(name)) as opened:
+            count, who = len(opened.pulls.open_pulls()), opened.pulls.me()
+    except SluiceError as error:
+        yield failure(where, error)
+    else:
+        yield ok(where, f"{count} are open; what is done by itself is done by {who}")
 
 
 def _answers(

@@ -13,6 +13,7 @@ from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
 from deployments.environment import WEBHOOKS_BLOCK
 from deployments.prefect_api import PrefectApi
+from flows.domain.pull_requests.tending import Tending, tending_of
 from flows.domain.triggers.decide import Rule, rules_of
 from flows.session import open_mirror, read_pipeline
 from tasks.adapters.git import GitMirror
@@ -33,6 +34,7 @@ class Application:
         mirror: The mirror, fetched.
         rules: What starts a run where, from the default branch.
         refs: Where its branches and tags are.
+        tending: What has pull requests looked after.
     """
 
     repository: str
@@ -40,6 +42,7 @@ class Application:
     mirror: GitMirror
     rules: tuple[Rule, ...]
     refs: dict[str, str]
+    tending: Tending
 
     def has_commit(self, sha: str) -> bool:
         """Say whether the repository has a commit; of no commit that it has."""
@@ -163,4 +166,5 @@ class Applications:
         mirror.fetch()
         text = read_policy(mirror, block.default_branch, block.pipeline_path)
         pipeline = read_pipeline(text, block.pipeline_path)
-        return Application(repository, source, mirror, rules_of(pipeline), mirror.heads())
+        rules, tending = rules_of(pipeline), tending_of(pipeline)
+        return Application(repository, source, mirror, rules, mirror.heads(), tending)

@@ -16,6 +16,7 @@ from deployments.prefect_api import PrefectApi
 from deployments.webhook.applications import Application, Applications
 from deployments.webhook.backoff import Backoff
 from deployments.webhook.metrics import Metrics
+from flows.domain.pull_requests.tending import with_tending
 from flows.domain.triggers.decide import Decision, Known, decide, superseded
 from flows.domain.triggers.events import Event
 from tasks.errors import SluiceError, TransientError, unexpected
@@ -141,7 +142,9 @@ class Dispatcher:
     def _decide(self, row: DeliveryRecord, application: Application) -> None:
         try:
             event = Event.from_json(row.facts)
-            decision = decide(event, application.rules, self._known(row, event, application))
+            known = self._known(row, event, application)
+            decision = decide(event, application.rules, known)
+            decision = with_tending(decision, event, application.tending, known)
         except ValidationError:
             reason = "the delivery was stored by another version of Sluice: send it again from GitHub"
             self._decided(row, Decision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)

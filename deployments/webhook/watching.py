@@ -59,7 +59,7 @@ class Watch:
             self._ledger.deliveries.take_in([_baseline(application)], self._now())
             return
         known = json.loads(baseline.facts) | self._ledger.deliveries.known_refs(name)
-        unheard = unheard_of(application.refs, known, application.rules)
+        unheard = unheard_of(application.refs, known, application.rules, application.tending.opened)
         for ref, sha in missed(unheard, self._before.get(name, {})).items():
             if self._ledger.deliveries.take_in([missed_arrival(name, ref, sha)], self._now()) == ["stored"]:
                 _log.warning("GitHub delivered nothing about %s of %s at %s", ref, name, sha[:7])

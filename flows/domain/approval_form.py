@@ -5,22 +5,39 @@ from __future__ import annotations
 from blocks.values.plans import Plan
 from flows.domain.approvals import QuorumState
 from flows.domain.plan_view import plan_markdown
+from flows.domain.review_approvals import mark_line
 from flows.domain.text import escape
 
 
-def form_description(plan: Plan, quorum: QuorumState, last_refusal: str = "") -> str:
+def form_description(
+    plan: Plan, quorum: QuorumState, last_refusal: str = "", *, with_reviews: bool = False
+) -> str:
     """Render the description of the resume form.
 
     Args:
         plan: The plan that is asked about.
         quorum: How far the approvals are.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
+        with_reviews: A review on GitHub can answer too.
 
     Returns:
         Markdown: what became of the last answer, who has said yes, the whole plan.
     """
     told = [f"**The last answer did not count:** {escape(last_refusal, 300)}."] if last_refusal else []
-    return "\n\n".join([*told, _standing(quorum), plan_markdown(plan)])
+    how = [how_to_review(plan)] if with_reviews else []
+    return "\n\n".join([*told, _standing(quorum), *how, plan_markdown(plan)])
+
+
+def how_to_review(plan: Plan) -> str:
+    """Say how a review on GitHub answers a plan, as Markdown.
+
+    Args:
+        plan: The plan.
+    """
+    return (
+        "Here, or by a review of the pull request that brought the commit (*Approve*, or *Request changes* for a no) "
+        f"whose text has this line:\n\n```text\n{mark_line(plan.environment, plan.hash)}\n```"
+    )
 
 
 def _standing(quorum: QuorumState) -> str:

@@ -38,6 +38,12 @@ class Refusal(StrEnum):
     NO_SECRET = "that approver's one-time-code secret cannot be used: enrol again"  # noqa: S105 - a message
     WRONG_CODE = "the one-time code is wrong"
     USED_CODE = "the one-time code was used already: wait for the next one"
+    NO_REVIEWS = "reviews approve nothing here: use a one-time code"
+    NO_REVIEW = (
+        "no review of that number names this plan, on the last commit of the pull request and by an approver"
+    )
+    OLD_REVIEW = "the review is older than the approvals may be"
+    NOT_READ = "GitHub could not be asked for the reviews"
 
 
 class ApprovalPolicy(Value):
@@ -49,6 +55,7 @@ class ApprovalPolicy(Value):
         exclude_author: True when an author of the plan's commits may not approve.
         exclude_requester: True when who asked for the promotion may not approve.
         expires_after: How long people have, and how long a yes counts.
+        reviews: True when a review on GitHub that names the plan counts.
     """
 
     required: int = Field(default=0, ge=0)
@@ -56,6 +63,7 @@ class ApprovalPolicy(Value):
     exclude_author: bool = True
     exclude_requester: bool = True
     expires_after: timedelta = timedelta(hours=24)
+    reviews: bool = False
 
 
 def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
@@ -75,6 +83,7 @@ def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
         exclude_author=approvals.not_author,
         exclude_requester=approvals.not_requester,
         expires_after=timedelta(seconds=approvals.expires),
+        reviews=approvals.reviews,
     )
 
 
@@ -104,12 +113,14 @@ class ApproverFacts(Value):
         totp_secret: The base32 secret of their one-time codes.
         identities: Their git e-mails, logins and names.
         active: False when they may not approve any more.
+        github_login: The login whose reviews are theirs; empty for none.
     """
 
     name: str
     totp_secret: SecretStr
     identities: tuple[str, ...] = ()
     active: bool = True
+    github_login: str = ""
 
 
 class ApprovalRecordLike(Protocol):

@@ -97,14 +97,18 @@ def judge(
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
     decision = _decision(answer)
-    refusal = _form_refusal(answer) or _person_refusal(person, policy)
+    refusal = _form_refusal(answer) or person_refusal(
+        person,
+        decision,
+        policy=policy,
+        earlier=[record for record in earlier if record.plan_hash == plan_hash],
+        author_identities=author_identities,
+        requester=requester,
+        now=now,
+    )
     step: int | None = None
     if person is not None and not refusal:
-        since = now - policy.expires_after
-        refusal = _standing_refusal(person, decision, [r for r in earlier if r.plan_hash == plan_hash], since)
-        refusal = refusal or _excluded(person, decision, policy, author_identities, requester)
-        if not refusal:
-            refusal, step = _check_code(person, answer.code, used_steps, now)
+        refusal, step = _check_code(person, answer.code, used_steps, now)
     return Verdict(
         counted=refusal is Refusal.NONE,
         approver=person.name if person is not None else one_line(answer.approver, _LONGEST_FIELD),
@@ -135,12 +139,39 @@ def _form_refusal(answer: Answer) -> Refusal:
     return Refusal.NONE
 
 
-def _person_refusal(person: ApproverFacts | None, policy: ApprovalPolicy) -> Refusal:
+def person_refusal(
+    person: ApproverFacts | None,
+    decision: Decision,
+    *,
+    policy: ApprovalPolicy,
+    earlier: Sequence[ApprovalRecordLike],
+    author_identities: Collection[str],
+    requester: str,
+    now: datetime,
+) -> Refusal:
+    """Say why a person may not decide about a plan, however their identity is verified.
+
+    Args:
+        person: The enrolled person, None where there is none.
+        decision: What they decide.
+        policy: Who may approve.
+        earlier: The judged answers to this plan so far.
+        author_identities: E-mails, logins and names of the authors of the plan's commits.
+        requester: Who asked for the promotion; empty where it is not known.
+        now: The time, aware.
+
+    Returns:
+        The refusal; `NONE` where they may.
+    """
     if person is None:
         return Refusal.UNKNOWN_PERSON
     if person_key(person.name) not in _listed(policy):
         return Refusal.NOT_LISTED
-    return Refusal.NONE if person.active else Refusal.INACTIVE
+    if not person.active:
+        return Refusal.INACTIVE
+    return _standing_refusal(person, decision, earlier, now - policy.expires_after) or _excluded(
+        person, decision, policy, author_identities, requester
+    )
 
 
 def _standing_refusal(
@@ -170,7 +201,7 @@ def _excluded(
 ) -> Refusal:
     if decision == REJECT:
         return Refusal.NONE
-    own = _identities({person.name, *person.identities})
+    own = _identities({person.name, person.github_login, *person.identities})
     authors, asked_by = _identities(author_identities), _identities({requester})
     if policy.exclude_author and (not authors or own & authors):
         return Refusal.IS_AUTHOR if authors else Refusal.AUTHOR_UNKNOWN
@@ -277,5 +308,5 @@ def shared_identities(approvers: Sequence[ApproverFacts]) -> tuple[tuple[str, st
 
 def _marks(person: ApproverFacts) -> set[tuple[str, str]]:
     secret = person.totp_secret.get_secret_value().rstrip("=").upper()
-    names = _identities({person.name, *person.identities})
+    names = _identities({person.name, person.github_login, *person.identities})
     return {("identity", name) for name in names} | {("secret", secret)}

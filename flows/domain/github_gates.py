@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
+from blocks.values.pull_requests import BY_RULE
 from flows.domain.text import one_line
 
 CHECKS, REVIEWS, PROTECTION = "checks", "reviews", "protection"
@@ -18,6 +19,8 @@ _PENDING = "pending"
 _MISSING = "missing"
 # Between a push and the first word of its checks a few seconds pass; what is silent for longer does not exist.
 APPEARS_WITHIN_SECONDS = 120.0
+# The statuses Sluice itself sets: they end when the promotion does, which would wait for them.
+OWN_STATUSES = "sluice/"
 # Other reviews say nothing about whether the change may go on.
 _DECISIVE = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -60,7 +63,10 @@ def checks_green(
     if not said:
         return _yes(CHECKS, f"green: {', '.join(_named(one) for one in verdicts)}", link)
     # A job that others must end for is made when they have: while anything runs, what is missing may still come.
-    runs = any(check.state == _PENDING for check in found)
+    runs = any(
+        check.state == _PENDING and not (check.kind == "status" and check.name.startswith(OWN_STATUSES))
+        for check in found
+    )
     comes = not absent or runs or waited_seconds < APPEARS_WITHIN_SECONDS
     first = (red or late or absent)[0].link or link
     mend = "" if not red else ": mend it, or run the check again"
@@ -121,7 +127,7 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     pull = brought_by(pulls, sha)
     if pull is None:
         return _no(REVIEWS, _not_proposed(pulls, sha), link)
-    latest = _latest(pull)
+    latest = latest_reviews(pull)
     against = sorted(one.reviewer for one in latest if one.state == "CHANGES_REQUESTED")
     approved = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit == pull.head)
     stale = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit != pull.head)
@@ -150,12 +156,13 @@ def _not_proposed(pulls: Sequence[PullRequestFact], sha: str) -> str:
     )
 
 
-def _latest(pull: PullRequestFact) -> list[ReviewFact]:
+def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
     """Return the last decision of each reviewer who counts; GitHub lists reviews oldest first."""
     latest: dict[str, ReviewFact] = {}
     for review in pull.reviews:
         counts = review.may_write and review.reviewer and review.reviewer.lower() != pull.author.lower()
-        if counts and review.state in _DECISIVE:
+        # What a rule approved so that GitHub may merge it was read by nobody.
+        if counts and BY_RULE not in review.body and review.state in _DECISIVE:
             latest[review.reviewer.lower()] = review
     return list(latest.values())
 

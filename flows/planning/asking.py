@@ -13,12 +13,14 @@ from pydantic import Field, SecretStr, ValidationError, create_model
 
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
-from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState
+from flows.domain.approval_values import Answer, ApprovalPolicy, QuorumState, Refusal
 from flows.domain.approvals import deadline, judge, person_key, policy_of, quorum
+from flows.domain.review_approvals import review_number
 from flows.domain.text import one_line
 from flows.outcome import tell_waiting
 from flows.planning.people import approver_facts
-from tasks.adapters.redact import process_redactor
+from flows.planning.reviewing import Reviews, record_reviews, standing_answers, write_down
+from flows.showing.show import show
 from tasks.ledger.errors import CodeUsed
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
 # How long a worker may take to start a run again.
 _LONGEST_DELAY = timedelta(minutes=15)
-_USED_ELSEWHERE = "the one-time code was used already: wait for the next one"
 
 
-def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester: str) -> Status:
+def ask_until_quorum(
+    run: Run, plan: Plan, *, authors: frozenset[str], requester: str, reviews: Reviews | None = None
+) -> Status:
     """Ask for approvals until the policy is met, someone says no, or the time is up.
 
     The run suspends for each answer: its process ends, and Prefect starts the flow from the top when
@@ -44,6 +47,7 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
         plan: What people are asked to approve.
         authors: The identities of the authors of the commits that come in.
         requester: Who asked for the promotion; empty when nobody said.
+        reviews: Where reviews that may answer stand; None where none does.
 
     Returns:
         `APPROVED`, `REJECTED` or `EXPIRED`.
@@ -55,9 +59,12 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
     policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
     # On the way back no gate is asked, and nothing is ticked.
     checklist = run.policy.gates.checklist if plan.going_back is None else ()
+    # A question about rows that would be lost is answered where they are named.
+    reviews = reviews if policy.reviews and plan.going_back is None else None
     while True:
         records = run.ledger.approvals.of(run.promotion_id)
-        state = quorum(policy, plan.hash, records, now=utc_now())
+        standing = standing_answers(records, plan, reviews)
+        state = quorum(policy, plan.hash, standing, now=utc_now())
         if state.rejected:
             return Status.REJECTED
         if state.approved:
@@ -67,9 +74,13 @@ def ask_until_quorum(run: Run, plan: Plan, *, authors: frozenset[str], requester
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
         number = len(records) + 1
-        form = _form(plan, state, _last_refusal(records, plan), checklist)
+        form = _form(plan, state, _last_refusal(records, plan), checklist, with_reviews=reviews is not None)
         answer, given_at = _ask(form, state, checklist, number=number, seconds=left)
-        _record(run, plan, policy, answer, given_at, records, authors=authors, requester=requester)
+        review = review_number(answer.code)
+        if review is None:
+            _record(run, plan, policy, answer, given_at, standing, authors=authors, requester=requester)
+        else:
+            record_reviews(run, plan, policy, answer, review, reviews, authors=authors, requester=requester)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
@@ -87,6 +98,7 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
     line = f"waiting for {state.need - state.have} of {state.need} approvals"
     row = run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), message=line)
     tell_waiting(run, row, plan, state)
+    show(run.showing, run.promotion_id)
 
 
 def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
@@ -94,7 +106,9 @@ def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
     return last.refusal if last is not None and last.plan_hash == plan.hash else ""
 
 
-def _form(plan: Plan, state: QuorumState, refusal: str, checklist: tuple[str, ...]) -> type[RunInput]:
+def _form(
+    plan: Plan, state: QuorumState, refusal: str, checklist: tuple[str, ...], *, with_reviews: bool
+) -> type[RunInput]:
     """Build the resume form: only the people of the policy can be chosen, and each item can be ticked."""
     names = tuple(plan.approvers) or ("nobody",)
     fields: dict[str, Any] = {
@@ -115,7 +129,9 @@ def _form(plan: Plan, state: QuorumState, refusal: str, checklist: tuple[str, ..
             Field(default=False, title=one_line(item), description="Needed for an approval"),
         )
     form = create_model("Approval", __base__=RunInput, **fields)
-    return form.with_initial_data(description=form_description(plan, state, refusal))
+    return form.with_initial_data(
+        description=form_description(plan, state, refusal, with_reviews=with_reviews)
+    )
 
 
 def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -192,29 +208,9 @@ def _record(
         used_steps=_used_steps(earlier, answer.approver),
         now=given_at,
     )
-    counted, refusal, step = verdict.counted, verdict.refusal, verdict.code_step
-    reason = process_redactor().text(verdict.reason)
-
-    def add() -> None:
-        run.ledger.approvals.add(
-            promotion_id=run.promotion_id,
-            plan_hash=plan.hash,
-            approver=verdict.approver,
-            decision=verdict.decision,
-            counted=counted,
-            refusal=refusal,
-            reason=reason,
-            code_step=step,
-            now=utc_now(),
-        )
-
     try:
-        add()
+        write_down(run, plan, verdict)
     except CodeUsed:
         # Used for another promotion: only the ledger knows those.
-        counted, refusal, step = False, _USED_ELSEWHERE, None
-        add()
-    if counted:
-        log().info("%s: %s", verdict.approver, verdict.decision)
-    else:
-        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", refusal)
+        refused = {"counted": False, "refusal": Refusal.USED_CODE.value, "code_step": None}
+        write_down(run, plan, verdict.model_copy(update=refused))

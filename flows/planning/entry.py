@@ -6,14 +6,12 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from blocks.github import GitHub
 from blocks.values.lifecycle import ENDED, LIVE
-from flows.blocks import read_block
 from flows.domain.entry_gates import EntryFacts, Unread, entry_answers, next_look
 from flows.domain.hotfix import hotfix_answer, is_hotfix
 from flows.domain.schedule_gates import Arrival
+from flows.github import open_github
 from flows.planning.gating import ref_facts
-from tasks.adapters.github import GitHubApi, log_in, log_in_as_app
 from tasks.errors import RefusedError, SluiceError, TerminalError, TransientError
 from tasks.github_facts import read_github
 from tasks.run import utc_now
@@ -32,24 +30,6 @@ if TYPE_CHECKING:
 
 # As far back as a release's stay in the environment before is looked for.
 _MOST_ROWS = 500
-
-
-def open_github(name: str) -> GitHubApi:
-    """Return the repository on GitHub a block describes.
-
-    Args:
-        name: The `github` block's name.
-
-    Raises:
-        TerminalError: There is no such block, or it is not valid.
-    """
-    block = read_block(GitHub, name)
-    if block.token is not None:
-        auth = log_in(block.token.get_secret_value())
-    else:
-        key = block.private_key.get_secret_value() if block.private_key else ""
-        auth = log_in_as_app(block.app_id or 0, block.installation_id or 0, key)
-    return GitHubApi(block.repository, auth, block.base_url)
 
 
 def rules_branch(policy: Policy, default_branch: str) -> str:

@@ -27,4 +27,5 @@ def approver_facts(name: str) -> ApproverFacts | None:
         totp_secret=block.totp_secret,
         identities=(block.person, *block.identities) if block.person else tuple(block.identities),
         active=block.active,
+        github_login=block.github_login,
     )

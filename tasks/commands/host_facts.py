@@ -150,6 +150,8 @@ def _container(entry: dict[str, Any]) -> ContainerFact:
         exit_code=state.get("ExitCode", 0),
         name=entry.get("Name", "").removeprefix("/"),
         successor="com.docker.compose.replace" in _labels(entry),
+        created_at=entry.get("Created", ""),
+        started_at=state.get("StartedAt", ""),
     )
 
 

@@ -181,6 +181,19 @@ class Deliveries:
             DeliveryRow.repository == repository, DeliveryRow.sha == sha, DeliveryRow.event == "push"
         )
 
+    def pushes_to(self, repository: str, ref: str) -> list[DeliveryRecord]:
+        """Return the pushes to a branch, oldest first; one that GitHub did not deliver is there by its sender.
+
+        Args:
+            repository: The repository, `owner/name`; its case does not matter.
+            ref: The branch, as `refs/heads/…`.
+        """
+        return self._all(
+            func.lower(DeliveryRow.repository) == repository.lower(),
+            DeliveryRow.ref == ref,
+            DeliveryRow.event.in_(("push", MISSED)),
+        )
+
     def pull_request(self, repository: str, number: int) -> DeliveryRecord | None:
         """Return what was told last about a pull request, None where nothing was."""
         found = self._all(

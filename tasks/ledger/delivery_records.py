@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from blocks.values.deliveries import DeliveryStatus, Start, StartStatus
+from blocks.values.deliveries import DeliveryStatus, Errand, Start, StartStatus
 from blocks.values.lifecycle import Kind
 from tasks.ledger.records import Record
 
@@ -61,8 +61,8 @@ class StartRecord(Record):
         delivery_id: The delivery's row.
         key: Prefect's idempotency key.
         repository: The repository, `owner/name`.
-        environment: The environment.
-        kind: Promote or rollback.
+        environment: The environment; of an errand what it is about.
+        kind: Promote or rollback, or an errand.
         ref: What the run is given.
         branch: The branch whose newest push counts; empty for tags and comments.
         sha: The commit; empty where the flow finds it.
@@ -83,7 +83,7 @@ class StartRecord(Record):
     key: str
     repository: str
     environment: str
-    kind: Kind
+    kind: Kind | Errand
     ref: str
     branch: str
     sha: str

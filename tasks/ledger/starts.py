@@ -144,7 +144,7 @@ def start_key(row: DeliveryRecord, start: Start) -> str:
         start: What it starts.
     """
     again = f":replay-{row.replays}" if row.replays else ""
-    return f"{row.delivery}:{start.deployment}{again}"
+    return f"{row.delivery}:{start.kind.value}/{start.environment}{again}"
 
 
 def add_start(connection: Connection, row: DeliveryRecord, start: Start, now: datetime) -> None:

@@ -194,6 +194,21 @@ def test_an_approver_is_known_by_any_spelling() -> None:
     assert approver.active
 
 
+def test_a_login_on_github_is_an_identity_too() -> None:
+    approver = Approver(**DOCUMENTS[Approver] | {"github_login": " @Ana-K "})
+    assert approver.github_login == "Ana-K"
+    assert approver.known_as("ana-k")
+
+
+@pytest.mark.parametrize("login", ["ana k", "sluice[bot]", "-ana", "a" * 40 + "b", "ana\n"])
+def test_what_is_no_login_of_a_person(login: str) -> None:
+    if login.strip() != login:
+        assert Approver(**DOCUMENTS[Approver] | {"github_login": login}).github_login == login.strip()
+        return
+    with pytest.raises(ValidationError):
+        Approver(**DOCUMENTS[Approver] | {"github_login": login})
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

@@ -8,7 +8,16 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "github"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
-EVENTS = ("push", "pull_request", "workflow_run", "check_suite", "release", "issue_comment", "ping")
+EVENTS = (
+    "push",
+    "pull_request_review",
+    "pull_request",
+    "workflow_run",
+    "check_suite",
+    "release",
+    "issue_comment",
+    "ping",
+)
 
 
 def payload(name: str) -> dict[str, Any]:

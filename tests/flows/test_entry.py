@@ -19,12 +19,12 @@ from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
-from blocks.pipeline import Gates, load_pipeline
+from blocks.pipeline import Gates, PullRequests, Show, load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
 from deployments.bootstrap import ControlPlane
-from deployments.doctor.github import github_findings
+from deployments.doctor.github import github_findings, pull_request_findings
 from flows.conduct import Request
 from flows.planning.entry import ask_entry, decide_entry
 from flows.session import Session, open_mirror
@@ -354,6 +354,38 @@ def test_the_doctor_asks_what_the_gates_will_ask(place: Place) -> None:
     assert "administration=read" in second[2]
     place.github.remaining = 100
     assert doctor(place, "shop")[0][0] == "warn"
+
+
+def test_the_doctor_looks_at_the_pull_requests_a_pipeline_asks_for(place: Place) -> None:
+    def told(block: str) -> list[tuple[str, str]]:
+        section = PullRequests(revert_after_rollback=("prod",))
+        return [(one.level, f"{one.what} {one.mend}") for one in pull_request_findings(block, section)]
+
+    assert list(pull_request_findings("", PullRequests())) == []
+    assert told("shop") == [("ok", "0 are open; what is done by itself is done by sluice-bot ")]
+    ((level, said),) = told("")
+    assert level == "fail"
+    assert "the git-repository block names no github block" in said
+    place.github.tokens[TOKEN] -= {"pull_requests"}
+    ((level, said),) = told("shop")
+    assert level == "fail"
+    assert "pull_requests=read" in said
+
+
+def test_the_doctor_tells_what_showing_needs(place: Place) -> None:
+    policy = place.session.policy("prod").model_copy(update={"show": Show(status=True, release=True)})
+
+    def told(block: str) -> list[tuple[str, str]]:
+        found = github_findings(block, [policy], sha=place.sha, default_branch="main")
+        return [(one.level, one.what) for one in found]
+
+    assert told("shop")[1] == (
+        "ok",
+        "is shown there; the login needs Commit statuses: write, Contents: write, Pull requests: read",
+    )
+    assert told("") == [
+        ("fail", "prod is to be shown on GitHub, and the git-repository block names no github block")
+    ]
 
 
 def test_the_doctor_says_that_a_block_is_missing(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
 from deployments.bootstrap import ControlPlane
+from deployments.parts import free_port
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
@@ -248,6 +250,8 @@ def open_stage(
         The stage, on which scenes can be set.
     """
     own = home is None
+    # A receiver of its own, whatever else listens on this machine.
+    env = {"SLUICE_WEBHOOK_PORT": str(free_port()), **(os.environ if inherited is None else inherited)}
     home = home or Path(tempfile.mkdtemp(prefix="sluice-scene-"))
     if not own:
         # What an earlier scene left: its story is over.
@@ -255,7 +259,7 @@ def open_stage(
     try:
         with ThreadPoolExecutor(1) as beside:
             raising = beside.submit(raise_lab)
-            with Inbox() as inbox, ControlPlane(home, None, limit, inherited=inherited) as plane:
+            with Inbox() as inbox, ControlPlane(home, None, limit, inherited=env) as plane:
                 lab = raising.result()
                 plane.activate()
                 # On a stage only the play changes things: tests say themselves when hosts and ledger are compared.

@@ -8,9 +8,10 @@ from typing import Literal
 from blocks.pipeline.model import Pipeline
 from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
-from blocks.values.deliveries import Start
+from blocks.values.deliveries import Errand, Start
 from blocks.values.lifecycle import Kind
 from flows.domain.refs import matches
+from flows.domain.showing.changelog import CHANGELOG
 from flows.domain.text import one_line
 from flows.domain.triggers.comments import comment_starts
 from flows.domain.triggers.events import BRANCHES, TAGS, Event, same_name
@@ -28,12 +29,14 @@ class Rule(Value):
         branches: Patterns of branches that may enter.
         tags: Patterns of tags that may enter.
         triggers: What starts a run.
+        reviews: Whether reviews answer the plans there.
     """
 
     environment: str
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     triggers: Triggers = Triggers()
+    reviews: bool = False
 
 
 class Known(Value):
@@ -77,7 +80,13 @@ def rules_of(pipeline: Pipeline) -> tuple[Rule, ...]:
         pipeline: The pipeline, from the default branch.
     """
     return tuple(
-        Rule(environment=name, branches=one.branches, tags=one.tags, triggers=one.triggers)
+        Rule(
+            environment=name,
+            branches=one.branches,
+            tags=one.tags,
+            triggers=one.triggers,
+            reviews=one.approvals is not None and one.approvals.reviews,
+        )
         for name, one in pipeline.environments.items()
     )
 
@@ -93,12 +102,13 @@ def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
     Returns:
         The decision. That a branch has moved on since is no error: its newest push counts.
     """
-    if event.refusal:
-        return Decision(outcome="ignore", reason=event.refusal)
-    if event.bot:
-        return Decision(outcome="ignore", reason=f"{one_line(event.sender)} is a bot")
+    refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if event.bot else "")
+    if refusal:
+        return Decision(outcome="ignore", reason=refusal)
     if event.means == "comment":
         return _of_comment(event, rules, known)
+    if event.means == "review":
+        return _of_review(event, rules)
     answers = [_answer(event, rule, known) for rule in rules if event.means in _events(rule, event)]
     if not answers:
         return Decision(outcome="ignore", reason=f"no environment has {event.means} among its triggers")
@@ -132,6 +142,15 @@ def _of_comment(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
     if start is None:
         return Decision(outcome="ignore", reason=reason)
     return Decision(outcome="start", reason=reason, starts=(start,))
+
+
+def _of_review(event: Event, rules: Sequence[Rule]) -> Decision:
+    """Have the environments looked at whose plans a review names. It promotes nothing by itself."""
+    asking = [rule.environment for rule in rules if rule.reviews and rule.environment in event.answers]
+    if not asking:
+        return Decision(outcome="ignore", reason="reviews answer no plans there")
+    starts = tuple(Start(environment=name, kind=Errand.LOOK, by_commit=False) for name in asking)
+    return Decision(outcome="start", reason=f"review for {', '.join(asking)}", starts=starts)
 
 
 def _answer(event: Event, rule: Rule, known: Known) -> Decision:
@@ -169,6 +188,8 @@ def _entering(event: Event, rule: Rule, known: Known) -> tuple[str, str]:
     for ref in _full(event.ref, known):
         if ref.startswith(BRANCHES):
             name = ref.removeprefix(BRANCHES)
+            if name.startswith(CHANGELOG):
+                return "", f"branch {one_line(name)} is Sluice's own"
             refusal = refusal or f"branch {one_line(name)} may not enter it"
             if matches(name, rule.branches):
                 return ref, ""

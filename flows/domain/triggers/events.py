@@ -11,15 +11,28 @@ from pydantic import ValidationError
 
 from blocks.values.base import Value
 from blocks.values.deliveries import MISSED
+from flows.domain.review_approvals import marks_in
 from flows.domain.triggers import payloads as github
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 _LONGEST_COMMAND = 300
+_MOST_ANSWERS = 10
 _ACTION = re.compile(r"[a-z_]{1,100}")
 
-# What an event can be to a pipeline; the names of `triggers.events`, and a person's comment.
+# What an event can be to a pipeline: the names of `triggers.events`, a draft that is none any more, a person's comment
+# or review.
 Means = Literal[
-    "push", "tag", "pull_request", "merge", "workflow_run", "check_suite", "release", "comment", "nothing"
+    "push",
+    "tag",
+    "pull_request",
+    "ready",
+    "merge",
+    "workflow_run",
+    "check_suite",
+    "release",
+    "comment",
+    "review",
+    "nothing",
 ]
 
 
@@ -36,6 +49,7 @@ class Event(Value):
         means: What it can start; `nothing` where the refusal says why.
         refusal: Why it starts nothing, whatever the pipeline says; else empty.
         ref: The branch or tag that is promoted, as `refs/…`; a name without `refs/` may be either.
+        bases: The branch a pull request goes to, and the one it went to before, where that was changed.
         sha: The commit; empty where only the tag is known.
         sender: The login of whoever caused it.
         bot: True where that is no person.
@@ -46,6 +60,7 @@ class Event(Value):
         foreign: A pull request from a fork.
         merged: A pull request that was merged.
         on_request: A comment on a pull request, not on an issue.
+        answers: The environments whose plans a review names.
     """
 
     name: str
@@ -53,6 +68,7 @@ class Event(Value):
     means: Means = "nothing"
     refusal: str = ""
     ref: str = ""
+    bases: tuple[str, ...] = ()
     sha: str = ""
     sender: str = ""
     bot: bool = False
@@ -63,6 +79,7 @@ class Event(Value):
     foreign: bool = False
     merged: bool = False
     on_request: bool = False
+    answers: tuple[str, ...] = ()
 
 
 def read_event(name: str, payload: object) -> Event:
@@ -149,6 +166,7 @@ def _pull_request(payload: object) -> Event:
         number=request.number,
         foreign=foreign,
         merged=request.merged,
+        bases=tuple(dict.fromkeys([request.base.ref, *event.base_before()])),
         ref=f"{BRANCHES}{request.base.ref if request.merged else request.head.ref}",
         sha=(request.merge_commit_sha or "") if request.merged else request.head.sha,
         **_who(event.sender),
@@ -160,6 +178,9 @@ def _pull_request(payload: object) -> Event:
         return found.model_copy(update={"means": "merge"})
     if event.action == "closed":
         return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
+    if event.action == "ready_for_review" or event.base_before():
+        # It brings no commit that was not told of, so it promotes nothing; it may be merged now, or no more.
+        return found.model_copy(update={"means": "ready"})
     if event.action not in {"opened", "reopened", "synchronize"}:
         return found.model_copy(update={"refusal": f"a pull request that is {event.action} starts nothing"})
     return found.model_copy(update={"means": "pull_request"})
@@ -250,6 +271,24 @@ def _issue_comment(payload: object) -> Event:
     return found.model_copy(update={"means": "comment"})
 
 
+def _review(payload: object) -> Event:
+    event = github.PullRequestReviewEvent.model_validate(payload)
+    # Only where to look: whose review it is and what it says is read from GitHub itself.
+    named = dict.fromkeys(mark.environment for mark in marks_in(event.review.body or ""))
+    found = Event(
+        name="pull_request_review",
+        action=event.action,
+        number=event.pull_request.number,
+        answers=tuple(named)[:_MOST_ANSWERS],
+        **_who(event.review.user),
+    )
+    if event.action not in {"submitted", "edited"}:
+        return found.model_copy(update={"refusal": f"a review that is {event.action} starts nothing"})
+    if not found.answers:
+        return found.model_copy(update={"refusal": "the review names no plan"})
+    return found.model_copy(update={"means": "review"})
+
+
 def same_name(one: str, other: str) -> bool:
     """Say whether two names of repositories or logins are the same to GitHub, which ignores case."""
     return one.casefold() == other.casefold()
@@ -258,6 +297,7 @@ def same_name(one: str, other: str) -> bool:
 _READERS: dict[str, Callable[[object], Event]] = {
     "push": _push,
     "pull_request": _pull_request,
+    "pull_request_review": _review,
     "workflow_run": _workflow_run,
     "check_suite": _check_suite,
     "release": _release,

@@ -11,18 +11,25 @@ from flows.domain.triggers.decide import Rule
 from flows.domain.triggers.events import BRANCHES, TAGS, missed_event
 
 
-def unheard_of(refs: Mapping[str, str], known: Mapping[str, str], rules: Sequence[Rule]) -> dict[str, str]:
+def unheard_of(
+    refs: Mapping[str, str], known: Mapping[str, str], rules: Sequence[Rule], opened: Sequence[str] = ()
+) -> dict[str, str]:
     """Return the branches and tags that are where nobody told they are, and whose pushes start something.
 
     Args:
         refs: Where the repository's branches and tags are: `refs/…` → commit.
         known: Where deliveries told last that they are.
         rules: What may start a run in each environment.
+        opened: Patterns of branches that get a pull request when they are pushed.
     """
     return {
         ref: sha
         for ref, sha in refs.items()
-        if known.get(ref) != sha and any(_listens(rule, ref) for rule in rules)
+        if known.get(ref) != sha
+        and (
+            any(_listens(rule, ref) for rule in rules)
+            or (ref.startswith(BRANCHES) and matches(ref.removeprefix(BRANCHES), opened))
+        )
     }
 
 

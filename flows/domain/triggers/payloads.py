@@ -66,6 +66,24 @@ class PullRequest(Part):
     base: Side
 
 
+class NameBefore(Part):
+    """What a name was before it was changed."""
+
+    before: Name = Field(alias="from")
+
+
+class BaseBefore(Part):
+    """The branch a pull request went to before."""
+
+    ref: NameBefore
+
+
+class Changes(Part):
+    """What was edited."""
+
+    base: BaseBefore | None = None
+
+
 class PullRequestEvent(Part):
     """`pull_request`."""
 
@@ -73,6 +91,13 @@ class PullRequestEvent(Part):
     pull_request: PullRequest
     repository: Repository
     sender: Account
+    changes: Changes | None = None
+
+    def base_before(self) -> tuple[str, ...]:
+        """Return the branch it went to before, where this event tells that it was changed; else nothing."""
+        if self.action != "edited" or self.changes is None or self.changes.base is None:
+            return ()
+        return (self.changes.base.ref.before,)
 
 
 class Workflow(Part):
@@ -169,4 +194,36 @@ class IssueCommentEvent(Part):
     sender: Account
 
 
-EventName = Literal["push", "pull_request", "workflow_run", "check_suite", "release", "issue_comment"]
+class Review(Part):
+    """A review of a pull request."""
+
+    state: Name
+    body: Body | None = None
+    user: Account | None = None
+
+
+class ReviewedRequest(Part):
+    """The pull request of a review."""
+
+    number: Number
+
+
+class PullRequestReviewEvent(Part):
+    """`pull_request_review`."""
+
+    action: Name
+    review: Review
+    pull_request: ReviewedRequest
+    repository: Repository
+    sender: Account
+
+
+EventName = Literal[
+    "push",
+    "pull_request",
+    "pull_request_review",
+    "workflow_run",
+    "check_suite",
+    "release",
+    "issue_comment",
+]

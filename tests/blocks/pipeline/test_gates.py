@@ -42,6 +42,10 @@ def test_without_gates_nothing_changes() -> None:
     )
     assert plain.gates == Gates() == empty.gates
     assert plain.checksum == empty.checksum
+    off = load_pipeline(BEFORE.replace("approvers: [ana, ben]", "approvers: [ana, ben], reviews: false"))
+    assert off.policy("prod").checksum == plain.checksum
+    on = load_pipeline(BEFORE.replace("approvers: [ana, ben]", "approvers: [ana, ben], reviews: true"))
+    assert on.policy("prod").checksum != plain.checksum
     # Plans that waited for approvals when gates came up keep their hash: nothing of them is in the checksum.
     assert load_pipeline(f"{BEFORE}    gates: {{soak: 1h}}\n").policy("prod").checksum != plain.checksum
     assert not plain.gates.asks_github
@@ -110,6 +114,9 @@ def test_gates_that_could_never_open() -> None:
     assert "gates.version: only tags are versions — add tags" in problems("{version: true}", branches)
     nobody = BEFORE.replace("    approvals: {required: 1, approvers: [ana, ben]}\n", "")
     assert "gates.checklist: those who approve tick it" in problems("{checklist: alerts are on}", nobody)
+    both = BEFORE.replace("approvers: [ana, ben]", "approvers: [ana, ben], reviews: true")
+    assert "approvals.reviews: a review ticks nothing" in problems("{checklist: alerts are on}", both)
+    assert written("{soak: 1h}", both).soak
     assert "gates.hotfix: people answer for a hotfix" in problems("{hotfix: {}}", nobody)
     one = BEFORE.replace("[ana, ben]", "[ana]")
     assert "gates.hotfix: expected at most the number of approvers (1), got 2" in problems(

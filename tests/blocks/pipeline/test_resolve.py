@@ -76,7 +76,10 @@ def test_what_describes_cannot_decide_and_the_other_way_round() -> None:
     decides = set(Policy.model_fields) - {"pipeline"}
     describes = set(ReleaseDescription.model_fields) - {"pipeline"}
     assert not decides & describes
-    assert set(Pipeline.model_fields) - {"pipeline", "environments"} <= decides | describes
+    # About no one environment, and read where the default branch's pipeline is.
+    whole = {"pipeline", "environments", "pull_requests"}
+    assert not whole & (decides | describes)
+    assert set(Pipeline.model_fields) - whole <= decides | describes
 
 
 def test_a_branch_cannot_choose_the_secrets_of_its_build(pipeline: Pipeline) -> None:

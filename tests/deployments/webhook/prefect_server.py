@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
-DEPLOYMENTS = tuple(
-    f"{flow}/{name}" for flow in ("promote", "rollback") for name in ("feature", "staging", "prod")
+DEPLOYMENTS = (
+    *(f"{flow}/{name}" for flow in ("promote", "rollback") for name in ("feature", "staging", "prod")),
+    "tend/pull-requests",
 )
 
 

@@ -26,6 +26,14 @@ from tests.deployments.webhook.shop import TRIGGERS, Shop
 from tests.deployments.webhook.world import World
 from tests.lab.shell import wait_until
 
+GUARDED = "tags: v*\n    approvals: {approvers: ana}"
+PULL_REQUESTS = f"""\
+{TRIGGERS.replace("tags: v*", GUARDED)}
+pull_requests:
+  open: [{{branches: [feature/*, fix/*], into: main}}]
+  auto_merge: [{{into: main, authors: ana, paths: docs/**}}]
+"""
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
@@ -255,6 +263,74 @@ def test_it_runs_by_itself_and_is_woken(world: World) -> None:
     assert dispatcher.alive()
     dispatcher.stop()
     assert not dispatcher.alive()
+
+
+# --- pull requests ------------------------------------------------------------------------------------------
+
+
+def test_pull_requests_are_looked_after_once_for_each_delivery(world: World) -> None:
+    world.shop.commit(PULL_REQUESTS)
+    world.shop.git("switch", "--quiet", "--create", "feature/cents")
+    sha = world.shop.commit()
+    push = world.push(sha, "refs/heads/feature/cents")
+    world.turn()
+    assert [key for key, _ in world.runs()] == [f"{push}:promote/feature", f"{push}:tend/pull-requests"]
+    assert world.status(push) == (
+        DeliveryStatus.STARTED,
+        "push to feature/cents; pull requests of feature/cents",
+    )
+    opened = world.deliver("pull_request_opened", pull_request__head__sha=sha)
+    bot = world.push(sha, "refs/heads/feature/cents", sender={"login": "sluice[bot]", "type": "Bot"})
+    fork = world.deliver("pull_request_fork_opened")
+    world.turn()
+    assert [key for key, _ in world.runs()][2:] == [f"{opened}:tend/pull-requests"]
+    assert world.status(opened) == (DeliveryStatus.STARTED, "pull requests of feature/cents")
+    assert {world.status(one)[0] for one in (bot, fork)} == {DeliveryStatus.IGNORED}
+    run = runs_of(world.gate.target)[-1]
+    assert run["parameters"] == {"branch": "feature/cents", "source": "default", "requested_by": "ana"}
+    assert f"delivery:{opened}" in run["tags"]
+    world.turn(60)
+    assert len(world.runs()) == 3
+
+
+def test_a_branch_cannot_ask_for_its_own_pull_requests(world: World) -> None:
+    world.shop.git("switch", "--quiet", "--create", "feature/cents")
+    sha = world.shop.commit(PULL_REQUESTS)
+    world.push(sha, "refs/heads/feature/cents")
+    world.turn()
+    assert [key.partition(":")[2] for key, _ in world.runs()] == ["promote/feature"]
+
+
+def test_of_several_pushes_the_newest_has_its_pull_requests_looked_after(world: World) -> None:
+    world.push(world.shop.commit(PULL_REQUESTS))
+    world.turn()
+    done = len(world.runs())
+    world.shop.git("switch", "--quiet", "--create", "fix/cents")
+    older = world.push(world.shop.commit(), "refs/heads/fix/cents")
+    world.gate.mode = "down"
+    world.turn()
+    newer = world.push(world.shop.commit(), "refs/heads/fix/cents")
+    world.turn()
+    world.gate.mode = "open"
+    world.turn(120)
+    assert [key for key, _ in world.runs()][done:] == [f"{newer}:tend/pull-requests"]
+    assert world.status(older) == (DeliveryStatus.FOLDED, f"superseded by delivery {newer}")
+
+
+def test_a_push_that_was_missed_gets_its_pull_request(world: World) -> None:
+    world.shop.commit(PULL_REQUESTS)
+    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    watch.look()
+    world.shop.git("switch", "--quiet", "--create", "fix/cents")
+    sha = world.shop.commit()
+    for _ in range(4):
+        watch.look()
+    world.turn()
+    ((key, _),) = world.runs()
+    assert key.startswith("missed-")
+    assert key.endswith(":tend/pull-requests")
+    (found,) = world.ledger.deliveries.pushes_to("ACME/shop", "refs/heads/fix/cents")
+    assert (found.sha, found.event) == (sha, "missed")
 
 
 # --- what GitHub failed to deliver ---------------------------------------------------------------------------

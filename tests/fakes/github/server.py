@@ -16,11 +16,24 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import shapes
+from tests.fakes.github.pulls import PullsState, settle
 from tests.fakes.github.shapes import JSON
+from tests.fakes.github.shown import Shown
 
 REPOSITORY = "acme/shop"
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
-EVERYTHING = frozenset({"statuses", "checks", "pull_requests", "contents", "administration", "metadata"})
+_READABLE = (
+    "statuses",
+    "checks",
+    "pull_requests",
+    "contents",
+    "administration",
+    "metadata",
+    "deployments",
+    "issues",
+)
+READING = frozenset(_READABLE)
+EVERYTHING = READING | {f"{name}:write" for name in _READABLE}
 LARGEST_PAGE = 100
 
 
@@ -63,8 +76,14 @@ class App:
 class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self.status, self.message, self.headers = status, message, headers
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: dict[str, str] | None = None,
+        errors: list[JSON] | list[str] | None = None,
+    ) -> None:
+        self.status, self.message, self.headers, self.errors = status, message, headers, errors
         super().__init__(message)
 
 
@@ -75,7 +94,7 @@ class FakeGitHub:
     Attributes:
         base: The server's address.
         repository: `owner/name`.
-        tokens: Token → what it may read.
+        tokens: Token → what it may read and, with `:write`, change.
         app: The app that may log in, None for none.
         statuses: Commit → its statuses, newest first.
         runs: Commit → its check runs, newest first.
@@ -87,6 +106,8 @@ class FakeGitHub:
         faults: The answers given instead of real ones.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        shown: What was written there to be seen.
+        pull_state: What pull requests are beyond the commits they belong to.
     """
 
     base: str = ""
@@ -103,6 +124,8 @@ class FakeGitHub:
     faults: list[Fault] = field(default_factory=list)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    shown: Shown = field(default_factory=Shown)
+    pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
     # -- what people do ------------------------------------------------------------------------------------------
@@ -118,12 +141,14 @@ class FakeGitHub:
         self.push(sha)
         new = shapes.status(self.base, self.repository, sha, self._next(), context, state)
         self.statuses[sha] = [new, *(one for one in self.statuses[sha] if one["context"] != context)]
+        settle(self)
 
     def report_run(self, sha: str, name: str, state: str, app_id: int | None = shapes.ACTIONS_APP) -> None:
         """Report a check run, in a check suite of its own."""
         self.push(sha)
         new = shapes.check_run(self.base, self.repository, sha, self._next(), name, state, app_id)
         self.runs[sha].insert(0, new)
+        settle(self)
 
     def open_pull(self, number: int, sha: str, **values: Any) -> None:
         """Open a pull request, or merge one, that a commit belongs to."""
@@ -131,7 +156,15 @@ class FakeGitHub:
         self.pulls[sha].append(shapes.pull_request(self.base, self.repository, number, **values))
         self.reviews.setdefault(number, [])
 
-    def review(self, number: int, reviewer: str | None, state: str, commit: str, role: str = "write") -> None:
+    def review(
+        self,
+        number: int,
+        reviewer: str | None,
+        state: str,
+        commit: str,
+        role: str = "write",
+        body: str = "",
+    ) -> None:
         """Submit a review."""
         if reviewer:
             self.roles[reviewer] = role
@@ -145,7 +178,14 @@ class FakeGitHub:
                 state=state,
                 commit=commit,
             )
+            | {"body": body}
+            | ({} if state == "PENDING" else {"submitted_at": shapes.stamp(datetime.now(UTC))})
         )
+        settle(self)
+
+    def next_number(self) -> int:
+        """Return a number that nothing has yet."""
+        return self._next()
 
     def _next(self) -> int:
         self._number += 1
@@ -166,13 +206,22 @@ class FakeGitHub:
             raise Refusal(401, "Bad credentials")
         return self.tokens[token]
 
-    def allow(self, request: Request, owner: str, repo: str, permission: str) -> None:
-        """Let a request through, or refuse it as GitHub does."""
+    def allow(self, request: Request, owner: str, repo: str, permission: str, *, write: bool = False) -> None:
+        """Let a request through, or refuse it as GitHub does.
+
+        Args:
+            request: The request.
+            owner: The repository's owner, as asked.
+            repo: The repository's name, as asked.
+            permission: What the login needs, such as `pull_requests`.
+            write: Whether it needs to write it.
+        """
         permissions = self.log_in(request)
         if f"{owner}/{repo}".lower() != self.repository.lower() or not permissions:
             raise Refusal(404, "Not Found")
-        if permission not in permissions:
-            wanted = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+        needed = f"{permission}:write" if write else permission
+        if needed not in permissions:
+            wanted = {"X-Accepted-GitHub-Permissions": f"{permission}={'write' if write else 'read'}"}
             raise Refusal(403, "Resource not accessible by personal access token", wanted)
 
     def known(self, sha: str) -> None:
@@ -207,7 +256,7 @@ class FakeGitHub:
         }
 
 
-def _page(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, str]]:
+def page_of(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, str]]:
     """Return the page that was asked for and the Link header beside it."""
     size = min(int(request.query_params.get("per_page", "30")), LARGEST_PAGE)
     number = int(request.query_params.get("page", "1"))
@@ -225,13 +274,32 @@ def _page(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, st
     return every[(number - 1) * size : number * size], {"Link": ", ".join(links)} if links else {}
 
 
+async def body_of(request: Request) -> JSON:
+    """Return the JSON object of a request.
+
+    Raises:
+        Refusal: It is none.
+    """
+    try:
+        found = await request.json()
+    except ValueError:
+        raise Refusal(400, "Problems parsing JSON") from None
+    if not isinstance(found, dict):
+        raise Refusal(400, "Body should be a JSON object")
+    return found
+
+
 def application(github: FakeGitHub) -> FastAPI:
     """Build the web application around what the fake knows."""
+    # These modules need what this one defines.
+    from tests.fakes.github import files, showing
+    from tests.fakes.github import pulls as pull_requests
+
     app = FastAPI(openapi_url=None)
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
-        return _error(refusal.status, refusal.message, refusal.headers)
+        return _error(refusal.status, refusal.message, refusal.headers, refusal.errors)
 
     @app.middleware("http")
     async def count(request: Request, call_next: Any) -> Any:
@@ -259,7 +327,7 @@ def application(github: FakeGitHub) -> FastAPI:
     def statuses(request: Request, owner: str, name: str, sha: str) -> JSONResponse:
         github.allow(request, owner, name, "statuses")
         github.known(sha)
-        page, links = _page(request, github.statuses[sha])
+        page, links = page_of(request, github.statuses[sha])
         body = shapes.combined(github.base, github.repository, sha, page, github.statuses[sha])
         return JSONResponse(body, headers=links)
 
@@ -268,14 +336,14 @@ def application(github: FakeGitHub) -> FastAPI:
         github.allow(request, owner, name, "checks")
         github.known(sha)
         runs = github.runs[sha]
-        page, links = _page(request, runs)
+        page, links = page_of(request, runs)
         return JSONResponse({"total_count": len(runs), "check_runs": page}, headers=links)
 
     @app.get(f"{repo}/commits/{{sha}}/pulls")
     def pulls(request: Request, owner: str, name: str, sha: str) -> JSONResponse:
         github.allow(request, owner, name, "pull_requests")
         github.known(sha)
-        page, links = _page(request, github.pulls[sha])
+        page, links = page_of(request, github.pulls[sha])
         return JSONResponse(page, headers=links)
 
     @app.get(f"{repo}/pulls/{{number}}/reviews")
@@ -283,7 +351,7 @@ def application(github: FakeGitHub) -> FastAPI:
         github.allow(request, owner, name, "pull_requests")
         if number not in github.reviews:
             raise Refusal(404, "Not Found")
-        page, links = _page(request, github.reviews[number])
+        page, links = page_of(request, github.reviews[number])
         return JSONResponse(page, headers=links)
 
     @app.get(f"{repo}/collaborators/{{login}}/permission")
@@ -320,14 +388,26 @@ def application(github: FakeGitHub) -> FastAPI:
     @app.get(f"{repo}/rules/branches/{{branch:path}}")
     def rules(request: Request, owner: str, name: str, branch: str) -> JSONResponse:
         github.allow(request, owner, name, "metadata")
-        page, links = _page(request, github.rules.get(branch, []))
+        page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
+    for module in (pull_requests, showing, files):
+        module.add_routes(app, github)
     return app
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+def _error(
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    errors: list[JSON] | list[str] | None = None,
+) -> JSONResponse:
+    body: JSON = {
+        "message": message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": str(status),
+    }
+    body |= {"errors": errors} if errors else {}
     return JSONResponse(body, status_code=status, headers=headers)
 
 

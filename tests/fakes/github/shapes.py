@@ -294,6 +294,44 @@ def _commit(base: str, repository: str, sha: str) -> JSON:
     }
 
 
+def commit_of(base: str, repository: str, sha: str, author: str | None) -> JSON:
+    """Build a commit, with the account GitHub knows its author by."""
+    return _commit(base, repository, sha) | {"author": user(base, author) if author else None}
+
+
+def diff_entry(base: str, repository: str, path: str, before: str | None) -> JSON:
+    """Build a diff-entry; `before` is the path a renamed file had."""
+    url = f"{base}/repos/{repository}/contents/{path}"
+    return {
+        "sha": "f" * 40,
+        "filename": path,
+        "status": "renamed" if before else "modified",
+        "additions": 1,
+        "deletions": 0,
+        "changes": 1,
+        "blob_url": f"{base}/{repository}/blob/main/{path}",
+        "raw_url": f"{base}/{repository}/raw/main/{path}",
+        "contents_url": url,
+        **({"previous_filename": before} if before else {}),
+    }
+
+
+def issue_comment(base: str, repository: str, issue: int, number: int, login: str, body: str) -> JSON:
+    """Build an issue-comment."""
+    return {
+        "id": number,
+        "node_id": f"IC_{number}",
+        "url": f"{base}/repos/{repository}/issues/comments/{number}",
+        "html_url": f"{base}/{repository}/pull/{issue}#issuecomment-{number}",
+        "issue_url": f"{base}/repos/{repository}/issues/{issue}",
+        "body": body,
+        "user": user(base, login),
+        "created_at": CREATED,
+        "updated_at": CREATED,
+        "author_association": "MEMBER",
+    }
+
+
 def protection(
     *,
     reviews: int | None = 1,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
+from blocks.values.pull_requests import BY_RULE
 from flows.domain.github_gates import (
     APPEARS_WITHIN_SECONDS,
     GREEN,
@@ -92,6 +93,11 @@ def test_what_is_missing_may_still_come() -> None:
     # A job that needs others has no check run before they ended.
     assert state_of(ask([run("build", "pending")])) == "waiting"
     assert state_of(ask([run("build", "success")])) == "fail"
+
+
+def test_its_own_status_is_not_waited_for() -> None:
+    assert state_of(ask([status("sluice/prod", "pending")])) == "fail"
+    assert state_of(ask([run("sluice/prod", "pending")])) == "waiting"
 
 
 def test_no_required_check_is_no_green() -> None:
@@ -248,6 +254,13 @@ def test_too_few() -> None:
 )
 def test_what_does_not_count(reviews: list[ReviewFact]) -> None:
     assert state_of(ask_reviews(*reviews)) == "fail"
+
+
+def test_what_a_rule_approved_was_read_by_nobody() -> None:
+    by_rule = review("sluice-bot", body=f"{BY_RULE}\nApproved")
+    assert not ask_reviews(by_rule).passed
+    assert not ask_reviews(by_rule, review("ben"), required=2).passed
+    assert ask_reviews(by_rule, review("ben")).passed
 
 
 @pytest.mark.parametrize(

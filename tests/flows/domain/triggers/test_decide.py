@@ -189,6 +189,18 @@ def test_an_event_that_comes_late_brings_nothing_old_back() -> None:
     assert decision == Decision(outcome="fold", reason="staging: main has moved on to bbbbbbb, which counts")
 
 
+def test_a_branch_that_only_holds_a_changelog_entry_starts_nothing() -> None:
+    pipeline = PIPELINE.replace("branches: main\n", 'branches: "*"\n').replace("EVENTS", PUSH)
+    event = changed("push_branch", ref="refs/heads/sluice/changelog-v1.4.0")
+    known = KNOWN.model_copy(update={"refs": {**REFS, event.ref: event.sha}})
+    found = decide(event, rules_of(load_pipeline(pipeline)), known)
+    assert (found.outcome, found.starts) == ("ignore", ())
+    assert "branch sluice/changelog-v1.4.0 is Sluice's own" in found.reason
+    other = event.model_copy(update={"ref": "refs/heads/sluice/other"})
+    known = KNOWN.model_copy(update={"refs": {**REFS, other.ref: other.sha}})
+    assert decide(other, rules_of(load_pipeline(pipeline)), known).outcome == "start"
+
+
 def test_a_branch_that_is_gone_starts_nothing() -> None:
     decision = asked("push_branch", refs={})
     assert decision == Decision(outcome="ignore", reason="staging: main is not in the repository any more")
@@ -203,6 +215,21 @@ def test_a_commit_that_git_does_not_show_yet_is_waited_for() -> None:
 def test_what_github_failed_to_deliver_starts_the_same() -> None:
     assert asked(missed_event("refs/heads/main", A)).starts == (promote("staging", A, requested_by="github"),)
     assert asked(missed_event("refs/tags/v1.4.0", A)).starts[0].environment == "prod"
+
+
+# --- reviews -----------------------------------------------------------------------------------------------
+
+
+def test_a_review_that_names_a_plan_has_its_environment_looked_at_and_promotes_nothing() -> None:
+    review = read_event("pull_request_review", payload("pull_request_review_submitted"))
+    assert asked(review).reason == "reviews answer no plans there"
+    asking = "    approvals: {approvers: [ana, ben], reviews: true}\n"
+    decision = decide(review, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN)
+    (start,) = decision.starts
+    assert (decision.outcome, start.deployment) == ("start", "reconcile/all")
+    assert start.parameters("shop") == {"environment": "prod", "source": "shop"}
+    bot = review.model_copy(update={"bot": True})
+    assert decide(bot, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN).starts == ()
 
 
 # --- comments ----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ MEANS = {
     "issue_comment_promote": "comment",
     "issue_comment_rollback": "comment",
     "issue_comment_by_owner_not_listed": "comment",
+    "pull_request_review_submitted": "review",
 }
 REFUSALS = {
     "push_deleted_branch": "the branch was deleted",
@@ -38,6 +39,8 @@ REFUSALS = {
     "workflow_run_failed": "the checks ended with failure",
     "workflow_run_requested": "the checks are not completed",
     "workflow_run_of_fork": "the checks are a fork's, whatever its branch is called",
+    "pull_request_review_of_change": "the review names no plan",
+    "pull_request_review_dismissed": "a review that is dismissed starts nothing",
     "issue_comment_talk": "the comment is no command",
     "issue_comment_edited": "a comment that is edited starts nothing",
     "ping": "the webhook is set up",

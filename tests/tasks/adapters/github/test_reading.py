@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from blocks.values.github import ProtectionFact, RequiredCheck
-from tasks.adapters.github import GitHubApi, log_in, log_in_as_app
+from tasks.adapters.github.client import GitHubClient, log_in, log_in_as_app
+from tasks.adapters.github.reading import GitHubApi
 from tasks.adapters.protocols import GitHubReader
 from tasks.adapters.redact import process_redactor
 from tasks.errors import TerminalError, TransientError
@@ -39,7 +40,7 @@ def github(server: FakeGitHub) -> FakeGitHub:
 
 @pytest.fixture
 def api(github: FakeGitHub) -> Iterator[GitHubReader]:
-    made = GitHubApi(REPOSITORY, log_in(TOKEN), github.base)
+    made = GitHubApi(GitHubClient(REPOSITORY, log_in(TOKEN), github.base))
     yield made
     made.close()
 
@@ -174,10 +175,13 @@ def test_the_budget_costs_nothing(github: FakeGitHub, api: GitHubReader) -> None
 
 def test_pages_for_people(api: GitHubReader) -> None:
     token = log_in(TOKEN)
-    assert GitHubApi("acme/shop", token).commit_page(SHA) == f"https://github.com/acme/shop/commit/{SHA}"
-    ghes = GitHubApi("acme/shop", token, "https://git.acme.com/api/v3")
+    assert (
+        GitHubApi(GitHubClient("acme/shop", token)).commit_page(SHA)
+        == f"https://github.com/acme/shop/commit/{SHA}"
+    )
+    ghes = GitHubApi(GitHubClient("acme/shop", token, "https://git.acme.com/api/v3"))
     assert ghes.commit_page(SHA) == f"https://git.acme.com/acme/shop/commit/{SHA}"
-    tenant = GitHubApi("acme/shop", token, "https://api.acme.ghe.com")
+    tenant = GitHubApi(GitHubClient("acme/shop", token, "https://api.acme.ghe.com"))
     assert tenant.commit_page(SHA) == f"https://acme.ghe.com/acme/shop/commit/{SHA}"
 
 
@@ -198,7 +202,9 @@ def test_a_secondary_rate_limit_is_waited_for(github: FakeGitHub, api: GitHubRea
 def test_a_limit_that_lasts_is_not_waited_for(github: FakeGitHub, api: GitHubReader) -> None:
     github.remaining = 0
     started = time.monotonic()
-    with pytest.raises(TransientError, match="rate limit is used up while reading the checks of the commit"):
+    with pytest.raises(
+        TransientError, match="rate limit is used up while it was to read the checks of the commit"
+    ):
         api.checks(SHA)
     # The limit's hour is over in 30 minutes.
     assert time.monotonic() - started < 300
@@ -234,14 +240,14 @@ def test_a_page_in_trouble_does_not_pass_for_the_end(github: FakeGitHub, api: Gi
 
 
 def test_nobody_answers(github: FakeGitHub) -> None:
-    silent = GitHubApi(REPOSITORY, log_in(TOKEN), "http://127.0.0.1:9")
+    silent = GitHubApi(GitHubClient(REPOSITORY, log_in(TOKEN), "http://127.0.0.1:9"))
     with pytest.raises(TransientError, match="GitHub does not answer about acme/shop") as told:
         silent.checks(SHA)
     assert TOKEN not in str(told.value)
 
 
 def test_a_wrong_token(github: FakeGitHub) -> None:
-    wrong = GitHubApi(REPOSITORY, log_in("wrong-token-1"), github.base)
+    wrong = GitHubApi(GitHubClient(REPOSITORY, log_in("wrong-token-1"), github.base))
     with pytest.raises(
         TerminalError, match="refused the login for acme/shop: Bad credentials — renew the token"
     ):
@@ -274,7 +280,7 @@ def test_a_permission_github_does_not_name_is_named_nevertheless(
 
 
 def test_a_repository_the_login_does_not_see(github: FakeGitHub) -> None:
-    other = GitHubApi("acme/other", log_in(TOKEN), github.base)
+    other = GitHubApi(GitHubClient("acme/other", log_in(TOKEN), github.base))
     with pytest.raises(TerminalError, match="shows the login no checks of the commit in acme/other") as told:
         other.checks(SHA)
     assert "check the repository in the github block" in str(told.value)
@@ -334,7 +340,7 @@ def keys() -> tuple[str, str]:
 
 def test_an_app_logs_in_and_its_token_is_redacted(github: FakeGitHub, keys: tuple[str, str]) -> None:
     github.app = App(7, 8, keys[1])
-    app = GitHubApi(REPOSITORY, log_in_as_app(7, 8, keys[0]), github.base)
+    app = GitHubApi(GitHubClient(REPOSITORY, log_in_as_app(7, 8, keys[0]), github.base))
     assert app.checks(SHA) == ()
     assert app.checks(SHA) == ()
     logins = [path for method, path in github.asked if method == "POST"]
@@ -348,7 +354,7 @@ def test_an_app_that_is_not_installed(
     github: FakeGitHub, keys: tuple[str, str], app_id: int, installation: int
 ) -> None:
     github.app = App(7, 8, keys[1])
-    app = GitHubApi(REPOSITORY, log_in_as_app(app_id, installation, keys[0]), github.base)
+    app = GitHubApi(GitHubClient(REPOSITORY, log_in_as_app(app_id, installation, keys[0]), github.base))
     with pytest.raises(
         TerminalError, match="refused the app's login for acme/shop: Not Found — check app_id"
     ):
@@ -356,7 +362,7 @@ def test_an_app_that_is_not_installed(
 
 
 def test_an_apps_key_that_is_none(github: FakeGitHub) -> None:
-    app = GitHubApi(REPOSITORY, log_in_as_app(7, 8, "no key at all"), github.base)
+    app = GitHubApi(GitHubClient(REPOSITORY, log_in_as_app(7, 8, "no key at all"), github.base))
     with pytest.raises(TerminalError, match="private key for acme/shop cannot be read") as told:
         app.checks(SHA)
     assert "no key at all" not in str(told.value)
@@ -365,7 +371,7 @@ def test_an_apps_key_that_is_none(github: FakeGitHub) -> None:
 def test_an_apps_login_in_trouble_is_tried_again(github: FakeGitHub, keys: tuple[str, str]) -> None:
     github.app = App(7, 8, keys[1])
     github.faults.append(Fault("access_tokens", 502, "Bad Gateway"))
-    app = GitHubApi(REPOSITORY, log_in_as_app(7, 8, keys[0]), github.base)
+    app = GitHubApi(GitHubClient(REPOSITORY, log_in_as_app(7, 8, keys[0]), github.base))
     with pytest.raises(TransientError):
         app.checks(SHA)
     assert app.checks(SHA) == ()

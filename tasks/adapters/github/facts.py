@@ -50,6 +50,8 @@ def pull_fact(pull: PullRequest) -> PullRequestFact:
         merged_at=pull.merged_at,
         merge_commit=(pull.merge_commit_sha or "") if pull.merged_at else "",
         link=pull.html_url,
+        title=pull.title or "",
+        open=pull.state == "open",
     )
 
 
@@ -68,6 +70,8 @@ def review_fact(review: PullRequestReview, may_write: Mapping[str, bool]) -> Rev
         submitted_at=review.submitted_at,
         may_write=may_write.get(login, False),
         link=review.html_url,
+        number=review.id,
+        body=review.body or "",
     )
 
 

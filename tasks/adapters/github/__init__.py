@@ -1,0 +1,1 @@
+"""GitHub over its API, by PyGithub: whole lists, within the rate limits."""
