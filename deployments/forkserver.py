@@ -42,6 +42,7 @@ RUNS_IMPORT = (
     "flows.reconcile",
     "flows.redeploy",
     "flows.rollback",
+    "flows.watch",
 )
 
 

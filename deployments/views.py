@@ -9,12 +9,28 @@ from typing import TYPE_CHECKING
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
+from blocks.values.watching import WatchEnd, WatchStart
 from flows.domain.drift import mend
+from flows.domain.watching import START, WATCH
 from tasks.errors import SluiceError
 from tasks.ledger.records import ApprovalRecord, Hold, PromotionRecord
 
 if TYPE_CHECKING:
     from tasks.ledger.store import Ledger
+
+
+class Watched(Value):
+    """How the release that runs is looked after.
+
+    Attributes:
+        verdict: `green`, `red`, `over`, `blind`; empty while the watch goes on.
+        until: Until when it is watched, UTC.
+        text: One line about how it ended.
+    """
+
+    verdict: str
+    until: datetime
+    text: str
 
 
 class Running(Value):
@@ -30,6 +46,7 @@ class Running(Value):
         promotion: The promotion that brought it.
         requested_by: Who asked for it.
         approvers: Who let it through.
+        watch: How it is looked after; None where nobody watches.
     """
 
     release: str
@@ -41,6 +58,7 @@ class Running(Value):
     promotion: int
     requested_by: str
     approvers: tuple[str, ...]
+    watch: Watched | None = None
 
 
 class OpenPromotion(Value):
@@ -262,7 +280,19 @@ def _running(ledger: Ledger, row: PromotionRecord | None) -> Running | None:
         promotion=row.id,
         requested_by=row.requested_by,
         approvers=approvers_of(ledger.approvals.of(row.id), row.plan_hash),
+        watch=_watched(ledger, row),
     )
+
+
+def _watched(ledger: Ledger, row: PromotionRecord) -> Watched | None:
+    begun, ended = ledger.steps.get(row.id, START), ledger.steps.get(row.id, WATCH)
+    if begun is None or begun.receipt is None:
+        return None
+    until = WatchStart.from_json(begun.receipt).until
+    if ended is None or ended.receipt is None:
+        return Watched(verdict="", until=until, text="")
+    end = WatchEnd.from_json(ended.receipt)
+    return Watched(verdict=end.verdict, until=until, text=end.text)
 
 
 def _open(row: PromotionRecord, ui_url: str) -> dict[str, object]:

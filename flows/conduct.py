@@ -16,6 +16,7 @@ from flows.domain.naming import run_name
 from flows.domain.recovery import up_started
 from flows.outcome import failed_state, state_of
 from flows.session import Session, open_session
+from flows.showing.show import show_aside, show_end
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, SluiceError, unexpected
 from tasks.lease import take_lease
@@ -73,17 +74,24 @@ def conduct(request: Request, body: Body) -> State[Any]:
         with open_session(request.source, must_fetch=request.kind is not Kind.ROLLBACK) as session:
             policy = session.policy(request.environment)
             row = open_promotion(session, request, policy.pipeline)
-            try:
-                return state_of(body(session, request, row))
-            except SluiceError as error:
-                return _end(session, row.id, error)
-            except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
-                log().exception("unexpected failure")
-                return _end(session, row.id, unexpected(error))
+            state = _carried_out(session, request, row, body)
+            # Last of all, when the lease was given back: nobody waits for what is only shown.
+            show_end(session.showing(policy), row.id)
+            return state
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
         return failed_state(text)
+
+
+def _carried_out(session: Session, request: Request, row: PromotionRecord, body: Body) -> State[Any]:
+    try:
+        return state_of(body(session, request, row))
+    except SluiceError as error:
+        return _end(session, row.id, error)
+    except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
+        log().exception("unexpected failure")
+        return _end(session, row.id, unexpected(error))
 
 
 def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
@@ -170,6 +178,7 @@ def supersede_older(run: Run, request: Request) -> None:
             raise RefusedError(line, "nothing was touched")
         line = f"promotion {run.promotion_id} of {request.ref or 'the default ref'} took its place"
         promotions.move(other.id, Status.SUPERSEDED, now=utc_now(), message=line)
+        show_aside(run.showing, other.id)
         cancel_run(other.flow_run_id, line)
 
 
@@ -201,6 +210,7 @@ def lease_held(run: Run) -> Iterator[None]:
             if other.status in ACTIVE and other.id != run.promotion_id:
                 line = f"its run died; promotion {run.promotion_id} took over"
                 run.ledger.promotions.move(other.id, Status.ABANDONED, now=utc_now(), message=line)
+                show_aside(run.showing, other.id)
         yield
     finally:
         if run.keeper is not None:

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 from blocks.github import GitHub
 from flows.blocks import read_block
-from tasks.adapters.github.client import GitHubClient, log_in, log_in_as_app
+from tasks.adapters.github.client import PATIENT, GitHubClient, Patience, log_in, log_in_as_app
 from tasks.adapters.github.pulls import GitHubPulls
 from tasks.adapters.github.reading import GitHubApi
+from tasks.adapters.github.shower import GitHubShow
 from tasks.errors import TerminalError
 
+# A promotion is not kept waiting by what is only shown: no pause, and a minute for all of one moment.
+_HURRIED = Patience(pause_seconds=0.0, answer_seconds=10, total_seconds=60.0)
 
-def open_github_client(name: str) -> GitHubClient:
+
+def open_github_client(name: str, patience: Patience = PATIENT) -> GitHubClient:
     """Return a login at the repository on GitHub a block describes.
 
     Args:
         name: The `github` block's name.
+        patience: How long GitHub is waited for.
 
     Raises:
         TerminalError: There is no such block, or it is not valid.
@@ -27,7 +32,7 @@ def open_github_client(name: str) -> GitHubClient:
     else:
         key = block.private_key.get_secret_value() if block.private_key else ""
         auth = log_in_as_app(block.app_id or 0, block.installation_id or 0, key)
-    return GitHubClient(block.repository, auth, block.base_url)
+    return GitHubClient(block.repository, auth, block.base_url, patience)
 
 
 def open_github(name: str) -> GitHubApi:
@@ -40,6 +45,18 @@ def open_github(name: str) -> GitHubApi:
         TerminalError: There is no such block, or it is not valid.
     """
     return GitHubApi(open_github_client(name))
+
+
+def open_shower(name: str) -> GitHubShow:
+    """Return the repository on GitHub a block describes, to show promotions on.
+
+    Args:
+        name: The `github` block's name.
+
+    Raises:
+        TerminalError: There is no such block, or it is not valid.
+    """
+    return GitHubShow(open_github_client(name, _HURRIED))
 
 
 @dataclass(frozen=True)

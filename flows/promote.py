@@ -37,6 +37,8 @@ from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts, reading_hosts
 from flows.planning.releasing import make_release
 from flows.planning.reviewing import Reviews
+from flows.showing.show import show_aside
+from flows.watching.beginning import begin_watch
 from tasks.errors import RefusedError
 from tasks.facts import read_manifest
 from tasks.run import Run, utc_now
@@ -130,7 +132,9 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
     run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
+    show_aside(run.showing, row.id, sha=resolved.commit.sha)
     ended = _go(session, run, request, resolved, row)
+    begin_watch(run, ended, request.source)
     # After the lease was given back: a large copy takes its time, and nobody has to wait for it.
     end_copies(run)
     return ended
@@ -277,6 +281,7 @@ def _decide(session: Session, work: Work) -> None:
             )
             if again.hash == plan.hash:
                 run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+                show_aside(run.showing, run.promotion_id)
                 carry_out(run, change_of(work, plan))
                 finish(run, resolved=work.resolved)
                 return

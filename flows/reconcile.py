@@ -18,10 +18,12 @@ from flows.offline.rescue import refresh_rescue
 from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
 from flows.session import Session, open_session
+from flows.showing.show import show, show_missed
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
 from flows.upkeep.looking import look_at
 from flows.upkeep.reviews import tell_of_reviews
+from flows.upkeep.watches import continue_watch
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
 from tasks.alone import alone
@@ -44,6 +46,7 @@ class Found:
         taken: Rollbacks without ledger that are in it now.
         judged: Promotions that were not left as they were.
         lease: A line about a lease that was given back; empty for none.
+        watch: A line about a watch that was started, or started again; empty for none.
         compared: The comparison with the hosts.
         told: A line for each promotion that was told of a review.
         amiss: Why the look did not come to its end; empty where it did.
@@ -53,6 +56,7 @@ class Found:
     taken: tuple[PromotionRecord, ...] = ()
     judged: tuple[Judged, ...] = ()
     lease: str = ""
+    watch: str = ""
     compared: Compared = field(default_factory=Compared)
     told: tuple[str, ...] = ()
     amiss: str = ""
@@ -63,7 +67,7 @@ class Found:
             f"rollback {row.id} by {row.requested_by} was taken in: {row.status.value}" for row in self.taken
         ]
         lines += [f"promotion {one.row.id}: {one.decision.message}" for one in self.judged]
-        return [*lines, *self.told, *([self.lease] if self.lease else [])]
+        return [*lines, *self.told, *(line for line in (self.lease, self.watch) if line)]
 
 
 @flow(
@@ -85,7 +89,7 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
     """
     try:
         with open_session(source, must_fetch=False) as session:
-            return _look_at_all(session, environment)
+            return _look_at_all(session, environment, source)
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
@@ -94,22 +98,22 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
         close_all()
 
 
-def _look_at_all(session: Session, environment: str) -> State[Any]:
+def _look_at_all(session: Session, environment: str, source: str) -> State[Any]:
     """Look at the environments, unless another run does: all that a worker was too late for start when it is back."""
     pipeline = session.pipeline.pipeline
     with alone(session.settings.home / "run" / f"reconcile-{pipeline}.lock") as mine:
         if not mine:
             return Completed(message=GOING_ON)
         names = (environment,) if environment else session.pipeline.names
-        found = [_look_and_mend(session, session.policy(name)) for name in names]
+        found = [_look_and_mend(session, session.policy(name), source) for name in names]
         _publish(pipeline, found)
         return Completed(message=summary(found))
 
 
-def _look_and_mend(session: Session, policy: Policy) -> Found:
+def _look_and_mend(session: Session, policy: Policy, source: str) -> Found:
     """Look at one environment; what goes wrong there keeps no other from being looked at."""
     try:
-        return _reconciled(session, policy)
+        return _reconciled(session, policy, source)
     except SluiceError as error:
         return _stopped(policy, error)
     except Exception as error:  # noqa: BLE001 - the other environments are looked at, whatever it is
@@ -123,7 +127,7 @@ def _stopped(policy: Policy, error: SluiceError) -> Found:
     return Found(policy.name, amiss=f"{policy.name}: {text}")
 
 
-def _reconciled(session: Session, policy: Policy) -> Found:
+def _reconciled(session: Session, policy: Policy, source: str) -> Found:
     # Before the hosts are asked: people wait for it, and it needs none of them.
     told = tell_of_reviews(session, policy)
     looks, amiss = look_at(session, policy)
@@ -131,13 +135,25 @@ def _reconciled(session: Session, policy: Policy) -> Found:
     taken = take_in(looks)
     judged = end_what_died(session.ledger, policy, looks, amiss)
     lease = give_back_lease(session.ledger, policy)
+    watch = continue_watch(session.ledger, policy, source)
+    _show(session, policy, [*taken, *(one.row for one in judged)])
     refresh_rescue(policy, looks)
     calls = [
         Difference("", PROMOTION, str(one.row.id), one.decision.message)
         for one in judged
         if one.decision.act is Act.CALL
     ]
-    return Found(policy.name, taken, judged, lease, compare(session, policy, looks, amiss, calls), told)
+    return Found(
+        policy.name, taken, judged, lease, watch, compare(session, policy, looks, amiss, calls), told
+    )
+
+
+def _show(session: Session, policy: Policy, rows: list[PromotionRecord]) -> None:
+    """Show on GitHub what was ended or taken in here, and what the runs themselves did not get to show."""
+    showing = session.showing(policy)
+    for row in rows:
+        show(showing, row.id)
+    show_missed(showing, policy.name)
 
 
 def _publish(pipeline: str, found: list[Found]) -> None:

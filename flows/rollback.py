@@ -23,6 +23,7 @@ from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_gr
 from flows.returning.reverting import revert_left
 from flows.returning.switching import carry_back, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
+from flows.showing.show import show_aside
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -52,6 +53,7 @@ def rollback(
     allow_restore: bool = False,  # noqa: FBT001, FBT002 - Prefect passes parameters by name
     undo: bool = False,  # noqa: FBT001, FBT002
     insist: bool = False,  # noqa: FBT001, FBT002
+    leaving: str = "",
 ) -> State[Any]:
     """Go back to an earlier release; the one that is left is held until a person lets it in again.
 
@@ -68,12 +70,13 @@ def rollback(
             lost, and more of them must agree than to a promotion.
         undo: Ask people to take the last restore back, with the dump that was taken before it.
         insist: Go back with the code alone across migrations that nobody judged; needs a reason.
+        leaving: The release that shall be left; where another one runs by then, nothing is done.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
     request = Request(Kind.ROLLBACK, environment, release, source, requested_by, cause=reason)
-    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist)
+    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip())
     return conduct(request, partial(_rollback_body, wish=wish))
 
 
@@ -162,6 +165,7 @@ def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRec
 
 def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: Wish) -> PromotionRecord:
     run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+    show_aside(run.showing, run.promotion_id)
     carry_back(run, change, _way(plan))
     return _finish(run, request, plan, wish)
 

@@ -27,6 +27,7 @@ from tasks.facts import app_directory
 from tasks.ledger.connect import open_ledger
 from tasks.resolve import fetch, read_policy
 from tasks.run import Run
+from tasks.showing import Showing
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Session:
         mirror: Its mirror, fetched.
         policy_text: pipeline.yaml on the default branch.
         pipeline: The same, read.
+        github: What showing promotions on GitHub needs; None in a look from outside.
     """
 
     settings: Settings
@@ -52,6 +54,7 @@ class Session:
     mirror: GitMirror
     policy_text: str
     pipeline: Pipeline
+    github: Showing | None = None
 
     def policy(self, environment: str) -> Policy:
         """Return what decides about an environment.
@@ -63,6 +66,10 @@ class Session:
             return self.pipeline.policy(environment)
         except PipelineError as error:
             raise TerminalError(str(error), f"environments are: {', '.join(self.pipeline.names)}") from None
+
+    def showing(self, policy: Policy) -> Showing | None:
+        """Return what showing an environment's promotions needs; None where nothing of them is shown."""
+        return self.github if policy.show.anything else None
 
     def describe(self, environment: str, release_text: str) -> ReleaseDescription:
         """Return what describes a release, from its own commit.
@@ -124,6 +131,7 @@ class Session:
             engine=DockerEngine(username=registry.username, password=password),
             local=LocalRunner(),
             work=self.settings.home / "work" / self.mirror.directory.stem,
+            showing=self.showing(policy),
         )
 
 
@@ -207,6 +215,13 @@ def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
             mirror=mirror,
             policy_text=text,
             pipeline=pipeline,
+            github=Showing(
+                ledger=ledger,
+                policies={name: pipeline.policy(name) for name in pipeline.names},
+                mirror=mirror,
+                github=repository.github,
+                default_branch=repository.default_branch,
+            ),
         )
     finally:
         ledger.close()

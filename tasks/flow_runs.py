@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-from prefect import get_client
+from prefect import get_client, runtime
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.settings import get_current_settings
-from prefect.states import AwaitingRetry, Crashed
+from prefect.states import AwaitingRetry, Crashed, Scheduled
 
 from blocks.values.flow_runs import RunFact
-from tasks.errors import TransientError
+from tasks.errors import TerminalError, TransientError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -110,6 +111,61 @@ def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
     if result.status is SetStateStatus.ACCEPT:
         return ""
     return getattr(result.details, "reason", None) or "no reason given"
+
+
+def start_flow_run(deployment: str, parameters: Mapping[str, Any], key: str) -> str:
+    """Start a run of a deployment.
+
+    Running it twice is safe: the same key makes one run, and gives back its id.
+
+    Args:
+        deployment: `flow/name`.
+        parameters: The flow's parameters.
+        key: What makes the run one of a kind.
+
+    Returns:
+        The flow run's id.
+
+    Raises:
+        TerminalError: There is no such deployment.
+        TransientError: Prefect's server does not answer.
+    """
+    with _asking() as client:
+        try:
+            found = client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            raise TerminalError(
+                f"no deployment is named {deployment}", "deploy it: `sluice up`, or `prefect deploy --all`"
+            ) from None
+        run = client.create_flow_run_from_deployment(
+            found.id, parameters=dict(parameters), idempotency_key=key
+        )
+    return str(run.id)
+
+
+# A process of its own costs a few seconds; a shorter wait is not worth it.
+_SHORTEST_LEAVE_SECONDS = 20.0
+
+
+def wait_here(seconds: float, why: str) -> None:
+    """Wait within a flow run; of a longer wait the process ends, and a worker starts the run again from the top.
+
+    Args:
+        seconds: How long.
+        why: The name of the state it waits in.
+
+    Raises:
+        Pause: Tells Prefect's engine that this process is done with the run.
+        TransientError: Prefect's server does not answer.
+    """
+    if seconds < _SHORTEST_LEAVE_SECONDS or runtime.deployment.id is None:
+        time.sleep(max(seconds, 0.0))
+        return
+    when = datetime.now(UTC) + timedelta(seconds=seconds)
+    state: State[None] = Scheduled(scheduled_time=when, name=why)
+    with _asking() as client:
+        client.set_flow_run_state(runtime.flow_run.id, state, force=True)
+    raise Pause(state=state)
 
 
 def _set_state(key: str, state: State[None]) -> None:

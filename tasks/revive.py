@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import UpReceipt
 from tasks.errors import TerminalError
 from tasks.reading import await_containers, read_containers
-from tasks.starting import settle
+from tasks.starting import ensure_replaced, settle
 from tasks.step import log, step
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def revive(run: Run, *, host: str, project: ComposeProject, services: tuple[str,
     containers = await_containers(there, run.pipeline)
     stopped = not_running(containers, services)
     if stopped:
+        ensure_replaced(run, host, containers)
         log().warning("%s: %s stopped meanwhile; starting again", host, ", ".join(stopped))
         seconds = run.policy.timeouts.up
         argv = project.up(*stopped, wait_seconds=int(seconds), recreate=False, remove_orphans=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.adapters.protocols import Engine, Registry
     from tasks.lease import LeaseKeeper
     from tasks.ledger.store import Ledger
+    from tasks.showing import Showing
 
 V = TypeVar("V", bound=Value)
 
@@ -88,6 +89,7 @@ class Run(Site):
         engine: The engine that builds.
         work: The folder of checkouts on the control machine.
         keeper: Holds the lease, once taken.
+        showing: What showing the promotion on GitHub needs; None where nothing is shown.
     """
 
     ledger: Ledger
@@ -100,6 +102,7 @@ class Run(Site):
     engine: Engine
     work: Path
     keeper: LeaseKeeper | None = None
+    showing: Showing | None = None
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:

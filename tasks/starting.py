@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
+from tasks.commands.replacing import half_replaced
 from tasks.commands.scripts import link
 from tasks.errors import TerminalError
 from tasks.logs import log
@@ -45,10 +46,15 @@ def start(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
             "look at the permissions of that directory",
         )
-    earlier = {container.id: container.restarts for container in read_containers(there, site.pipeline)}
+    containers = read_containers(there, site.pipeline)
+    ensure_replaced(site, host, containers)
+    earlier = {container.id: container.restarts for container in containers}
     seconds = site.policy.timeouts.up
     argv = project.up(wait_seconds=int(seconds))
     result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
+    # An engine that is slow may make a successor after the compose that asked for it was found gone.
+    if not result.ok and ensure_replaced(site, host, read_containers(there, site.pipeline)):
+        result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
     if not result.ok:
         raise TerminalError(
             f"up: {release_id} does not come up on {host}: {_why(site, host, services, earlier) or result.tail(1)}",
@@ -57,6 +63,28 @@ def start(
         )
     settle(site, host, services, earlier)
     return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
+
+
+def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]) -> bool:
+    """Put right what a compose left that was cut while it replaced containers; see `tasks.commands.replacing`.
+
+    Running it twice is safe: what is put right is not found again.
+
+    Args:
+        site: The environment, its change allowed; no other command changes it.
+        host: The host's name.
+        containers: The application's containers there.
+
+    Returns:
+        True when there was something to put right.
+    """
+    found = half_replaced(containers)
+    for one in found:
+        log().warning("%s: compose was cut while it replaced %s; putting that right", host, one.name)
+        result = site.hosts[host].run(site.change(host, one.argv(), seconds=60))
+        if not result.ok:
+            log().warning("%s: %s", host, result.tail(1))
+    return bool(found)
 
 
 def _why(site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int]) -> str:

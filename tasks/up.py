@@ -20,7 +20,8 @@ def up(
 ) -> UpReceipt:
     """Switch a host to a release: make its bundle current and start what changed.
 
-    Running it twice is safe: compose starts only what does not run as described.
+    Running it twice is safe: compose starts only what does not run as described, and what an earlier try left half
+    replaced is put right first.
 
     Args:
         run: The promotion.

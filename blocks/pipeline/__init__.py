@@ -8,6 +8,7 @@ from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
 from blocks.pipeline.pull_requests import AutoMergeRule, OpenRule, PullRequests
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Check, CommandCheck, HttpCheck, TcpCheck
 from blocks.pipeline.triggers import Triggers
 
@@ -34,6 +35,7 @@ __all__ = [
     "PullRequests",
     "ReleaseDescription",
     "ResolvedEnvironment",
+    "Show",
     "TcpCheck",
     "Timeouts",
     "Triggers",

@@ -27,8 +27,10 @@ from blocks.pipeline.sections import (
     Timeouts,
     Written,
 )
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.triggers import Triggers
+from blocks.pipeline.watch import Watch
 from blocks.values.base import Value
 
 
@@ -86,6 +88,12 @@ class Environment(Written):
     keep_releases: int = Field(
         ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
     )
+    watch: Watch | None = Field(
+        description="Replaces the pipeline's watch; null: nobody watches here.", default_factory=lambda: None
+    )
+    show: Show = Field(
+        description="Replaces what the pipeline shows on GitHub, all of it.", default_factory=Show
+    )
 
     @property
     def head(self) -> str | None:
@@ -116,7 +124,9 @@ class Policy(Value):
         database: What may happen to the database.
         timeouts: How long the steps may take.
         keep_releases: How many releases stay on the hosts.
+        watch: How a release is looked after once it runs; None: nobody watches.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
+        show: What is shown on GitHub. It decides nothing.
     """
 
     pipeline: str
@@ -137,15 +147,20 @@ class Policy(Value):
     database: DatabaseRules
     timeouts: Timeouts
     keep_releases: int
+    watch: Watch | None
     build_secrets: dict[str, str]
+    show: Show = Show()
 
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
-        data = self.model_dump(mode="json")
-        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews.
+        data = self.model_dump(mode="json", exclude={"show"})
+        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews and
+        # the watch.
         if self.gates == Gates():
             del data["gates"]
+        if self.watch is None:
+            del data["watch"]
         if self.approvals is not None and not self.approvals.reviews:
             del data["approvals"]["reviews"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))

@@ -16,7 +16,9 @@ from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, P
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
+from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
@@ -62,6 +64,10 @@ class Pipeline(Written):
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )
+    watch: Watch | None = Field(
+        None, description="How a release is looked after once it runs. None: nobody watches."
+    )
+    show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
         description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
     )
@@ -157,7 +163,16 @@ class Pipeline(Written):
         }
         inherited = {
             field: self._value(name, field)
-            for field in ("smoke", "notify", "backup", "database", "timeouts", "keep_releases")
+            for field in (
+                "smoke",
+                "notify",
+                "backup",
+                "database",
+                "timeouts",
+                "keep_releases",
+                "watch",
+                "show",
+            )
         }
         return {
             "pipeline": self.pipeline,

@@ -17,6 +17,10 @@ class ContainerFact(Value):
         health: `healthy`, `unhealthy`, `starting`, or empty without a health check.
         restarts: How often the engine restarted it.
         exit_code: Its last exit status.
+        created_at: When it was made, in the engine's words; empty where that is not known.
+        started_at: When it was last started, likewise.
+        name: What the engine calls it.
+        successor: True when compose made it to take the place of another one.
     """
 
     id: str
@@ -26,6 +30,10 @@ class ContainerFact(Value):
     health: str = ""
     restarts: int = 0
     exit_code: int = 0
+    created_at: str = ""
+    started_at: str = ""
+    name: str = ""
+    successor: bool = False
 
 
 class HostFacts(Value):

@@ -76,6 +76,8 @@ class PullRequestFact(Value):
         merge_commit: The commit the merge made; empty while it is not merged.
         link: Where it stands.
         reviews: Its reviews, oldest first.
+        title: Its title, as its author wrote it.
+        open: True while it is neither merged nor closed.
     """
 
     number: int
@@ -86,6 +88,8 @@ class PullRequestFact(Value):
     merge_commit: str = ""
     link: str = ""
     reviews: tuple[ReviewFact, ...] = ()
+    title: str = ""
+    open: bool = False
 
 
 class ProtectionFact(Value):

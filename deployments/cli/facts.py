@@ -122,6 +122,7 @@ def _state(one: EnvironmentStatus) -> str:
         words.append(f"last promotion {one.last.promotion} {one.last.status}")
     if one.active is not None:
         words.append(f"promotion {one.active.promotion} {one.active.status}")
+    words += _watch_words(one)
     words += [f"promotion {item.promotion} {item.status}" for item in one.preparing]
     words += [f"promotion {item.promotion} waits {item.have}/{item.need}" for item in one.waiting]
     if one.holds:
@@ -129,6 +130,14 @@ def _state(one: EnvironmentStatus) -> str:
     if one.drift:
         words.append(counted(len(one.drift), "difference"))
     return ", ".join(words) or "-"
+
+
+def _watch_words(one: EnvironmentStatus) -> list[str]:
+    """Say how the release that runs is looked after; that all is well needs no word."""
+    watch = one.running.watch if one.running is not None else None
+    if watch is None or watch.verdict in {"green", "over"}:
+        return []
+    return [f"watch is {watch.verdict}" if watch.verdict else f"watched until {moment(watch.until)}"]
 
 
 def _print_waiting(found: list[tuple[EnvironmentStatus, Waiting]]) -> None:

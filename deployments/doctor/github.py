@@ -37,11 +37,15 @@ def github_findings(
         What was found; nothing where no gate asks GitHub and no block is named.
     """
     asking = [policy for policy in policies if policy.gates.asks_github]
+    showing = [policy for policy in policies if policy.show.anything]
     if not name:
-        for policy in asking:
-            what = f"gates of {policy.name} ask GitHub, and the git-repository block names no github block"
+        wanted = [f"gates of {policy.name} ask GitHub" for policy in asking]
+        wanted += [f"{policy.name} is to be shown on GitHub" for policy in showing]
+        for one in wanted:
             yield fail(
-                WHERE, what, "create one in the Prefect UI under Blocks, and name it in the field GitHub"
+                WHERE,
+                f"{one}, and the git-repository block names no github block",
+                "create one in the Prefect UI under Blocks, and name it in the field GitHub",
             )
         return
     try:
@@ -49,6 +53,11 @@ def github_findings(
             yield from _answers(github, asking, sha, default_branch)
     except SluiceError as error:
         yield failure(WHERE, error)
+        return
+    # Whether it may write only a change would tell.
+    for policy in showing:
+        needed = ", ".join(policy.show.permissions)
+        yield ok(f"{WHERE} {policy.name}", f"is shown there; the login needs {needed}")
 
 
 def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]:

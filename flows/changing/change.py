@@ -10,6 +10,7 @@ from flows.changing.bundling import Bundle, make_manifest, project_of
 from flows.changing.copying import begin_copies
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
+from flows.watching.beginning import begin_reading
 from tasks.backup import back_up
 from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
@@ -171,14 +172,15 @@ def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
 
 
 def _pull_and_back_up(run: Run, change: Change) -> None:
-    """Pull on every host, and dump the database beside it."""
+    """Pull on every host; beside it dump the database, and sum up the logs that the switch will take away."""
     pulling = _pulls(run, change)
+    reading = begin_reading(run)
     dumping = None
     if change.backup:
         row = run.ledger.promotions.get(run.promotion_id)
         name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
         dumping = back_up.submit(run, host=run.primary, name=name)
-    futures: list[PrefectFuture[Any]] = [*pulling, *([dumping] if dumping else [])]
+    futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
     if dumping is not None:
         backup = dumping.result()

@@ -19,6 +19,8 @@ _PENDING = "pending"
 _MISSING = "missing"
 # Between a push and the first word of its checks a few seconds pass; what is silent for longer does not exist.
 APPEARS_WITHIN_SECONDS = 120.0
+# The statuses Sluice itself sets: they end when the promotion does, which would wait for them.
+OWN_STATUSES = "sluice/"
 # Other reviews say nothing about whether the change may go on.
 _DECISIVE = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -61,7 +63,10 @@ def checks_green(
     if not said:
         return _yes(CHECKS, f"green: {', '.join(_named(one) for one in verdicts)}", link)
     # A job that others must end for is made when they have: while anything runs, what is missing may still come.
-    runs = any(check.state == _PENDING for check in found)
+    runs = any(
+        check.state == _PENDING and not (check.kind == "status" and check.name.startswith(OWN_STATUSES))
+        for check in found
+    )
     comes = not absent or runs or waited_seconds < APPEARS_WITHIN_SECONDS
     first = (red or late or absent)[0].link or link
     mend = "" if not red else ": mend it, or run the check again"

@@ -20,6 +20,7 @@ from flows.domain.text import one_line
 from flows.outcome import tell_waiting
 from flows.planning.people import approver_facts
 from flows.planning.reviewing import Reviews, record_reviews, standing_answers, write_down
+from flows.showing.show import show
 from tasks.ledger.errors import CodeUsed
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -97,6 +98,7 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
     line = f"waiting for {state.need - state.have} of {state.need} approvals"
     row = run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), message=line)
     tell_waiting(run, row, plan, state)
+    show(run.showing, run.promotion_id)
 
 
 def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:

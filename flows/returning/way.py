@@ -41,12 +41,14 @@ class Wish:
         restore: True where a restore may be asked for, should nothing else help.
         undo: True to take the last restore back.
         insist: True where the person answers for migrations nobody judged.
+        leaving: The release that shall be left; empty for whatever runs.
     """
 
     release: str = ""
     restore: bool = False
     undo: bool = False
     insist: bool = False
+    leaving: str = ""
 
 
 def choose_release(run: Run, wish: Wish, hosts: Mapping[str, HostFacts]) -> Release:
@@ -64,6 +66,11 @@ def choose_release(run: Run, wish: Wish, hosts: Mapping[str, HostFacts]) -> Rele
         RefusedError: There is no such one.
     """
     running = hosts[run.primary].manifest
+    if wish.leaving and (running is None or running.release.id != wish.leaving):
+        raise RefusedError(
+            f"rollback of {run.environment}: {wish.leaving} does not run there any more",
+            "nothing was touched",
+        )
     if wish.undo:
         return _left_by_restore(run, running.release.id if running else None)
     decision = choose_target(

@@ -77,7 +77,7 @@ def end_what_died(
         if opened.flow_run_id is None:
             continue
         key = opened.flow_run_id
-        fact, life = _carried(key)
+        fact, life = carried(key)
         # Read after its run: one that has just ended well ended its promotion first.
         row = ledger.promotions.get(opened.id) or opened
         if row.status in ENDED:
@@ -97,8 +97,18 @@ def _depends_on_hosts(one: Open) -> bool:
     return died and one.status is Status.RUNNING and not one.switch_begun
 
 
-def _carried(key: str) -> tuple[RunFact | None, Life]:
-    """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away."""
+def carried(key: str) -> tuple[RunFact | None, Life]:
+    """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away.
+
+    Args:
+        key: The flow run's id.
+
+    Returns:
+        The run, None where the server has none of this id, and whether it lives.
+
+    Raises:
+        TransientError: Prefect's server does not answer.
+    """
     every = sign_seconds()
     fact = read_flow_run(key)
     life = life_of(fact, now=utc_now(), sign_seconds=every)

@@ -205,6 +205,15 @@ class GitMirror:
         coming = self._log(new, f"^{old}", limit=MOST_COMMITS)
         return coming, self._log(old, f"^{new}", limit=MOST_COMMITS)
 
+    def holds(self, sha: str, commit: str) -> bool:
+        """Say whether a commit is in the history of another one; what the mirror does not have is in none.
+
+        Args:
+            sha: The commit whose history is looked through.
+            commit: The commit that may be in it.
+        """
+        return self._git.run(git.is_ancestor(self._path, commit, sha)).exit_code == 0
+
     def _log(self, *revisions: str, limit: int) -> list[Commit]:
         fields = self._git.text(git.log(self._path, *revisions, limit=limit)).split("\0")
         rows = zip(*[iter(fields)] * git.COMMIT_FIELDS, strict=False)

@@ -6,9 +6,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
+from blocks.values.pull_requests import PullFact
+from blocks.values.showing import (
+    CommitStatusWish,
+    DeploymentStateWish,
+    DeploymentWish,
+    FileFact,
+    ReleaseWish,
+)
 
 LineSink = Callable[[str], None]
 PieceSink = Callable[[bytes], object]
@@ -268,6 +277,67 @@ class GitHubReader(Protocol):
 
     def budget(self) -> Budget:
         """Read how many requests are left."""
+        ...
+
+
+class GitHubShower(Protocol):
+    """A repository on GitHub that promotions are shown on. What is there already is not written again.
+
+    Raises:
+        TransientError: GitHub did not answer, or wants to be left alone.
+        TerminalError: The login was refused or lacks a permission (the message names it), or GitHub refused the change.
+    """
+
+    def find_deployment(self, wish: DeploymentWish) -> int:
+        """Find a promotion's deployment; 0 where there is none."""
+        ...
+
+    def ensure_deployment(self, wish: DeploymentWish) -> int:
+        """Find a promotion's deployment, or create it; return its id."""
+        ...
+
+    def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
+        """Give a deployment a state; say whether it was written."""
+        ...
+
+    def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
+        """Give a commit a status; say whether it was written."""
+        ...
+
+    def ensure_comment(self, pull: int, marker: str, body: str) -> bool:
+        """Write a pull request's one comment, or bring it up to date; say whether it was written."""
+        ...
+
+    def ensure_release(self, wish: ReleaseWish) -> bool:
+        """Create a tag's release, unless there is one; say whether it was created."""
+        ...
+
+    def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
+        """Read the pull requests a commit belongs to, without their reviews."""
+        ...
+
+    def merged(self, commits: frozenset[str], since: datetime) -> tuple[PullRequestFact, ...]:
+        """Read the pull requests whose merges made some commits, the oldest of which was made at a time."""
+        ...
+
+    def latest_pull(self, head: str, base: str) -> PullFact | None:
+        """Read the pull request that was opened last between two branches, open or closed."""
+        ...
+
+    def open_pull(self, head: str, base: str, title: str, body: str) -> PullFact | None:
+        """Open a pull request, or find the open one of the same branches; None where they do not differ."""
+        ...
+
+    def read_file(self, path: str, branch: str) -> FileFact | None:
+        """Read a text file at the head of a branch; None where there is none."""
+        ...
+
+    def ensure_branch(self, branch: str, start: str) -> bool:
+        """Create a branch at the head of another one; say whether it was created."""
+        ...
+
+    def write_file(self, path: str, text: str, *, branch: str, message: str, blob: str) -> None:
+        """Make a commit that changes one file, which holds the blob now."""
         ...
 
 

@@ -33,6 +33,16 @@ def remove_container(container: str) -> Argv:
     return ("docker", "container", "rm", "--force", "--volumes", name(container, "container"))
 
 
+def discard_container(container: str) -> Argv:
+    """Remove a container that does not run; its volumes stay."""
+    return ("docker", "container", "rm", name(container, "container"))
+
+
+def rename_container(container: str, new: str) -> Argv:
+    """Give a container another name."""
+    return ("docker", "container", "rename", name(container, "container"), name(new, "container"))
+
+
 def wait_container(container: str) -> Argv:
     """Wait until a container ends and print its exit status; fails at once where there is none."""
     return ("docker", "container", "wait", name(container, "container"))

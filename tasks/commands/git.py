@@ -97,6 +97,17 @@ def peel(directory: str, ref: str) -> Argv:
     return git(directory, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
 
 
+def is_ancestor(directory: str, commit: str, of: str) -> Argv:
+    """Exit with 0 where a commit is in the history of another one, or is that one, and with 1 where it is not.
+
+    Args:
+        directory: The repository.
+        commit: The commit's id.
+        of: The id of the commit whose history is looked through.
+    """
+    return git(directory, "merge-base", "--is-ancestor", sha(commit), sha(of))
+
+
 def log(directory: str, *revisions: str, limit: int) -> Argv:
     """List commits, newest first.
 

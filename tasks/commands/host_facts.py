@@ -148,6 +148,10 @@ def _container(entry: dict[str, Any]) -> ContainerFact:
         health=(state.get("Health") or {}).get("Status", ""),
         restarts=entry.get("RestartCount", 0),
         exit_code=state.get("ExitCode", 0),
+        created_at=entry.get("Created", ""),
+        started_at=state.get("StartedAt", ""),
+        name=entry.get("Name", "").removeprefix("/"),
+        successor="com.docker.compose.replace" in _labels(entry),
     )
 
 

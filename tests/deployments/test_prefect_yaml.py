@@ -32,6 +32,7 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
         ("redeploy", "staging"),
         ("drill", "prod"),
         ("reconcile", "all"),
+        ("watch", "all"),
         ("tend", "pull-requests"),
     }
 

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from deployments.server_tuning import announce_writes, sparing_docket
 
 
-async def two_that_read_and_then_write(path: Path) -> int:
-    """Run two transactions that overlap; return how many rows they leave."""
+async def two_that_read_and_then_write(path: Path, *, patience_seconds: float) -> int:
+    """Run two transactions that overlap, where both may begin; return how many rows they leave."""
     database = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{path}")
     engine = await database.engine()
     both_in = asyncio.Barrier(2)
@@ -25,7 +25,7 @@ async def two_that_read_and_then_write(path: Path) -> int:
             await session.execute(text("select count(*) from answers"))
             # The second reads before the first writes, if it may begin at all.
             with contextlib.suppress(TimeoutError, asyncio.BrokenBarrierError):
-                await asyncio.wait_for(both_in.wait(), timeout=0.5)
+                await asyncio.wait_for(both_in.wait(), timeout=patience_seconds)
             await session.execute(text("insert into answers values (1)"))
 
     async with await database.session(engine) as session, database.begin_transaction(session):
@@ -42,9 +42,9 @@ def test_transactions_that_read_and_then_write_wait_for_each_other(
 ) -> None:
     monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", AioSqliteConfiguration.begin_transaction)
     with pytest.raises(Exception, match="database is locked"):
-        asyncio.run(two_that_read_and_then_write(tmp_path / "as-it-comes.db"))
+        asyncio.run(two_that_read_and_then_write(tmp_path / "as-it-comes.db", patience_seconds=60))
     announce_writes()
-    assert asyncio.run(two_that_read_and_then_write(tmp_path / "announced.db")) == 2
+    assert asyncio.run(two_that_read_and_then_write(tmp_path / "announced.db", patience_seconds=0.5)) == 2
 
 
 async def done_of_three(key: str) -> int:

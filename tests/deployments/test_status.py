@@ -7,6 +7,8 @@ from datetime import timedelta
 from blocks.values.drift import Difference
 from blocks.values.evidence import DrillReceipt
 from blocks.values.lifecycle import Kind, Status
+from blocks.values.watching import WatchEnd, WatchStart
+from flows.domain.watching import START, WATCH
 from tasks.ledger.store import Ledger
 from tests.deployments.conftest import Sluice
 from tests.deployments.rows import T0, answered, moved, opened, release, succeeded
@@ -165,3 +167,30 @@ def test_where_hosts_differ_is_shown_until_it_is_gone(sluice: Sluice, ledger: Le
     ledger.drift.see("shop", "prod", {"web-1"}, [], T0 + timedelta(hours=1))
     assert "difference" not in sluice("status").out
     assert sluice("status", "--json").json[0]["drift"] == []
+
+
+def test_it_says_how_the_release_that_runs_is_watched(sluice: Sluice, ledger: Ledger) -> None:
+    row = succeeded(ledger, release(1), "prod")
+    assert sluice("status", "--json").json[0]["running"]["watch"] is None
+    until = T0 + timedelta(minutes=30)
+    ledger.steps.start(row.id, START, now=T0)
+    ledger.steps.finish(row.id, START, receipt=WatchStart(flow_run="f", until=until), now=T0)
+    assert "watched until 2026-11-20 09:30 UTC" in sluice("status").lines[1]
+    ledger.steps.start(row.id, WATCH, now=T0)
+    assert "watched until 2026-11-20 09:30 UTC" in sluice("status").lines[1]
+    ledger.steps.finish(row.id, WATCH, receipt=WatchEnd(verdict="red", text="web is unhealthy"), now=T0)
+    assert "watch is red" in sluice("status").lines[1]
+    watch = sluice("status", "--json").json[0]["running"]["watch"]
+    assert (watch["verdict"], watch["text"]) == ("red", "web is unhealthy")
+
+
+def test_a_green_watch_needs_no_word(sluice: Sluice, ledger: Ledger) -> None:
+    row = succeeded(ledger, release(1), "prod")
+    for name, receipt in (
+        (START, WatchStart(flow_run="f", until=T0)),
+        (WATCH, WatchEnd(verdict="green", text="well")),
+    ):
+        ledger.steps.start(row.id, name, now=T0)
+        ledger.steps.finish(row.id, name, receipt=receipt, now=T0)
+    assert "watch" not in sluice("status").lines[1]
+    assert sluice("status", "--json").json[0]["running"]["watch"]["verdict"] == "green"

@@ -21,6 +21,7 @@ from blocks.registry import ContainerRegistry
 from blocks.values.lifecycle import ENDED, Status
 from flows.promote import promote
 from tests.lab.scene import Scene
+from tests.lab.shell import wait_until
 from tests.lab.shop_repository import env_text, git
 
 pytestmark = pytest.mark.timeout(1800)
@@ -188,12 +189,14 @@ def test_an_engine_that_is_down(running: Scene) -> None:
 
 def wait_for_shop(scene: Scene) -> None:
     """Wait until the containers an engine's restart left alone answer again."""
-    for _ in range(60):
+
+    def answers() -> bool:
         try:
-            if scene.serves("feature")["status"] == "ok":
-                return
+            return bool(scene.serves("feature")["status"] == "ok")
         except Exception:  # noqa: BLE001 - whatever docker exec says while the engine starts
-            time.sleep(1)
+            return False
+
+    wait_until(answers, "the shop in feature", seconds=300, every_seconds=1)
 
 
 def test_a_disk_that_is_full(running: Scene) -> None:

@@ -46,7 +46,7 @@ class Play:
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         policy = SimpleNamespace(pipeline="shop")
-        session = SimpleNamespace(ledger=ledger, policy=lambda _: policy)
+        session = SimpleNamespace(ledger=ledger, policy=lambda _: policy, showing=lambda _: None)
 
         @contextmanager
         def open_session(source: str, *, must_fetch: bool) -> Iterator[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from blocks.values.lifecycle import Status
 from flows.planning.plan import preview
 from flows.promote import promote
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github.showing import comments_on
 from tests.lab.browser import open_form, open_page
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 ENV_FILE = "    env_file: [.env.feature, .env]\n"
 GATES = "    gates: {checks: [test], reachable_from: main, wait: 2m, every: 5s}\n"
+SHOW = "    show: {deployments: true, status: true, comment: true}\n"
 
 
 def attempt() -> tuple[str, str]:
@@ -49,13 +52,14 @@ def github(scene: Scene) -> Iterator[FakeGitHub]:
         GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
         text = (scene.shop.work / "pipeline.yaml").read_text()
         assert ENV_FILE in text
-        scene.shop.commit_file("pipeline.yaml", text.replace(ENV_FILE, ENV_FILE + GATES, 1), "Gates")
+        scene.shop.commit_file("pipeline.yaml", text.replace(ENV_FILE, ENV_FILE + GATES + SHOW, 1), "Gates")
         github.push(scene.shop.head)
         yield github
 
 
 def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene, github: FakeGitHub) -> None:
     sha = scene.shop.head
+    github.open_pull(7, sha, author="dora", head=sha, merge_commit=sha, merged_at=datetime.now(UTC))
     github.report_run(sha, "test", "failure")
     shown = {gate.gate: gate for gate in preview("feature", "", "default").gates}
     assert (shown["checks"].passed, shown["reachable"].passed) == (False, True)
@@ -66,7 +70,11 @@ def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene
     refused = scene.promotions("feature")[0]
     assert (refused.status, refused.release_id) == (Status.REFUSED, None)
     with scene.ledger() as ledger:
-        assert ledger.steps.of(refused.id) == []
+        assert {step.name for step in ledger.steps.of(refused.id)} == {"show"}
+    shown_states = github.shown.states_of("feature")[sha]
+    assert (shown_states[0], shown_states[-1]) == ("queued", "failure")
+    state, said = github.shown.status_of(sha, "sluice/feature")[-1]
+    assert (state, "test ended with failure" in said) == ("failure", True)
 
     # Run again, it takes a while: the promotion waits for its end.
     github.report_run(sha, "test", "in_progress")
@@ -76,6 +84,10 @@ def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene
     timer.join()
     assert (name, scene.promotions("feature")[0].status) == ("Completed", Status.SUCCEEDED), message
     assert scene.serves("feature")["version"] == "1.0.0"
+    assert github.shown.states_of("feature")[sha][-2:] == ["in_progress", "success"]
+    assert github.shown.status_of(sha, "sluice/feature")[-1] == ("success", "promote: succeeded")
+    (comment,) = comments_on(github, 7)
+    assert "**runs**" in comment
 
     # What runs was let in: verifying it again asks nobody.
     github.report_run(sha, "test", "failure")

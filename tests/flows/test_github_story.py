@@ -11,6 +11,7 @@ import pytest
 
 from blocks.values.lifecycle import Status
 from flows.domain.review_approvals import mark_line
+from tests.fakes.github.showing import comments_on
 from tests.lab.hub import Hub, open_hub
 from tests.lab.scene import Scene
 
@@ -23,9 +24,11 @@ pull_requests:
 """
 STAGING = """    triggers: {events: [push, merge]}
     gates: {checks: [test], reviews: 1, wait: 5m, every: 5s}
+    show: {deployments: true, status: true, comment: true}
 """
 PROD = """    triggers: {events: tag}
     gates: {checks: [test], reachable_from: main, version: true}
+    show: {deployments: true, status: true, comment: true, release: true}
 """
 
 
@@ -74,7 +77,13 @@ def test_from_a_branch_to_a_release_that_is_live(scene: Scene, hub: Hub) -> None
     plan = scene.promotions("prod")[0].plan
     assert plan is not None
     assert scene.lab.servers["prod"].run(("docker", "ps", "-q")).stdout == ""
+    # The pull request says what is asked, and how to answer.
     line = mark_line("prod", plan.hash)
+    hub.wait("the comment that asks", lambda: any(line in one for one in comments_on(github, number)))
+    (comment,) = comments_on(github, number)
+    assert f"Plan `{plan.hash[:12]}` for prod" in comment
+    assert "0 of 2 approvals are in; asked: ana, ben" in comment
+    assert github.shown.status_of(sha, "sluice/prod")[-1][0] == "pending"
     for person in ("ana-k", "ben-k"):
         hub.review(number, person, f"I read the plan.\n\n{line}\n")
     assert scene.ended(run)["state"]["name"] == "Completed"
@@ -86,3 +95,14 @@ def test_from_a_branch_to_a_release_that_is_live(scene: Scene, hub: Hub) -> None
     assert sorted(one.approver for one in answers if one.counted) == ["ana", "ben"]
     assert all(one.reason.startswith("review http") for one in answers)
     assert all(row.reason for row in deliveries)
+
+    # What happened is told where the change was made.
+    assert github.shown.states_of("staging")[sha][-2:] == ["in_progress", "success"]
+    assert github.shown.states_of("prod")[sha][-2:] == ["in_progress", "success"]
+    for environment in ("staging", "prod"):
+        assert github.shown.status_of(sha, f"sluice/{environment}")[-1] == ("success", "promote: succeeded")
+    (comment,) = comments_on(github, number)
+    assert comment.count("**runs**") == 2
+    assert "To approve" not in comment
+    assert "v1.1.0" in github.shown.releases
+    assert f"#{number}" in github.shown.releases["v1.1.0"]["body"]

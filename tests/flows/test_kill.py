@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -29,18 +28,19 @@ PROMOTION = (
     "smoke after",
     "tag after",
     "prune after",
-    "notify before",
+    "notify after",
 )
 RETURN = ("restore before", "restore during", "restore after")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kills(scene: Scene) -> Iterator[Path]:
     """The plan the processes of runs obey."""
     path = Path(scene.plane.env["SLUICE_TEST_KILLS"])
-    path.write_text("")
+    # The stage is shared: another module's kills are not ours.
+    path.with_suffix(".done").unlink(missing_ok=True)
     yield path
-    path.unlink()
+    path.unlink(missing_ok=True)
     path.with_suffix(".done").unlink(missing_ok=True)
 
 
@@ -48,13 +48,14 @@ def promote_with_kills(scene: Scene, kills: Path, points: tuple[str, ...]) -> st
     """Promote to staging, retrying after each kill; return the name of the state it ended with."""
     kills.write_text("".join(f"{point}\n" for point in points))
     run = scene.run("promote/staging", environment="staging", requested_by="cleo")
-    for left in range(len(points), -1, -1):
+    # A retry may be ended by a late word about the crash before it: then it strikes no line.
+    for _ in range(2 * len(points)):
         state = scene.ended(run)["state"]
-        if left == 0:
-            return str(state["name"])
-        assert (state["type"], kills.read_text().count("\n")) == ("CRASHED", left - 1), state
+        if state["type"] != "CRASHED":
+            break
         retry(scene, run)
-    raise AssertionError("unreachable")
+    assert (kills.read_text(), sorted(kill_times(kills))) == ("", sorted(points)), state
+    return str(state["name"])
 
 
 def retry(scene: Scene, run: str) -> None:
@@ -92,7 +93,7 @@ def test_a_promotion_killed_in_each_step_does_each_thing_once(scene: Scene, kill
     database = started(scene)["shop-db-1"]
     scene.shop.advance("v2")
 
-    assert promote_with_kills(scene, kills, PROMOTION) == "Completed"
+    assert promote_with_kills(scene, kills, PROMOTION) == "Completed", scene.promotions("staging")[0].message
 
     row = scene.promotions("staging")[0]
     assert (row.status, len(scene.promotions("staging"))) == (Status.SUCCEEDED, 2)
@@ -134,8 +135,8 @@ def test_a_promotion_killed_in_each_step_does_each_thing_once(scene: Scene, kill
     running = server.run(("docker", "inspect", "-f", "{{.Config.Image}}", "shop-backend-1")).stdout.strip()
     assert running in {image.reference for image in release.images}
     # A message that was sent and not journaled is sent again under the same key, by which it is known.
-    keys = Counter(message["key"] for message in scene.inbox.messages if f"/{row.id}/" in str(message["key"]))
-    assert len(keys) == 1
+    keys = [message["key"] for message in scene.inbox.messages if f"/{row.id}/" in str(message["key"])]
+    assert (len(set(keys)), len(keys) > 1) == (1, True)
 
 
 def test_a_return_killed_in_its_steps_ends_on_the_release_before(scene: Scene, kills: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.lab.shell import run, wait_until
 
 BOOT_SECONDS = 120
-ENGINE_END_SECONDS = 10
+ENGINE_END_SECONDS = 60
 
 
 @dataclass(frozen=True)

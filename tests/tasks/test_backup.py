@@ -23,6 +23,7 @@ from tasks.offsite import HostPlace, copy_dump
 from tasks.run import Run, utc_now
 from tests.lab.lab import Lab
 from tests.lab.server import Server
+from tests.lab.shell import wait_until
 from tests.tasks.adapters.conftest import connect
 from tests.tasks.database import APP, LiveDatabase, live_database, run_on
 from tests.tasks.ledger.samples import bring, make_backup
@@ -40,6 +41,7 @@ create table orders (n int);
 insert into orders select generate_series(1, 10);
 delete from orders where n = 1;
 """
+CHANGES = 1 + 300_000 + 10 + 1
 NAME = "prod-20261125T100000Z-before-20261125090000-1f3c2ab00000.dump"
 PATH = f"{APP}/backups/{NAME}"
 ENOUGH_BYTES = 2_000_000
@@ -63,8 +65,9 @@ def server(lab: Lab) -> Server:
 def live(server: Server) -> Iterator[LiveDatabase]:
     with live_database(server) as database:
         database.sql(SQL)
-        # What a session did is in the statistics when it has ended, within a second.
-        time.sleep(2)
+        # What a session did is in the statistics some time after it has ended.
+        counted = "select coalesce(sum(n_tup_ins + n_tup_del), 0) from pg_stat_user_tables"
+        wait_until(lambda: int(database.sql(counted)) == CHANGES, "the statistics", seconds=120)
         yield database
 
 
@@ -175,7 +178,7 @@ def test_a_disk_that_is_full_in_the_middle(run: Run, server: Server) -> None:
 
 def test_a_connection_that_is_cut_in_the_middle(run: Run, server: Server) -> None:
     """The dump may end on the host by itself; without its receipt it does not count, and is taken again."""
-    hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_timeout=3.0)}
+    hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_timeout=10.0)}
     cutting = in_the_middle(server, server.cut_network)
     with pytest.raises(TransientError, match="connection to prod"):
         take_dump(replace(run, hosts=hosts), host="prod", name=NAME)
@@ -216,7 +219,7 @@ def offsite(lab: Lab) -> Server:
 
 @pytest.fixture
 def place(offsite: Server) -> Iterator[HostPlace]:
-    host = connect(offsite, dead_after_seconds=6.0, connect_timeout=3.0)
+    host = connect(offsite, dead_after_seconds=6.0, connect_timeout=10.0)
     yield HostPlace(host, "/home/deploy/copies/prod", Limits(120, 120))
     offsite.run(("rm", "-rf", "/home/deploy/copies"))
     host.close()
@@ -240,7 +243,7 @@ def test_a_copy_that_is_cut_in_the_middle(
     run: Run, server: Server, offsite: Server, place: HostPlace, broken: str
 ) -> None:
     receipt = take_dump(run, host="prod", name=NAME)
-    source = connect(server, dead_after_seconds=6.0, connect_timeout=3.0)
+    source = connect(server, dead_after_seconds=6.0, connect_timeout=10.0)
     faulty = server if broken == "source" else offsite
 
     class Cutting(HostPlace):

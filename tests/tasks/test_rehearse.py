@@ -110,7 +110,7 @@ def test_a_migration_that_fails_is_a_finding(shop: SmallShop) -> None:
 
 
 def test_locks_and_rewritten_tables_are_seen(shop: SmallShop) -> None:
-    wide = "begin; alter table product alter column price type bigint; select pg_sleep(2); commit;"
+    wide = "begin; alter table product alter column price type bigint; select pg_sleep(4); commit;"
     receipt = play(shop, shop.stage(2, sql=wide), previous=None)
     assert receipt.migrated, receipt.reason
     assert receipt.rewritten == ("public.product",)

@@ -11,6 +11,7 @@ from blocks.values.base import Value
 from blocks.values.deliveries import Errand, Start
 from blocks.values.lifecycle import Kind
 from flows.domain.refs import matches
+from flows.domain.showing.changelog import CHANGELOG
 from flows.domain.text import one_line
 from flows.domain.triggers.comments import comment_starts
 from flows.domain.triggers.events import BRANCHES, TAGS, Event, same_name
@@ -187,6 +188,8 @@ def _entering(event: Event, rule: Rule, known: Known) -> tuple[str, str]:
     for ref in _full(event.ref, known):
         if ref.startswith(BRANCHES):
             name = ref.removeprefix(BRANCHES)
+            if name.startswith(CHANGELOG):
+                return "", f"branch {one_line(name)} is Sluice's own"
             refusal = refusal or f"branch {one_line(name)} may not enter it"
             if matches(name, rule.branches):
                 return ref, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -57,6 +57,23 @@ class Asking(NamedTuple):
     verb: str = "read"
 
 
+class Patience(NamedTuple):
+    """How long GitHub is waited for.
+
+    Attributes:
+        pause_seconds: The longest pause that is made where GitHub asks for one.
+        answer_seconds: How long one answer may take.
+        total_seconds: After so long nothing more is asked; None for no bound.
+    """
+
+    pause_seconds: float = LONGEST_PAUSE_SECONDS
+    answer_seconds: int = _TIMEOUT_SECONDS
+    total_seconds: float | None = None
+
+
+PATIENT = Patience()
+
+
 class GitHubClient:
     """A login at one repository on GitHub, through PyGithub.
 
@@ -64,17 +81,26 @@ class GitHubClient:
         repository: `owner/name`.
         auth: A token's or an app installation's login.
         base_url: The API's address, without a slash at its end.
+        patience: How long GitHub is waited for.
     """
 
-    def __init__(self, repository: str, auth: Auth.Auth, base_url: str = "https://api.github.com") -> None:
+    def __init__(
+        self,
+        repository: str,
+        auth: Auth.Auth,
+        base_url: str = "https://api.github.com",
+        patience: Patience = PATIENT,
+    ) -> None:
         self.repository = repository
         self._auth = auth
+        self._patience = patience
+        self._until = None if patience.total_seconds is None else time.monotonic() + patience.total_seconds
         # Retries are the step's and the pauses below: PyGithub's own would sleep for an hour without a word.
         self._github = Github(
             auth=auth,
             base_url=base_url,
             per_page=PER_PAGE,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=patience.answer_seconds,
             retry=None,
             seconds_between_requests=None,
             lazy=True,
@@ -113,10 +139,31 @@ class GitHubClient:
             TypeError: It is of another kind: what answers is no GitHub.
             GithubException: GitHub refused.
         """
-        found = self._github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
+        found = self.get_any(path, **parameters)
         if not isinstance(found, kind):
             raise TypeError(path)
         return found
+
+    def get_any(self, path: str, **parameters: int | str) -> Any:  # noqa: ANN401 - JSON
+        """Read one JSON document of whatever kind, inside of `ask`; else like `get`."""
+        return self._github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
+
+    def pages(self, path: str, most: int = MOST_ENTRIES, **parameters: int | str) -> Iterator[dict[str, Any]]:
+        """Read the entries of a list page by page, inside of `ask`; no more pages than are taken.
+
+        Args:
+            path: Its path, with its slash in front.
+            most: After so many entries the list counts as read.
+            parameters: The query.
+
+        Yields:
+            The entries.
+        """
+        for page in range(1, -(-most // PER_PAGE) + 1):
+            some: list[dict[str, Any]] = self.get(path, list, per_page=PER_PAGE, page=page, **parameters)
+            yield from some
+            if len(some) < PER_PAGE:
+                return
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Change something, inside of `ask`.
@@ -155,6 +202,11 @@ class GitHubClient:
             TerminalError: The login was refused or lacks a permission, or what answers is no GitHub.
         """
         for _ in range(_PAUSES):
+            if self._until is not None and time.monotonic() > self._until:
+                raise TransientError(
+                    f"GitHub took longer than {self._patience.total_seconds:.0f} s in all about {self.repository}",
+                    "what was not shown is shown later",
+                )
             try:
                 self._log_in()
                 return ask()
@@ -162,7 +214,7 @@ class GitHubClient:
                 pause = _pause(error)
                 if pause is None:
                     raise self._judge(error, asking) from None
-                if pause > LONGEST_PAUSE_SECONDS:
+                if pause > self._patience.pause_seconds:
                     break
                 time.sleep(pause)
             except OSError as error:

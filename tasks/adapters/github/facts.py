@@ -50,6 +50,8 @@ def pull_fact(pull: PullRequest) -> PullRequestFact:
         merged_at=pull.merged_at,
         merge_commit=(pull.merge_commit_sha or "") if pull.merged_at else "",
         link=pull.html_url,
+        title=pull.title or "",
+        open=pull.state == "open",
     )
 
 

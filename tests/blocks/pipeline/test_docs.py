@@ -90,4 +90,5 @@ def test_the_examples_of_the_reference_are_valid() -> None:
     before = "  dev: {hosts: dev, branches: main}\n"
     written = head.replace("environments:\n", f"environments:\n{before}") + approved + indented
     assert load_pipeline(written).policy("prod").gates.soak == 7200
-    assert len(load_pipeline(head + blocks[4]).smoke) == 5
+    assert load_pipeline(SMALLEST + blocks[4]).policy("prod").watch is not None
+    assert len(load_pipeline(head + blocks[5]).smoke) == 5

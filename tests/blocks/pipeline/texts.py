@@ -33,11 +33,13 @@ pull_requests:
   auto_merge: [{into: docs, authors: [ana, ben], paths: ["docs/**", "*.md"], method: rebase, approve: true}]
   revert_after_rollback: [staging, prod]
 timeouts: {pull: 10m, up: 5m, preflight: 1m, settle: 5s, lease_wait: 10m}
+watch: {window: 5m, every: 30s, smoke: true, restarts: 1, logs: {watch: oom, ignore: [a, b], new_errors: 1, rate: null}}
 environments:
   feature:
     hosts: [feature]
     address: http://localhost:8080
     branches: [feature/*, main]
+    watch: null
     tags: []
     branch: main
     env_file: [.env.feature, .env]

@@ -154,6 +154,13 @@ def merge(github: FakeGitHub, number: int, by: str, method: str = "merge", *, sh
     return sha
 
 
+def every_pull(github: FakeGitHub) -> list[JSON]:
+    """Return all pull requests, the newest first."""
+    there = [one for some in github.pulls.values() for one in some]
+    found = {one["number"]: one for one in [*there, *github.pull_state.known.values()]}
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
 def settle(github: FakeGitHub) -> None:
     """Merge what auto-merge waits for and nothing holds back any more."""
     state = github.pull_state
@@ -236,7 +243,8 @@ def _dismiss_stale(github: FakeGitHub, number: int, pull: JSON) -> None:
 # -- what it answers ---------------------------------------------------------------------------------------------------
 
 
-def _login_of(github: FakeGitHub, request: Request) -> str:
+def login_of(github: FakeGitHub, request: Request) -> str:
+    """Return the login a request comes from."""
     token = request.headers.get("Authorization", "").partition(" ")[2]
     installed = "sluice[bot]" if token.startswith("ghs_") else BOT
     return github.pull_state.logins.get(token, installed)
@@ -276,7 +284,7 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
         state, head, base = wanted.get("state", "open"), wanted.get("head", ""), wanted.get("base", "")
         found = [
             pull
-            for pull in reversed(state_of().known.values())
+            for pull in every_pull(github)
             if state in {"all", pull["state"]}
             # A head without its owner is taken no notice of.
             and (":" not in head or pull["head"]["label"] == head)
@@ -300,7 +308,7 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
                 github,
                 body["head"],
                 body["base"],
-                author=_login_of(github, request),
+                author=login_of(github, request),
                 title=body["title"],
                 body=body.get("body") or "",
                 draft=bool(body.get("draft")),
@@ -337,7 +345,7 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
     @app.post(f"{pulls}/{{number}}/reviews")
     async def review(request: Request, owner: str, name: str, number: int) -> JSON:
         writing(request, owner, name, "pull_requests")
-        body, login = await body_of(request), _login_of(github, request)
+        body, login = await body_of(request), login_of(github, request)
         pull = pull_at(number)
         if (pull["user"] or {}).get("login") == login and body.get("event") != "COMMENT":
             raise Refusal(422, "Unprocessable Entity", errors=["Can not approve your own pull request"])
@@ -380,39 +388,14 @@ def add_routes(app: FastAPI, github: FakeGitHub) -> None:
         held = standing(github, number)[1]
         if held:
             raise Refusal(405, held)
-        sha = merge(github, number, _login_of(github, request), method)
+        sha = merge(github, number, login_of(github, request), method)
         return {"sha": sha, "merged": True, "message": "Pull Request successfully merged"}
-
-    comments_path = "/repos/{owner}/{name}/issues/{number}/comments"
-
-    if not any(getattr(route, "path", "") == comments_path for route in app.routes):
-
-        @app.get(comments_path)
-        def comments(request: Request, owner: str, name: str, number: int) -> JSONResponse:
-            github.allow(request, owner, name, "pull_requests")
-            page, links = page_of(request, state_of().comments.get(number, []))
-            return JSONResponse(page, headers=links)
-
-        @app.post(comments_path, status_code=201)
-        async def comment(request: Request, owner: str, name: str, number: int) -> JSON:
-            writing(request, owner, name, "pull_requests")
-            body = await body_of(request)
-            made = shapes.issue_comment(
-                github.base,
-                github.repository,
-                number,
-                github.next_number(),
-                _login_of(github, request),
-                body["body"],
-            )
-            state_of().comments.setdefault(number, []).append(made)
-            return made
 
     @app.post("/graphql")
     async def graphql(request: Request) -> JSON:
         permissions = github.log_in(request)
         slow_down()
-        return answer(github, await body_of(request), _login_of(github, request), permissions)
+        return answer(github, await body_of(request), login_of(github, request), permissions)
 
 
 def detailed(github: FakeGitHub, pull: JSON) -> JSON:

@@ -16,8 +16,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from tests.fakes.github import shapes
-from tests.fakes.github.pulls import PullsState, add_routes, settle
+from tests.fakes.github.pulls import PullsState, settle
 from tests.fakes.github.shapes import JSON
+from tests.fakes.github.shown import Shown
 
 REPOSITORY = "acme/shop"
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
@@ -105,6 +106,7 @@ class FakeGitHub:
         faults: The answers given instead of real ones.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
+        shown: What was written there to be seen.
         pull_state: What pull requests are beyond the commits they belong to.
     """
 
@@ -122,6 +124,7 @@ class FakeGitHub:
     faults: list[Fault] = field(default_factory=list)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
+    shown: Shown = field(default_factory=Shown)
     pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
@@ -288,6 +291,10 @@ async def body_of(request: Request) -> JSON:
 
 def application(github: FakeGitHub) -> FastAPI:
     """Build the web application around what the fake knows."""
+    # These modules need what this one defines.
+    from tests.fakes.github import files, showing
+    from tests.fakes.github import pulls as pull_requests
+
     app = FastAPI(openapi_url=None)
 
     @app.exception_handler(Refusal)
@@ -384,7 +391,8 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
-    add_routes(app, github)
+    for module in (pull_requests, showing, files):
+        module.add_routes(app, github)
     return app
 
 

@@ -95,6 +95,11 @@ def test_what_is_missing_may_still_come() -> None:
     assert state_of(ask([run("build", "success")])) == "fail"
 
 
+def test_its_own_status_is_not_waited_for() -> None:
+    assert state_of(ask([status("sluice/prod", "pending")])) == "fail"
+    assert state_of(ask([run("sluice/prod", "pending")])) == "waiting"
+
+
 def test_no_required_check_is_no_green() -> None:
     answer = checks_green([], [run("test", "success")], waited_seconds=0)
     assert state_of(answer) == "fail"

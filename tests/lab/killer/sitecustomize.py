@@ -1,9 +1,12 @@
 """Lets a test kill a run's process in the middle of a step.
 
 Python imports this at its start where its folder is on PYTHONPATH. It does nothing unless `SLUICE_TEST_KILLS` names a
-file that exists when a step begins or ends. That file's first line, `STEP MOMENT`, says where the process kills itself
-with SIGKILL: `before` the step's change, `during` it, or `after` it and before the journal knows. A line is struck out
-when it was obeyed, so that the next process goes on to the next one.
+file that exists when a step begins or ends. That file's lines, `STEP MOMENT`, say where the process kills itself with
+SIGKILL: `before` the step's change, `during` it, or `after` it and before the journal knows. A line is struck out when
+it was obeyed, so that the next process goes on to the next one.
+
+The lines may be obeyed in any order: steps that run side by side come to their moments in one. No line is missed: a
+step that is over before `during` came is cut as it ends, and only a step whose lines are struck out is journaled.
 """
 
 from __future__ import annotations
@@ -25,18 +28,21 @@ DURING_SECONDS = 0.4
 
 
 def arm(plan: Path, steps: Any) -> None:
-    """Watch the journal of this process for the first line of the plan."""
+    """Watch the journal of this process for the lines of the plan."""
     lock = threading.Lock()
     start, finish = steps.start, steps.finish
 
-    def die_at(step: str, moment: str) -> None:
+    def die_at(step: str, *moments: str) -> None:
+        # Whoever strikes a line keeps the lock to its death, so no process obeys two.
         with lock:
             lines = plan.read_text().splitlines() if plan.exists() else []
-            if not lines or lines[0].split() != [step, moment]:
+            due = next((line for line in lines if line in {f"{step} {moment}" for moment in moments}), None)
+            if due is None:
                 return
-            plan.write_text("".join(f"{line}\n" for line in lines[1:]))
+            lines.remove(due)
+            plan.write_text("".join(f"{line}\n" for line in lines))
             with plan.with_suffix(".done").open("a") as done:
-                done.write(f"{step} {moment} {time.time()}\n")
+                done.write(f"{due} {time.time()}\n")
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watched_start(self: Any, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
@@ -48,7 +54,7 @@ def arm(plan: Path, steps: Any) -> None:
         return record
 
     def watched_finish(self: Any, promotion_id: int, name: str, *rest: Any, **more: Any) -> Any:
-        die_at(name, "after")
+        die_at(name, "during", "after")
         return finish(self, promotion_id, name, *rest, **more)
 
     steps.start, steps.finish = watched_start, watched_finish

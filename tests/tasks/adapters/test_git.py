@@ -384,6 +384,19 @@ def test_what_comes_in_and_what_goes_out(origin: Repository, mirror: GitMirror) 
     assert mirror.commits_between(new[-1], new[-1]) == ([], [])
 
 
+def test_which_commit_holds_which(origin: Repository, mirror: GitMirror) -> None:
+    first = origin.commit("first")
+    second = origin.commit("second")
+    origin.git("checkout", "--quiet", "-b", "side", first)
+    side = origin.commit("side")
+    mirror.fetch()
+    assert mirror.holds(second, first)
+    assert mirror.holds(second, second)
+    assert not mirror.holds(first, second)
+    assert not mirror.holds(second, side)
+    assert not mirror.holds(second, "0" * 40)
+
+
 def test_a_running_commit_that_was_lost_does_not_stop_a_plan(origin: Repository, mirror: GitMirror) -> None:
     sha = origin.commit("first", file="1")
     mirror.fetch()

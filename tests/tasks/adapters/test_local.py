@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import time
 from pathlib import Path
@@ -34,7 +35,7 @@ def alive(mark: str) -> list[str]:
 
 
 def gone(mark: str) -> bool:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while alive(mark) and time.monotonic() < until:
         time.sleep(0.05)
     return not alive(mark)
@@ -59,7 +60,7 @@ def test_silence_is_told_as_such(runner: LocalRunner) -> None:
 
 def test_output_keeps_a_command_from_being_idle(runner: LocalRunner) -> None:
     script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; echo $n; done"
-    assert runner.run(Call(("sh", "-c", script), limits=Limits(60, 3))).ok
+    assert runner.run(Call(("sh", "-c", script), limits=Limits(60, 4))).ok
 
 
 def test_a_command_whose_reader_fails_is_ended(runner: LocalRunner) -> None:
@@ -80,8 +81,11 @@ def test_what_a_command_left_running_does_not_hold_it_up(runner: LocalRunner) ->
 
 
 def test_what_came_while_the_machine_stood_still_is_kept(
-    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    begin = tmp_path / "begin"
+    os.mkfifo(begin)
+
     class Stalled(selectors.DefaultSelector):
         stalled = False
 
@@ -89,11 +93,14 @@ def test_what_came_while_the_machine_stood_still_is_kept(
             if self.stalled:
                 return super().select(timeout)
             self.stalled = True
+            # Nothing came as long as it looked; the command speaks and ends while it stands still.
+            begin.write_text("now\n")
             time.sleep(LINGER_SECONDS + 0.5)
             return []
 
     monkeypatch.setattr(selectors, "DefaultSelector", Stalled)
-    assert runner.run(Call(("echo", "last words"))).stdout == "last words\n"
+    call = Call(("sh", "-c", 'read -r _ < "$1"; echo last words', "speak", str(begin)))
+    assert runner.run(call).stdout == "last words\n"
 
 
 def test_much_goes_in_and_out(runner: LocalRunner) -> None:
@@ -118,12 +125,17 @@ def test_long_standard_output_is_kept_whole(runner: LocalRunner) -> None:
     assert len(kept) == 20_000_000
 
 
-def test_lines_come_while_the_command_runs(runner: LocalRunner) -> None:
-    times: list[float] = []
-    runner.run(
-        Call(("sh", "-c", "echo 1; sleep 0.6; echo 2 >&2")), on_line=lambda _: times.append(time.monotonic())
-    )
-    assert times[1] - times[0] > 0.4
+def test_lines_come_while_the_command_runs(runner: LocalRunner, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def answer(line: str) -> None:
+        told.append(line)
+        (tmp_path / line).touch()
+
+    # It waits for the word that its first line was told.
+    script = 'echo 1; until [ -e "$1/1" ]; do sleep 0.05; done; echo 2 >&2'
+    runner.run(Call(("sh", "-c", script, "wait", str(tmp_path)), limits=Limits(60, 60)), on_line=answer)
+    assert told == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def processes(server: Server, mark: str) -> list[str]:
     return [line for line in listed if mark in line and "sluice:" not in line and not line.startswith("Z")]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if condition():
@@ -271,7 +271,7 @@ def test_a_command_costs_a_few_milliseconds(ssh_host: SshHost) -> None:
         return time.perf_counter() - began
 
     # The quickest of many: the machine may be busy. Without TCP_NODELAY not one is below 40 ms.
-    assert min(once() for _ in range(40)) < 0.025
+    assert any(once() < 0.025 for _ in range(400))
 
 
 def drop_sessions(server: Server) -> None:
@@ -371,7 +371,7 @@ def test_a_command_that_ignores_the_request_is_killed(ssh_host: SshHost, server:
 
 def test_output_keeps_a_command_from_being_idle(ssh_host: SshHost) -> None:
     script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; echo $n; done"
-    assert ssh_host.run(Call(("sh", "-c", script), limits=Limits(60, 3))).ok
+    assert ssh_host.run(Call(("sh", "-c", script), limits=Limits(60, 4))).ok
 
 
 def test_a_command_whose_reader_fails_is_ended(ssh_host: SshHost, server: Server) -> None:
@@ -422,17 +422,23 @@ def test_commands_of_one_run_do_not_wait_for_each_other(ssh_host: SshHost, folde
     assert [result.stdout.strip() for result in results] == ["2", "2"]
 
 
+# A command that runs until it is given the word: how long that takes must not matter.
+WAIT = 'echo go; until [ -e "$1" ]; do sleep 0.1; done'
+
+
 def test_a_new_run_refuses_late_commands_even_while_it_waits(
     hurried: SshHost, ssh_host: SshHost, folder: str
 ) -> None:
     ssh_host.raise_fence(Fence(folder, 1))
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(ssh_host.run, Call(("sleep", "6"), fence=Fence(folder, 1)))
+        call = Call(("sh", "-c", WAIT, "wait-for-word", f"{folder}/word"), fence=Fence(folder, 1))
+        running = pool.submit(ssh_host.run, call)
         assert eventually(lambda: ssh_host.run(Call(("sh", "-c", f"! flock -x -n {folder}/lock true"))).ok)
-        with pytest.raises(TransientError, match=r"still running: \d+ sleep 6"):
+        with pytest.raises(TransientError, match=r"still running: \d+ sh -c .* wait-for-word"):
             hurried.raise_fence(Fence(folder, 2))
         with pytest.raises(FencedError):
             ssh_host.run(Call(("true",), fence=Fence(folder, 1)))
+        ssh_host.write_file(f"{folder}/word", b"")
         assert running.result().ok
     hurried.raise_fence(Fence(folder, 2))
 
@@ -452,12 +458,14 @@ def test_a_command_of_a_lost_connection_still_holds_the_fence(
     dropper.start()
     with pytest.raises(TransientError):
         dead.run(
-            Call(("sh", "-c", "echo go; exec sleep 8"), fence=Fence(folder, 1)), on_line=lambda _: seen.set()
+            Call(("sh", "-c", WAIT, "wait-for-word", f"{folder}/word"), fence=Fence(folder, 1)),
+            on_line=lambda _: seen.set(),
         )
     dropper.join()
     with pytest.raises(TransientError, match="still running"):
         hurried.raise_fence(Fence(folder, 2))
-    assert eventually(lambda: _raised(hurried, Fence(folder, 2)), seconds=30)
+    hurried.write_file(f"{folder}/word", b"")
+    assert eventually(lambda: _raised(hurried, Fence(folder, 2)))
     dead.close()
 
 

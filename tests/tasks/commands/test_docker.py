@@ -30,6 +30,8 @@ CASES: list[tuple[Argv, Argv]] = [
         ),
     ),
     (docker.remove_container("a"), ("docker", "container", "rm", "--force", "--volumes", "a")),
+    (docker.discard_container("a"), ("docker", "container", "rm", "a")),
+    (docker.rename_container("a", "b"), ("docker", "container", "rename", "a", "b")),
     (docker.wait_container("a"), ("docker", "container", "wait", "a")),
     (docker.list_images(), ("docker", "image", "ls", "--no-trunc", "--digests", "--format={{json .}}")),
     (

@@ -28,7 +28,15 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize(
-    "build", [git.list_tree, git.tree_id, git.read_tree, lambda d, s: git.log(d, s, limit=1)]
+    "build",
+    [
+        git.list_tree,
+        git.tree_id,
+        git.read_tree,
+        lambda d, s: git.log(d, s, limit=1),
+        lambda d, s: git.is_ancestor(d, s, SHA),
+        lambda d, s: git.is_ancestor(d, SHA, s),
+    ],
 )
 def test_only_a_full_id_is_a_commit(build: Callable[[str, str], Argv], text: str) -> None:
     with pytest.raises(TerminalError, match="no full commit id"):

@@ -58,6 +58,17 @@ def test_containers_are_read_and_one_offs_left_out() -> None:
     assert found[0].restarts == 2
 
 
+def test_a_container_that_takes_the_place_of_another_is_told() -> None:
+    made = container("backend", Name="/0123456789ab_shop-backend-1")
+    made["Config"]["Labels"]["com.docker.compose.replace"] = "backend-1"
+    plain = container("worker", Name="/shop-worker-1")
+    found = parse_containers(json.dumps([made, plain]))
+    assert [(fact.name, fact.successor) for fact in found] == [
+        ("0123456789ab_shop-backend-1", True),
+        ("shop-worker-1", False),
+    ]
+
+
 def test_schema_facts_are_read() -> None:
     assert parse_schema("bytes=123\nrevision=b\nrevision=a\n") == ("a,b", 123)
     assert parse_schema("bytes=123\n") == (None, 123)

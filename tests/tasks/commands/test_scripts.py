@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,26 +116,37 @@ def test_only_the_token_that_stands_may_change_something(shell: Shell) -> None:
 
 def test_the_fence_waits_for_a_running_command(shell: Shell) -> None:
     assert raised(shell, 1) == 0
-    argv = scripts.run("", "app", "1", ("sh", "-c", "echo; exec sleep 3"))
+    # It runs until its input ends.
+    argv = scripts.run("", "app", "1", ("sh", "-c", "echo; exec cat"))
     running = subprocess.Popen(
-        (*shell.words, *argv[1:]), stdout=subprocess.PIPE, cwd=shell.folder, env={"PATH": shell.path}
+        (*shell.words, *argv[1:]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=shell.folder,
+        env={"PATH": shell.path},
     )
+    assert running.stdin
     assert running.stdout
     running.stdout.readline()
     refused = shell.run(scripts.raise_fence("app", 2, 0))
     assert refused.returncode == scripts.EXIT_BUSY
-    assert f"still running: {running.pid} sleep 3" in refused.stderr.decode()
+    assert f"still running: {running.pid} cat" in refused.stderr.decode()
     assert fenced(shell, 1) == scripts.EXIT_FENCED
-    assert raised(shell, 2, 20) == 0
-    assert running.wait(1) == 0
+    threading.Timer(1, running.stdin.close).start()
+    assert raised(shell, 2, 50) == 0
+    assert running.wait(60) == 0
     running.stdout.close()
 
 
 def test_a_commands_child_keeps_the_fence(shell: Shell) -> None:
     assert raised(shell, 1) == 0
-    assert fenced(shell, 1, "sh", "-c", "sleep 3 >/dev/null 2>&1 &") == 0
-    assert raised(shell, 2, 0) == scripts.EXIT_BUSY
-    assert raised(shell, 2, 20) == 0
+    word = shell.folder / "word"
+    os.mkfifo(word)
+    assert fenced(shell, 1, "sh", "-c", "cat word >/dev/null 2>&1 &") == 0
+    with word.open("w") as given:
+        assert raised(shell, 2, 0) == scripts.EXIT_BUSY
+        threading.Timer(1, given.close).start()
+        assert raised(shell, 2, 50) == 0
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
@@ -145,8 +157,8 @@ def test_a_process_group_is_ended(shell: Shell, stubborn: bool) -> None:
     assert running.stdout
     running.stdout.readline()
     ended = subprocess.Popen((*shell.words, *scripts.kill(running.pid, 1)[1:]), env={"PATH": shell.path})
-    assert running.wait(20) == (-9 if stubborn else -15)
-    assert ended.wait(20) == 0
+    assert running.wait(60) == (-9 if stubborn else -15)
+    assert ended.wait(60) == 0
     running.stdout.close()
 
 
@@ -303,7 +315,7 @@ def test_an_ended_dump_leaves_nothing(shell: Shell) -> None:
     assert running.stderr
     running.stderr.readline()
     os.killpg(running.pid, 15)
-    assert running.wait(20) != 0
+    assert running.wait(60) != 0
     assert listing(shell.folder) == []
     running.stderr.close()
 

@@ -189,6 +189,18 @@ def test_an_event_that_comes_late_brings_nothing_old_back() -> None:
     assert decision == Decision(outcome="fold", reason="staging: main has moved on to bbbbbbb, which counts")
 
 
+def test_a_branch_that_only_holds_a_changelog_entry_starts_nothing() -> None:
+    pipeline = PIPELINE.replace("branches: main\n", 'branches: "*"\n').replace("EVENTS", PUSH)
+    event = changed("push_branch", ref="refs/heads/sluice/changelog-v1.4.0")
+    known = KNOWN.model_copy(update={"refs": {**REFS, event.ref: event.sha}})
+    found = decide(event, rules_of(load_pipeline(pipeline)), known)
+    assert (found.outcome, found.starts) == ("ignore", ())
+    assert "branch sluice/changelog-v1.4.0 is Sluice's own" in found.reason
+    other = event.model_copy(update={"ref": "refs/heads/sluice/other"})
+    known = KNOWN.model_copy(update={"refs": {**REFS, other.ref: other.sha}})
+    assert decide(other, rules_of(load_pipeline(pipeline)), known).outcome == "start"
+
+
 def test_a_branch_that_is_gone_starts_nothing() -> None:
     decision = asked("push_branch", refs={})
     assert decision == Decision(outcome="ignore", reason="staging: main is not in the repository any more")

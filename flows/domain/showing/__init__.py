@@ -1,0 +1,1 @@
+"""Pure: what is to be seen on GitHub of a promotion."""

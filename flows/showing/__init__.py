@@ -1,0 +1,1 @@
+"""Showing promotions on GitHub: deployments, statuses, comments, releases, the changelog."""

@@ -1,0 +1,1 @@
+"""Watching a release once it runs."""

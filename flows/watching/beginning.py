@@ -1,0 +1,66 @@
+"""How a watch begins: what was logged before the switch is kept, and its run is started once the release runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import Kind, Status
+from flows.domain.watching import switch_of
+from tasks.commands.log_errors import LogPatterns
+from tasks.errors import SluiceError
+from tasks.step import log
+from tasks.watching import start_watch, sum_up_logs
+
+if TYPE_CHECKING:
+    from prefect.futures import PrefectFuture
+
+    from blocks.pipeline.watch import Watch
+    from blocks.values.watching import LogSummary
+    from tasks.ledger.records import PromotionRecord
+    from tasks.run import Run
+
+
+def patterns_of(rules: Watch) -> LogPatterns | None:
+    """Return what the pipeline says about log lines, None where logs are not read."""
+    return LogPatterns(rules.logs.watch, rules.logs.ignore) if rules.logs is not None else None
+
+
+def begin_reading(run: Run) -> list[PrefectFuture[LogSummary]]:
+    """Begin to sum up what runs on every host before it is switched. Beside other steps it costs no time.
+
+    Args:
+        run: The promotion, before its switch.
+
+    Returns:
+        What to wait for; nothing where nobody watches.
+    """
+    rules = run.policy.watch
+    # Once switched, what ran before has no logs any more.
+    if rules is None or run.journal.begun("up"):
+        return []
+    return [
+        sum_up_logs.submit(run, host=name, seconds=rules.window, patterns=patterns_of(rules))
+        for name in run.hosts
+    ]
+
+
+def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
+    """Start the watch of a promotion that succeeded; what fails here changes nothing about it.
+
+    A rollback is not watched: what it starts is proven, and a watch that rolls back must not undo one.
+
+    Args:
+        run: The promotion, its lease given back.
+        row: Its row.
+        source: The `git-repository` block of the application.
+    """
+    rules = run.policy.watch
+    if rules is None or row.status is not Status.SUCCEEDED or row.kind is Kind.ROLLBACK:
+        return
+    switch = switch_of(run.ledger.steps.of(row.id))
+    if switch is None:
+        return
+    try:
+        start_watch(run, until=switch.until(rules), source=source)
+    except SluiceError as error:
+        log().warning("nobody watches %s yet, `reconcile` will start it: %s", row.environment, error)

@@ -1,0 +1,253 @@
+"""Watching a release that runs: what its services log, whether they are well, and the run that does it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary, WatchStart
+from tasks.adapters.protocols import Call, Limits
+from tasks.adapters.redact import process_redactor
+from tasks.checks import check_all
+from tasks.commands.log_errors import LogPatterns, find_errors
+from tasks.commands.service_logs import HostLogs, parse_logs, parse_moment, read_logs
+from tasks.errors import SluiceError, TerminalError
+from tasks.flow_runs import start_flow_run
+from tasks.reading import read_containers, read_manifest
+from tasks.starting import ailing
+from tasks.step import fact, log, step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from blocks.values.facts import ContainerFact
+    from blocks.values.releases import Release
+    from tasks.adapters.protocols import Host
+    from tasks.run import Run
+
+DEPLOYMENT = "watch/all"
+_LIMITS = Limits(total_seconds=120, idle_seconds=60)
+
+
+@step("sum up logs", LogSummary)
+def sum_up_logs(run: Run, *, host: str, seconds: float, patterns: LogPatterns | None) -> LogSummary:
+    """Sum up what the services logged before the switch: containers that are made anew lose their logs.
+
+    Running it twice is safe: it only reads. What cannot be read is noted and stops nobody.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+        seconds: How far to go back.
+        patterns: What the pipeline says about lines; None reads no logs.
+
+    Returns:
+        What was there.
+    """
+    there = run.hosts[host]
+    try:
+        containers = read_containers(there, run.pipeline)
+        since = {one.id: seconds for one in containers}
+        return summary(there, containers, since, patterns, start_seconds=seconds)
+    except SluiceError as error:
+        line = process_redactor().text(error.what)
+    except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
+        line = process_redactor().text(f"{type(error).__name__}: {error}")
+    log().warning("the logs before the switch cannot be summed up: %s", line)
+    return LogSummary(host=host, notes=(line,))
+
+
+@fact("watch host")
+def watch_host(
+    run: Run,
+    *,
+    host: str,
+    kept: frozenset[str],
+    since_begun: float,
+    since_done: float,
+    patterns: LogPatterns | None,
+    release: Release,
+    smoke: bool,
+    checkout: Path | None,
+) -> HostLook:
+    """Look at a host once: its logs since the switch, its containers, the smoke checks.
+
+    Running it twice is safe: it only looks, as far as the smoke checks do.
+
+    Args:
+        run: The watch.
+        host: The host's name.
+        kept: Containers that ran before the switch already. What they say while others are replaced does not count.
+        since_begun: Seconds since the switch began.
+        since_done: Seconds since it was done and had settled.
+        patterns: What the pipeline says about log lines; None reads no logs.
+        release: The release that should run.
+        smoke: True to run the smoke checks.
+        checkout: Where its commit is checked out on the control machine, for smoke commands.
+
+    Returns:
+        What was seen.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: Its engine does not answer.
+    """
+    there = run.hosts[host]
+    containers = read_containers(there, run.pipeline)
+    since = {one.id: since_done if one.id in kept else since_begun for one in containers}
+    logs = summary(there, containers, since, patterns)
+    manifest = read_manifest(there, run.directories[host])
+    services = manifest.services if manifest is not None else ()
+    red = _smoke(run, host, release, checkout) if smoke else ""
+    return HostLook(logs=logs, ailing=_ailing(containers, services), smoke=red)
+
+
+def _smoke(run: Run, host: str, release: Release, checkout: Path | None) -> str:
+    try:
+        check_all(run, host=host, release=release, checkout=checkout)
+    except TerminalError as error:
+        # A host that went away meanwhile says nothing about the release.
+        read_containers(run.hosts[host], run.pipeline)
+        return process_redactor().text(error.what)
+    return ""
+
+
+def _ailing(containers: Sequence[ContainerFact], services: tuple[str, ...]) -> tuple[str, ...]:
+    """Say which services are not well now; restarts are counted elsewhere, and what starts has its time."""
+    calm = tuple(
+        one.model_copy(
+            update={
+                "health": "" if one.health == "starting" else one.health,
+                "status": "running" if one.status == "restarting" else one.status,
+            }
+        )
+        for one in containers
+    )
+    return ailing(calm, services, {one.id: one.restarts for one in containers})
+
+
+def summary(
+    host: Host,
+    containers: Sequence[ContainerFact],
+    since: Mapping[str, float],
+    patterns: LogPatterns | None,
+    *,
+    start_seconds: float = 0.0,
+) -> LogSummary:
+    """Read and sum up what containers logged.
+
+    Args:
+        host: The host.
+        containers: The containers.
+        since: Container id → how many seconds to go back.
+        patterns: What the pipeline says about lines; None reads no logs.
+        start_seconds: How much of what they logged when they were made is read as well: a release that is new says
+            the same at its start, and that is long ago.
+
+    Raises:
+        TransientError: The host does not answer.
+    """
+    marks = tuple(
+        ContainerMark(id=one.id, service=one.service, restarts=one.restarts, started_at=one.started_at)
+        for one in containers
+    )
+    if patterns is None or not containers:
+        return LogSummary(host=host.name, containers=marks)
+    made = {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
+    until = {name: moment + timedelta(seconds=start_seconds) for name, moment in made.items()}
+    mark = f"sluice-{secrets.token_hex(16)}"
+    argv = read_logs(
+        mark, {name: int(seconds) + 1 for name, seconds in since.items()}, until if start_seconds else None
+    )
+    read = parse_logs(mark, process_redactor().text(host.run(Call(argv=argv, limits=_LIMITS)).stdout))
+    found = [_part(one, read, since[one.id], made.get(one.id), patterns) for one in containers]
+    starting = [
+        find_errors(one.service, read.starts[one.id].lines, patterns)
+        for one in containers
+        if one.id in read.starts
+    ]
+    return LogSummary(
+        host=host.name,
+        seconds=max(part.seconds for part in found),
+        lines=sum(part.lines for part in found),
+        errors=tuple(error for part in found for error in part.errors),
+        starting=tuple(error for errors in starting for error in errors),
+        containers=marks,
+        notes=tuple(dict.fromkeys(part.note for part in found if part.note)),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one container adds to a summary."""
+
+    seconds: float = 0.0
+    lines: int = 0
+    errors: tuple[LogError, ...] = ()
+    note: str = ""
+
+
+def _part(
+    one: ContainerFact, read: HostLogs, since: float, made: datetime | None, patterns: LogPatterns
+) -> _Part:
+    found = read.containers.get(one.id)
+    if found is None or not found.readable:
+        problem = found.problem if found is not None else "it is gone"
+        return _Part(note=f"the log of {one.service} cannot be read: {problem}")
+    age = (read.now - made).total_seconds() if made is not None else since
+    note = (
+        f"of {one.service}'s log only the newest {len(found.lines)} lines were read" if found.capped else ""
+    )
+    return _Part(
+        seconds=found.seconds if found.capped else max(0.0, min(since, age)),
+        lines=len(found.lines),
+        errors=find_errors(one.service, found.lines, patterns),
+        note=note,
+    )
+
+
+@step("start watch", WatchStart)
+def start_watch(run: Run, *, until: datetime, source: str) -> WatchStart:
+    """Start the run that watches a release.
+
+    Running it twice is safe: a promotion has one watch, by its number.
+
+    Args:
+        run: The promotion, succeeded.
+        until: Until when it is watched, UTC.
+        source: The `git-repository` block of the application.
+
+    Returns:
+        The run.
+
+    Raises:
+        TerminalError: The deployment is missing.
+        TransientError: Prefect's server does not answer.
+    """
+    return WatchStart(
+        flow_run=watch_run(run.pipeline, run.environment, run.promotion_id, source), until=until
+    )
+
+
+def watch_run(pipeline: str, environment: str, promotion: int, source: str) -> str:
+    """Start the run that watches a promotion, or find it: there is one.
+
+    Args:
+        pipeline: The pipeline's name.
+        environment: The environment's name.
+        promotion: The promotion's number.
+        source: The `git-repository` block of the application.
+
+    Returns:
+        The flow run's id.
+
+    Raises:
+        TerminalError: The deployment is missing.
+        TransientError: Prefect's server does not answer.
+    """
+    wanted = {"environment": environment, "promotion": promotion, "source": source}
+    return start_flow_run(DEPLOYMENT, wanted, f"watch/{pipeline}/{environment}/{promotion}")

@@ -1,0 +1,37 @@
+"""A Prefect server without a worker for the tests of the watch, and a world for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+
+from deployments.bootstrap import ControlPlane
+from flows.rollback import rollback
+from flows.watch import watch
+from tasks.ledger.store import Ledger
+from tests.flows.watching.world import World
+
+
+@pytest.fixture(scope="package", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prefect's server as `sluice up` starts it: without a worker runs stay as the tests put them."""
+    plane = ControlPlane(tmp_path_factory.mktemp("home"))
+    try:
+        plane.restart_server()
+        plane.activate()
+        with get_client(sync_client=True) as client:
+            client.create_deployment(client.create_flow(watch), name="all")
+            client.create_deployment(client.create_flow(rollback), name="prod")
+        yield
+    finally:
+        plane.stop()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An empty ledger, and a pipeline of a name of its own."""
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+        yield World(opened)

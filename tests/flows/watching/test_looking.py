@@ -1,0 +1,159 @@
+"""The looks of a watch at a server in memory, with a real ledger and a real Prefect server."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from blocks.values.manifests import Manifest
+from blocks.values.watching import ContainerMark, LogSummary, WatchEnd
+from flows.domain.watching import WATCH
+from flows.watching.beginning import begin_reading
+from flows.watching.looking import Seen, look_on, summaries_before
+from tasks.errors import TransientError
+from tasks.ledger.records import PromotionRecord
+from tests.fakes.host import FakeHost
+from tests.flows.watching.world import APP, World, host_with, in_flow, now
+from tests.tasks.ledger.samples import make_release
+
+pytestmark = pytest.mark.timeout(900)
+
+BEFORE = LogSummary(host="prod", seconds=60, containers=(ContainerMark(id="old", service="web"),))
+
+
+def looked(world: World, host: FakeHost, row: PromotionRecord | None = None, window: str = "1s") -> Seen:
+    """Watch a promotion, by default one whose window is over: one look is left."""
+    row = row or world.succeeded()
+    policy = world.policy(window)
+    rules, run = policy.watch, world.run(row, policy, host)
+    assert rules is not None
+    world.finished(row, "sum up logs", BEFORE, "prod")
+    assert summaries_before(run) == (BEFORE,)
+    return in_flow(lambda: look_on(run, row, make_release("v2"), rules, world.switch(row)))
+
+
+def test_a_release_that_is_well_until_the_end_is_green(world: World) -> None:
+    host = host_with("INFO ready")
+    seen = looked(world, host, world.succeeded(ago=timedelta(0)), "3s")
+    assert seen.end.verdict == "green", seen
+    assert len(host.argvs("sluice-logs")) >= 2
+    assert seen.before == (BEFORE,)
+    assert seen.looks[0].logs.lines == 1
+
+
+def test_a_watch_that_comes_late_looks_once(world: World) -> None:
+    host = host_with("INFO ready")
+    assert looked(world, host).end.verdict == "green"
+    assert len(host.argvs("sluice-logs")) == 1
+
+
+def test_errors_and_restarts_turn_it_red(world: World) -> None:
+    end = looked(world, host_with("ERROR it broke", RestartCount=2)).end
+    assert end.verdict == "red"
+    assert [one.what for one in end.findings] == [
+        "services were restarted: web 2 times (0 allowed)",
+        "1 error that was not there before the switch",
+    ]
+    assert end.findings[1].lines == ("web (once): ERROR it broke",)
+    assert end.errors[0].text == "ERROR it broke"
+
+
+def test_of_a_container_that_was_kept_only_what_came_after_the_switch_counts(world: World) -> None:
+    new, kept = host_with("INFO ready"), host_with("INFO ready", Id="old")
+    looked(world, new)
+    looked(world, kept, world.succeeded("v3"))
+    ((_, since), (_, since_kept)) = (one.argvs("sluice-logs")[0][7:9] for one in (new, kept))
+    assert int(since) > int(since_kept)
+
+
+def test_what_a_green_watch_saw_is_known_to_the_next(world: World) -> None:
+    first = looked(world, host_with("ERROR it broke 7"), world.succeeded("v3"))
+    assert first.end.verdict == "red"
+    old = world.succeeded("v4", ago=timedelta(minutes=30))
+    world.finished(old, WATCH, WatchEnd(verdict="green", text="well", errors=first.end.errors))
+    assert looked(world, host_with("ERROR it broke 8"), world.succeeded("v5")).end.verdict == "green"
+
+
+def test_a_service_that_ended_turns_it_red(world: World) -> None:
+    host = host_with("INFO bye", State={"Status": "exited", "ExitCode": 3})
+    manifest = Manifest(
+        release=make_release("v2"),
+        environment="prod",
+        promotion_id=1,
+        previous_release_id=None,
+        compose_files=("compose.yaml",),
+        profiles=(),
+        env_file=None,
+        services=("web",),
+        bundle_checksum="0",
+        staged_at=now(),
+    )
+    host.files[f"{APP}/current/manifest.json"] = manifest.to_json().encode()
+    (finding,) = looked(world, host).end.findings
+    assert finding.what == "on prod web ended with status 3"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Status": "restarting", "ExitCode": 0},
+        {"Status": "running", "ExitCode": 0, "Health": {"Status": "starting"}},
+    ],
+)
+def test_what_starts_has_its_time(world: World, state: dict[str, Any]) -> None:
+    assert looked(world, host_with("INFO hello", State=state)).end.verdict == "green"
+
+
+def test_a_host_that_does_not_answer_is_no_verdict(world: World) -> None:
+    host = FakeHost()
+    host.answer("sluice-containers", exit_code=1, stderr="Cannot connect to the Docker daemon")
+    end = looked(world, host).end
+    assert end.verdict == "blind"
+    assert "the Docker engine of prod does not answer" in end.text
+
+
+def test_another_release_ends_it(world: World) -> None:
+    row = world.succeeded()
+    newer = world.succeeded("v3", ago=timedelta(seconds=1))
+    host = host_with()
+    seen = looked(world, host, row, "10m")
+    assert (seen.end.verdict, seen.looks) == ("over", ())
+    assert seen.end.text == f"promotion {newer.id} is succeeded: nothing is left to watch"
+    assert host.argvs("sluice-logs") == []
+
+
+def test_logs_before_the_switch_are_summed_up_once_and_never_after_it(world: World) -> None:
+    row, host = world.opened(), host_with("ERROR it broke")
+    run = world.run(row, world.policy("1m"), host)
+
+    def read() -> list[str]:
+        return [error.text for one in begin_reading(run) for error in one.result().errors]
+
+    assert in_flow(read) == ["ERROR it broke"]
+    assert in_flow(read) == ["ERROR it broke"]
+    (argv,) = host.argvs("sluice-logs")
+    assert argv[7:] == ("new", "61", "2026-11-26T06:01:00Z")
+    world.ledger.steps.start(row.id, "up", now=now())
+    assert in_flow(read) == []
+    assert begin_reading(world.run(world.opened(), world.policy(watched=False), host)) == []
+
+
+@pytest.mark.parametrize("wrong", ["no json", "away"])
+def test_logs_that_cannot_be_read_stop_no_promotion(world: World, wrong: str) -> None:
+    host = FakeHost()
+    error = TransientError("the connection was lost", "try again") if wrong == "away" else None
+    host.answer("sluice-containers", stdout=wrong, error=error)
+    run = world.run(world.opened(), world.policy(), host)
+    (found,) = in_flow(lambda: [one.result() for one in begin_reading(run)])
+    assert (found.seconds, len(found.notes)) == (0, 1)
+
+
+def test_a_log_that_the_engine_does_not_give_is_noted(world: World) -> None:
+    host = FakeHost()
+    host.answer("sluice-containers", stdout=json.dumps([{"Id": "x", "Config": {"Labels": {}}, "State": {}}]))
+    host.answer("sluice-logs", stdout="")
+    end = looked(world, host)
+    assert end.looks[0].logs.notes == ("the log of  cannot be read: it is gone",)

@@ -1,0 +1,146 @@
+"""A switch that was cut in the middle is brought to its end, by a real compose on a server of the lab."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from tasks.adapters.protocols import Call, Fence
+from tasks.commands.compose import ComposeProject
+from tasks.commands.replacing import half_replaced
+from tasks.reading import read_containers
+from tasks.run import Run
+from tasks.starting import start
+from tests.lab.lab import Lab
+from tests.lab.server import Server
+from tests.tasks.database import APP, run_on
+
+# It ends long after it was asked to, so that there is time to cut the compose that waits for it.
+COMPOSE = """
+x-slow: &slow
+  image: postgres:17
+  command: [sh, -c, "trap : TERM INT; while :; do sleep 1; done"]
+  environment: {{RELEASE: {release}}}
+  volumes: [/kept]
+  stop_grace_period: 600s
+services:
+  one: *slow
+  two: *slow
+"""
+SERVICES = ("one", "two")
+NAMES = {"shop-one-1", "shop-two-1"}
+PATIENCE_SECONDS = 300
+
+
+class Keeper:
+    """Holds a lease that nobody else wants."""
+
+    def token(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def server(lab: Lab) -> Iterator[Server]:
+    found = lab.servers["prod"]
+    found.reset()
+    yield found
+    found.run(("sh", "-c", "docker kill $(docker ps -q)"), check=False)
+    found.reset()
+
+
+@pytest.fixture
+def run(server: Server) -> Run:
+    found = run_on(server)
+    found.hosts["prod"].raise_fence(Fence(APP, 1))
+    return replace(found, keeper=cast("Any", Keeper()))
+
+
+def project(run: Run, release: str) -> ComposeProject:
+    """Put a release's compose file in place."""
+    run.hosts["prod"].write_file(
+        f"{APP}/releases/{release}/compose.yaml", COMPOSE.format(release=release).encode()
+    )
+    return run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None)
+
+
+def switch(run: Run, release: str) -> None:
+    start(run, host="prod", release_id=release, project=project(run, release), services=SERVICES)
+
+
+def cut_while_it_replaces(run: Run, server: Server, release: str) -> None:
+    """Start a release, and kill the compose that does so while it waits for the containers before to stop."""
+
+    def begin() -> None:
+        found = replace(run, hosts=run_on(server).hosts)
+        there, argv = found.hosts["prod"], project(found, release).up()
+        there.run(found.change("prod", ("ln", "-sfn", f"releases/{release}", f"{APP}/current"), seconds=60))
+        there.run(found.change("prod", argv, seconds=PATIENCE_SECONDS))
+
+    compose = threading.Thread(target=begin)
+    compose.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(half_replaced(read_containers(run.hosts["prod"], "shop"))) < len(SERVICES):
+        assert time.monotonic() < deadline, "compose did not begin to replace the containers"
+        time.sleep(0.1)
+    server.run(("pkill", "-KILL", "-f", "docker-compose|docker compose"))
+    compose.join()
+
+
+def names(server: Server, *options: str) -> set[str]:
+    return set(server.run(("docker", "ps", *options, "--format", "{{.Names}}")).stdout.split())
+
+
+def releases(server: Server) -> list[str]:
+    script = "docker exec shop-one-1 printenv RELEASE; docker exec shop-two-1 printenv RELEASE"
+    return server.run(("sh", "-c", script)).stdout.split()
+
+
+def mark(server: Server, text: str) -> None:
+    """Write into the anonymous volume of one service."""
+    server.run(("docker", "exec", "shop-one-1", "sh", "-c", f"echo {text} > /kept/mark"))
+
+
+def marked(server: Server) -> str:
+    return server.run(("docker", "exec", "shop-one-1", "cat", "/kept/mark")).stdout.strip()
+
+
+def end(server: Server, *containers: str) -> None:
+    """End what does not listen when it is asked to stop, as the engine does when its patience is over."""
+    server.run(("docker", "kill", *containers))
+
+
+@pytest.mark.parametrize(
+    "gone", [False, True], ids=["the one before is stopped", "the one before is removed"]
+)
+def test_containers_that_were_half_replaced_are_replaced(run: Run, server: Server, gone: bool) -> None:
+    switch(run, "r1")
+    mark(server, "old")
+    cut_while_it_replaces(run, server, "r2")
+    end(server, *NAMES)
+    if gone:
+        server.run(("docker", "rm", *NAMES))
+    assert len(half_replaced(read_containers(run.hosts["prod"], "shop"))) == len(SERVICES)
+
+    switch(run, "r2")
+
+    assert names(server, "--all") == names(server) == NAMES
+    assert releases(server) == ["r2", "r2"]
+    assert marked(server) == "old"
+
+
+def test_the_release_before_comes_back_from_a_half_replaced_one(run: Run, server: Server) -> None:
+    switch(run, "r1")
+    cut_while_it_replaces(run, server, "r2")
+    end(server, *NAMES)
+
+    switch(run, "r1")
+
+    assert names(server, "--all") == names(server) == NAMES
+    assert releases(server) == ["r1", "r1"]
+    there = run.hosts["prod"]
+    assert there.run(Call(("readlink", f"{APP}/current"))).stdout.strip() == "releases/r1"
