@@ -9,6 +9,7 @@ from flows.blocks import read_block
 from tasks.adapters.github.client import PATIENT, GitHubClient, Patience, log_in, log_in_as_app
 from tasks.adapters.github.pulls import GitHubPulls
 from tasks.adapters.github.reading import GitHubApi
+from tasks.adapters.github.rules import GitHubRules
 from tasks.adapters.github.shower import GitHubShow
 from tasks.errors import TerminalError
 
@@ -45,6 +46,23 @@ def open_github(name: str) -> GitHubApi:
         TerminalError: There is no such block, or it is not valid.
     """
     return GitHubApi(open_github_client(name))
+
+
+def open_github_rules(name: str) -> GitHubRules:
+    """Return the rules of the repository on GitHub a block describes.
+
+    Args:
+        name: The `github` block's name, empty where the repository names none.
+
+    Raises:
+        TerminalError: There is no such block, or it is not valid.
+    """
+    if not name:
+        raise TerminalError(
+            "the git-repository block names no github block",
+            "create one in the Prefect UI under Blocks, and name it in the field GitHub",
+        )
+    return GitHubRules(open_github_client(name))
 
 
 def open_shower(name: str) -> GitHubShow:

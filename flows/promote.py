@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -10,15 +10,15 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
-from flows.changing.bundling import make_bundle
-from flows.changing.change import Change, bring_back, carry_out, manifests_of
+from flows.changing.change import carry_out
+from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
+from flows.changing.work import Work, change_of
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.domain.gates import refusal
 from flows.domain.gates_view import gates_markdown
 from flows.domain.hotfix import policy_for
-from flows.domain.plan import must_migrate
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.outcome import publish
@@ -40,22 +40,16 @@ from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
 from flows.watching.beginning import begin_watch
 from tasks.errors import RefusedError
-from tasks.facts import read_manifest
 from tasks.run import Run, utc_now
 from tasks.smoke import verify
 from tasks.sources import check_out
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from blocks.values.facts import HostFacts
     from blocks.values.plans import Plan
-    from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
     from flows.session import Session
     from tasks.ledger.records import PromotionRecord
-    from tasks.sources import Sources
 
 _MOST_REPLANS = 5
 
@@ -94,27 +88,6 @@ def promote(
     return conduct(Request(Kind.PROMOTE, environment, ref, source, requested_by, **reasons), promote_body)
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a promotion knows before it decides.
-
-    Attributes:
-        run: Its live side.
-        request: What was asked for.
-        resolved: The commit.
-        release: The release.
-        sources: Its files.
-        hosts: The hosts' facts.
-    """
-
-    run: Run
-    request: Request
-    resolved: Resolved
-    release: Release
-    sources: Sources
-    hosts: Mapping[str, HostFacts]
-
-
 def promote_body(session: Session, request: Request, row: PromotionRecord) -> PromotionRecord:
     """Carry one promotion as far as it goes now.
 
@@ -145,9 +118,9 @@ def _go(
 ) -> PromotionRecord:
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
-        return _report_again(run, row, resolved)
+        return report_again(run, row, resolved)
     if row.status in ACTIVE:
-        return _continue(session, run, request, resolved, row, restoring=action is Action.RESTORE)
+        return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     supersede_older(run, request)
     work = _prepare(session, run, request, resolved)
     if row.status is Status.PLANNING and _unchanged(work):
@@ -312,83 +285,6 @@ def _who_said_no(run: Run, plan: Plan) -> str:
         if record.counted and record.decision == "reject"
     ]
     return "; ".join(said)
-
-
-def change_of(work: Work, plan: Plan) -> Change:
-    """Put together what is to be changed."""
-    bundle = make_bundle(work.run, work.release, work.sources)
-    migration, rules = work.run.description.migration, work.run.policy.database
-    migrates = (
-        migration is not None
-        and not migration.at_boot
-        and must_migrate(plan, work.release.revisions, only_upgrades=migration.only_upgrades)
-    )
-    return Change(
-        release=work.release,
-        manifests=manifests_of(work.run, work.release, bundle, work.hosts),
-        bundle=bundle,
-        hosts=work.hosts,
-        backup=plan.backup,
-        migrates=migrates,
-        checkout=work.sources.source,
-        drills=(rules.drill or rules.rehearse)
-        and (migrates or (migration is not None and migration.at_boot)),
-    )
-
-
-def _continue(
-    session: Session,
-    run: Run,
-    request: Request,
-    resolved: Resolved,
-    row: PromotionRecord,
-    *,
-    restoring: bool,
-) -> PromotionRecord:
-    """Go on where a killed run was cut."""
-    release = session.ledger.releases.get(row.release_id or "")
-    plan = row.plan
-    if release is None or plan is None:
-        raise RefusedError(f"promotion {row.id} was cut before its plan was known", "start a new one")
-    log().info("promotion %s was cut while it changed %s; going on", row.id, run.environment)
-    described = describe_commit(run.mirror, run.description, resolved.commit.sha)
-    sources = check_out(run, described=described, with_bake=False)
-    with lease_held(run):
-        hosts = before_the_switch(run, read_hosts(run), row.previous_release_id)
-        work = Work(run, request, resolved, release, sources, hosts)
-        change = change_of(work, plan)
-        if restoring:
-            run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            bring_back(run, change, row.message or "the run was cut after a failure")
-        else:
-            carry_out(run, change)
-        return finish(run, resolved=resolved)
-
-
-def before_the_switch(run: Run, hosts: Mapping[str, HostFacts], previous: str | None) -> dict[str, HostFacts]:
-    """Return the hosts' facts as they were before a cut run switched them.
-
-    Args:
-        run: The promotion.
-        hosts: The hosts' facts now.
-        previous: The release that ran when the promotion was planned.
-    """
-    found: dict[str, HostFacts] = {}
-    for name, facts in hosts.items():
-        manifest = None
-        if previous is not None:
-            manifest = read_manifest(run.hosts[name], run.directories[name], previous)
-        found[name] = facts.model_copy(update={"manifest": manifest})
-    return found
-
-
-def _report_again(run: Run, row: PromotionRecord, resolved: Resolved) -> PromotionRecord:
-    """Finish what a run killed after its end left undone, and tell the end again."""
-    log().info("promotion %s ended before: %s", row.id, row.status)
-    if row.status is Status.SUCCEEDED:
-        with lease_held(run):
-            return finish(run, resolved=resolved)
-    return row
 
 
 def _end(work: Work) -> PromotionRecord:

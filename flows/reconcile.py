@@ -12,8 +12,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.drift import Difference
 from flows.domain.drift import PROMOTION
+from flows.domain.protection.view import GITHUB
 from flows.domain.reconcile import Act
 from flows.domain.reconcile_view import reconcile_markdown
+from flows.keeping.watching import Kept, keep_rules, put_back_first
 from flows.offline.rescue import refresh_rescue
 from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
@@ -32,6 +34,7 @@ from tasks.step import log
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
+    from flows.keeping.putting_back import PutBack
     from tasks.ledger.records import PromotionRecord
 
 GOING_ON = "another look is going on; it says what there is"
@@ -87,9 +90,11 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
         A completed state whose message counts what was found: a difference is no failure. A failed one where
         nothing could be looked at.
     """
+    # Before git, the pipeline or a host can be in the way: a rule must not stay relaxed for what is wrong elsewhere.
+    put_back = put_back_first(source)
     try:
         with open_session(source, must_fetch=False) as session:
-            return _look_at_all(session, environment, source)
+            return _look_at_all(session, environment, source, put_back)
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
@@ -98,7 +103,7 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
         close_all()
 
 
-def _look_at_all(session: Session, environment: str, source: str) -> State[Any]:
+def _look_at_all(session: Session, environment: str, source: str, put_back: PutBack | None) -> State[Any]:
     """Look at the environments, unless another run does: all that a worker was too late for start when it is back."""
     pipeline = session.pipeline.pipeline
     with alone(session.settings.home / "run" / f"reconcile-{pipeline}.lock") as mine:
@@ -106,8 +111,9 @@ def _look_at_all(session: Session, environment: str, source: str) -> State[Any]:
             return Completed(message=GOING_ON)
         names = (environment,) if environment else session.pipeline.names
         found = [_look_and_mend(session, session.policy(name), source) for name in names]
-        _publish(pipeline, found)
-        return Completed(message=summary(found))
+        kept = None if environment else keep_rules(session, put_back)
+        _publish(pipeline, found, kept)
+        return Completed(message=summary(found, kept))
 
 
 def _look_and_mend(session: Session, policy: Policy, source: str) -> Found:
@@ -156,28 +162,32 @@ def _show(session: Session, policy: Policy, rows: list[PromotionRecord]) -> None
     show_missed(showing, policy.name)
 
 
-def _publish(pipeline: str, found: list[Found]) -> None:
-    markdown = reconcile_markdown(
-        pipeline,
-        [(one.environment, line) for one in found for line in one.done()],
-        [(one.environment, drift) for one in found for drift in one.compared.standing],
-        [
-            *(f"{one.environment}: {one.compared.skipped}" for one in found if one.compared.skipped),
-            *(one.amiss for one in found if one.amiss),
-        ],
-    )
+def _publish(pipeline: str, found: list[Found], kept: Kept | None) -> None:
+    done = [(one.environment, line) for one in found for line in one.done()]
+    standing = [(one.environment, drift) for one in found for drift in one.compared.standing]
+    left = [
+        *(f"{one.environment}: {one.compared.skipped}" for one in found if one.compared.skipped),
+        *(one.amiss for one in found if one.amiss),
+    ]
+    if kept is not None:
+        done += [(GITHUB, line) for line in kept.done()]
+        standing += [(GITHUB, drift) for drift in kept.compared.standing]
+        left += [kept.amiss] if kept.amiss else []
+    markdown = reconcile_markdown(pipeline, done, standing, left)
     publish(f"reconcile-{pipeline}", process_redactor().text(markdown), "Hosts and ledger")
 
 
-def summary(found: list[Found]) -> str:
+def summary(found: list[Found], kept: Kept | None = None) -> str:
     """Return in one line what was found and done.
 
     Args:
         found: What was found in each environment.
+        kept: What was found of the rules on GitHub, None where none is asked for.
     """
-    standing = sum(len(one.compared.standing) for one in found)
-    new = sum(len(one.compared.new) for one in found)
-    gone = sum(len(one.compared.gone) for one in found)
+    compared = [one.compared for one in found] + ([kept.compared] if kept is not None else [])
+    standing = sum(len(one.standing) for one in compared)
+    new = sum(len(one.new) for one in compared)
+    gone = sum(len(one.gone) for one in compared)
     parts = [f"{len(found)} environments: {standing} differences stand ({new} new, {gone} gone)"]
     counts = {
         "promotions were ended": sum(one.decision.act is Act.END for item in found for one in item.judged),
@@ -187,5 +197,8 @@ def summary(found: list[Found]) -> str:
         "rollbacks were taken in": sum(len(one.taken) for one in found),
         "promotions were told of reviews": sum(len(one.told) for one in found),
         "environments could not be looked at": sum(bool(one.amiss) for one in found),
+        "rules were put back": len(kept.restored) if kept is not None else 0,
     }
-    return ", ".join([*parts, *(f"{count} {what}" for what, count in counts.items() if count)])
+    parts += [f"{count} {what}" for what, count in counts.items() if count]
+    parts += ["the rules on GitHub could not be looked at"] if kept is not None and kept.amiss else []
+    return ", ".join(parts)

@@ -12,12 +12,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from flows.changing.change import Change, bring_back
+from flows.changing.continuing import before_the_switch
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.domain.recovery import Action, next_action
 from flows.planning.plan import read_hosts
-from flows.promote import before_the_switch
 from flows.returning.plan import show_way
 from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_ground
 from flows.returning.reverting import revert_left

@@ -113,7 +113,8 @@ def ailing(
         for container in own:
             if container.status == "restarting" or container.restarts > earlier.get(container.id, 0):
                 found.append(f"{service} restarts again and again (exit status {container.exit_code})")
-            elif container.status != "running" and container.exit_code != 0:
+            # The engine calls what has a health check unhealthy as soon as it does not run.
+            elif container.status != "running" and (container.exit_code or container.health == "unhealthy"):
                 found.append(f"{service} ended with status {container.exit_code}")
             elif container.health == "unhealthy":
                 found.append(f"{service} is unhealthy")

@@ -6,6 +6,7 @@ from blocks.pipeline.gates import Freeze, Gates, Hotfix
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
 from blocks.pipeline.problems import PipelineError, Problem
+from blocks.pipeline.protection import BranchProtect, EnvironmentProtect, Protect, Relax
 from blocks.pipeline.pull_requests import AutoMergeRule, OpenRule, PullRequests
 from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts
 from blocks.pipeline.show import Show
@@ -17,11 +18,13 @@ __all__ = [
     "Approvals",
     "AutoMergeRule",
     "Backup",
+    "BranchProtect",
     "Build",
     "Check",
     "CommandCheck",
     "DatabaseRules",
     "Environment",
+    "EnvironmentProtect",
     "Freeze",
     "Gates",
     "Hotfix",
@@ -32,7 +35,9 @@ __all__ = [
     "PipelineError",
     "Policy",
     "Problem",
+    "Protect",
     "PullRequests",
+    "Relax",
     "ReleaseDescription",
     "ResolvedEnvironment",
     "Show",

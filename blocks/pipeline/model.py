@@ -14,6 +14,7 @@ from blocks.pipeline.environments import (
 )
 from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
+from blocks.pipeline.protection import Protect
 from blocks.pipeline.pull_requests import PullRequests
 from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.show import Show
@@ -63,6 +64,10 @@ class Pipeline(Written):
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
+    )
+    protect: Protect = Field(
+        description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
+        default_factory=Protect,
     )
     watch: Watch | None = Field(
         None, description="How a release is looked after once it runs. None: nobody watches."

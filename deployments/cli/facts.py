@@ -14,6 +14,7 @@ from flows.domain.durations import human_duration
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
+    from deployments.rules_view import RulesStatus
     from deployments.views import EnvironmentStatus, Waiting
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
@@ -26,6 +27,7 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
     """Show which release runs where, since when, by whom; what waits for approval; what is held."""
     from deployments.connect import find_api_url, open_ledger, ui_url
     from deployments.prefect_api import PrefectApi
+    from deployments.rules_view import rules_status
     from deployments.views import environment_status
 
     settings = read_settings()
@@ -41,10 +43,12 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
             )
             for name, environment in ledger.promotions.environments(pipeline)
         ]
+        rules = rules_status(ledger, pipeline)
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
     else:
         _print_status(found, datetime.now(UTC))
+        _print_rules(rules)
 
 
 def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
@@ -102,6 +106,22 @@ def _print_drift(found: list[EnvironmentStatus]) -> None:
         say()
         head = ("PLACE", "HOST", "KIND", "ABOUT", "WHAT", "SINCE")
         print_table(head, rows, title="Differs from the ledger (`sluice doctor` says what to do)")
+
+
+def _print_rules(found: list[RulesStatus]) -> None:
+    rows = [
+        (one.pipeline, seen.kind, seen.subject, seen.detail, moment(seen.since))
+        for one in found
+        for seen in one.drift
+    ]
+    if rows:
+        say()
+        head = ("PIPELINE", "KIND", "ABOUT", "WHAT", "SINCE")
+        print_table(head, rows, title="Rules on GitHub that are not kept (see `sluice protect`)")
+    relaxed = [(one.pipeline, line) for one in found for line in one.relaxed]
+    if relaxed:
+        say()
+        print_table(("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a while")
 
 
 def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:

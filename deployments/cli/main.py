@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, rollback, up
+from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
 from deployments.cli.output import warn
 from tasks.errors import SluiceError
 
@@ -31,6 +31,7 @@ app.command("status")(facts.status)
 app.command("history")(facts.history)
 app.command("plan")(plan.plan)
 app.command("rollback")(rollback.rollback)
+app.command("protect")(protect.protect)
 app.command("doctor")(doctor.doctor)
 app.command("unhold")(facts.unhold)
 app.command("deliveries")(deliveries.deliveries)

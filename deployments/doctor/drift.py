@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from deployments.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
 from deployments.views import standing_drift
+from flows.domain.protection.view import GITHUB
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
     from deployments.doctor.application import Application
     from tasks.ledger.store import Ledger
+
+_KEPT = "every rule the pipeline asks for was in force when it was looked at last"
 
 
 def drift_checks(settings: Settings, application: Application) -> list[Check]:
@@ -30,14 +33,20 @@ def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
     with open_ledger(settings) as ledger:
         for policy in application.policies:
             yield from _of_environment(ledger, policy)
+        if application.pipeline.protect.branches or application.pipeline.protect.environments:
+            yield from _of_place(ledger, application.pipeline.pipeline, GITHUB, _KEPT)
 
 
 def _of_environment(ledger: Ledger, policy: Policy) -> Iterator[Finding]:
-    where = f"drift {policy.name}"
-    standing = standing_drift(ledger, policy.pipeline, policy.name)
+    return _of_place(ledger, policy.pipeline, policy.name, "nothing stands that differs from the ledger")
+
+
+def _of_place(ledger: Ledger, pipeline: str, place: str, fine: str) -> Iterator[Finding]:
+    where = f"drift {place}"
+    standing = standing_drift(ledger, pipeline, place)
     if not standing:
-        yield ok(where, "nothing stands that differs from the ledger")
+        yield ok(where, fine)
     for one in standing:
-        place = f"{one.host}: " if one.host else ""
+        host = f"{one.host}: " if one.host else ""
         since = f"since {one.since:%Y-%m-%d %H:%M} UTC"
-        yield warn(where, f"{place}{one.kind} {one.subject} {one.detail} ({since})", one.mend)
+        yield warn(where, f"{host}{one.kind} {one.subject} {one.detail} ({since})", one.mend)

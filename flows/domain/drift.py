@@ -25,6 +25,8 @@ ENV = "env"
 SCHEMA = "schema"
 UNREACHABLE = "unreachable"
 PROMOTION = "promotion"
+PROTECTION = "protection"
+RELAXATION = "relaxation"
 
 _MENDS = {
     RELEASE: "promote or roll back {environment}, so that host and ledger agree",
@@ -36,6 +38,8 @@ _MENDS = {
     SCHEMA: "undo the change, or bring it as a migration of a release",
     UNREACHABLE: "see that the host is up; `sluice doctor {environment}` tells more",
     PROMOTION: "look at its run and its host, then retry the run or roll {environment} back",
+    PROTECTION: "put it right by a run of protect/github with apply, or change pipeline.yaml",
+    RELAXATION: "mend what is in the way, or put the rule back on GitHub itself",
 }
 
 

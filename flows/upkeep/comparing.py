@@ -75,7 +75,10 @@ def compare(
             found, read = [*found, *seen], read | hosts
         else:
             busy = "it changed while its hosts were read"
-    return _recorded(session, policy, found, read, busy)
+    compared = record_differences(session, policy.pipeline, policy.name, found, read, busy)
+    if compared.new or compared.gone:
+        _tell(policy, compared.new, compared.gone, len(compared.standing))
+    return compared
 
 
 def _busy(session: Session, policy: Policy) -> str:
@@ -164,22 +167,38 @@ def _left_at(session: Session, rows: list[PromotionRecord]) -> str:
     return ""
 
 
-def _recorded(
-    session: Session, policy: Policy, found: list[Difference], read: set[str], skipped: str
+def record_differences(
+    session: Session,
+    pipeline: str,
+    place: str,
+    found: Collection[Difference],
+    read: Collection[str],
+    skipped: str = "",
 ) -> Compared:
+    """Record what differs somewhere now.
+
+    Args:
+        session: The flow's session.
+        pipeline: The pipeline's name.
+        place: The environment's name, or what stands in its place.
+        found: What differs now.
+        read: The hosts that were read; what stands on others goes on standing.
+        skipped: Why something was not looked at; empty where all was.
+
+    Returns:
+        What stands now, and what of it is new or gone.
+    """
     drift, clean = session.ledger.drift, process_redactor().text
-    before = {one.id: one for one in drift.standing(policy.pipeline, policy.name)}
+    before = {one.id: one for one in drift.standing(pipeline, place)}
     differences = [one._replace(detail=clean(one.detail)[:1000]) for one in found]
-    standing = drift.see(policy.pipeline, policy.name, read, differences, utc_now())
+    standing = drift.see(pipeline, place, read, differences, utc_now())
     new = tuple(one for one in standing if one.id not in before)
     now = {one.id for one in standing}
     gone = tuple(one for one in before.values() if one.id not in now)
     for one in new:
-        log().warning("drift in %s: %s %s %s %s", policy.name, one.host, one.kind, one.subject, one.detail)
+        log().warning("drift in %s: %s %s %s %s", place, one.host, one.kind, one.subject, one.detail)
     for one in gone:
-        log().info("gone in %s: %s %s %s", policy.name, one.host, one.kind, one.subject)
-    if new or gone:
-        _tell(policy, new, gone, len(standing))
+        log().info("gone in %s: %s %s %s", place, one.host, one.kind, one.subject)
     return Compared(tuple(standing), new, gone, skipped)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
 from blocks.values.pull_requests import PullFact
+from blocks.values.rules import BranchProtection, BranchRules, EnvironmentRules
 from blocks.values.showing import (
     CommitStatusWish,
     DeploymentStateWish,
@@ -277,6 +278,37 @@ class GitHubReader(Protocol):
 
     def budget(self) -> Budget:
         """Read how many requests are left."""
+        ...
+
+
+class RuleKeeper(Protocol):
+    """The rules of a repository on GitHub: what is enforced on its branches and environments.
+
+    Raises:
+        TransientError: GitHub did not answer, or wants to be left alone for longer than is waited here.
+        TerminalError: The login was refused or lacks a permission (the message names it), there is no such thing,
+            or GitHub's plan does not have it.
+    """
+
+    @property
+    def page(self) -> str:
+        """The repository's address, for people; no two repositories share one."""
+        ...
+
+    def branch(self, branch: str) -> BranchRules:
+        """Read everything that is enforced on a branch, by its protection and by rulesets."""
+        ...
+
+    def protect(self, branch: str, protection: BranchProtection) -> None:
+        """Replace the protection of a branch as a whole."""
+        ...
+
+    def environment(self, name: str) -> EnvironmentRules:
+        """Read what is asked before a job enters an environment."""
+        ...
+
+    def guard(self, found: EnvironmentRules, wanted: EnvironmentRules) -> None:
+        """Make an environment what is wanted, or change it to that, as a whole."""
         ...
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Approvals:
-    """The answers people gave to plans.
+    """The answers people gave to plans, and to requests to relax a rule.
 
     Args:
         database: The ledger's database.
@@ -29,7 +29,8 @@ class Approvals:
     def add(
         self,
         *,
-        promotion_id: int,
+        promotion_id: int | None = None,
+        relaxation_id: int | None = None,
         plan_hash: str,
         approver: str,
         decision: Decision,
@@ -42,8 +43,9 @@ class Approvals:
         """Record an answer.
 
         Args:
-            promotion_id: The promotion it answers.
-            plan_hash: The plan it answers.
+            promotion_id: The promotion it answers, None for a request to relax a rule.
+            relaxation_id: That request, None for a promotion.
+            plan_hash: The plan it answers, or the request's hash.
             approver: Who answered.
             decision: Yes or no.
             counted: True when the identity was verified and the policy lets this person decide.
@@ -60,6 +62,7 @@ class Approvals:
         """
         values = {
             "promotion_id": promotion_id,
+            "relaxation_id": relaxation_id,
             "plan_hash": plan_hash,
             "approver": approver,
             "decision": decision,
@@ -91,5 +94,11 @@ class Approvals:
         query = select(ApprovalRow).where(ApprovalRow.promotion_id == promotion_id).order_by(ApprovalRow.id)
         if plan_hash is not None:
             query = query.where(ApprovalRow.plan_hash == plan_hash)
+        with self._database.reading() as connection:
+            return [ApprovalRecord.of(row) for row in connection.execute(query)]
+
+    def of_relaxation(self, relaxation_id: int) -> list[ApprovalRecord]:
+        """Return the answers to a request to relax a rule, oldest first."""
+        query = select(ApprovalRow).where(ApprovalRow.relaxation_id == relaxation_id).order_by(ApprovalRow.id)
         with self._database.reading() as connection:
             return [ApprovalRecord.of(row) for row in connection.execute(query)]

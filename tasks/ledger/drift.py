@@ -76,3 +76,11 @@ class Drift:
         )
         with self._database.reading() as connection:
             return [DriftRecord.of(row) for row in connection.execute(query.order_by(DriftRow.id))]
+
+    def pipelines(self, environment: str) -> list[str]:
+        """Return the pipelines of which a difference stands in an environment of that name, sorted."""
+        query = select(DriftRow.pipeline).where(
+            DriftRow.environment == environment, DriftRow.gone_at.is_(None)
+        )
+        with self._database.reading() as connection:
+            return sorted(set(connection.scalars(query)))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from blocks.values.lifecycle import ACTIVE
 from tasks.ledger.columns import Moment, PlainText
 
-HEAD = "0003"
+HEAD = "0004"
 VERSION_TABLE = "ledger_version"
 
 Id = Annotated[int, mapped_column(primary_key=True)]
@@ -22,6 +22,7 @@ _ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sor
 _UNRELEASED = text("released_at IS NULL")
 _STANDING = text("gone_at IS NULL")
 _WITH_CODE = text("code_step IS NOT NULL")
+_RELAXED = text("status IN ('begun', 'relaxed')")
 
 
 class Base(DeclarativeBase):
@@ -110,11 +111,15 @@ class StepRow(Base):
 
 
 class ApprovalRow(Base):
-    """One person's answer to one plan. A valid code has its time step here, and so is used once."""
+    """One person's answer to one plan, or to one request to relax a rule.
+
+    A valid code has its time step here, and so is used once, for whatever it was given.
+    """
 
     __tablename__ = "approvals"
     __table_args__ = (
         Index(None, "promotion_id", "plan_hash"),
+        Index(None, "relaxation_id"),
         Index(
             "uq_approvals_code",
             "approver",
@@ -126,7 +131,8 @@ class ApprovalRow(Base):
     )
 
     id: Mapped[Id]
-    promotion_id: Mapped[Promotion]
+    promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
+    relaxation_id: Mapped[int | None] = mapped_column(ForeignKey("relaxations.id"))
     plan_hash: Mapped[str]
     approver: Mapped[str]
     decision: Mapped[str]
@@ -307,3 +313,42 @@ class StartRow(Base):
     next_try_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class RelaxationRow(Base):
+    """One rule of a branch on GitHub that people let go for a while, from the request until it was put back.
+
+    It is written before GitHub is changed: what it says of the rule is enough to put it back, whatever died meanwhile.
+    """
+
+    __tablename__ = "relaxations"
+    __table_args__ = (
+        Index(None, "repository", "status"),
+        Index(
+            "uq_relaxations_standing",
+            "repository",
+            "branch",
+            "rule",
+            unique=True,
+            sqlite_where=_RELAXED,
+            postgresql_where=_RELAXED,
+        ),
+    )
+
+    id: Mapped[Id]
+    pipeline: Mapped[str]
+    repository: Mapped[str]
+    branch: Mapped[str]
+    rule: Mapped[str]
+    seconds: Mapped[int]
+    reason: Mapped[str]
+    requested_by: Mapped[str]
+    approved_by: Mapped[str]
+    status: Mapped[str]
+    message: Mapped[str]
+    before: Mapped[str | None]
+    flow_run_id: Mapped[str | None] = mapped_column(unique=True)
+    asked_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    relaxed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

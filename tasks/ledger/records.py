@@ -119,12 +119,13 @@ class StepRecord(Record):
 
 
 class ApprovalRecord(Record):
-    """One answer to one plan, counted or not.
+    """One answer to one plan, or to one request to relax a rule, counted or not.
 
     Attributes:
         id: The row's number.
-        promotion_id: The promotion it answers.
-        plan_hash: The plan it answers.
+        promotion_id: The promotion it answers, None for a request to relax a rule.
+        relaxation_id: That request, None for a promotion.
+        plan_hash: The plan it answers, or the request's hash.
         approver: Who answered.
         decision: Yes or no.
         counted: True when the identity was verified and the policy lets this person decide.
@@ -135,7 +136,8 @@ class ApprovalRecord(Record):
     """
 
     id: int
-    promotion_id: int
+    promotion_id: int | None
+    relaxation_id: int | None = None
     plan_hash: str
     approver: str
     decision: Decision

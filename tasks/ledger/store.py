@@ -15,6 +15,7 @@ from tasks.ledger.journal import Steps
 from tasks.ledger.leases import Leases
 from tasks.ledger.promotions import Promotions
 from tasks.ledger.proofs import Drills, Rehearsals
+from tasks.ledger.relaxations import Relaxations
 from tasks.ledger.releases import Releases
 from tasks.ledger.schema import ensure_schema
 from tasks.ledger.starts import Starts
@@ -42,6 +43,7 @@ class Ledger:
         drift: Where hosts differ from the ledger.
         deliveries: What GitHub's webhooks brought.
         starts: Which flow runs they start.
+        relaxations: Which rules on GitHub people let go for a while.
     """
 
     def __init__(self, database: Database) -> None:
@@ -58,6 +60,7 @@ class Ledger:
         self.drift = Drift(database)
         self.deliveries = Deliveries(database)
         self.starts = Starts(database)
+        self.relaxations = Relaxations(database)
 
     @classmethod
     def open(cls, url: str) -> Self:

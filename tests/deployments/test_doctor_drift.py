@@ -23,8 +23,8 @@ environments:
 """
 
 
-def findings(home: Path) -> list[Finding]:
-    pipeline = load_pipeline(PIPELINE, "pipeline.yaml")
+def findings(home: Path, text: str = PIPELINE) -> list[Finding]:
+    pipeline = load_pipeline(text, "pipeline.yaml")
     policies = tuple(pipeline.policy(name) for name in pipeline.names)
     settings = Settings(home=home)
     return run_checks(
@@ -45,3 +45,14 @@ def test_what_stands_is_a_warning_with_its_mend(ledger: Ledger, home: Path) -> N
     assert second.what.startswith("web-1: bundle compose.yaml was changed by hand")
     ledger.drift.see("shop", "prod", {"web-1", ""}, [], T0)
     assert [one.level for one in findings(home)] == ["ok", "ok"]
+
+
+def test_rules_on_github_that_are_not_kept_are_a_warning(ledger: Ledger, home: Path) -> None:
+    text = PIPELINE + "protect: {branches: {main: {}}}\n"
+    assert [(one.level, one.where) for one in findings(home, text)][2:] == [("ok", "drift GitHub")]
+    differs = Difference("GitHub", "protection", "main strict", "is false, the pipeline asks for true")
+    ledger.drift.see("shop", "GitHub", {"GitHub"}, [differs], T0)
+    found = findings(home, text)[2]
+    assert (found.level, found.where) == ("warn", "drift GitHub")
+    assert found.mend == "put it right by a run of protect/github with apply, or change pipeline.yaml"
+    assert len(findings(home)) == 2

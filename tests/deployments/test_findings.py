@@ -34,4 +34,4 @@ def test_an_unexpected_error_is_named_and_redacted() -> None:
 
 def test_the_deployments_it_expects_are_those_of_prefect_yaml() -> None:
     assert "rollback/prod" in expected_deployments()
-    assert len(expected_deployments()) == 11
+    assert len(expected_deployments()) == 13

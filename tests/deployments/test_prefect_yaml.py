@@ -32,6 +32,8 @@ def test_it_deploys_what_the_issue_asks_for() -> None:
         ("redeploy", "staging"),
         ("drill", "prod"),
         ("reconcile", "all"),
+        ("protect", "github"),
+        ("relax", "github"),
         ("watch", "all"),
         ("tend", "pull-requests"),
     }
@@ -88,3 +90,9 @@ def test_hosts_and_ledger_are_compared_every_five_minutes() -> None:
 
 def test_a_rollback_never_waits_for_a_place() -> None:
     assert not any("concurrency_limit" in entry for entry in ENTRIES if "rollback" in entry["entrypoint"])
+
+
+def test_rules_are_only_shown_unless_told_otherwise() -> None:
+    (protect,) = [entry for entry in ENTRIES if "protect" in entry["tags"]]
+    assert protect["parameters"] == {"source": "default", "apply": False, "put_back": False}
+    assert "schedules" not in protect

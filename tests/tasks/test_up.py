@@ -21,6 +21,7 @@ def fact(**changes: object) -> ContainerFact:
         ({"status": "restarting", "exit_code": 1}, "web restarts again and again (exit status 1)"),
         ({"restarts": 1, "health": ""}, "web restarts again and again"),
         ({"status": "exited", "exit_code": 137}, "web ended with status 137"),
+        ({"status": "exited", "health": "unhealthy"}, "web ended with status 0"),
         ({"health": "unhealthy"}, "web is unhealthy"),
         ({"health": "starting"}, "web did not become healthy"),
     ],

@@ -40,6 +40,8 @@ _NOT_GITHUB = (
     AttributeError,
     ValueError,
 )
+# How GitHub says that a plan lacks something: "Upgrade to GitHub Pro or make this repository public to enable this …".
+_PLAN = "Upgrade to GitHub"
 _PERMISSIONS = re.compile(r"[a-z_=,; ]+")
 
 
@@ -263,10 +265,7 @@ class GitHubClient:
                 f"GitHub refused the login for {where}: {words}", "renew the token in the github block"
             )
         if error.status == 403:  # noqa: PLR2004
-            return TerminalError(
-                f"GitHub does not let the login {asking.verb} {what} in {where}: {words}",
-                f"give it the permission {_wanted(error) or asking.permission}",
-            )
+            return _forbidden(error, asking, where)
         if error.status == 404:  # noqa: PLR2004
             return NotThereError(
                 f"GitHub shows the login no {what.removeprefix('the ')} in {where}",
@@ -301,6 +300,19 @@ class ChangeRefusedError(TerminalError):
     def __init__(self, what: str, todo: str = "", detail: str = "", *, status: int = 0) -> None:
         self.status = status
         super().__init__(what, todo, detail)
+
+
+def _forbidden(error: GithubException, asking: Asking, where: str) -> TerminalError:
+    words = said(error)
+    if _PLAN in words:
+        return TerminalError(
+            f"GitHub's plan does not have {asking.what} for {where}: {words}",
+            "upgrade the plan, make the repository public, or do without it in pipeline.yaml",
+        )
+    return TerminalError(
+        f"GitHub does not let the login {asking.verb} {asking.what} in {where}: {words}",
+        f"give it the permission {_wanted(error) or asking.permission}",
+    )
 
 
 def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError:
@@ -377,4 +389,4 @@ def said(error: GithubException) -> str:
     listed = errors if isinstance(errors, list) else []
     details = [one.get("message") if isinstance(one, dict) else one for one in listed]
     words = [str(data.get("message") or "no reason given"), *(str(one) for one in details if one)]
-    return process_redactor().text(" ".join(": ".join(words).split())[:200])
+    return process_redactor().text(" ".join(": ".join(words).split())[:300])

@@ -77,7 +77,7 @@ def test_what_describes_cannot_decide_and_the_other_way_round() -> None:
     describes = set(ReleaseDescription.model_fields) - {"pipeline"}
     assert not decides & describes
     # About no one environment, and read where the default branch's pipeline is.
-    whole = {"pipeline", "environments", "pull_requests"}
+    whole = {"pipeline", "environments", "protect", "pull_requests"}
     assert not whole & (decides | describes)
     assert set(Pipeline.model_fields) - whole <= decides | describes
 

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from tests.fakes.github import rules as rule_routes
 from tests.fakes.github import shapes
 from tests.fakes.github.pulls import PullsState, settle
 from tests.fakes.github.shapes import JSON
@@ -31,6 +32,7 @@ _READABLE = (
     "metadata",
     "deployments",
     "issues",
+    "actions",
 )
 READING = frozenset(_READABLE)
 EVERYTHING = READING | {f"{name}:write" for name in _READABLE}
@@ -104,6 +106,7 @@ class FakeGitHub:
         rules: Branch → the rules in force.
         roles: Login → its role in the repository.
         faults: The answers given instead of real ones.
+        ruling: Environments, teams, and what the repository's plan has.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
         shown: What was written there to be seen.
@@ -122,6 +125,7 @@ class FakeGitHub:
     rules: dict[str, list[JSON]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    ruling: rule_routes.RuleState = field(default_factory=rule_routes.RuleState)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
     shown: Shown = field(default_factory=Shown)
@@ -370,6 +374,7 @@ def application(github: FakeGitHub) -> FastAPI:
     @app.get(f"{repo}/branches/{{branch:path}}/protection")
     def protection(request: Request, owner: str, name: str, branch: str) -> JSON:
         github.allow(request, owner, name, "administration")
+        github.ruling.need_plan()
         if branch not in github.branches:
             raise Refusal(404, "Branch not found")
         found = github.branches[branch]
@@ -391,7 +396,7 @@ def application(github: FakeGitHub) -> FastAPI:
         page, links = page_of(request, github.rules.get(branch, []))
         return JSONResponse(page, headers=links)
 
-    for module in (pull_requests, showing, files):
+    for module in (pull_requests, showing, files, rule_routes):
         module.add_routes(app, github)
     return app
 

@@ -245,7 +245,19 @@ def test_heads_are_what_nothing_follows() -> None:
     assert heads(()) == ""
 
 
-KINDS = ("release", "image", "service", "container", "bundle", "env", "schema", "unreachable", "promotion")
+KINDS = (
+    "release",
+    "image",
+    "service",
+    "container",
+    "bundle",
+    "env",
+    "schema",
+    "unreachable",
+    "promotion",
+    "protection",
+    "relaxation",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -37,6 +37,7 @@ def test_an_answer_comes_back_as_given(ledger: Ledger) -> None:
     given = answer(ledger, number)
     assert given.model_dump(exclude={"id"}) == {
         "promotion_id": number,
+        "relaxation_id": None,
         "plan_hash": "p1",
         "approver": "alice",
         "decision": "approve",

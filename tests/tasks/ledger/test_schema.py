@@ -84,7 +84,14 @@ def test_the_comparison_sees_a_difference(shared: tuple[str, Ledger]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["uq_promotions_active", "uq_approvals_code", "uq_holds_active", "uq_drift_standing"]
+    "name",
+    [
+        "uq_promotions_active",
+        "uq_approvals_code",
+        "uq_holds_active",
+        "uq_drift_standing",
+        "uq_relaxations_standing",
+    ],
 )
 def test_partial_indexes_are_partial(shared: tuple[str, Ledger], name: str) -> None:
     # Alembic does not compare the condition of an index.

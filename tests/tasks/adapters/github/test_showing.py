@@ -267,12 +267,12 @@ def test_a_pull_request_is_opened_once(github: FakeGitHub, api: GitHubShower) ->
     api.write_file("a", "a", branch="sluice/x", message="a", blob="")
     pull = api.open_pull("sluice/x", "main", "Title", "Body")
     again = api.open_pull("sluice/x", "main", "Title", "Body")
+    last = api.latest_pull("sluice/x", "main")
     assert pull is not None
     assert again is not None
+    assert last is not None
     assert (pull.title, pull.open, pull.base) == ("Title", True, "main")
-    latest = api.latest_pull("sluice/x", "main")
-    assert latest == again
-    assert latest.number == pull.number
+    assert pull.number == again.number == last.number
     assert api.latest_pull("sluice/y", "main") is None
 
 

@@ -1,0 +1,69 @@
+"""A promotion's work: what it knows before it decides, and what is to be changed then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.changing.bundling import make_bundle
+from flows.changing.change import Change, manifests_of
+from flows.conduct import Request
+from flows.domain.plan import must_migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.plans import Plan
+    from blocks.values.releases import Release
+    from blocks.values.resolved import Resolved
+    from tasks.run import Run
+    from tasks.sources import Sources
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a promotion knows before it decides.
+
+    Attributes:
+        run: Its live side.
+        request: What was asked for.
+        resolved: The commit.
+        release: The release.
+        sources: Its files.
+        hosts: The hosts' facts.
+    """
+
+    run: Run
+    request: Request
+    resolved: Resolved
+    release: Release
+    sources: Sources
+    hosts: Mapping[str, HostFacts]
+
+
+def change_of(work: Work, plan: Plan) -> Change:
+    """Put together what is to be changed.
+
+    Args:
+        work: What is known.
+        plan: The plan that was approved.
+    """
+    bundle = make_bundle(work.run, work.release, work.sources)
+    migration, rules = work.run.description.migration, work.run.policy.database
+    migrates = (
+        migration is not None
+        and not migration.at_boot
+        and must_migrate(plan, work.release.revisions, only_upgrades=migration.only_upgrades)
+    )
+    return Change(
+        release=work.release,
+        manifests=manifests_of(work.run, work.release, bundle, work.hosts),
+        bundle=bundle,
+        hosts=work.hosts,
+        backup=plan.backup,
+        migrates=migrates,
+        checkout=work.sources.source,
+        drills=(rules.drill or rules.rehearse)
+        and (migrates or (migration is not None and migration.at_boot)),
+    )

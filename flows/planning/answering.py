@@ -1,0 +1,164 @@
+"""The form people answer in, and what becomes of an answer: of a plan, or of a request to relax a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
+
+from prefect import get_client, runtime
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field, SecretStr, ValidationError, create_model
+
+from flows.domain.approval_values import Answer, ApprovalPolicy, Refusal, Verdict
+from flows.domain.approvals import judge, person_key
+from flows.domain.text import one_line
+from flows.planning.people import approver_facts
+from tasks.ledger.errors import CodeUsed
+from tasks.run import utc_now
+
+if TYPE_CHECKING:
+    from tasks.ledger.records import ApprovalRecord
+
+# How long a worker may take to start a run again.
+_LONGEST_DELAY = timedelta(minutes=15)
+
+Add = Callable[[Verdict], object]
+
+
+def answer_form(
+    people: Sequence[str], description: str, decision: str, checklist: tuple[str, ...] = ()
+) -> type[RunInput]:
+    """Build the resume form: only the named people can be chosen, and each item can be ticked.
+
+    Args:
+        people: Who may answer.
+        description: Markdown above the fields.
+        decision: What yes and no are about.
+        checklist: What has to be ticked.
+
+    Returns:
+        The form.
+    """
+    names = tuple(people) or ("nobody",)
+    fields: dict[str, Any] = {
+        "approver": (Literal[names], Field(title="Approver", description="Who you are")),
+        "decision": (Literal["approve", "reject"], Field(title="Decision", description=decision)),
+        "code": (
+            SecretStr,
+            Field(title="One-time code", description="The six digits your authenticator shows now"),
+        ),
+        "reason": (str, Field(default="", title="Reason", description="Needed for a rejection")),
+    }
+    for name, item in _items(checklist):
+        fields[name] = (
+            bool,
+            Field(default=False, title=one_line(item), description="Needed for an approval"),
+        )
+    form = create_model("Approval", __base__=RunInput, **fields)
+    return form.with_initial_data(description=description)
+
+
+def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the form's field for each item of the checklist."""
+    return [(f"item_{number}", item) for number, item in enumerate(checklist, 1)]
+
+
+def ask(
+    form: type[RunInput], *, number: int, seconds: int, checklist: tuple[str, ...] = ()
+) -> tuple[Answer, datetime]:
+    """Suspend until somebody answers.
+
+    Args:
+        form: The form.
+        number: Which answer it is, counted from 1; the run is started again from the top for each.
+        seconds: How long to wait.
+        checklist: What the form has to tick.
+
+    Returns:
+        The answer as untrusted text, and when it was given.
+    """
+    key = f"answer-{number}"
+    try:
+        # The key makes the server hand out the answer once the run is started again, instead of asking again.
+        given = suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)
+    except ValidationError:
+        given = None
+    fields = cast("dict[str, object]", given.model_dump()) if given is not None else {}
+    code = fields.get("code")
+    answer = Answer(
+        approver=str(fields.get("approver", "")),
+        decision=str(fields.get("decision", "")),
+        code=code if isinstance(code, SecretStr) else SecretStr(""),
+        reason=str(fields.get("reason", "")),
+        unticked=tuple(item for name, item in _items(checklist) if fields.get(name) is not True),
+    )
+    return answer, _answered_at(key)
+
+
+def _answered_at(key: str) -> datetime:
+    """Return when the server took an answer: a code is judged by then, however busy the worker was.
+
+    An answer older than a quarter of an hour is judged by the present time, so that a leaked code cannot be
+    kept for a suspended run and used after its time.
+    """
+    now = utc_now()
+    with get_client(sync_client=True) as client:
+        found = client.filter_flow_run_input(
+            UUID(str(runtime.flow_run.id)), f"suspended-{key}-response", 5, set()
+        )
+    given = [entry.created for entry in found if entry.created is not None]
+    return given[0] if given and now - _LONGEST_DELAY <= given[0] <= now else now
+
+
+def record_answer(
+    answer: Answer,
+    given_at: datetime,
+    add: Add,
+    *,
+    policy: ApprovalPolicy,
+    plan_hash: str,
+    earlier: Sequence[ApprovalRecord],
+    authors: frozenset[str] = frozenset(),
+    requester: str = "",
+) -> None:
+    """Judge an answer and write it down, counted or refused.
+
+    Args:
+        answer: The answer, untrusted.
+        given_at: When it was given.
+        add: Writes it down, and tells it.
+        policy: Who may say yes.
+        plan_hash: What is asked about.
+        earlier: The answers before it.
+        authors: The identities of those whose work it is.
+        requester: Who asked; empty when nobody said.
+    """
+    verdict = judge(
+        answer,
+        policy=policy,
+        plan_hash=plan_hash,
+        earlier=earlier,
+        approver=approver_facts(answer.approver),
+        author_identities=authors,
+        requester=requester,
+        used_steps=_used_steps(earlier, answer.approver),
+        now=given_at,
+    )
+    try:
+        add(verdict)
+    except CodeUsed:
+        # Used for something else: only the ledger knows that.
+        refused = {"counted": False, "refusal": Refusal.USED_CODE.value, "code_step": None}
+        add(verdict.model_copy(update=refused))
+
+
+def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:
+    """Return the time steps of the codes one person used up here."""
+    return [
+        record.code_step
+        for record in earlier
+        if record.code_step is not None and person_key(record.approver) == person_key(approver)
+    ]

@@ -1,0 +1,66 @@
+"""What the ledger gives out about rules on GitHub that people let go for a while."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AliasChoices, Field, field_validator
+
+from blocks.values.rules import BranchProtection
+from tasks.ledger.records import Record
+
+RelaxationStatus = Literal["asked", "begun", "relaxed", "restored", "refused", "failed"]
+
+
+class RelaxationRecord(Record):
+    """A rule of a branch on GitHub that was let go for a while, or was asked to be.
+
+    Attributes:
+        id: The request's number.
+        pipeline: The pipeline's name.
+        repository: The repository's address on GitHub.
+        branch: The branch.
+        rule: The rule, by GitHub's name.
+        seconds: For how long it was asked.
+        reason: Why.
+        requested_by: Who asked, as they say.
+        approved_by: Who let it happen, verified; empty before.
+        status: `asked`; `begun` before GitHub is changed; `relaxed`; `restored` when it is back; `refused` where
+            people or the policy said no; `failed` where GitHub did not do it, and the rule is in force.
+        message: One line for a person.
+        protection: What was enforced on the branch before, None until it is begun.
+        flow_run_id: The Prefect flow run that carries it.
+        asked_at: When it was asked for, UTC.
+        until: When it is put back, UTC; None until it is begun.
+        relaxed_at: When GitHub was changed, UTC; None before.
+        ended_at: When it was over, UTC; None before.
+    """
+
+    id: int
+    pipeline: str
+    repository: str
+    branch: str
+    rule: str
+    seconds: int
+    reason: str
+    requested_by: str
+    approved_by: str
+    status: RelaxationStatus
+    message: str
+    protection: BranchProtection | None = Field(None, validation_alias=AliasChoices("before", "protection"))
+    flow_run_id: str | None
+    asked_at: datetime
+    until: datetime | None
+    relaxed_at: datetime | None
+    ended_at: datetime | None
+
+    @field_validator("protection", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return BranchProtection.from_json(value) if isinstance(value, str) else value
+
+    @property
+    def stands(self) -> bool:
+        """True while the rule may be relaxed on GitHub."""
+        return self.status in {"begun", "relaxed"}
