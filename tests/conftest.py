@@ -12,6 +12,11 @@ from hypothesis import HealthCheck, settings
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
+from tests.lab.settings import Settings
+
+# Of several processes each plays on a lab of its own; `script/test` starts them.
+if one_of_several := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["SLUICE_LAB_DIR"] = str(Settings().beside(one_of_several).directory)
 
 # A busy machine is slow, not wrong.
 settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])

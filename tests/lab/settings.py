@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -39,6 +39,10 @@ class Settings:
     engine_directory: Path = field(
         default_factory=lambda: _path("SLUICE_LAB_ENGINE_DIR", Path("/var/lib/sluice-lab"))
     )
+
+    def beside(self, name: str) -> Settings:
+        """Return the settings of another lab of the same checkout."""
+        return replace(self, directory=self.directory.with_name(f"{self.directory.name}-{name}"))
 
     @property
     def _digest(self) -> bytes:
