@@ -30,6 +30,9 @@ _WAIT = timedelta(seconds=3)
 _BATCH = 20
 # Between two turns: what comes in a burst is decided together.
 _PAUSE_SECONDS = 0.25
+# An answer takes some milliseconds; under a load that never ends the runs are started nevertheless.
+_NAP_SECONDS = 0.01
+_MOST_NAPS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Dispatcher:
         api: Finds Prefect's server.
         metrics: What is counted.
         now: The clock.
+        busy: Says whether a delivery waits for its answer just now; that goes first.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class Dispatcher:
         api: Callable[[], PrefectApi],
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._applications = applications
         self._api = api
         self._metrics = metrics
         self._now = now
+        self._busy = busy
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -89,6 +95,12 @@ class Dispatcher:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def _give_way(self) -> None:
+        """Let answers go first, for a moment: they share the interpreter, and GitHub waits for none for long."""
+        for _ in range(_MOST_NAPS):
+            if not self._busy() or self._stop.wait(_NAP_SECONDS):
+                return
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -122,6 +134,7 @@ class Dispatcher:
         for row in rows:
             if self._stop.is_set():
                 return
+            self._give_way()
             self._decide(row, application)
 
     def _read(self, repository: str, rows: list[DeliveryRecord]) -> Application | None:
@@ -209,6 +222,7 @@ class Dispatcher:
 
     def _started(self, one: StartRecord) -> bool:
         """Have Prefect make the run. Returns False where it does not answer."""
+        self._give_way()
         place = (one.repository, one.environment)
         try:
             run = self._create(one.start, one)

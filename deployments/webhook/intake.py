@@ -52,6 +52,11 @@ class Intake:
             self._writing = asyncio.create_task(self._write())
         return await future
 
+    @property
+    def busy(self) -> bool:
+        """True while somebody waits for an answer."""
+        return bool(self._coming) or not (self._writing is None or self._writing.done())
+
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._coming:

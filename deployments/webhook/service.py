@@ -46,7 +46,9 @@ class Service:
         self.metrics = Metrics(ledger)
         self.blocks = Blocks(lambda: api)
         applications = Applications(settings, self.blocks)
-        self.dispatcher = Dispatcher(ledger, applications, lambda: api, self.metrics)
+        self.dispatcher = Dispatcher(
+            ledger, applications, lambda: api, self.metrics, busy=lambda: self.receiver.intake.busy
+        )
         self.watch = Watch(ledger, applications, self.dispatcher.wake, utc_now)
         self.receiver = Receiver(
             configuration=lambda: self.blocks.webhooks,

@@ -81,6 +81,25 @@ def test_push_and_merge_of_one_commit_are_one_run(world: World) -> None:
     assert world.status(merge)[0] is DeliveryStatus.FOLDED
 
 
+def test_answers_go_first_and_a_load_that_never_ends_stops_no_run(world: World) -> None:
+    # Once for the decision, and once for each of the two runs.
+    waiting, asked = [True, True], 0
+
+    def busy() -> bool:
+        nonlocal asked
+        asked += 1
+        return waiting.pop() if waiting else False
+
+    world.dispatcher = world.born(busy)
+    world.push(world.shop.commit())
+    world.turn()
+    assert (len(world.runs()), asked) == (2, 5)
+    world.dispatcher = world.born(lambda: True)
+    world.push(world.shop.commit())
+    world.turn()
+    assert len(world.runs()) == 4
+
+
 def test_of_several_pushes_only_the_newest_starts(world: World) -> None:
     first, second = world.shop.commit(), world.shop.commit()
     older, newer = world.push(first), world.push(second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +38,7 @@ class World:
         self.seen = len(runs_of(self.gate.target))
         self.dispatcher = self.born()
 
-    def born(self) -> Dispatcher:
+    def born(self, busy: Callable[[], bool] = lambda: False) -> Dispatcher:
         """Return a dispatcher as a process that has just started has it."""
         api = PrefectApi(self.gate.url, tries=1)
         self.blocks = Blocks(lambda: api)
@@ -45,7 +46,7 @@ class World:
         self.blocks.read_webhooks()
         self.gate.mode = mode
         self.applications = Applications(self.settings, self.blocks)
-        return Dispatcher(self.ledger, self.applications, lambda: api, Metrics(), lambda: self.now)
+        return Dispatcher(self.ledger, self.applications, lambda: api, Metrics(), lambda: self.now, busy)
 
     def deliver(self, name: str, **changes: Any) -> str:
         """Take a delivery in as the receiver does; return its id."""
