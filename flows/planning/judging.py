@@ -226,19 +226,21 @@ def _judge(
     facts: HostFacts,
     pending: tuple[Revision, ...],
 ) -> tuple[MigrationVerdict, ...]:
-    rendered = render_migrations(
+    postgresql = migration.dialect == "postgresql"
+    known = postgresql and run.policy.backup is not None and run.policy.backup.built_in
+    # Starting a container takes its time; what the database is asked meanwhile costs none.
+    rendering = render_migrations.submit(
         run,
         host=run.primary,
         project=project_of(run, run.primary, manifest, current=False),
         start=facts.revision,
         container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
     )
+    shape = _shape(run) if known else []
+    rendered = rendering.result()
     split = split_rendered if migration.alembic is not None else rendered_whole
     migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
-    postgresql = migration.dialect == "postgresql"
-    known = postgresql and run.policy.backup is not None and run.policy.backup.built_in
-    shape = _shape(run) if known else []
     return judge_migrations(
         migrations,
         sizes={name: int(value) for kind, name, value in shape if kind == "size"},
