@@ -17,7 +17,6 @@ from prefect.states import Cancelled, Crashed, Failed, Running, Scheduled, Suspe
 from blocks.pipeline import Policy, load_pipeline
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.receipts import StepReceipt
-from deployments.bootstrap import ControlPlane
 from flows.domain import reconcile as decisions
 from flows.domain.reconcile import Act
 from flows.upkeep import ending
@@ -25,6 +24,7 @@ from flows.upkeep.ending import RETRIED, end_what_died, give_back_lease
 from tasks.flow_runs import read_flow_run, sign_seconds
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
+from tests.lab.control import open_server
 from tests.tasks.ledger.samples import make_release
 
 pytestmark = pytest.mark.timeout(900)
@@ -55,13 +55,8 @@ def stand_in() -> None:
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Prefect's server as `sluice up` starts it, without a worker: runs stay as the tests put them."""
-    plane = ControlPlane(tmp_path_factory.mktemp("home"))
-    try:
-        plane.restart_server()
-        plane.activate()
+    with open_server(tmp_path_factory.mktemp("home")):
         yield
-    finally:
-        plane.stop()
 
 
 @pytest.fixture

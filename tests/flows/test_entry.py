@@ -23,7 +23,6 @@ from blocks.pipeline import Gates, PullRequests, Show, load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
-from deployments.bootstrap import ControlPlane
 from deployments.doctor.github import github_findings, pull_request_findings
 from flows.conduct import Request
 from flows.planning.entry import ask_entry, decide_entry
@@ -34,6 +33,7 @@ from tasks.ledger.store import Ledger
 from tasks.resolve import resolve
 from tasks.run import Run, utc_now
 from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
+from tests.lab.control import open_server
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_release
 
@@ -62,15 +62,10 @@ def github() -> Iterator[FakeGitHub]:
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
     """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    plane = ControlPlane(tmp_path_factory.mktemp("home"))
-    try:
-        plane.restart_server()
-        plane.activate()
+    with open_server(tmp_path_factory.mktemp("home")):
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github.base).save("other")
         yield
-    finally:
-        plane.stop()
 
 
 @dataclass

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
@@ -25,6 +24,7 @@ from tasks.ledger.store import Ledger
 from tasks.run import Journal, Run, utc_now
 from tests.deployments.webhook.shop import Shop
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
+from tests.lab.control import open_server
 from tests.tasks.ledger.samples import make_release
 
 pytestmark = pytest.mark.timeout(600)
@@ -45,8 +45,8 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
+def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
+    with open_server(tmp_path_factory.mktemp("home")):
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         yield
 

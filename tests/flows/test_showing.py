@@ -23,7 +23,6 @@ from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.releases import Release
-from deployments.bootstrap import ControlPlane
 from flows import conduct
 from flows.session import open_mirror
 from flows.showing.show import show, show_aside, show_missed
@@ -35,6 +34,7 @@ from tasks.showing import Showing
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on
+from tests.lab.control import open_server
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_plan, make_release
 
@@ -64,14 +64,9 @@ def github() -> Iterator[FakeGitHub]:
 @pytest.fixture(scope="module", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
     """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    plane = ControlPlane(tmp_path_factory.mktemp("home"))
-    try:
-        plane.restart_server()
-        plane.activate()
+    with open_server(tmp_path_factory.mktemp("home")):
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         yield
-    finally:
-        plane.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 import flows.tend
@@ -29,6 +28,7 @@ from tasks.pull_requests import let_merge
 from tests.deployments.webhook.shop import Shop
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github, shapes
 from tests.fakes.github.server import EVERYTHING
+from tests.lab.control import open_server
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -51,8 +51,8 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
+def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
+    with open_server(tmp_path_factory.mktemp("home")):
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         yield
 

@@ -30,6 +30,7 @@ from deployments.parts import free_port
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
+from tests.lab.control import drain_events
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shop_repository import ShopRepository, env_text
@@ -266,6 +267,7 @@ def open_stage(
                 plane.api.pause_schedules("reconcile/all")
                 try:
                     yield Stage(lab, plane, home, inbox)
+                    drain_events()
                 finally:
                     # Waited for when `beside` is left, while the control plane ends.
                     beside.map(Server.kill_containers, lab.servers.values())

@@ -29,6 +29,7 @@ from tasks.ledger.models import RelaxationRow
 from tasks.ledger.relaxation_records import RelaxationRecord
 from tasks.run import utc_now
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.lab.control import drain_events
 from tests.lab.shop_repository import git
 from tests.tasks.adapters.web import Reply, Web, serve
 
@@ -130,6 +131,7 @@ def plane(
         for name, secret in secrets.items():
             Approver(person=name, totp_secret=SecretStr(secret), identities=[name]).save(name)
         yield plane, secrets
+        drain_events()
 
 
 @pytest.fixture

@@ -8,26 +8,21 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 
-from deployments.bootstrap import ControlPlane
 from flows.rollback import rollback
 from flows.watch import watch
 from tasks.ledger.store import Ledger
 from tests.flows.watching.world import World
+from tests.lab.control import open_server
 
 
 @pytest.fixture(scope="package", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Prefect's server as `sluice up` starts it: without a worker runs stay as the tests put them."""
-    plane = ControlPlane(tmp_path_factory.mktemp("home"))
-    try:
-        plane.restart_server()
-        plane.activate()
+    with open_server(tmp_path_factory.mktemp("home")):
         with get_client(sync_client=True) as client:
             client.create_deployment(client.create_flow(watch), name="all")
             client.create_deployment(client.create_flow(rollback), name="prod")
         yield
-    finally:
-        plane.stop()
 
 
 @pytest.fixture
