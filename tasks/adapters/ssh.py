@@ -161,10 +161,9 @@ class SshHost:
             raise self._limit_passed(command, call) from None
         except ConnectionLostError as error:
             raise TransientError(
-                f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran; it may "
-                "have ended or still run there",
+                f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran ({error}); "
+                "the command may have ended or still run there",
                 "try again: the step looks first what is true now",
-                str(error),
             ) from error
         except BaseException:
             # The run was cancelled, or the one who reads the lines failed.

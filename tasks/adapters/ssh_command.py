@@ -152,7 +152,7 @@ class ChannelCommand:
         try:
             self._channel.exec_command(command)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise ConnectionLostError(str(error)) from error
+            raise ConnectionLostError(_why(error)) from error
         pieces = (stdin,) if isinstance(stdin, bytes) else stdin
         if isinstance(stdin, bytes) and len(stdin) <= INLINE_BYTES:
             self._send(pieces)
@@ -223,7 +223,7 @@ class ChannelCommand:
         if not self._channel.status_event.wait(self.clock.remaining):
             raise LimitPassedError
         if self._channel.exit_status == -1 and self._broke():
-            raise ConnectionLostError
+            raise ConnectionLostError(_why(self._channel.get_transport().saved_exception))
         return self._channel.exit_status
 
     def _broke(self) -> bool:
@@ -239,3 +239,12 @@ class ChannelCommand:
                 return True
             time.sleep(0.02)
         return False
+
+
+def _why(error: Exception | None) -> str:
+    """Say what ended a connection; of several threads that share one, the library tells only the first."""
+    if error is None:
+        return "no reason is known"
+    if isinstance(error, EOFError):
+        return "the host ended it"
+    return str(error) or type(error).__name__

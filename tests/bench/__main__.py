@@ -60,11 +60,13 @@ class Bench:
         scene: The lab with Sluice on it.
         plain: The repository the shell script works from.
         seconds: Name → measured seconds, one per round.
+        steps: Step of a promotion → seconds from the run's start to its beginning and to its end, one pair per round.
     """
 
     scene: Scene
     plain: ShopRepository
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    steps: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def note(self, name: str, seconds: float) -> None:
         """Keep one measurement and show it."""
@@ -141,6 +143,15 @@ class Bench:
         wait_until(lambda: bool(ends()), "the end of the smoke checks", seconds=30)
         return max(ends())
 
+    def note_steps(self, run: Json) -> None:
+        """Keep when each step of a promotion began and ended."""
+        start = datetime.fromisoformat(run["start_time"])
+        for task in self.scene.plane.api.task_runs(run["id"]):
+            if task["start_time"] and task["end_time"]:
+                begun, ended = (datetime.fromisoformat(task[name]) for name in ("start_time", "end_time"))
+                span = ((begun - start).total_seconds(), (ended - start).total_seconds())
+                self.steps.setdefault(task["name"], []).append(span)
+
     def first_step(self, run: Json) -> float:
         """Return the seconds from the run's creation to its first task run's start."""
         tasks = self.scene.plane.api.task_runs(run["id"])
@@ -213,6 +224,7 @@ def ours(bench: Bench, number: int) -> None:
     run = bench.sluice()
     started = datetime.fromisoformat(run["start_time"])
     bench.note("promote, Sluice", (bench.healthy_at(run["id"]) - started).total_seconds())
+    bench.note_steps(run)
     bench.note("promote, Sluice, and its report", took(run))
     bench.note("created → first step", bench.first_step(run))
     bench.note("no change, Sluice", took(bench.sluice()))
@@ -242,8 +254,18 @@ def report(bench: Bench, memory: int, rounds: int) -> dict[str, Any]:
         "median_seconds": medians,
         "ratios": ratios,
         "control_plane_mib": memory / 2**20,
+        "steps": steps_of(bench),
         "all_seconds": bench.seconds,
     }
+
+
+def steps_of(bench: Bench) -> dict[str, tuple[float, float]]:
+    """Return step → median seconds from a promotion's start to its beginning and end, the first step first."""
+    spans = {
+        name: (statistics.median(begun for begun, _ in pairs), statistics.median(ended for _, ended in pairs))
+        for name, pairs in bench.steps.items()
+    }
+    return dict(sorted(spans.items(), key=lambda item: item[1]))
 
 
 def loop_seconds() -> float:
@@ -270,6 +292,12 @@ def main() -> int:
     console.print()
     for name, seconds in result["median_seconds"].items():
         console.print(f"{name:<34}{seconds:8.2f} s  median of {len(bench.seconds[name])}")
+    console.print(
+        "\nsteps of a promotion by Sluice: median seconds from its start to their beginning and end"
+    )
+    for name, (begun, ended) in result["steps"].items():
+        console.print(f"  {name:<34}{begun:8.2f}{ended:8.2f}")
+    console.print()
     for name, ratio in result["ratios"].items():
         console.print(f"{name + ', Sluice / by hand':<34}{ratio:8.2f}")
     console.print(f"{'control plane, resident':<34}{result['control_plane_mib']:8.0f} MiB")
