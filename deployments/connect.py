@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tomllib
@@ -97,6 +98,8 @@ def use_prefect(settings: Settings) -> PrefectApi:
     os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if os.environ.get("SLUICE_DEBUG") else "CRITICAL")
+    # Named outside Prefect's own loggers: a server that is slow to take the last events is nothing a user can mend.
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
     refresh_prefect()
     return api
 

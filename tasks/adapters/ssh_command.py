@@ -246,5 +246,5 @@ def _why(error: Exception | None) -> str:
     if error is None:
         return "no reason is known"
     if isinstance(error, EOFError):
-        return "the host ended it"
+        return "the host closed it, or the network was cut"
     return str(error) or type(error).__name__
