@@ -39,11 +39,11 @@ def test_the_environment_counts_before_the_own_server_and_that_before_the_profil
     env = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:4300/api"}
     server = processes.start("it", ["sleep", "600"], env=env, cwd=home, log=home / "log")
     server.save(process_file(home, "server"))
-    # The kernel shows a process's environment a moment after it began.
-    wait_until(
-        lambda: server.variable("PREFECT_API_URL") is not None, "the process's environment", seconds=30
-    )
     try:
+        # The kernel shows a process's environment a moment after it began.
+        wait_until(
+            lambda: server.variable("PREFECT_API_URL") is not None, "the process's environment", seconds=30
+        )
         assert find_api_url(Settings()) == "http://127.0.0.1:4300/api"
         assert ui_url(Settings()) == "http://127.0.0.1:4300"
         monkeypatch.setenv("PREFECT_API_URL", "http://given/api")
