@@ -11,6 +11,7 @@ from contextlib import suppress
 import paramiko
 
 from tasks.adapters.output import Clock, RawResult, Stream
+from tasks.adapters.ssh_transport import close, send, send_eof
 from tasks.commands.scripts import MARK
 
 CHUNK = 32 * 1024
@@ -144,7 +145,7 @@ class ChannelCommand:
 
     def close(self) -> None:
         """Close the channel; a command that still runs loses its standard streams."""
-        self._channel.close()
+        close(self._channel)
         if self._writer is not None:
             self._writer.join(timeout=5)
 
@@ -166,7 +167,7 @@ class ChannelCommand:
             for piece in self._given(pieces):
                 if not self._sent(piece):
                     return
-            self._channel.shutdown_write()
+            send_eof(self._channel)
 
     def _given(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the pieces; what they raise is kept for the one who waits for the command's end."""
@@ -178,7 +179,7 @@ class ChannelCommand:
     def _sent(self, piece: bytes) -> bool:
         unsent = memoryview(piece)
         while unsent:
-            sent = self._channel.send(bytes(unsent[:CHUNK]))
+            sent = send(self._channel, bytes(unsent[:CHUNK]))
             if not sent:
                 return False
             unsent = unsent[sent:]

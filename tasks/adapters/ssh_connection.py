@@ -12,6 +12,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from tasks.adapters.ssh_keys import algorithms, pinned_keys, private_key
+from tasks.adapters.ssh_transport import Transport
 from tasks.errors import SluiceError, TerminalError, TransientError
 
 LOG_NAME = "sluice.ssh"
@@ -144,15 +145,6 @@ class SshConnection:
             transport.close()
 
 
-class _Transport(paramiko.Transport):
-    """A connection whose reader looks once a second whether it was closed or must give a sign of life, not ten times.
-
-    What the host sends wakes it at once either way.
-    """
-
-    _active_check_timeout = 1.0
-
-
 def connect(endpoint: Endpoint) -> paramiko.Transport:
     """Connect and log in, trusting only the pinned host keys.
 
@@ -162,7 +154,7 @@ def connect(endpoint: Endpoint) -> paramiko.Transport:
     """
     key = private_key(endpoint.private_key, endpoint.passphrase, endpoint.name)
     pinned = pinned_keys(endpoint.host_keys, endpoint.name)
-    transport = _Transport(_dial(endpoint))
+    transport = Transport(_dial(endpoint))
     try:
         _negotiate(transport, endpoint, pinned)
         _check_host_key(transport.get_remote_server_key(), endpoint, pinned)

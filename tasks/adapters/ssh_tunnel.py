@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import paramiko
 
 from tasks.adapters.ssh_connection import SshConnection
+from tasks.adapters.ssh_transport import send, send_eof
 from tasks.errors import SluiceError
 
 CHUNK = 32 * 1024
@@ -67,11 +68,14 @@ class _Forwarder:
                 client.sendall(data)
             if client in ready:
                 data = client.recv(CHUNK)
-                if data:
-                    channel.sendall(data)
-                else:
-                    channel.shutdown_write()
+                if not data:
+                    send_eof(channel)
                     sources.remove(client)
+                while data:
+                    sent = send(channel, data)
+                    if not sent:
+                        return
+                    data = data[sent:]
 
     def close(self) -> None:
         """Stop accepting, end what is open, and wait for the threads."""

@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
+import paramiko
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EOF
 
 from tasks.adapters.pool import close_all, host_for
 from tasks.adapters.protocols import Call, Fence, Limits
@@ -262,6 +264,29 @@ def test_commands_of_many_threads_share_one_connection(ssh_host: SshHost, server
         )
     assert [result.stdout for result in results] == [f"{n}\n" for n in range(40)]
     assert len(processes(server, "sshd-session: deploy@")) == before
+
+
+@pytest.mark.parametrize("stdin", [None, b"x" * 300_000])
+def test_what_is_sent_late_to_a_command_that_ended_harms_no_other(
+    server: Server, monkeypatch: pytest.MonkeyPatch, stdin: bytes | None
+) -> None:
+    """A thread may stand still between making a message and sending it, while the command ends."""
+    send_message = vars(paramiko.Transport)["_send_user_message"]
+
+    def send_late(self: paramiko.Transport, message: paramiko.Message) -> None:
+        if message.asbytes()[0] in {MSG_CHANNEL_EOF, MSG_CHANNEL_DATA}:
+            time.sleep(0.5)
+        send_message(self, message)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", send_late)
+    host = connect(server)
+    with ThreadPoolExecutor(1) as beside:
+        other = beside.submit(host.run, Call(("sh", "-c", "sleep 3; echo done")))
+        for _ in range(2):
+            assert host.run(Call(("true",), stdin=stdin)).ok
+        assert other.result().stdout == "done\n"
+    assert host.run(Call(("true",))).ok
+    host.close()
 
 
 def test_a_command_costs_a_few_milliseconds(ssh_host: SshHost) -> None:
