@@ -16,13 +16,15 @@ from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, P
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.protection import Protect
 from blocks.pipeline.pull_requests import PullRequests
-from blocks.pipeline.sections import Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts, Written
 from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.watch import Watch
 
 COMPOSE_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 ENV_EXAMPLE_DEFAULT = ".env.example"
+# Before production, one pair of eyes more than before everything else.
+_LAST_REQUIRED = 2
 
 
 class Pipeline(Written):
@@ -160,11 +162,20 @@ class Pipeline(Written):
     def _described(self, name: str) -> dict[str, Any]:
         return {field: self._value(name, field) for field in ("compose", "profiles", "migration")}
 
+    def _approvals(self, name: str) -> Approvals | None:
+        """Return who must say yes: where nobody wrote how many, the end of the way asks for a second person."""
+        approvals = self._written(name).approvals
+        if approvals is None or "required" in approvals.model_fields_set:
+            return approvals
+        last = len(self.names) > 1 and name == self.names[-1]
+        required = min(_LAST_REQUIRED, len(approvals.approvers)) if last else approvals.required
+        return approvals.model_copy(update={"required": required})
+
     def _policy_values(self, name: str) -> dict[str, Any]:
         written = self._written(name)
         own = {
             field: getattr(written, field)
-            for field in ("hosts", "address", "branches", "tags", "proven_in", "approvals", "gates")
+            for field in ("hosts", "address", "branches", "tags", "proven_in", "gates")
         }
         inherited = {
             field: self._value(name, field)
@@ -186,6 +197,7 @@ class Pipeline(Written):
             "branch": written.head,
             "env_files": written.env_file or (f".env.{name}", ".env"),
             "build_secrets": self.build.secrets,
+            "approvals": self._approvals(name),
             **own,
             **inherited,
         }

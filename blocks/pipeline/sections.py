@@ -239,7 +239,13 @@ class Backup(Value):
 class Approvals(Value):
     """Who must say yes to the plan before it is carried out."""
 
-    required: int = Field(1, ge=1, le=20, description="How many different approvers must say yes.")
+    required: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="How many different approvers must say yes. Without it one; two in the last of several "
+        "environments, where two are named.",
+    )
     approvers: BlockNames = Field(min_length=1, description="The Approver blocks of those who may approve.")
     not_author: bool = Field(
         default=True, description="The author of a commit that comes in may not approve it."

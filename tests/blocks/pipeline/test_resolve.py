@@ -167,3 +167,32 @@ def test_placeholders_are_filled_once_and_other_braces_kept() -> None:
     words = check.filled(address="http://h", release="{commit}", commit="abc")
     assert words == ("x", "http://h/{commit}", "%{http_code}", '{"a":1}', "abc")
     assert check.service is None
+
+
+ASKING = """\
+pipeline: shop
+environments:
+{environments}
+"""
+
+
+@pytest.mark.parametrize(
+    ("environments", "expected"),
+    [
+        ({"staging": "approvers: [ana, ben]", "prod": "approvers: [ana, ben]"}, {"staging": 1, "prod": 2}),
+        ({"staging": "approvers: [ana, ben]", "prod": "approvers: [ana]"}, {"staging": 1, "prod": 1}),
+        ({"staging": "approvers: [ana, ben]", "prod": "approvers: [ana, ben], required: 1"}, {"prod": 1}),
+        ({"staging": "approvers: [ana, ben], required: 2", "prod": "approvers: [ana, ben]"}, {"staging": 2}),
+        ({"prod": "approvers: [ana, ben]"}, {"prod": 1}),
+    ],
+)
+def test_the_last_of_several_environments_asks_two_where_nothing_else_is_written(
+    environments: dict[str, str], expected: dict[str, int]
+) -> None:
+    lines = [
+        f"  {name}: {{hosts: [{name}], branches: main, approvals: {{{text}}}}}"
+        for name, text in environments.items()
+    ]
+    pipeline = load_pipeline(ASKING.format(environments="\n".join(lines)))
+    found = {name: pipeline.policy(name).approvals for name in expected}
+    assert {name: one.required if one else 0 for name, one in found.items()} == expected
