@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
@@ -14,6 +15,7 @@ from flows.changing.change import carry_out
 from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
+from flows.changing.readiness import raise_first
 from flows.changing.work import Work, change_of
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.domain.gates import refusal
@@ -23,26 +25,17 @@ from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.outcome import publish
 from flows.planning.asking import ask_until_quorum
-from flows.planning.describing import describe_commit
 from flows.planning.entry import decide_entry
-from flows.planning.gating import (
-    ask_gates,
-    ask_schema_gate,
-    known_release,
-    ref_facts,
-    resolve_request,
-    unbuilt_release,
-)
+from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve_request
 from flows.planning.judging import evidence_of, judge_schema
-from flows.planning.plan import expected_images, is_running, plan_of, read_hosts, reading_hosts
-from flows.planning.releasing import make_release
+from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
+from flows.planning.preparing import prepare_work
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
 from flows.watching.beginning import begin_watch
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.smoke import verify
-from tasks.sources import check_out
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -122,49 +115,15 @@ def _go(
     if row.status in ACTIVE:
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     supersede_older(run, request)
-    work = _prepare(session, run, request, resolved)
-    if row.status is Status.PLANNING and _unchanged(work):
+    planning = row.status is Status.PLANNING
+    work, checking = prepare_work(session, run, request, resolved, checks=planning)
+    if planning and _unchanged(work):
+        wait(checking)
         return _verify_only(work)
+    # Before people are asked: what a host refuses needs nobody's approval.
+    raise_first(checking)
     _decide(session, work)
     return _end(work)
-
-
-def _prepare(session: Session, run: Run, request: Request, resolved: Resolved) -> Work:
-    """Ask what can be asked before a build, then build, and read the hosts meanwhile."""
-    release = known_release(session, run.policy, resolved)
-    subject = release or unbuilt_release(run.policy, resolved)
-    asked = ask_gates(session, run.policy, resolved, subject)
-    early = decide_entry(session, run, request, resolved, subject.id, asked)
-    # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
-    closed = refusal(early, run.environment)
-    if closed is not None:
-        raise closed
-    _check_requester(run, request)
-    _check_backup(run)
-    with reading_hosts(run) as facts:
-        described = describe_commit(run.mirror, run.description, resolved.commit.sha)
-        sources = check_out(run, described=described, with_bake=release is None)
-        release = release or make_release(run, resolved, sources)
-        run.ledger.promotions.set_release(run.promotion_id, release.id, utc_now())
-        return Work(run, request, resolved, release, sources, facts())
-
-
-def _check_requester(run: Run, request: Request) -> None:
-    policy = run.policy.approvals
-    if policy is not None and policy.not_requester and not request.requested_by.strip():
-        raise RefusedError(
-            f"{run.environment} does not let the requester approve, and nobody is named as the requester",
-            "start it again with `requested_by`, or set approvals.not_requester to false in pipeline.yaml",
-        )
-
-
-def _check_backup(run: Run) -> None:
-    """Refuse a commit that brings a migration where the default branch's policy takes no backup."""
-    if run.description.migration is not None and run.policy.backup is None:
-        raise RefusedError(
-            f"the release migrates, and the policy of {run.environment} takes no backup",
-            "add `backup` to pipeline.yaml on the default branch",
-        )
 
 
 def _unchanged(work: Work) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.values.lifecycle import Status
 from flows.changing.bundling import Bundle, make_manifest, project_of
 from flows.changing.copying import begin_copies
+from flows.changing.readiness import begin_preflights, raise_first
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
 from flows.watching.beginning import begin_reading
@@ -16,7 +17,7 @@ from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
 from tasks.facts import read_schema
 from tasks.migrate import migrate
-from tasks.preflight import check_compose, preflight
+from tasks.preflight import check_compose
 from tasks.pull import pull
 from tasks.revive import revive
 from tasks.run import Run, utc_now
@@ -26,7 +27,7 @@ from tasks.step import log
 from tasks.up import restore, stop, up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from prefect.futures import PrefectFuture
@@ -149,12 +150,8 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
 
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
-    needed = 2 * (change.hosts[run.primary].database_bytes or 0) if change.backup else 0
-    ports = change.bundle.ports if change.bundle else frozenset()
-    return [
-        preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
-        for name in run.hosts
-    ]
+    ports = change.bundle.ports if change.bundle else frozenset[int]()
+    return begin_preflights(run, change.hosts, ports=ports, backup=change.backup)
 
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
@@ -162,13 +159,6 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
         check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
         for name, manifest in change.manifests.items()
     ]
-
-
-def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
-    """Wait for all, then raise the first error: nothing runs on while a failure is judged."""
-    errors = [error for error in map(_error_of, futures) if error]
-    if errors:
-        raise errors[0]
 
 
 def _pull_and_back_up(run: Run, change: Change) -> None:
@@ -227,15 +217,6 @@ def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
         pull.submit(run, host=name, project=project_of(run, name, manifest, current=False))
         for name, manifest in change.manifests.items()
     ]
-
-
-def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
-    """Wait for a step and return its error: both sides end before either is judged."""
-    try:
-        future.result()
-    except SluiceError as error:
-        return error
-    return None
 
 
 def recover(run: Run, change: Change, error: SluiceError) -> Status:

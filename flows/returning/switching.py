@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Status
 from flows.changing.bundling import project_of
-from flows.changing.change import Change, bring_back, carry_out, raise_first, switch
+from flows.changing.change import Change, bring_back, carry_out, switch
+from flows.changing.readiness import raise_first
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import failure_note, up_started
 from tasks.backup import back_up

@@ -224,15 +224,21 @@ def test_an_image_that_is_not_built_here_runs_by_the_digest_its_tag_had(running:
     assert "shop-cache-1" not in server.run(("docker", "ps", "-a", "--format", "{{.Names}}")).stdout
 
 
-def test_a_port_that_is_taken(running: Scene) -> None:
+def test_a_port_that_is_taken_is_told_before_anybody_is_asked(running: Scene) -> None:
     server = running.lab.servers["staging"]
     server.run(("docker", "run", "-d", "--name", "squatter", "-p", "8080:80", "nginx:1.26"))
+    env_file = "    env_file: [.env.staging, .env]\n"
     try:
-        name, message = attempt("staging")
+        with reverted(running):
+            move_in(running, "pipeline.yaml", env_file, f"{env_file}    approvals: {{approvers: [ana]}}\n")
+            name, message = attempt("staging")
     finally:
         server.run(("docker", "rm", "-f", "squatter"))
     assert name == "Refused"
     assert "port 8080 of staging is taken" in message
+    row = running.promotions("staging")[0]
+    assert row.status is Status.REFUSED
+    assert row.plan is None
 
 
 def test_a_registry_that_refuses_the_login(running: Scene) -> None:

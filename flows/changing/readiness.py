@@ -1,0 +1,58 @@
+"""Whether the hosts can carry a change at all: asked while the release is built, and again before the change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import SluiceError
+from tasks.preflight import preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.receipts import StepReceipt
+    from tasks.run import Run
+
+
+def begin_preflights(
+    run: Run, hosts: Mapping[str, HostFacts], *, ports: frozenset[int], backup: bool
+) -> list[PrefectFuture[StepReceipt]]:
+    """Begin to check every host, side by side.
+
+    Args:
+        run: The promotion.
+        hosts: The hosts' facts.
+        ports: The TCP ports the release publishes.
+        backup: True when a dump is taken, for which the database's host needs the space.
+
+    Returns:
+        One for each host; `raise_first` waits for them.
+    """
+    needed = 2 * (hosts[run.primary].database_bytes or 0) if backup else 0
+    return [
+        preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
+        for name in run.hosts
+    ]
+
+
+def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
+    """Wait for all, then raise the first error: nothing runs on while a failure is judged.
+
+    Raises:
+        SluiceError: The first that failed.
+    """
+    errors = [error for error in map(_error_of, futures) if error]
+    if errors:
+        raise errors[0]
+
+
+def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
+    """Wait for a step and return its error: both sides end before either is judged."""
+    try:
+        future.result()
+    except SluiceError as error:
+        return error
+    return None
