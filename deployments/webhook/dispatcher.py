@@ -197,6 +197,7 @@ class Dispatcher:
         deliveries = self._ledger.deliveries
         checks = event.means in {"workflow_run", "check_suite"}
         pushes = deliveries.pushes_of(row.repository, event.sha) if checks else []
+        merges = deliveries.merges_of(row.repository, event.sha) if checks else []
         request = None
         if event.on_request and event.number is not None:
             request = deliveries.pull_request(row.repository, event.number)
@@ -205,6 +206,7 @@ class Dispatcher:
             has_commit=application.has_commit(event.sha),
             latest=self._ledger.starts.latest_commits(row.repository),
             pushed_by=tuple(Event.from_json(one.facts) for one in pushes),
+            merged=tuple(one for one in map(_event_of, merges) if one.means == "merge"),
             request=Event.from_json(request.facts) if request else None,
             again=row.replays > 0,
         )
@@ -252,6 +254,10 @@ class Dispatcher:
         until = self._backoff.close(what, self._now())
         _log.warning("%s; the next try is at %s", error, f"{until:%H:%M:%S}")
         return until
+
+
+def _event_of(row: DeliveryRecord) -> Event:
+    return Event.from_json(row.facts)
 
 
 _STATUSES = {"fold": DeliveryStatus.FOLDED, "ignore": DeliveryStatus.IGNORED}

@@ -181,6 +181,15 @@ class Deliveries:
             DeliveryRow.repository == repository, DeliveryRow.sha == sha, DeliveryRow.event == "push"
         )
 
+    def merges_of(self, repository: str, sha: str) -> list[DeliveryRecord]:
+        """Return the closed pull requests whose merge made a commit, oldest first."""
+        return self._all(
+            DeliveryRow.repository == repository,
+            DeliveryRow.sha == sha,
+            DeliveryRow.event == "pull_request",
+            DeliveryRow.action == "closed",
+        )
+
     def pushes_to(self, repository: str, ref: str) -> list[DeliveryRecord]:
         """Return the pushes to a branch, oldest first; one that GitHub did not deliver is there by its sender.
 

@@ -19,6 +19,7 @@ from flows.domain.triggers.versions import version_of
 
 Outcome = Literal["start", "ignore", "fold", "wait"]
 _SHORT = 7
+_CHECKS = frozenset({"workflow_run", "check_suite"})
 
 
 class Rule(Value):
@@ -47,6 +48,7 @@ class Known(Value):
         has_commit: Whether the mirror has the event's commit at all.
         latest: Environment → the commit of the last promotion that an event of a commit started.
         pushed_by: Who pushed the event's commit, as far as the ledger knows.
+        merged: The merges that made the event's commit, as far as the ledger knows.
         request: The event that told last about the pull request of a comment.
         again: A person replays the delivery: that its commit was started before is no reason not to.
     """
@@ -55,6 +57,7 @@ class Known(Value):
     has_commit: bool = True
     latest: dict[str, str] = {}
     pushed_by: tuple[Event, ...] = ()
+    merged: tuple[Event, ...] = ()
     request: Event | None = None
     again: bool = False
 
@@ -102,7 +105,8 @@ def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
     Returns:
         The decision. That a branch has moved on since is no error: its newest push counts.
     """
-    refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if event.bot else "")
+    nobody = event.bot and not event.author and not (event.means in _CHECKS and known.merged)
+    refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if nobody else "")
     if refusal:
         return Decision(outcome="ignore", reason=refusal)
     if event.means == "comment":
@@ -133,7 +137,12 @@ def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) ->
 
 def _events(rule: Rule, event: Event) -> Iterable[str]:
     """Return what an environment listens to; an event that GitHub failed to deliver is a push of whatever starts it."""
-    return rule.triggers.events if event.name != "missed" else {"push", "tag"} & {*rule.triggers.events}
+    events = {*rule.triggers.events}
+    if event.name == "missed":
+        return events & {"push", "tag"}
+    # The push of such a merge is the bot's and starts nothing, so the merge stands for it.
+    by_bot = event.means == "merge" and _is_bot(event, rule)
+    return events | {"merge"} if by_bot and "push" in events else events
 
 
 def _of_comment(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
@@ -165,13 +174,41 @@ def _answer(event: Event, rule: Rule, known: Known) -> Decision:
 
 def _not_from(event: Event, rule: Rule, known: Known) -> str:
     """Say why the one who caused it does not count; empty where they do."""
-    people = [event, *known.pushed_by] if event.means in {"workflow_run", "check_suite"} else [event]
-    for one in people:
-        if one.bot or any(same_name(one.sender, login) for login in rule.triggers.bots):
+    # What a bot merged for a person is that person's, and so are the checks of it.
+    for_person = any(_person(one, rule) for one in _causes(event, known))
+    for one in [event, *(known.pushed_by if event.means in _CHECKS else [])]:
+        if _is_bot(one, rule) and not for_person:
             return f"{one_line(one.sender)} is a bot"
     if event.means == "check_suite" and not known.pushed_by:
         return "nobody told who pushed the commit: let the webhook send pushes too"
     return ""
+
+
+def _causes(event: Event, known: Known) -> tuple[Event, ...]:
+    """Return what brought the commit to its branch, as far as it is told; a merge into another branch did not."""
+    if event.means not in _CHECKS:
+        return (event,)
+    return tuple(one for one in known.merged if one.ref in {event.ref, f"{BRANCHES}{event.ref}"})
+
+
+def _is_bot(event: Event, rule: Rule) -> bool:
+    return event.bot or _listed(event.sender, rule)
+
+
+def _asker(event: Event, rule: Rule, known: Known) -> str:
+    people = (_person(one, rule) for one in (event, *_causes(event, known)))
+    return next(filter(None, people), event.sender)
+
+
+def _listed(login: str, rule: Rule) -> bool:
+    return any(same_name(login, bot) for bot in rule.triggers.bots)
+
+
+def _person(event: Event, rule: Rule) -> str:
+    """Return the person an event is of: who caused it, or whose pull request a bot merged; empty for none."""
+    if not _is_bot(event, rule):
+        return event.sender
+    return event.author if event.author and not _listed(event.author, rule) else ""
 
 
 def _not_by(event: Event, rule: Rule) -> str:
@@ -242,7 +279,7 @@ def _at(event: Event, rule: Rule, known: Known, ref: str) -> Decision:
         ref=ref.removeprefix(TAGS) if is_tag else sha,
         branch="" if is_tag else ref.removeprefix(BRANCHES),
         sha=sha,
-        requested_by=event.sender,
+        requested_by=_asker(event, rule, known),
     )
     return Decision(outcome="start", reason=f"{_CAUSES[event.means]} {name}", starts=(start,))
 

@@ -53,6 +53,7 @@ class Event(Value):
         sha: The commit; empty where only the tag is known.
         sender: The login of whoever caused it.
         bot: True where that is no person.
+        author: Of a merge, the person whose pull request it was; empty where that is a bot or not told.
         number: The pull request or issue.
         producers: Names of the workflow or App whose checks are green.
         prerelease: GitHub marks the release as pre-release.
@@ -72,6 +73,7 @@ class Event(Value):
     sha: str = ""
     sender: str = ""
     bot: bool = False
+    author: str = ""
     number: int | None = None
     producers: tuple[str, ...] = ()
     prerelease: bool = False
@@ -175,7 +177,9 @@ def _pull_request(payload: object) -> Event:
         what = "only the push of its merge counts" if merged else "forks start nothing"
         return found.model_copy(update={"refusal": f"the pull request is a fork's: {what}"})
     if merged:
-        return found.model_copy(update={"means": "merge"})
+        author = _who(request.user)
+        person = author["sender"] if author and not author["bot"] else ""
+        return found.model_copy(update={"means": "merge", "author": person})
     if event.action == "closed":
         return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
     if event.action == "ready_for_review" or event.base_before():

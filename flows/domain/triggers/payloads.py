@@ -62,6 +62,7 @@ class PullRequest(Part):
     number: Number
     merged: bool = False
     merge_commit_sha: Sha | None = None
+    user: Account | None = None
     head: Side
     base: Side
 

@@ -109,6 +109,31 @@ def test_of_several_pushes_only_the_newest_starts(world: World) -> None:
     assert world.status(newer)[0] is DeliveryStatus.STARTED
 
 
+def test_a_bots_merge_of_a_persons_pull_request_starts_what_a_push_does(world: World) -> None:
+    bot = {"login": "x[bot]", "type": "Bot"}
+    sha = world.shop.commit()
+    push = world.push(sha, sender=bot)
+    merge = world.deliver("pull_request_merged", pull_request__merge_commit_sha=sha, sender=bot)
+    world.turn()
+    assert world.status(push) == (DeliveryStatus.IGNORED, "x[bot] is a bot")
+    assert (f"{merge}:promote/staging", sha) in world.runs()
+
+
+def test_checks_of_what_a_bot_merged_for_a_person_start_what_waits_for_them(world: World) -> None:
+    bot = {"login": "x[bot]", "type": "Bot"}
+    waiting = TRIGGERS.replace("events: [push, merge]", "events: workflow_run, workflows: CI")
+    sha = world.shop.commit(waiting)
+    world.push(sha, sender=bot)
+    green = {"workflow_run__head_sha": sha, "workflow_run__actor": bot}
+    alone = world.deliver("workflow_run_completed", **green)
+    world.turn()
+    assert world.status(alone) == (DeliveryStatus.IGNORED, "x[bot] is a bot")
+    world.deliver("pull_request_merged", pull_request__merge_commit_sha=sha, sender=bot)
+    known = world.deliver("workflow_run_completed", **green, workflow_run__run_attempt=2)
+    world.turn()
+    assert (f"{known}:promote/staging", sha) in world.runs()
+
+
 def test_a_tag_a_comment_and_a_rollback(world: World) -> None:
     sha = world.shop.tag("v1.4.0")
     tag = world.deliver("push_annotated_tag", head_commit__id=sha)

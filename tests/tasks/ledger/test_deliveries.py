@@ -171,7 +171,9 @@ def test_what_is_known_of_commits_refs_and_pull_requests(ledger: Ledger) -> None
     taken(ledger, "d-5", ref="refs/tags/v1", sha="1" * 40, event="missed")
     assert ledger.deliveries.pushes_of(REPOSITORY, "2" * 40) == [newer]
     assert ledger.deliveries.pull_request(REPOSITORY, 7) == request
-    assert ledger.deliveries.pull_request(REPOSITORY, 8) is None
+    merge = taken(ledger, "d-6", event="pull_request", action="closed", number=8, sha="2" * 40)
+    assert ledger.deliveries.merges_of(REPOSITORY, "2" * 40) == [merge]
+    assert ledger.deliveries.pull_request(REPOSITORY, 9) is None
     assert ledger.deliveries.known_refs(REPOSITORY) == {"refs/heads/main": "2" * 40, "refs/tags/v1": "1" * 40}
     assert ledger.deliveries.known_refs("acme/blog") == {}
 

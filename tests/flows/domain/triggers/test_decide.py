@@ -129,6 +129,48 @@ def test_bots_start_nothing(name: str) -> None:
     assert asked(name, CHECKS) == Decision(outcome="ignore", reason="acme-deployer[bot] is a bot")
 
 
+BOT = {"sender": "acme-deployer[bot]", "bot": True}
+
+
+@pytest.mark.parametrize("events", ["merge", "push", PUSH])
+@pytest.mark.parametrize("merger", [BOT, {"sender": "acme-release"}])
+def test_what_a_bot_merged_for_a_person_is_that_persons(events: str, merger: dict[str, Any]) -> None:
+    decision = asked(changed("pull_request_merged", **merger), events)
+    assert decision.starts == (promote("staging", A, requested_by="ana"),)
+
+
+@pytest.mark.parametrize("author", ["", "ACME-release"])
+def test_what_a_bot_merged_for_a_bot_starts_nothing(author: str) -> None:
+    decision = asked(changed("pull_request_merged", **BOT, author=author))
+    assert decision.outcome == "ignore"
+    assert decision.reason.endswith("acme-deployer[bot] is a bot")
+
+
+def test_a_persons_merge_is_no_push() -> None:
+    assert asked("pull_request_merged", "push").outcome == "ignore"
+
+
+@pytest.mark.parametrize("name", ["workflow_run_by_bot", "check_suite_completed"])
+def test_checks_of_what_a_bot_merged_for_a_person_start_staging(name: str) -> None:
+    pushed, merge = changed("push_by_bot"), changed("pull_request_merged", **BOT)
+    decision = asked(name, CHECKS, pushed_by=(pushed,), merged=(merge,))
+    (start,) = decision.starts
+    assert (start.sha, start.environment) == (A, "staging")
+    elsewhere = merge.model_copy(update={"ref": "refs/heads/release"})
+    for other in (elsewhere, merge.model_copy(update={"author": ""})):
+        decision = asked(name, CHECKS, pushed_by=(pushed,), merged=(other,))
+        assert decision == Decision(outcome="ignore", reason="staging: acme-deployer[bot] is a bot")
+
+
+def test_the_author_of_a_merge_is_a_person_or_nobody() -> None:
+    merged = payload("pull_request_merged")
+    assert read_event("pull_request", merged).author == "ana"
+    merged["pull_request"]["user"] = {"login": "renovate[bot]", "type": "Bot"}
+    assert read_event("pull_request", merged).author == ""
+    merged["pull_request"]["user"] = None
+    assert read_event("pull_request", merged).author == ""
+
+
 def test_configured_bots_start_nothing_in_any_case() -> None:
     decision = asked(changed("push_branch", sender="ACME-release"))
     assert decision == Decision(outcome="ignore", reason="staging: ACME-release is a bot")
