@@ -178,15 +178,18 @@ export DOCKER_CONFIG
 # Keeps what a command writes: PATH PROGRAM ARGUMENT…; prints `sha256 bytes`. The checksum is taken from the
 # stream, and what is on the disk is read back and compared with it: a disk that loses bytes is found out. A pipe
 # hides the exit statuses, so each part reports its own on a descriptor of its own (a file could not be written on a
-# full disk). The file gets its name only when command and disk both reported success.
+# full disk). The file gets its name only when command and disk both reported success. A dump whose connection broke
+# goes on here unseen, and the next try would write into the same file: it waits for that one's end. The command itself
+# does not hold the lock, because it may leave something running.
 DUMP = """
 umask 077
-path=$1; part="$1.part"; shift
-mkdir -p -- "$(dirname -- "$path")" || exit 1
+path=$1; part="$1.part"; folder=$(dirname -- "$1"); shift
+mkdir -p -- "$folder" && exec 7< "$folder" || exit 1
+flock -x -n 7 || { echo "waiting for an earlier dump to end" >&2; flock -x 7; }
 trap 'rm -f -- "$part"' EXIT
 trap 'exit 143' HUP INT TERM
 told=$({
-  { "$@" < /dev/null 3>&-; echo "dumped=$?" >&3; } \\
+  { "$@" < /dev/null 3>&- 7<&-; echo "dumped=$?" >&3; } \\
     | { tee -- "$part" 3>&-; echo "stored=$?" >&3; } \\
     | sha256sum 3>&- | { read -r sum rest; echo "sum=$sum" >&3; }
 } 3>&1)

@@ -303,6 +303,34 @@ def test_a_dump_that_cannot_be_stored_is_told(shell: Shell) -> None:
     assert listing(shell.folder) == []
 
 
+def test_a_dump_waits_for_an_earlier_one_that_goes_on_unseen(shell: Shell) -> None:
+    argv = scripts.dump("x.dump", ("sh", "-c", "echo begun >&2; echo first; sleep 2; echo end"))
+    earlier = subprocess.Popen(
+        (*shell.words, *argv[1:]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=shell.folder,
+        env={"PATH": shell.path},
+    )
+    assert earlier.stderr
+    earlier.stderr.readline()
+    second = shell.run(scripts.dump("x.dump", ("echo", "second")))
+    told, _ = earlier.communicate(timeout=60)
+    assert (earlier.returncode, second.returncode) == (0, 0)
+    whole = hashlib.sha256(b"first\nend\n").hexdigest()
+    assert told.decode() == f"{whole} 10\n"
+    assert "waiting for an earlier dump" in second.stderr.decode()
+    assert (shell.folder / "x.dump").read_text() == "second\n"
+    assert listing(shell.folder) == ["x.dump"]
+
+
+def test_what_a_dump_command_left_running_holds_up_no_other(shell: Shell) -> None:
+    left = "sleep 50 > /dev/null 2>&1 & echo first"
+    assert shell.run(scripts.dump("x.dump", ("sh", "-c", left))).returncode == 0
+    second = shell.run(scripts.dump("x.dump", ("echo", "second")))
+    assert (second.returncode, second.stderr) == (0, b"")
+
+
 def test_an_ended_dump_leaves_nothing(shell: Shell) -> None:
     argv = scripts.dump("x.dump", ("sh", "-c", "echo begun >&2; sleep 60"))
     running = subprocess.Popen(
