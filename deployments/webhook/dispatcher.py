@@ -17,7 +17,7 @@ from deployments.webhook.applications import Application, Applications
 from deployments.webhook.backoff import Backoff
 from deployments.webhook.metrics import Metrics
 from flows.domain.pull_requests.tending import with_tending
-from flows.domain.triggers.decide import Decision, Known, decide, superseded
+from flows.domain.triggers.decide import CHECKS, Decision, Known, decide, superseded
 from flows.domain.triggers.events import Event
 from tasks.errors import SluiceError, TransientError, unexpected
 from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
@@ -195,7 +195,7 @@ class Dispatcher:
 
     def _known(self, row: DeliveryRecord, event: Event, application: Application) -> Known:
         deliveries = self._ledger.deliveries
-        checks = event.means in {"workflow_run", "check_suite"}
+        checks = event.means in CHECKS
         pushes = deliveries.pushes_of(row.repository, event.sha) if checks else []
         merges = deliveries.merges_of(row.repository, event.sha) if checks else []
         request = None
@@ -205,9 +205,9 @@ class Dispatcher:
             refs=application.refs,
             has_commit=application.has_commit(event.sha),
             latest=self._ledger.starts.latest_commits(row.repository),
-            pushed_by=tuple(Event.from_json(one.facts) for one in pushes),
+            pushed_by=tuple(map(_event_of, pushes)),
             merged=tuple(one for one in map(_event_of, merges) if one.means == "merge"),
-            request=Event.from_json(request.facts) if request else None,
+            request=_event_of(request) if request else None,
             again=row.replays > 0,
         )
 

@@ -19,7 +19,7 @@ from flows.domain.triggers.versions import version_of
 
 Outcome = Literal["start", "ignore", "fold", "wait"]
 _SHORT = 7
-_CHECKS = frozenset({"workflow_run", "check_suite"})
+CHECKS = frozenset({"workflow_run", "check_suite"})
 
 
 class Rule(Value):
@@ -105,7 +105,7 @@ def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
     Returns:
         The decision. That a branch has moved on since is no error: its newest push counts.
     """
-    nobody = event.bot and not event.author and not (event.means in _CHECKS and known.merged)
+    nobody = event.bot and not event.author and not (event.means in CHECKS and known.merged)
     refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if nobody else "")
     if refusal:
         return Decision(outcome="ignore", reason=refusal)
@@ -175,8 +175,8 @@ def _answer(event: Event, rule: Rule, known: Known) -> Decision:
 def _not_from(event: Event, rule: Rule, known: Known) -> str:
     """Say why the one who caused it does not count; empty where they do."""
     # What a bot merged for a person is that person's, and so are the checks of it.
-    for_person = any(_person(one, rule) for one in _causes(event, known))
-    for one in [event, *(known.pushed_by if event.means in _CHECKS else [])]:
+    for_person = any(_person(one, rule) for one in _brought_by(event, known))
+    for one in [event, *(known.pushed_by if event.means in CHECKS else [])]:
         if _is_bot(one, rule) and not for_person:
             return f"{one_line(one.sender)} is a bot"
     if event.means == "check_suite" and not known.pushed_by:
@@ -184,9 +184,9 @@ def _not_from(event: Event, rule: Rule, known: Known) -> str:
     return ""
 
 
-def _causes(event: Event, known: Known) -> tuple[Event, ...]:
+def _brought_by(event: Event, known: Known) -> tuple[Event, ...]:
     """Return what brought the commit to its branch, as far as it is told; a merge into another branch did not."""
-    if event.means not in _CHECKS:
+    if event.means not in CHECKS:
         return (event,)
     return tuple(one for one in known.merged if one.ref in {event.ref, f"{BRANCHES}{event.ref}"})
 
@@ -196,7 +196,7 @@ def _is_bot(event: Event, rule: Rule) -> bool:
 
 
 def _asker(event: Event, rule: Rule, known: Known) -> str:
-    people = (_person(one, rule) for one in (event, *_causes(event, known)))
+    people = (_person(one, rule) for one in (event, *_brought_by(event, known)))
     return next(filter(None, people), event.sender)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,14 @@ class Shell:
             env=variables,
             timeout=60,
             check=False,
+        )
+
+    def start(self, argv: Argv, **streams: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            (*self.words, *argv[1:]),
+            cwd=self.folder,
+            env={"PATH": self.path, "HOME": str(self.folder)},
+            **streams,
         )
 
 
@@ -118,13 +127,7 @@ def test_the_fence_waits_for_a_running_command(shell: Shell) -> None:
     assert raised(shell, 1) == 0
     # It runs until its input ends.
     argv = scripts.run("", "app", "1", ("sh", "-c", "echo; exec cat"))
-    running = subprocess.Popen(
-        (*shell.words, *argv[1:]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=shell.folder,
-        env={"PATH": shell.path},
-    )
+    running = shell.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert running.stdin
     assert running.stdout
     running.stdout.readline()
@@ -305,13 +308,7 @@ def test_a_dump_that_cannot_be_stored_is_told(shell: Shell) -> None:
 
 def test_a_dump_waits_for_an_earlier_one_that_goes_on_unseen(shell: Shell) -> None:
     argv = scripts.dump("x.dump", ("sh", "-c", "echo begun >&2; echo first; sleep 2; echo end"))
-    earlier = subprocess.Popen(
-        (*shell.words, *argv[1:]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=shell.folder,
-        env={"PATH": shell.path},
-    )
+    earlier = shell.start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert earlier.stderr
     earlier.stderr.readline()
     second = shell.run(scripts.dump("x.dump", ("echo", "second")))
@@ -333,13 +330,7 @@ def test_what_a_dump_command_left_running_holds_up_no_other(shell: Shell) -> Non
 
 def test_an_ended_dump_leaves_nothing(shell: Shell) -> None:
     argv = scripts.dump("x.dump", ("sh", "-c", "echo begun >&2; sleep 60"))
-    running = subprocess.Popen(
-        (*shell.words, *argv[1:]),
-        stderr=subprocess.PIPE,
-        cwd=shell.folder,
-        env={"PATH": shell.path},
-        start_new_session=True,
-    )
+    running = shell.start(argv, stderr=subprocess.PIPE, start_new_session=True)
     assert running.stderr
     running.stderr.readline()
     os.killpg(running.pid, 15)
@@ -382,13 +373,7 @@ def test_a_login_finds_the_engine_of_the_own_context(shell: Shell) -> None:
 
 def test_a_killed_login_is_removed_by_the_next_one(shell: Shell) -> None:
     argv = scripts.login(("sh", "-c", 'echo "$DOCKER_CONFIG"; sleep 60'))
-    running = subprocess.Popen(
-        (*shell.words, *argv[1:]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"PATH": shell.path, "HOME": str(shell.folder)},
-        start_new_session=True,
-    )
+    running = shell.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert running.stdin
     assert running.stdout
     running.stdin.write(b"{}")
