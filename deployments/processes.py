@@ -17,6 +17,7 @@ from tasks.errors import TerminalError
 
 _POLL_SECONDS = 0.05
 _KILLED_SECONDS = 10.0
+_BECOMING_SECONDS = 2.0
 _ZOMBIE = "Z"
 
 
@@ -60,12 +61,18 @@ class Running:
 
     def variable(self, name: str) -> str:
         """Return a variable of the environment it was started with, empty where there is none."""
-        try:
-            entries = Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            return ""
+        entries = self._environment().split(b"\0")
         prefix = f"{name}=".encode()
         return next((one.removeprefix(prefix).decode() for one in entries if one.startswith(prefix)), "")
+
+    def _environment(self) -> bytes:
+        """Read the environment; in the middle of becoming another program a process has none yet."""
+        deadline = time.monotonic() + _BECOMING_SECONDS
+        while True:
+            text = _environ(self.pid)
+            if text or not self.alive() or time.monotonic() >= deadline:
+                return text
+            time.sleep(_POLL_SECONDS / 10)
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end. Returns False when the time was up first."""
@@ -183,6 +190,14 @@ def _every_stat() -> Iterator[tuple[int, tuple[str, int, int]]]:
         state = _stat(int(entry.name))
         if state is not None:
             yield int(entry.name), state
+
+
+def _environ(pid: int) -> bytes:
+    """Return the environment as the kernel shows it, empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def _stat(pid: int) -> tuple[str, int, int] | None:

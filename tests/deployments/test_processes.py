@@ -50,6 +50,24 @@ def test_it_is_found_again_by_its_file(tmp_path: Path) -> None:
     assert processes.load(tmp_path / "run" / "it.json") is None
 
 
+def test_one_that_is_just_becoming_its_program_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a process takes on its program, the kernel shows no environment: an empty text, not an error."""
+    running = started(tmp_path, "import time; time.sleep(600)", COLOUR="blue")
+    read = processes._environ
+    looks = []
+
+    def shown(pid: int) -> bytes:
+        looks.append(pid)
+        return b"" if len(looks) < 3 else read(pid)
+
+    monkeypatch.setattr(processes, "_environ", shown)
+    assert running.variable("COLOUR") == "blue"
+    running.stop(first=signal.SIGTERM, grace_seconds=30)
+    assert running.variable("COLOUR") == ""
+
+
 def test_another_process_with_its_id_is_not_taken_for_it(tmp_path: Path) -> None:
     running = started(tmp_path, "import time; time.sleep(600)")
     older = replace(running, born=running.born - 1)
