@@ -197,6 +197,8 @@ def cancel_run(flow_run_id: str | None, message: str) -> None:
 def lease_held(run: Run) -> Iterator[None]:
     """Hold the environment's lease; what a dead run left active is marked abandoned.
 
+    Within a block that holds it already, it does nothing: whoever took it gives it back.
+
     Args:
         run: The promotion.
 
@@ -204,6 +206,9 @@ def lease_held(run: Run) -> Iterator[None]:
         TerminalError: Another promotion holds the lease for too long.
         FencedError: A host knows a higher token.
     """
+    if run.keeper is not None and run.keeper.kept:
+        yield
+        return
     try:
         take_lease(run)
         for other in run.ledger.promotions.open_in(run.pipeline, run.environment):

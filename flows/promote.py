@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
@@ -24,12 +23,13 @@ from flows.domain.hotfix import policy_for
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, next_action
 from flows.outcome import publish
+from flows.planning.ahead import Ahead, going_ahead
 from flows.planning.asking import ask_until_quorum
 from flows.planning.entry import decide_entry
 from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve_request
 from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
-from flows.planning.preparing import prepare_work
+from flows.planning.preparing import Prepared, prepare_work
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
 from flows.watching.beginning import begin_watch
@@ -116,18 +116,27 @@ def _go(
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     supersede_older(run, request)
     planning = row.status is Status.PLANNING
-    work, checking = prepare_work(session, run, request, resolved, checks=planning)
-    if planning and _unchanged(work):
-        wait(checking)
-        return _verify_only(work)
-    # Before people are asked: what a host refuses needs nobody's approval.
-    raise_first(checking)
-    _decide(session, work)
-    return _end(work)
+    asks = run.policy.approvals is not None
+    prepared = prepare_work(session, run, request, resolved, checks=planning and asks)
+    try:
+        if planning and _unchanged(prepared):
+            return _verify_only(prepared.work())
+        if not asks:
+            _change_unasked(session, prepared)
+        else:
+            # Before people are asked: what a host refuses needs nobody's approval.
+            raise_first(prepared.checking)
+            _decide(session, prepared.work())
+    finally:
+        prepared.settle()
+    return _end(run)
 
 
-def _unchanged(work: Work) -> bool:
-    return is_running(work.hosts, work.release, expected_images(work.release, work.sources))
+def _unchanged(prepared: Prepared) -> bool:
+    if prepared.coming.built:
+        return False
+    release = prepared.coming.known
+    return is_running(prepared.hosts, release, expected_images(release, prepared.sources))
 
 
 def _verify_only(work: Work) -> PromotionRecord:
@@ -145,12 +154,13 @@ def _verify_only(work: Work) -> PromotionRecord:
     return finish(run, resolved=work.resolved)
 
 
-def make_and_show_plan(session: Session, work: Work) -> Plan:
+def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None) -> Plan:
     """Compute the plan, publish it, and refuse it where a gate is closed.
 
     Args:
         session: The flow's session.
         work: What is known.
+        ahead: What was begun on the first host already; None for nothing.
 
     Returns:
         The plan, recorded.
@@ -166,6 +176,7 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
         work.hosts,
         override=work.request.override,
         earlier=_earlier_plan(run),
+        ahead=ahead,
     )
     plan = plan_of(run, work.release, described, work.hosts, evidence=evidence)
     gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
@@ -190,6 +201,21 @@ def make_and_show_plan(session: Session, work: Work) -> Plan:
 def _earlier_plan(run: Run) -> Plan | None:
     row = run.ledger.promotions.get(run.promotion_id)
     return row.plan if row is not None else None
+
+
+def _change_unasked(session: Session, prepared: Prepared) -> None:
+    """Plan and change under one lease: nobody is asked in between, so nothing can change meanwhile."""
+    run = prepared.run
+    with lease_held(run), going_ahead(prepared) as ahead:
+        work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
+        plan = make_and_show_plan(session, work, ahead)
+        ahead.wait_for_checks()
+        change = change_of(work, plan, dump=ahead.dump(), ready=True)
+        run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
+        run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+        show_aside(run.showing, run.promotion_id)
+        carry_out(run, change)
+        finish(run, resolved=work.resolved)
 
 
 def _decide(session: Session, work: Work) -> None:
@@ -246,10 +272,10 @@ def _who_said_no(run: Run, plan: Plan) -> str:
     return "; ".join(said)
 
 
-def _end(work: Work) -> PromotionRecord:
-    row = work.run.ledger.promotions.get(work.run.promotion_id)
+def _end(run: Run) -> PromotionRecord:
+    row = run.ledger.promotions.get(run.promotion_id)
     if row is None:
         raise RuntimeError("the promotion's row is gone")
     if row.status in ENDED and row.status in {Status.REJECTED, Status.EXPIRED}:
-        return finish(work.run)
+        return finish(run)
     return row

@@ -174,6 +174,18 @@ def _read_back(run: Run, there: Host, path: str) -> int | None:
     return parse_listing(listing.stdout)
 
 
+def remove_dump(run: Run, host: str, name: str) -> None:
+    """Remove a dump that was taken for a change which is not made.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host that keeps it.
+        name: Its file name; none of that name is no error.
+    """
+    folder = f"{run.directories[host]}/backups"
+    run.hosts[host].run(run.change(host, remove_dumps(folder, (name,)), seconds=60))
+
+
 def prune_backups(run: Run, host: str) -> None:
     """Remove the dumps that the policy does not keep; the last good one always stays.
 

@@ -38,6 +38,11 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
 
+    @property
+    def kept(self) -> bool:
+        """True until the lease is given back; `token` says whether it is still ours."""
+        return not self._stop.is_set()
+
     def token(self) -> int:
         """Return the fencing token.
 

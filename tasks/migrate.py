@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import MigrateReceipt
@@ -40,8 +42,11 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     """
     began = time.monotonic()
     there = run.hosts[host]
-    _clear(run, there, container)
-    database_running, before, _ = read_schema(run, there)
+    with ThreadPoolExecutor(1) as beside:
+        clearing = beside.submit(copy_context().run, _clear, run, there, container)
+        database_running, before, _ = read_schema(run, there)
+        if clearing.result():
+            _, before, _ = read_schema(run, there)
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
@@ -71,11 +76,12 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
 
 
-def _clear(run: Run, there: Host, container: str) -> None:
-    """Wait for a migration an earlier try left running, then remove its container."""
+def _clear(run: Run, there: Host, container: str) -> bool:
+    """Wait for a migration an earlier try left running, then remove its container; False where there is none."""
     migration = run.description.migration
     seconds = migration.timeout if migration else 60.0
     waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
     if waited.ok:
         log().info("%s: waited for the migration an earlier try had left running", there.name)
         there.run(run.change(there.name, remove_container(container), seconds=60))
+    return waited.ok

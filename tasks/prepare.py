@@ -52,6 +52,27 @@ def prepare(
     return pull_images(run, host=host, project=project)
 
 
+@fact("early dump")
+def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
+    """Dump the database beside what the plan still waits for, where nobody is asked about it.
+
+    It leaves no row in the journal: the change's own step finds the dump under its name and checks it. So running it
+    twice is safe, like that step.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host that keeps the database.
+        name: The dump's file name.
+
+    Returns:
+        Where the dump is.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+    """
+    return take_dump(run, host=host, name=name)
+
+
 @fact("rehearsal dump")
 def dump_for_rehearsal(run: Run, *, host: str, name: str) -> BackupReceipt:
     """Dump the database as it is while the plan is made; the change takes a dump of its own.

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
+from tasks.adapters.protocols import Call
+from tasks.commands.compose import leaves_alone
 from tasks.commands.replacing import half_replaced
 from tasks.commands.scripts import link
 from tasks.errors import TerminalError
 from tasks.logs import log
-from tasks.reading import read_containers
+from tasks.reading import QUICK, read_containers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import ContainerFact
+    from tasks.adapters.protocols import Host
     from tasks.commands.compose import ComposeProject
     from tasks.site import Site
 
 
 def start(
-    site: Site, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]
+    site: Site,
+    *,
+    host: str,
+    release_id: str,
+    project: ComposeProject,
+    services: tuple[str, ...],
+    depended_on: tuple[str, ...] = (),
 ) -> UpReceipt:
     """Make a release current on a host and bring its services up.
 
@@ -31,6 +42,7 @@ def start(
         release_id: The release.
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
+        depended_on: Those of them that others need to run; none where that is not known.
 
     Returns:
         What runs.
@@ -46,12 +58,20 @@ def start(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
             "look at the permissions of that directory",
         )
-    containers = read_containers(there, site.pipeline)
-    ensure_replaced(site, host, containers)
+    with ThreadPoolExecutor(1) as beside:
+        # Half a second for what mostly does not change: compose waits that long for a database that is well.
+        asked = beside.submit(copy_context().run, _would_do, there, project, depended_on)
+        containers = read_containers(there, site.pipeline)
+        would_do = asked.result()
+    mended = ensure_replaced(site, host, containers)
     earlier = {container.id: container.restarts for container in containers}
     seconds = site.policy.timeouts.up
     argv = project.up(wait_seconds=int(seconds))
-    result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
+    others = tuple(name for name in services if name not in depended_on)
+    first = argv
+    if others and not mended and _well(containers, depended_on, would_do):
+        first = project.up(*others, wait_seconds=int(seconds), no_deps=True)
+    result = there.run(site.change(host, first, seconds=seconds + 30), on_line=log().info)
     # An engine that is slow may make a successor after the compose that asked for it was found gone.
     if not result.ok and ensure_replaced(site, host, read_containers(there, site.pipeline)):
         result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
@@ -63,6 +83,21 @@ def start(
         )
     settle(site, host, services, earlier)
     return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
+
+
+def _would_do(there: Host, project: ComposeProject, services: tuple[str, ...]) -> str:
+    """Ask compose what it would do to services; an empty text where it cannot say."""
+    if not services:
+        return ""
+    result = there.run(Call(argv=project.would_up(services), limits=QUICK))
+    return f"{result.stdout}\n{result.stderr}" if result.ok else ""
+
+
+def _well(containers: tuple[ContainerFact, ...], services: tuple[str, ...], would_do: str) -> bool:
+    """Say whether services run, are healthy, and would be left alone by compose."""
+    own = [container for container in containers if container.service in services]
+    well = all(one.status == "running" and one.health in {"", "healthy"} for one in own)
+    return well and leaves_alone(would_do, [container.name for container in own])
 
 
 def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]) -> bool:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @step("up", UpReceipt)
 def up(
-    run: Run, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]
+    run: Run,
+    *,
+    host: str,
+    release_id: str,
+    project: ComposeProject,
+    services: tuple[str, ...],
+    depended_on: tuple[str, ...] = (),
 ) -> UpReceipt:
     """Switch a host to a release: make its bundle current and start what changed.
 
@@ -29,6 +35,7 @@ def up(
         release_id: The release.
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
+        depended_on: Those of them that others need to run; none where that is not known.
 
     Returns:
         What runs.
@@ -36,12 +43,20 @@ def up(
     Raises:
         TerminalError: A service did not become healthy, ended, or restarts again and again.
     """
-    return start(run, host=host, release_id=release_id, project=project, services=services)
+    return start(
+        run, host=host, release_id=release_id, project=project, services=services, depended_on=depended_on
+    )
 
 
 @step("restore", UpReceipt)
 def restore(
-    run: Run, *, host: str, release_id: str, project: ComposeProject, services: tuple[str, ...]
+    run: Run,
+    *,
+    host: str,
+    release_id: str,
+    project: ComposeProject,
+    services: tuple[str, ...],
+    depended_on: tuple[str, ...] = (),
 ) -> UpReceipt:
     """Start the release that ran before again, after the new one failed.
 
@@ -53,6 +68,7 @@ def restore(
         release_id: The release that ran before.
         project: The compose project on the current bundle, with that release's files.
         services: The services that must run afterwards.
+        depended_on: Those of them that others need to run; none where that is not known.
 
     Returns:
         What runs.
@@ -62,7 +78,9 @@ def restore(
     """
     # What failed may have been the engine, which is on its way back.
     await_containers(run.hosts[host], run.pipeline)
-    return start(run, host=host, release_id=release_id, project=project, services=services)
+    return start(
+        run, host=host, release_id=release_id, project=project, services=services, depended_on=depended_on
+    )
 
 
 @step("stop", StepReceipt)

@@ -20,6 +20,7 @@ class Manifest(Value):
         profiles: The compose profiles that are started.
         env_file: The env file's name in the application's directory, None without one.
         services: The services that run, sorted.
+        depended_on: Those of them that others need to run, sorted; empty in manifests of earlier versions.
         bundle_checksum: sha256 over the bundle's files, hex.
         checksums: Path in the bundle → sha256 of its content, hex, by which a hand edit is found; links to what is
             no part of a release are left out. Empty in manifests of earlier versions.
@@ -35,6 +36,7 @@ class Manifest(Value):
     profiles: tuple[str, ...] = ()
     env_file: str | None = None
     services: tuple[str, ...] = ()
+    depended_on: tuple[str, ...] = ()
     bundle_checksum: str = ""
     checksums: dict[str, str] = {}
     env_keys: tuple[str, ...] = ()

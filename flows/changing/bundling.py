@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import Manifest
 from flows.domain.compose import bundle_paths, files_labels, override, pinned_images, service_targets
-from flows.domain.compose_facts import published_ports
+from flows.domain.compose_facts import depended_on, published_ports
 from tasks.run import Run, utc_now
 from tasks.stage import OVERRIDE
 from tasks.step import log
@@ -33,6 +33,7 @@ class Bundle:
         env_links: Paths in the bundle that lead to the host's env file.
         data_links: Paths in the bundle that lead to data folders which outlive releases.
         services: The services that run, sorted.
+        depended_on: Those of them that others need to run, sorted.
         ports: The TCP ports they publish.
         checksum: sha256 over all of it, hex.
     """
@@ -43,6 +44,7 @@ class Bundle:
     env_links: tuple[str, ...]
     data_links: tuple[str, ...]
     services: tuple[str, ...]
+    depended_on: tuple[str, ...]
     ports: frozenset[int]
     checksum: str
 
@@ -112,6 +114,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         env_links=tuple(sorted(env_paths & {".env", *spec.untracked})),
         data_links=tuple(path for path in spec.untracked if path not in env_paths and path != "."),
         services=tuple(sorted(config.get("services", {}))),
+        depended_on=depended_on(config),
         ports=frozenset(port.port for port in published_ports(config) if port.protocol == "tcp"),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
@@ -128,6 +131,7 @@ def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) 
         profiles=run.description.profiles,
         env_file=facts.env_file,
         services=bundle.services,
+        depended_on=bundle.depended_on,
         bundle_checksum=bundle.checksum,
         checksums=bundle.checksums(),
         env_keys=facts.env_keys,

@@ -51,6 +51,8 @@ class Change:
         migrates: True when the migration command is run.
         drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
+        dump: The name of the dump that was taken a moment ago, to be used if it is whole; None where none was.
+        ready: The hosts that were checked a moment ago, under this very lease.
     """
 
     release: Release
@@ -61,6 +63,8 @@ class Change:
     migrates: bool
     checkout: Path | None
     drills: bool = False
+    dump: str | None = None
+    ready: frozenset[str] = frozenset()
 
 
 def manifests_of(
@@ -129,6 +133,7 @@ def switch(run: Run, change: Change) -> None:
             release_id=change.release.id,
             project=project_of(run, name, manifest, current=True),
             services=manifest.services,
+            depended_on=manifest.depended_on,
         )
     for name in change.manifests:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
@@ -151,13 +156,15 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     ports = change.bundle.ports if change.bundle else frozenset[int]()
-    return begin_preflights(run, change.hosts, ports=ports, backup=change.backup)
+    names = tuple(name for name in change.hosts if name not in change.ready)
+    return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup)
 
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     return [
         check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
         for name, manifest in change.manifests.items()
+        if name not in change.ready
     ]
 
 
@@ -168,7 +175,8 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
     dumping = None
     if change.backup:
         row = run.ledger.promotions.get(run.promotion_id)
-        name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
+        taken_at = row.created_at if row else utc_now()
+        name = change.dump or backup_name(run.environment, change.release.id, taken_at)
         dumping = back_up.submit(run, host=run.primary, name=name)
     futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
@@ -291,6 +299,7 @@ def bring_back(run: Run, change: Change, cause: str) -> Status:
                 release_id=previous.release.id,
                 project=project_of(run, name, previous, current=True),
                 services=previous.services,
+                depended_on=previous.depended_on,
             )
             verify(run, host=name, release=previous.release, checkout=None)
     except SluiceError as error:

@@ -8,7 +8,7 @@ from tasks.errors import SluiceError
 from tasks.preflight import preflight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prefect.futures import PrefectFuture
 
@@ -18,23 +18,29 @@ if TYPE_CHECKING:
 
 
 def begin_preflights(
-    run: Run, hosts: Mapping[str, HostFacts], *, ports: frozenset[int], backup: bool
+    run: Run,
+    hosts: Mapping[str, HostFacts],
+    names: Iterable[str],
+    *,
+    ports: frozenset[int],
+    backup: bool,
 ) -> list[PrefectFuture[StepReceipt]]:
-    """Begin to check every host, side by side.
+    """Begin to check hosts, side by side.
 
     Args:
         run: The promotion.
         hosts: The hosts' facts.
+        names: The hosts to check.
         ports: The TCP ports the release publishes.
         backup: True when a dump is taken, for which the database's host needs the space.
 
     Returns:
-        One for each host; `raise_first` waits for them.
+        One for each of them; `raise_first` waits for them.
     """
     needed = 2 * (hosts[run.primary].database_bytes or 0) if backup else 0
     return [
         preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
-        for name in run.hosts
+        for name in names
     ]
 
 

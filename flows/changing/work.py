@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blocks.values.plans import Plan
     from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
+    from flows.changing.bundling import Bundle
     from tasks.run import Run
     from tasks.sources import Sources
 
@@ -32,6 +33,7 @@ class Work:
         release: The release.
         sources: Its files.
         hosts: The hosts' facts.
+        bundle: What the hosts get of the release; None where it was not made yet.
     """
 
     run: Run
@@ -40,16 +42,19 @@ class Work:
     release: Release
     sources: Sources
     hosts: Mapping[str, HostFacts]
+    bundle: Bundle | None = None
 
 
-def change_of(work: Work, plan: Plan) -> Change:
+def change_of(work: Work, plan: Plan, *, dump: str | None = None, ready: bool = False) -> Change:
     """Put together what is to be changed.
 
     Args:
         work: What is known.
         plan: The plan that was approved.
+        dump: The name of the dump that was taken a moment ago; None where none was.
+        ready: True when the first host was checked a moment ago, under this very lease.
     """
-    bundle = make_bundle(work.run, work.release, work.sources)
+    bundle = work.bundle or make_bundle(work.run, work.release, work.sources)
     migration, rules = work.run.description.migration, work.run.policy.database
     migrates = (
         migration is not None
@@ -66,4 +71,6 @@ def change_of(work: Work, plan: Plan) -> Change:
         checkout=work.sources.source,
         drills=(rules.drill or rules.rehearse)
         and (migrates or (migration is not None and migration.at_boot)),
+        dump=dump,
+        ready=frozenset({work.run.primary}) if ready else frozenset(),
     )

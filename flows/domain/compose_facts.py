@@ -77,6 +77,32 @@ def _port_range(published: str) -> Iterator[int]:
         yield from range(max(1, int(first)), min(int(last or first), 65535) + 1)
 
 
+def depended_on(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services that others need to run, whatever the kind of need.
+
+    Args:
+        config: What compose read.
+
+    Returns:
+        Their names, sorted.
+    """
+    services: Mapping[str, Any] = config.get("services") or {}
+    found = {name for service in services.values() for name in _needs(service)}
+    return tuple(sorted(found & set(services)))
+
+
+def _needs(service: Mapping[str, Any]) -> Iterator[str]:
+    yield from service.get("depends_on") or ()
+    for link in service.get("links") or ():
+        yield str(link).partition(":")[0]
+    for source in service.get("volumes_from") or ():
+        yield str(source).partition(":")[0]
+    for kind in ("network_mode", "ipc", "pid", "uts"):
+        word, _, name = str(service.get(kind) or "").partition(":")
+        if word == "service":
+            yield name
+
+
 def database_service_kind(config: Mapping[str, Any], service: str) -> DatabaseKind | None:
     """Say which database a service runs.
 

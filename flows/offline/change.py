@@ -79,7 +79,14 @@ def _switch(readied: Readied, host: str, manifest: Manifest, tell: Tell) -> None
         env_file=manifest.env_file,
     )
     release = manifest.release
-    up = start(site, host=host, release_id=release.id, project=project, services=manifest.services)
+    up = start(
+        site,
+        host=host,
+        release_id=release.id,
+        project=project,
+        services=manifest.services,
+        depended_on=manifest.depended_on,
+    )
     tell(f"{host}: {release.id} is up after {up.seconds:.1f} s")
     smoked = check_all(site, host=host, release=release, checkout=None)
     for check in smoked.checks:

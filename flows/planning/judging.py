@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
     from flows.changing.bundling import Bundle
+    from flows.planning.ahead import Ahead
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
@@ -61,6 +62,7 @@ def judge_schema(
     *,
     override: str,
     earlier: Plan | None,
+    ahead: Ahead | None = None,
 ) -> Evidence:
     """Find out what a release's pending migrations do. Nothing that runs is touched.
 
@@ -72,6 +74,7 @@ def judge_schema(
         override: Why migrations that break the running release may come in nevertheless; empty without.
         earlier: The promotion's plan from before it was suspended or the environment changed; None without.
             What it knows of the same release on the same schema is not found out again.
+        ahead: What was begun on the first host already; None for nothing.
 
     Returns:
         The verdicts, and how the migrations went on a copy where the policy asks for that.
@@ -92,7 +95,7 @@ def judge_schema(
     kept = _kept(earlier, release, running, hosts[run.primary].revision, pending)
     if kept is not None:
         return evidence_of(run, kept)
-    return _find_out(run, release, sources, hosts, migration, pending, base)
+    return _find_out(run, release, sources, hosts, migration, pending, base, ahead)
 
 
 def _database_must_run(run: Run, facts: HostFacts) -> None:
@@ -156,12 +159,16 @@ def _find_out(
     migration: Migration,
     pending: tuple[Revision, ...],
     base: Evidence,
+    ahead: Ahead | None,
 ) -> Evidence:
-    bundle = make_bundle(run, release, sources)
+    bundle = ahead.bundle if ahead else make_bundle(run, release, sources)
     manifest = manifests_of(run, release, bundle, hosts)[run.primary]
     rules = run.policy.database
     with lease_held(run):
-        _prepare(run, manifest, bundle)
+        if ahead is not None:
+            ahead.wait_for_images()
+        else:
+            _prepare(run, manifest, bundle)
         asked = _ask_pending(run, manifest) if migration.alembic is None else ()
         pending = pending or asked
         wanted = rules.rehearse and bool(pending or migration.at_boot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect.futures import wait
@@ -14,24 +15,71 @@ from flows.planning.describing import describe_commit
 from flows.planning.entry import decide_entry
 from flows.planning.gating import ask_gates, known_release, unbuilt_release
 from flows.planning.plan import migrates_or_backs_up, reading_hosts
-from flows.planning.releasing import make_release
+from flows.planning.releasing import Coming, begin_release
 from tasks.errors import RefusedError
 from tasks.run import utc_now
 from tasks.sources import check_out
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prefect.futures import PrefectFuture
 
+    from blocks.values.facts import HostFacts
     from blocks.values.receipts import StepReceipt
     from blocks.values.resolved import Resolved
     from flows.conduct import Request
     from flows.session import Session
     from tasks.run import Run
+    from tasks.sources import Sources
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a promotion knows before its plan.
+
+    Attributes:
+        run: Its live side.
+        request: What was asked for.
+        resolved: The commit.
+        coming: The release, on its way.
+        sources: Its files.
+        hosts: The hosts' facts.
+        checking: The checks of the hosts, begun.
+    """
+
+    run: Run
+    request: Request
+    resolved: Resolved
+    coming: Coming
+    sources: Sources
+    hosts: Mapping[str, HostFacts]
+    checking: list[PrefectFuture[StepReceipt]]
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The TCP ports the release publishes."""
+        return _ports(self.sources)
+
+    def work(self) -> Work:
+        """Wait until the release is known whole; record it and that it is this promotion's.
+
+        Raises:
+            TerminalError: A push failed, or the image cannot tell its migrations.
+        """
+        release = self.coming.whole()
+        self.run.ledger.promotions.set_release(self.run.promotion_id, release.id, utc_now())
+        return Work(self.run, self.request, self.resolved, release, self.sources, self.hosts)
+
+    def settle(self) -> None:
+        """Wait for all that was begun, whatever becomes of it: nothing outlives its flow."""
+        wait(self.checking)
+        self.coming.settle()
 
 
 def prepare_work(
     session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool
-) -> tuple[Work, list[PrefectFuture[StepReceipt]]]:
+) -> Prepared:
     """Ask what can be asked before a build, then build; read and check the hosts meanwhile.
 
     Args:
@@ -42,11 +90,11 @@ def prepare_work(
         checks: True to check the hosts as well, so that nobody is asked about what a host refuses.
 
     Returns:
-        What is known, and the checks of the hosts, begun; `raise_first` waits for them.
+        What is known, the checks of the hosts begun; `raise_first` waits for them.
 
     Raises:
         RefusedError: A gate is closed, nobody is named as the requester, or the policy takes no backup.
-        TerminalError: The build or the push failed.
+        TerminalError: The build failed.
         TransientError: A host or the registry does not answer.
     """
     release = known_release(session, run.policy, resolved)
@@ -62,17 +110,21 @@ def prepare_work(
     with reading_hosts(run) as facts:
         described = describe_commit(run.mirror, run.description, resolved.commit.sha)
         sources = check_out(run, described=described, with_bake=release is None)
-        ports = frozenset(port.port for port in published_ports(sources.config) if port.protocol == "tcp")
         hosts = facts()
+        ports = _ports(sources)
         backup = migrates_or_backs_up(run, hosts[run.primary])
-        checking = begin_preflights(run, hosts, ports=ports, backup=backup) if checks else []
+        names = run.hosts if checks else ()
+        checking = begin_preflights(run, hosts, names, ports=ports, backup=backup)
         try:
-            release = release or make_release(run, resolved, sources)
+            coming = Coming.recorded(run, release) if release else begin_release(run, resolved, sources)
         except BaseException:
             wait(checking)
             raise
-        run.ledger.promotions.set_release(run.promotion_id, release.id, utc_now())
-        return Work(run, request, resolved, release, sources, hosts), checking
+        return Prepared(run, request, resolved, coming, sources, hosts, checking)
+
+
+def _ports(sources: Sources) -> frozenset[int]:
+    return frozenset(port.port for port in published_ports(sources.config) if port.protocol == "tcp")
 
 
 def _check_requester(run: Run, request: Request) -> None:

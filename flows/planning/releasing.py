@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from prefect.futures import wait
 
 from blocks.values.releases import Image, Release
 from flows.domain.compose import third_party_images
@@ -15,7 +19,7 @@ from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from prefect.futures import PrefectFuture
 
@@ -25,8 +29,58 @@ if TYPE_CHECKING:
     from tasks.sources import Sources
 
 
-def make_release(run: Run, resolved: Resolved, sources: Sources) -> Release:
-    """Build and push what the registry does not have, and record the release.
+@dataclass
+class Coming:
+    """A release on its way: its images may still be pushed, and the new image still tell its migrations.
+
+    Attributes:
+        run: The promotion.
+        built: True when images of it were just built: it cannot be what runs.
+    """
+
+    run: Run
+    built: bool
+    _known: Callable[[], Release]
+    _new: bool = False
+    _listing: PrefectFuture[tuple[Revision, ...]] | None = None
+    _begun: Sequence[PrefectFuture[Any]] = ()
+
+    @classmethod
+    def recorded(cls, run: Run, release: Release) -> Coming:
+        """Return a release that the ledger has: there is nothing to wait for."""
+        return cls(run, built=False, _known=lambda: release)
+
+    @cached_property
+    def known(self) -> Release:
+        """The release once its images are in the registry: all of it, or all but its migrations.
+
+        Raises:
+            TerminalError: A push failed.
+        """
+        return self._known()
+
+    def whole(self) -> Release:
+        """Wait for the migrations too, and record the release.
+
+        Returns:
+            The release, as the ledger has it.
+
+        Raises:
+            TerminalError: A push failed, or the image cannot tell its migrations.
+        """
+        release = self.known
+        if not self._new:
+            return release
+        revisions = self._listing.result() if self._listing is not None else ()
+        return self.run.ledger.releases.record(release.model_copy(update={"revisions": revisions}))
+
+    def settle(self) -> None:
+        """Wait for all that was begun, whatever came of it: nothing outlives its flow."""
+        wait(list(self._begun))
+
+
+def begin_release(run: Run, resolved: Resolved, sources: Sources) -> Coming:
+    """Build what the registry does not have; begin to push it, and to ask the new image for its migrations.
 
     Args:
         run: The promotion.
@@ -34,10 +88,10 @@ def make_release(run: Run, resolved: Resolved, sources: Sources) -> Release:
         sources: Its files.
 
     Returns:
-        The release, as the ledger has it.
+        The release, on its way.
 
     Raises:
-        TerminalError: The build or the push failed.
+        TerminalError: The build failed.
     """
     sha = resolved.commit.sha
     targets = group_targets(sources.bake, json.dumps(sources.config))
@@ -53,57 +107,60 @@ def make_release(run: Run, resolved: Resolved, sources: Sources) -> Release:
         build(run, sources=sources, targets=missing, labels=labels)
     elif targets:
         log().info("the registry has every image of %s; nothing is built", resolved.commit.short)
-    digests, revisions = _push_and_ask(run, targets, found, resolved)
-    images = tuple(
-        Image(
-            target=target.name,
-            repository=repository_of(run, target),
-            digest=digests[target.name],
-            services=target.services,
+    pushing = _begin_pushes(run, targets, found, resolved)
+    listing = _begin_listing(run, targets, sha)
+
+    def known() -> Release:
+        digests = {**found, **{name: future.result().digest for name, future in pushing.items()}}
+        images = tuple(
+            Image(
+                target=target.name,
+                repository=repository_of(run, target),
+                digest=digests[target.name],
+                services=target.services,
+            )
+            for target in targets
         )
-        for target in targets
-    )
-    pins = pinning.result()
-    release = Release(
-        id=release_id(resolved.commit),
-        pipeline=run.pipeline,
-        commit=resolved.commit,
-        images=images,
-        third_party={
-            name: pins.get(image, image) if name in sources.described.fixed_images else image
-            for name, image in others.items()
-        },
-        revisions=revisions,
-        bundle_checksum=resolved.tree,
-        created_at=utc_now(),
-    )
-    return run.ledger.releases.record(release)
+        pins = pinning.result()
+        return Release(
+            id=release_id(resolved.commit),
+            pipeline=run.pipeline,
+            commit=resolved.commit,
+            images=images,
+            third_party={
+                name: pins.get(image, image) if name in sources.described.fixed_images else image
+                for name, image in others.items()
+            },
+            bundle_checksum=resolved.tree,
+            created_at=utc_now(),
+        )
+
+    begun: list[PrefectFuture[Any]] = [pinning, *pushing.values(), *([listing] if listing else [])]
+    return Coming(run, bool(missing), known, _new=True, _listing=listing, _begun=begun)
 
 
-def _push_and_ask(
+def _begin_pushes(
     run: Run, targets: tuple[BuildTarget, ...], found: Mapping[str, str], resolved: Resolved
-) -> tuple[dict[str, str], tuple[Revision, ...]]:
-    """Push the new images side by side, while the one with the migrations is asked for them."""
+) -> dict[str, PrefectFuture[PushReceipt]]:
+    """Begin to push the new images, side by side."""
     tags = image_tags(resolved.commit.sha, resolved.kind, resolved.name)
     # A run that was killed between a push and its receipt writes the receipt now.
     cut = {row.host for row in run.ledger.steps.of(run.promotion_id) if row.name == "push"}
-    pushing: dict[str, PrefectFuture[PushReceipt]] = {
+    return {
         target.name: push.submit(run, target=target.name, repository=repository_of(run, target), tags=tags)
         for target in targets
         if target.name not in found or target.name in cut
     }
-    revisions = _revisions(run, targets, resolved.commit.sha)
-    digests = dict(found)
-    digests.update({name: future.result().digest for name, future in pushing.items()})
-    return digests, revisions
 
 
-def _revisions(run: Run, targets: tuple[BuildTarget, ...], sha: str) -> tuple[Revision, ...]:
+def _begin_listing(
+    run: Run, targets: tuple[BuildTarget, ...], sha: str
+) -> PrefectFuture[tuple[Revision, ...]] | None:
     migration = run.description.migration
     if migration is None or migration.alembic is None:
-        return ()
+        return None
     owner = next((target for target in targets if migration.service in target.services), None)
     if owner is None:
         log().warning("service %s is not built here, so its migrations are not listed", migration.service)
-        return ()
-    return list_revisions(run, image=f"{repository_of(run, owner)}:{sha}")
+        return None
+    return list_revisions.submit(run, image=f"{repository_of(run, owner)}:{sha}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,10 @@ class ComposeProject:
             options.append("--no-recreate")
         return self.argv("up", *options, *_services(services))
 
+    def would_up(self, services: tuple[str, ...]) -> Argv:
+        """Say what `up` would do to services, and do nothing; `leaves_alone` reads what it says."""
+        return self.argv("--dry-run", "up", "--detach", "--no-build", "--pull=never", *_services(services))
+
     def run_once(
         self,
         service: str,
@@ -151,6 +156,25 @@ _name = name
 
 def _services(services: tuple[str, ...]) -> Argv:
     return tuple(_name(service, "service") for service in services)
+
+
+_WARNING = re.compile(r'time="[^"]*" level=warning ')
+_RUNNING = re.compile(r"(?:DRY-RUN MODE -\s+)?Container (?P<name>\S+)\s+Running")
+
+
+def leaves_alone(text: str, containers: Collection[str]) -> bool:
+    """Say whether compose would leave containers as they are, by what its dry run printed.
+
+    Args:
+        text: What it printed. Whatever is not known here, such as a network made anew, means that it would not.
+        containers: The names of the containers; those it names must be exactly these.
+
+    Returns:
+        True when it would do nothing.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [_RUNNING.fullmatch(line) for line in lines if not _WARNING.match(line)]
+    return all(found) and {one["name"] for one in found if one} == set(containers) != set()
 
 
 def parse_json(text: str) -> list[dict[str, Any]]:
