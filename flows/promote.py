@@ -117,16 +117,16 @@ def _go(
     supersede_older(run, request)
     planning = row.status is Status.PLANNING
     asks = run.policy.approvals is not None
-    prepared = prepare_work(session, run, request, resolved, checks=planning and asks)
+    prepared = prepare_work(session, run, request, resolved, checks=planning)
     try:
         if planning and _unchanged(prepared):
             return _verify_only(prepared.work())
-        if not asks:
-            _change_unasked(session, prepared)
-        else:
-            # Before people are asked: what a host refuses needs nobody's approval.
-            raise_first(prepared.checking)
+        # Before people are asked: what a host refuses needs nobody's approval.
+        raise_first(prepared.checking)
+        if asks:
             _decide(session, prepared.work())
+        else:
+            _change_unasked(session, prepared)
     finally:
         prepared.settle()
     return _end(run)
@@ -210,7 +210,8 @@ def _change_unasked(session: Session, prepared: Prepared) -> None:
         work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
         plan = make_and_show_plan(session, work, ahead)
         ahead.wait_for_checks()
-        change = change_of(work, plan, dump=ahead.dump(), ready=True)
+        ahead.wait_for_dump()
+        change = change_of(work, plan, ready=True)
         run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
         run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
         show_aside(run.showing, run.promotion_id)

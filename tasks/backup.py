@@ -46,13 +46,14 @@ def back_up(run: Run, *, host: str, name: str) -> BackupReceipt:
     return take_dump(run, host=host, name=name)
 
 
-def take_dump(run: Run, *, host: str, name: str) -> BackupReceipt:
+def take_dump(run: Run, *, host: str, name: str, anew: bool = False) -> BackupReceipt:
     """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
 
     Args:
         run: The promotion.
         host: The host that keeps the database.
         name: The dump's file name.
+        anew: True to replace a dump that has the name already.
 
     Returns:
         Where the dump is, its size, checksum and revision.
@@ -63,7 +64,7 @@ def take_dump(run: Run, *, host: str, name: str) -> BackupReceipt:
     began = time.monotonic()
     there = run.hosts[host]
     path = f"{run.directories[host]}/backups/{name}"
-    kept = _kept(run, there, path)
+    kept = None if anew else _kept(run, there, path)
     if kept is not None:
         log().info("%s: the dump %s is there already", host, name)
         return kept

@@ -56,8 +56,8 @@ def prepare(
 def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     """Dump the database beside what the plan still waits for, where nobody is asked about it.
 
-    It leaves no row in the journal: the change's own step finds the dump under its name and checks it. So running it
-    twice is safe, like that step.
+    It leaves no row in the journal: the change's own step finds the dump under its name and checks it. Running it
+    twice is safe: the younger dump takes the other's place, which may be from before the run was cut.
 
     Args:
         run: The promotion, holding the lease.
@@ -70,7 +70,7 @@ def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     Raises:
         TerminalError: The database does not run, the dump failed, or it cannot be read back.
     """
-    return take_dump(run, host=host, name=name)
+    return take_dump(run, host=host, name=name, anew=True)
 
 
 @fact("rehearsal dump")

@@ -51,7 +51,6 @@ class Change:
         migrates: True when the migration command is run.
         drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
-        dump: The name of the dump that was taken a moment ago, to be used if it is whole; None where none was.
         ready: The hosts that were checked a moment ago, under this very lease.
     """
 
@@ -63,7 +62,6 @@ class Change:
     migrates: bool
     checkout: Path | None
     drills: bool = False
-    dump: str | None = None
     ready: frozenset[str] = frozenset()
 
 
@@ -174,10 +172,7 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
     reading = begin_reading(run)
     dumping = None
     if change.backup:
-        row = run.ledger.promotions.get(run.promotion_id)
-        taken_at = row.created_at if row else utc_now()
-        name = change.dump or backup_name(run.environment, change.release.id, taken_at)
-        dumping = back_up.submit(run, host=run.primary, name=name)
+        dumping = back_up.submit(run, host=run.primary, name=dump_name(run, change.release.id))
     futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
     if dumping is not None:
@@ -194,6 +189,12 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
         begin_copies(run, backup)
         if change.drills:
             _drill(run, backup)
+
+
+def dump_name(run: Run, release_id: str) -> str:
+    """Return the file name of the dump a promotion takes: the same each time, so that another try finds it."""
+    row = run.ledger.promotions.get(run.promotion_id)
+    return backup_name(run.environment, release_id, row.created_at if row else utc_now())
 
 
 def _drill(run: Run, backup: BackupReceipt) -> None:

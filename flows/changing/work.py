@@ -45,13 +45,12 @@ class Work:
     bundle: Bundle | None = None
 
 
-def change_of(work: Work, plan: Plan, *, dump: str | None = None, ready: bool = False) -> Change:
+def change_of(work: Work, plan: Plan, *, ready: bool = False) -> Change:
     """Put together what is to be changed.
 
     Args:
         work: What is known.
         plan: The plan that was approved.
-        dump: The name of the dump that was taken a moment ago; None where none was.
         ready: True when the first host was checked a moment ago, under this very lease.
     """
     bundle = work.bundle or make_bundle(work.run, work.release, work.sources)
@@ -71,6 +70,5 @@ def change_of(work: Work, plan: Plan, *, dump: str | None = None, ready: bool = 
         checkout=work.sources.source,
         drills=(rules.drill or rules.rehearse)
         and (migrates or (migration is not None and migration.at_boot)),
-        dump=dump,
         ready=frozenset({work.run.primary}) if ready else frozenset(),
     )

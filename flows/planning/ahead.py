@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.futures import wait
 
 from flows.changing.bundling import make_bundle, project_of
-from flows.changing.change import manifests_of
+from flows.changing.change import dump_name, manifests_of
 from flows.changing.readiness import begin_preflights, raise_first
-from flows.domain.naming import backup_name
 from flows.planning.plan import migrates_or_backs_up, read_hosts
 from tasks.backup import remove_dump
 from tasks.errors import SluiceError
@@ -32,8 +31,11 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
+    from tasks.sources import Sources
 
-# What is written into the database after the dump would be lost with it: one that is older is taken anew.
+T = TypeVar("T")
+
+# What is written into the database after the dump would be lost with it, and a disk fills up: older is done anew.
 _FRESH = timedelta(seconds=60)
 
 
@@ -43,19 +45,50 @@ class Ahead:
 
     Attributes:
         run: The promotion.
+        release_id: The release.
         hosts: The hosts' facts, read under the lease.
-        bundle: What the hosts get of the release.
-        manifest: What the first host shall remember.
     """
 
     run: Run
+    release_id: str
     hosts: Mapping[str, HostFacts]
-    bundle: Bundle
-    manifest: Manifest
-    _preparing: PrefectFuture[StepReceipt]
-    _dump: str | None
-    _dumping: PrefectFuture[BackupReceipt] | None
+    _bundle: Bundle | None = None
+    _manifest: Manifest | None = None
+    _dumping: PrefectFuture[BackupReceipt] | None = None
+    _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
+
+    @property
+    def bundle(self) -> Bundle:
+        """What the hosts get of the release."""
+        return _there(self._bundle)
+
+    def begin_dump(self) -> None:
+        """Begin to dump the database where the change needs that and finds the dump fresh.
+
+        A rehearsal takes its time, and after it the dump would be an old one. A database that does not run is judged
+        with the plan.
+        """
+        run, facts, backup = self.run, self.hosts[self.run.primary], self.run.policy.backup
+        if backup is None or run.policy.database.rehearse or not migrates_or_backs_up(run, facts):
+            return
+        if facts.database_running or not backup.built_in:
+            self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release_id))
+
+    def begin_images(self, release: Release, sources: Sources) -> None:
+        """Begin to bring the release's bundle and images to the first host."""
+        run = self.run
+        self._bundle = bundle = make_bundle(run, release, sources)
+        self._manifest = manifest = manifests_of(run, release, bundle, self.hosts)[run.primary]
+        self._preparing = prepare.submit(
+            run,
+            host=run.primary,
+            manifest=manifest,
+            archive=bundle.archive,
+            override=bundle.override,
+            shared=bundle.shared(manifest.env_file),
+            project=project_of(run, run.primary, manifest, current=False),
+        )
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; begin to have compose read it.
@@ -63,9 +96,9 @@ class Ahead:
         Raises:
             TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
-        self._preparing.result()
+        _there(self._preparing).result()
         if self._checking is None:
-            project = project_of(self.run, self.run.primary, self.manifest, current=False)
+            project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
             self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
 
     def wait_for_checks(self) -> None:
@@ -77,28 +110,23 @@ class Ahead:
         self.wait_for_images()
         raise_first([self._checking] if self._checking is not None else [])
 
-    def dump(self) -> str | None:
-        """Wait for the dump; return its name if it may serve the change.
-
-        None where none was begun, where it failed (the change's own step says why), and where it is too old.
-        """
-        if self._dumping is None or self._dump is None:
-            return None
+    def wait_for_dump(self) -> None:
+        """Wait for the dump, which the change's own step then finds; one that failed or is too old it takes itself."""
+        if self._dumping is None:
+            return
         try:
             receipt = self._dumping.result()
         except SluiceError as error:
             log().warning("the early dump failed, the change takes one of its own: %s", error)
-            return None
-        if utc_now() - receipt.taken_at <= _FRESH:
-            return self._dump
-        self.forget_dump()
-        return None
+            return
+        if utc_now() - receipt.taken_at > _FRESH:
+            self.forget_dump()
 
     def forget_dump(self) -> None:
         """Remove the dump: the change it was taken for is not made, or takes a younger one."""
-        name, self._dump = self._dump, None
-        if name is None:
+        if self._dumping is None:
             return
+        name, self._dumping = dump_name(self.run, self.release_id), None
         try:
             remove_dump(self.run, self.run.primary, name)
         except SluiceError as error:
@@ -112,12 +140,12 @@ class Ahead:
 
 @contextmanager
 def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
-    """Read and check the hosts, then bring the release to the first one, and dump its database beside that.
+    """Dump the database, read the hosts again, and bring the release to the first host once its images are pushed.
 
     Nothing that runs is touched. Leaving with an error takes the dump away again.
 
     Args:
-        prepared: What is known; the lease is held.
+        prepared: What is known; the hosts were checked, and the lease is held.
 
     Yields:
         What was begun.
@@ -125,38 +153,17 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
     Raises:
         RefusedError: A host is not as it must be.
         TransientError: A host does not answer.
+        TerminalError: A push failed.
     """
     run = prepared.run
-    # Before its images are pushed: what is read here needs none of them.
-    backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
-    checking = begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup)
+    if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
+        backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
+        raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
+    ahead = Ahead(run, prepared.coming.release_id, prepared.hosts)
     try:
-        hosts = read_hosts(run)
-        release = prepared.coming.known
-    finally:
-        wait(checking)
-    raise_first(checking)
-    bundle = make_bundle(run, release, prepared.sources)
-    manifest = manifests_of(run, release, bundle, hosts)[run.primary]
-    name = _dump_name(run, release, hosts[run.primary])
-    ahead = Ahead(
-        run=run,
-        hosts=hosts,
-        bundle=bundle,
-        manifest=manifest,
-        _preparing=prepare.submit(
-            run,
-            host=run.primary,
-            manifest=manifest,
-            archive=bundle.archive,
-            override=bundle.override,
-            shared=bundle.shared(manifest.env_file),
-            project=project_of(run, run.primary, manifest, current=False),
-        ),
-        _dump=name,
-        _dumping=dump_early.submit(run, host=run.primary, name=name) if name else None,
-    )
-    try:
+        ahead.begin_dump()
+        ahead.hosts = read_hosts(run)
+        ahead.begin_images(prepared.coming.known, prepared.sources)
         yield ahead
     except BaseException:
         ahead.settle()
@@ -165,16 +172,7 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
     ahead.settle()
 
 
-def _dump_name(run: Run, release: Release, facts: HostFacts) -> str | None:
-    """Return the name of the dump to begin with; None where the change takes its own, or none is taken.
-
-    A rehearsal takes its time, and after it the dump would be an old one. A database that does not run is judged with
-    the plan.
-    """
-    backup = run.policy.backup
-    if backup is None or run.policy.database.rehearse or not migrates_or_backs_up(run, facts):
-        return None
-    if backup.built_in and not facts.database_running:
-        return None
-    # The present time, not the promotion's: a run that was cut must not find a dump from before that.
-    return backup_name(run.environment, release.id, utc_now())
+def _there(value: T | None) -> T:
+    if value is None:
+        raise RuntimeError("the images were asked for before they were begun")
+    return value

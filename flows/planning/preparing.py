@@ -22,6 +22,7 @@ from tasks.sources import check_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from prefect.futures import PrefectFuture
 
@@ -45,7 +46,8 @@ class Prepared:
         coming: The release, on its way.
         sources: Its files.
         hosts: The hosts' facts.
-        checking: The checks of the hosts, begun.
+        checking: The checks of the hosts, begun; none where they were not asked for.
+        checked_at: When they were begun, UTC.
     """
 
     run: Run
@@ -55,6 +57,7 @@ class Prepared:
     sources: Sources
     hosts: Mapping[str, HostFacts]
     checking: list[PrefectFuture[StepReceipt]]
+    checked_at: datetime
 
     @property
     def ports(self) -> frozenset[int]:
@@ -114,13 +117,14 @@ def prepare_work(
         ports = _ports(sources)
         backup = migrates_or_backs_up(run, hosts[run.primary])
         names = run.hosts if checks else ()
+        checked_at = utc_now()
         checking = begin_preflights(run, hosts, names, ports=ports, backup=backup)
         try:
             coming = Coming.recorded(run, release) if release else begin_release(run, resolved, sources)
         except BaseException:
             wait(checking)
             raise
-        return Prepared(run, request, resolved, coming, sources, hosts, checking)
+        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at)
 
 
 def _ports(sources: Sources) -> frozenset[int]:

@@ -35,10 +35,12 @@ class Coming:
 
     Attributes:
         run: The promotion.
+        release_id: Its id.
         built: True when images of it were just built: it cannot be what runs.
     """
 
     run: Run
+    release_id: str
     built: bool
     _known: Callable[[], Release]
     _new: bool = False
@@ -48,7 +50,7 @@ class Coming:
     @classmethod
     def recorded(cls, run: Run, release: Release) -> Coming:
         """Return a release that the ledger has: there is nothing to wait for."""
-        return cls(run, built=False, _known=lambda: release)
+        return cls(run, release.id, built=False, _known=lambda: release)
 
     @cached_property
     def known(self) -> Release:
@@ -136,7 +138,8 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources) -> Coming:
         )
 
     begun: list[PrefectFuture[Any]] = [pinning, *pushing.values(), *([listing] if listing else [])]
-    return Coming(run, bool(missing), known, _new=True, _listing=listing, _begun=begun)
+    release = release_id(resolved.commit)
+    return Coming(run, release, bool(missing), known, _new=True, _listing=listing, _begun=begun)
 
 
 def _begin_pushes(
