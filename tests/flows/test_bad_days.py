@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from pydantic import SecretStr
 from blocks.compose_host import ComposeHost
 from blocks.registry import ContainerRegistry
 from blocks.values.lifecycle import ENDED, Status
+from flows.planning import ahead
 from flows.promote import promote
+from tasks.backup import remove_dump
+from tasks.run import Run
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import env_text, git
@@ -288,6 +292,51 @@ def test_a_dump_that_is_cut_short(running: Scene) -> None:
     assert name == "Failed"
     assert "status 3" in message
     assert running.lab.servers["feature"].run(("find", APP, "-name", "*.partial*")).stdout == ""
+
+
+def dumps(scene: Scene) -> set[str]:
+    """The dumps on the server in feature, without their receipts."""
+    return set(scene.lab.servers["feature"].run(("find", f"{APP}/backups", "-name", "*.dump")).stdout.split())
+
+
+def test_a_refused_release_leaves_no_dump(running: Scene) -> None:
+    before = dumps(running)
+    with reverted(running):
+        text = (running.shop.work / "backend/migrations/versions/0002_order_queue.py").read_text()
+        head = text.partition("def upgrade()")[0].replace('revision = "0002"', 'revision = "0008"', 1)
+        head = head.replace('down_revision = "0001"', 'down_revision = "0002"', 1)
+        running.shop.commit_file(
+            "backend/migrations/versions/0008_gone.py",
+            head + 'def upgrade() -> None:\n    op.execute("drop table orders")\n\n\n'
+            "def downgrade() -> None:\n    pass\n",
+            "No more orders",
+        )
+        name, message = attempt()
+    assert (name, "0008 is destructive" in message) == ("Refused", True), message
+    assert dumps(running) == before
+
+
+def test_a_dump_that_has_grown_old_before_the_change_is_taken_anew(
+    running: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Older than that is each.
+    monkeypatch.setattr(ahead, "_FRESH", timedelta(seconds=-1))
+    removed: list[str] = []
+
+    def remove(run: Run, host: str, name: str) -> None:
+        removed.append(f"{APP}/backups/{name}")
+        remove_dump(run, host, name)
+
+    monkeypatch.setattr(ahead, "remove_dump", remove)
+    before = dumps(running)
+    with reverted(running):
+        running.shop.commit_file("README.md", "A change that took its time\n", "A slow change")
+        assert attempt()[0] == "Completed"
+    with running.ledger() as ledger:
+        newest = max(ledger.backups.of("shop", "feature"), key=lambda record: record.receipt.taken_at)
+    assert removed == [newest.receipt.path]
+    assert dumps(running) - before == {newest.receipt.path}
+    assert attempt()[0] == "Completed"
 
 
 def test_a_migration_that_fails_half_way(running: Scene) -> None:

@@ -144,3 +144,72 @@ def test_the_release_before_comes_back_from_a_half_replaced_one(run: Run, server
     assert releases(server) == ["r1", "r1"]
     there = run.hosts["prod"]
     assert there.run(Call(("readlink", f"{APP}/current"))).stdout.strip() == "releases/r1"
+
+
+# A database that is well, and what needs it: only the second changes from release to release.
+NEEDED = """
+services:
+  base:
+    image: postgres:17
+    command: [sleep, infinity]
+    init: true
+    environment: {{VERSION: {base}}}
+    healthcheck: {{test: ["CMD", "test", "!", "-e", "/tmp/sick"], interval: 1s, retries: 1}}
+  needs:
+    image: postgres:17
+    command: [sleep, infinity]
+    init: true
+    environment: {{RELEASE: {release}}}
+    depends_on: {{base: {{condition: service_healthy}}}}
+"""
+
+
+def bring_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch, release: str, base: str
+) -> tuple[bool, dict[str, str]]:
+    """Start a release; return whether what others need was left out, and service → container."""
+    there = run.hosts["prod"]
+    text = NEEDED.format(release=release, base=base)
+    there.write_file(f"{APP}/releases/{release}/compose.yaml", text.encode())
+    calls: list[tuple[str, ...]] = []
+    original = there.run
+
+    def watched(call: Call, *rest: Any, **more: Any) -> Any:
+        calls.append(call.argv)
+        return original(call, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(there, "run", watched)
+        start(
+            run,
+            host="prod",
+            release_id=release,
+            project=run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None),
+            services=("base", "needs"),
+            depended_on=("base",),
+        )
+    (up,) = [argv for argv in calls if "up" in argv and "--dry-run" not in argv]
+    assert ("--no-deps" in up) == (up[-1] == "needs")
+    return "--no-deps" in up, {one.service: one.id for one in read_containers(there, "shop")}
+
+
+def test_what_others_need_is_left_alone_only_where_compose_would(
+    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, first = bring_up(run, monkeypatch, "r1", "1")
+    assert not alone
+
+    alone, second = bring_up(run, monkeypatch, "r2", "1")
+    assert alone
+    assert second["base"] == first["base"]
+    assert second["needs"] != first["needs"]
+
+    alone, third = bring_up(run, monkeypatch, "r3", "2")
+    assert not alone
+    assert third["base"] != second["base"]
+
+    server.run(("docker", "stop", "shop-base-1"))
+    alone, fourth = bring_up(run, monkeypatch, "r4", "2")
+    assert not alone
+    assert fourth["base"] == third["base"]
+    assert names(server) == {"shop-base-1", "shop-needs-1"}

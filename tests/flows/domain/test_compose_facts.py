@@ -10,6 +10,7 @@ from flows.domain.compose_facts import (
     PublishedPort,
     database_service_kind,
     database_services,
+    depended_on,
     published_ports,
 )
 from tasks.errors import TerminalError
@@ -88,3 +89,24 @@ def test_a_service_that_is_not_there_is_an_error_that_names_the_others() -> None
 def test_databases_are_found_by_their_image() -> None:
     assert database_services(CONFIG) == {"db": "postgresql"}
     assert database_services({}) == {}
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        {"depends_on": {"db": {"condition": "service_healthy"}}},
+        {"depends_on": ["db"]},
+        {"links": ["db:database"]},
+        {"volumes_from": ["db:ro"]},
+        {"network_mode": "service:db"},
+        {"ipc": "service:db"},
+        {"pid": "service:db"},
+    ],
+)
+def test_what_another_service_needs_is_depended_on(need: dict[str, Any]) -> None:
+    assert depended_on({"services": {"web": need, "db": {}, "mail": {"network_mode": "host"}}}) == ("db",)
+
+
+def test_only_services_are_depended_on() -> None:
+    assert depended_on({"services": {"web": {"volumes_from": ["container:other"], "links": ["gone"]}}}) == ()
+    assert depended_on({}) == ()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.commands.argv import Argv
-from tasks.commands.compose import ComposeProject, parse_config, parse_json
+from tasks.commands.compose import ComposeProject, leaves_alone, parse_config, parse_json
 from tasks.errors import TerminalError
 
 BARE = ComposeProject("shop", "/srv/shop")
@@ -46,6 +46,11 @@ CASES: list[tuple[str, Callable[[ComposeProject], Argv], Argv]] = [
     ("pull", lambda p: p.pull(), ("pull", "--policy=missing")),
     ("pull some", lambda p: p.pull("a", "b"), ("pull", "--policy=missing", "a", "b")),
     ("up", lambda p: p.up(), ("up", "--detach", "--no-build", "--pull=never", "--remove-orphans")),
+    (
+        "would up",
+        lambda p: p.would_up(("db",)),
+        ("--dry-run", "up", "--detach", "--no-build", "--pull=never", "db"),
+    ),
     (
         "up and wait",
         lambda p: p.up("web", wait_seconds=90, no_deps=True, remove_orphans=False),
@@ -153,3 +158,31 @@ def test_a_configuration_is_read() -> None:
     assert parse_config(json.dumps({"services": {}})) == {"services": {}}
     with pytest.raises(TypeError, match="object"):
         parse_config("[]")
+
+
+QUIET = " DRY-RUN MODE -  Container shop-db-1  Running\n"
+WARNED = 'time="2026-11-26T22:00:00Z" level=warning msg="the attribute `version` is obsolete"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "containers", "alone"),
+    [
+        (QUIET, ["shop-db-1"], True),
+        (WARNED + QUIET, ["shop-db-1"], True),
+        ("Container shop-db-1 Running", ["shop-db-1"], True),
+        (QUIET + QUIET.replace("db-1", "db-2"), ["shop-db-1", "shop-db-2"], True),
+        # One of two, one more than is known, or none at all.
+        (QUIET, ["shop-db-1", "shop-db-2"], False),
+        (QUIET + QUIET.replace("db-1", "db-2"), ["shop-db-1"], False),
+        (QUIET, [], False),
+        ("", [], False),
+        ("", ["shop-db-1"], False),
+        (QUIET.replace("Running", "Recreate"), ["shop-db-1"], False),
+        (QUIET + " DRY-RUN MODE -  Network shop_default  Creating\n", ["shop-db-1"], False),
+        (QUIET + "something new\n", ["shop-db-1"], False),
+    ],
+)
+def test_compose_leaves_alone_what_it_says_runs_and_nothing_else(
+    text: str, containers: list[str], alone: bool
+) -> None:
+    assert leaves_alone(text, containers) is alone

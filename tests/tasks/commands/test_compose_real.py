@@ -12,7 +12,7 @@ import pytest
 
 from tasks.commands import docker, pg, scripts
 from tasks.commands.argv import Argv
-from tasks.commands.compose import ComposeProject, parse_config, parse_json
+from tasks.commands.compose import ComposeProject, leaves_alone, parse_config, parse_json
 from tests.lab.postgres import Postgres
 
 COMPOSE = """
@@ -167,3 +167,24 @@ def test_a_service_is_stopped_and_its_container_stays(project: ComposeProject) -
     assert parse_json(output(project.ps_json()))[0]["State"] == "exited"
     assert "PostgreSQL" in output(project.logs("db")) or "database system" in output(project.logs("db"))
     output(project.up(wait_seconds=120))
+
+
+def dry_run(project: ComposeProject) -> str:
+    done = run(project.would_up(("db",)))
+    assert done.returncode == 0, done.stderr.decode()
+    return (done.stdout + done.stderr).decode()
+
+
+def test_a_dry_run_says_what_compose_would_leave_alone(project: ComposeProject) -> None:
+    name = f"{project.name}-db-1"
+    assert leaves_alone(dry_run(project), [name])
+    # Another password makes it another container; the dry run changes nothing.
+    other = Path(project.directory) / "other.env"
+    other.write_text("PASSWORD=another\n")
+    changed = ComposeProject(project.name, project.directory, env_file=str(other), files=project.files)
+    assert not leaves_alone(dry_run(changed), [name])
+    assert leaves_alone(dry_run(project), [name])
+    run(project.stop("db"))
+    assert not leaves_alone(dry_run(project), [name])
+    assert run(project.up(wait_seconds=120)).returncode == 0
+    assert leaves_alone(dry_run(project), [name])
