@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,16 +136,23 @@ def show(scene: Scene) -> list[str]:
         The commands that failed.
     """
     failed = []
-    for words in (("status",), ("history", "--limit", "30")):
-        console.print(f"\n[bold]▸ sluice {' '.join(words)}[/bold]")
-        typed = subprocess.run(
-            (sys.executable, "-m", "deployments.cli.main", *words),
-            check=False,
-            env=scene.plane.env,
-            cwd=CHECKOUT,
-        )
-        if typed.returncode:
-            failed.append(f"sluice {' '.join(words)}: exit code {typed.returncode}")
+    asked = (("status",), ("history", "--limit", "30"))
+    # A person reads one while the other is on its way, in colours.
+    watched = sys.stdout.isatty()
+
+    def typed(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        argv = (sys.executable, "-m", "deployments.cli.main", *words)
+        env = scene.plane.env
+        return subprocess.run(argv, check=False, env=env, cwd=CHECKOUT, capture_output=not watched, text=True)
+
+    with ThreadPoolExecutor() as pool:
+        begun = {} if watched else {words: pool.submit(typed, words) for words in asked}
+        for words in asked:
+            console.print(f"\n[bold]▸ sluice {' '.join(words)}[/bold]")
+            done = begun[words].result() if begun else typed(words)
+            console.out(f"{done.stdout or ''}{done.stderr or ''}", end="")
+            if done.returncode:
+                failed.append(f"sluice {' '.join(words)}: exit code {done.returncode}")
     console.print(f"\nPrefect UI      {scene.plane.url}")
     for name, server in scene.lab.servers.items():
         console.print(f"{name:<15} http://{server.address}:8080")

@@ -163,12 +163,24 @@ class Scene:
 
 def write_env_files(servers: Mapping[str, Server]) -> None:
     """Give each server the env file a team would have put there by hand."""
-    for name, server in servers.items():
-        folder = "/home/deploy/sluice/shop"
-        server.run(("install", "-d", "-o", "deploy", "-g", "deploy", "/home/deploy/sluice", folder))
-        server.run(("tee", f"{folder}/.env.{name}"), stdin=env_text(name))
-        server.run(("chmod", "600", f"{folder}/.env.{name}"))
-        server.run(("chown", "deploy:deploy", f"{folder}/.env.{name}"))
+    folder = "/home/deploy/sluice/shop"
+    script = (
+        f"install -d -o deploy -g deploy /home/deploy/sluice {folder} && "
+        f'install -m 600 -o deploy -g deploy /dev/stdin "{folder}/.env.$1"'
+    )
+
+    def write(name: str, server: Server) -> None:
+        server.run(("sh", "-c", script, "sh", name), stdin=env_text(name))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, servers, servers.values()))
+
+
+def make_fresh(lab: Lab) -> Lab:
+    """Make a lab's servers as new, each with its env file; return the lab."""
+    lab.reset()
+    write_env_files(lab.servers)
+    return lab
 
 
 def save_blocks(lab: Lab, shop: ShopRepository, inbox: Inbox) -> dict[str, str]:
@@ -215,15 +227,17 @@ class Stage:
     inbox: Inbox
     scenes: int = 0
 
-    def set_scene(self) -> Scene:
-        """Set a fresh scene: servers as new, a repository of its own, an empty ledger, the blocks saved again."""
+    def set_scene(self, *, fresh: bool = False) -> Scene:
+        """Set a fresh scene: servers as new, a repository of its own, an empty ledger, the blocks saved again.
+
+        Args:
+            fresh: True where the servers are as new already.
+        """
         self.scenes += 1
         folder = self.home / f"scene-{self.scenes}"
         shop = ShopRepository.create(folder)
-        for server in self.lab.servers.values():
-            server.reset()
-        self.lab.registry.start()
-        write_env_files(self.lab.servers)
+        if not fresh:
+            make_fresh(self.lab)
         self.inbox.messages.clear()
         ledger_url = f"sqlite:///{folder / 'ledger.db'}"
         LedgerDatabase(url=SecretStr(ledger_url)).save(BLOCK, overwrite=True)
@@ -287,5 +301,5 @@ def open_scene(raise_lab: Callable[[], Lab], *, home: Path | None = None) -> Ite
     Yields:
         The scene, ready for its first promotion.
     """
-    with open_stage(raise_lab, home=home) as stage:
-        yield stage.set_scene()
+    with open_stage(lambda: make_fresh(raise_lab()), home=home) as stage:
+        yield stage.set_scene(fresh=True)
