@@ -30,7 +30,7 @@ from deployments.parts import free_port
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tests.lab.control import drain_events, without_heartbeats
+from tests.lab.control import drain_events, ending_at_once
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shop_repository import ShopRepository, env_text
@@ -277,11 +277,11 @@ def open_stage(
             with Inbox() as inbox, ControlPlane(home, None, limit, inherited=env) as plane:
                 lab = raising.result()
                 plane.activate()
-                without_heartbeats()
                 # On a stage only the play changes things: tests say themselves when hosts and ledger are compared.
                 plane.api.pause_schedules("reconcile/all")
                 try:
-                    yield Stage(lab, plane, home, inbox)
+                    with ending_at_once():
+                        yield Stage(lab, plane, home, inbox)
                     drain_events()
                 finally:
                     # Waited for when `beside` is left, while the control plane ends.
