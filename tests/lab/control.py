@@ -30,8 +30,8 @@ def drain_events() -> None:
 def ending_at_once() -> Iterator[None]:
     """Let flows of this process end without a pause.
 
-    At the end of each Prefect waits for the thread of its heartbeats, which sleeps for a second at a time; flows of tests
-    are over before the second heartbeat.
+    At the end of each Prefect waits for the thread of its heartbeats, which sleeps for a second at a time; flows of
+    tests are over before the second heartbeat.
     """
     with patch.object(flow_engine, "_send_heartbeats", lambda *_, **__: nullcontext()):
         yield
