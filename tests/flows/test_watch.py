@@ -23,7 +23,7 @@ from tests.lab.shop_repository import database_password
 
 pytestmark = pytest.mark.timeout(1800)
 
-RULES = "watch: {window: 90s, every: 25s, rollback: true, logs: {ignore: ['*is never counted*']}}\n"
+RULES = "watch: {window: 60s, every: 20s, rollback: true, logs: {ignore: ['*is never counted*']}}\n"
 # A worker that stays healthy, serves, and cannot do what it is for.
 BROKEN = """    log.error("this is never counted")
     try:
