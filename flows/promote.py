@@ -25,7 +25,7 @@ from flows.domain.recovery import Action, next_action
 from flows.outcome import publish
 from flows.planning.ahead import Ahead, going_ahead
 from flows.planning.asking import ask_until_quorum
-from flows.planning.entry import decide_entry
+from flows.planning.entry import UndecidedError, decide_entry
 from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve_request
 from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
@@ -123,7 +123,8 @@ def _go(
             return _verify_only(prepared.work())
         # Before people are asked: what a host refuses needs nobody's approval.
         raise_first(prepared.checking)
-        if asks:
+        # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
+        if asks or run.policy.database.rehearse:
             _decide(session, prepared.work())
         else:
             _change_unasked(session, prepared)
@@ -167,6 +168,7 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
 
     Raises:
         RefusedError: A gate is closed.
+        UndecidedError: A gate has not decided yet; only with `ahead`.
     """
     run, described = work.run, work.sources.described
     evidence = judge_schema(
@@ -181,7 +183,10 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
     plan = plan_of(run, work.release, described, work.hosts, evidence=evidence)
     gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
     # Asked again: a build takes its time, in which a check may turn red or a freeze begin.
-    gates = decide_entry(session, run, work.request, work.resolved, work.release.id, gates)
+    # Who waits for a check on GitHub does not keep the lease meanwhile.
+    gates = decide_entry(
+        session, run, work.request, work.resolved, work.release.id, gates, waits=ahead is None
+    )
     gates = (*gates, *ask_schema_gate(run, plan))
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.plan_hash != plan.hash:
@@ -204,7 +209,24 @@ def _earlier_plan(run: Run) -> Plan | None:
 
 
 def _change_unasked(session: Session, prepared: Prepared) -> None:
-    """Plan and change under one lease: nobody is asked in between, so nothing can change meanwhile."""
+    """Plan and change under one lease; where a gate has to be waited for after all, give it back and begin anew."""
+    run, request, resolved = prepared.run, prepared.request, prepared.resolved
+    for _ in range(_MOST_REPLANS):
+        try:
+            _change_at_once(session, prepared)
+        except UndecidedError:
+            others = ask_gates(session, run.policy, resolved, prepared.coming.known)
+            decide_entry(session, run, request, resolved, prepared.coming.release_id, others)
+        else:
+            return
+    raise RefusedError(
+        f"the gates of {run.environment} opened and closed {_MOST_REPLANS} times while this promotion was planned",
+        "look at the checks on GitHub, then start again",
+    )
+
+
+def _change_at_once(session: Session, prepared: Prepared) -> None:
+    """Nobody is asked between plan and change, so nothing can change meanwhile."""
     run = prepared.run
     with lease_held(run), going_ahead(prepared) as ahead:
         work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)

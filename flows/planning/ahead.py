@@ -66,11 +66,10 @@ class Ahead:
     def begin_dump(self) -> None:
         """Begin to dump the database where the change needs that and finds the dump fresh.
 
-        A rehearsal takes its time, and after it the dump would be an old one. A database that does not run is judged
-        with the plan.
+        A database that does not run is judged with the plan.
         """
         run, facts, backup = self.run, self.hosts[self.run.primary], self.run.policy.backup
-        if backup is None or run.policy.database.rehearse or not migrates_or_backs_up(run, facts):
+        if backup is None or not migrates_or_backs_up(run, facts):
             return
         if facts.database_running or not backup.built_in:
             self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release_id))

@@ -97,6 +97,10 @@ def ask_entry(
     )
 
 
+class UndecidedError(Exception):
+    """A gate has not decided yet, and whoever asked holds what others may need meanwhile."""
+
+
 def decide_entry(
     session: Session,
     run: Run,
@@ -104,6 +108,8 @@ def decide_entry(
     resolved: Resolved,
     release_id: str,
     others: tuple[GateAnswer, ...],
+    *,
+    waits: bool = True,
 ) -> tuple[GateAnswer, ...]:
     """Ask the gates of `gates:` until all have decided, or the time to wait is over.
 
@@ -114,12 +120,14 @@ def decide_entry(
         resolved: The commit.
         release_id: Its release.
         others: What the other gates said; where one of them is closed nothing is waited for.
+        waits: False to raise where it would wait.
 
     Returns:
         All answers, the others' first.
 
     Raises:
         RefusedError: The promotion ended while it waited: another took its place.
+        UndecidedError: A gate has not decided yet, and nothing waits for it here.
     """
     since = utc_now()
     while True:
@@ -131,6 +139,8 @@ def decide_entry(
         look = next_look((*others, *entry), run.policy.gates, waited_seconds=waited, now=now)
         if look.pause_seconds is None:
             return look.answers
+        if not waits:
+            raise UndecidedError
         waiting = "; ".join(f"{answer.gate}: {answer.reason}" for answer in entry if answer.waiting)
         log().info(
             "%s is not open yet, looking again in %.0f s: %s", run.environment, look.pause_seconds, waiting

@@ -20,7 +20,9 @@ from pydantic import SecretStr
 from blocks.compose_host import ComposeHost
 from blocks.registry import ContainerRegistry
 from blocks.values.lifecycle import ENDED, Status
+from blocks.values.plans import GateAnswer
 from flows.planning import ahead
+from flows.planning.entry import UndecidedError, decide_entry
 from flows.promote import promote
 from tasks.backup import remove_dump
 from tasks.run import Run
@@ -336,6 +338,39 @@ def test_a_dump_that_has_grown_old_before_the_change_is_taken_anew(
         newest = max(ledger.backups.of("shop", "feature"), key=lambda record: record.receipt.taken_at)
     assert removed == [newest.receipt.path]
     assert dumps(running) - before == {newest.receipt.path}
+    assert attempt()[0] == "Completed"
+
+
+def test_a_gate_that_has_to_be_waited_for_after_all_does_not_keep_the_lease(
+    running: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[bool, int | None]] = []
+
+    def undecided_once(*args: Any, waits: bool = True, **more: Any) -> tuple[GateAnswer, ...]:
+        with running.ledger() as ledger:
+            lease = ledger.leases.get("shop", "feature")
+        asked.append((waits, lease.owner if lease else None))
+        if len(asked) == 1:
+            raise UndecidedError
+        return decide_entry(*args, waits=waits, **more)
+
+    monkeypatch.setattr("flows.promote.decide_entry", undecided_once)
+    before = dumps(running)
+    with reverted(running):
+        running.shop.commit_file("README.md", "Its checks ran twice\n", "A change whose checks ran twice")
+        assert attempt()[0] == "Completed"
+    number = running.promotions("feature")[0].id
+    assert [(waits, owner is not None) for waits, owner in asked] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
+    with running.ledger() as ledger:
+        taken = [
+            one.receipt.path for one in ledger.backups.of("shop", "feature") if one.promotion_id == number
+        ]
+    assert dumps(running) - before == set(taken)
+    assert len(taken) == 1
     assert attempt()[0] == "Completed"
 
 

@@ -25,7 +25,7 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
 from deployments.doctor.github import github_findings, pull_request_findings
 from flows.conduct import Request
-from flows.planning.entry import ask_entry, decide_entry
+from flows.planning.entry import UndecidedError, ask_entry, decide_entry
 from flows.session import Session, open_mirror
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError
@@ -88,7 +88,9 @@ class Place:
 
         return {answer.gate: answer for answer in asking()}
 
-    def decide(self, *others: GateAnswer, **gates: Any) -> tuple[tuple[GateAnswer, ...], float]:
+    def decide(
+        self, *others: GateAnswer, waits: bool = True, **gates: Any
+    ) -> tuple[tuple[GateAnswer, ...], float]:
         """Ask until it is decided; return the answers and how long it took."""
         policy = self.session.policy("prod")
         policy = policy.model_copy(update={"gates": Gates(**gates)})
@@ -103,7 +105,8 @@ class Place:
 
         @flow(name="decide")
         def deciding() -> tuple[GateAnswer, ...]:
-            return decide_entry(self.session, run, request, self.resolved("main"), "new", others)
+            resolved = self.resolved("main")
+            return decide_entry(self.session, run, request, resolved, "new", others, waits=waits)
 
         started = time.monotonic()
         return deciding(), time.monotonic() - started
@@ -269,6 +272,15 @@ def test_a_check_that_runs_is_waited_for(place: Place) -> None:
     timer.join()
     assert [answer.passed for answer in answers] == [True]
     assert 4 < seconds < 300
+
+
+def test_whoever_keeps_the_lease_does_not_wait(place: Place) -> None:
+    place.github.report_run(place.sha, "test", "in_progress")
+    with pytest.raises(UndecidedError):
+        place.decide(checks=("test",), every=5, wait=600, waits=False)
+    place.github.report_run(place.sha, "test", "success")
+    answers, _ = place.decide(checks=("test",), every=5, wait=600, waits=False)
+    assert [answer.passed for answer in answers] == [True]
 
 
 def test_what_is_not_green_in_time_is_closed(place: Place) -> None:
