@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
-from flows.changing.change import carry_out
+from flows.changing.change import carry_out, keep_running
 from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
@@ -21,7 +21,7 @@ from flows.domain.gates import refusal
 from flows.domain.gates_view import gates_markdown
 from flows.domain.hotfix import policy_for
 from flows.domain.plan_view import plan_markdown
-from flows.domain.recovery import Action, next_action
+from flows.domain.recovery import Action, failure_note, next_action
 from flows.outcome import publish
 from flows.planning.ahead import Ahead, going_ahead
 from flows.planning.asking import ask_until_quorum
@@ -33,7 +33,7 @@ from flows.planning.preparing import Prepared, prepare_work
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
 from flows.watching.beginning import begin_watch
-from tasks.errors import RefusedError
+from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.run import Run, utc_now
 from tasks.smoke import verify
 from tasks.step import log
@@ -228,17 +228,33 @@ def _change_unasked(session: Session, prepared: Prepared) -> None:
 def _change_at_once(session: Session, prepared: Prepared) -> None:
     """Nobody is asked between plan and change, so nothing can change meanwhile."""
     run = prepared.run
-    with lease_held(run), going_ahead(prepared) as ahead:
-        work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
-        plan = make_and_show_plan(session, work, ahead)
-        ahead.wait_for_checks()
-        ahead.wait_for_dump()
-        change = change_of(work, plan, ready=True)
-        run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
+    with lease_held(run):
+        try:
+            with going_ahead(prepared) as ahead:
+                work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
+                plan = make_and_show_plan(session, work, ahead)
+                ahead.wait_for_checks()
+                ahead.wait_for_dump()
+                change = change_of(work, plan, ready=True)
+                run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
+        except (RefusedError, FencedError):
+            raise
+        except SluiceError as error:
+            raise _still_running(run, prepared, error) from error
         run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
         show_aside(run.showing, run.promotion_id)
         carry_out(run, change)
         finish(run, resolved=work.resolved)
+
+
+def _still_running(run: Run, prepared: Prepared, error: SluiceError) -> TerminalError:
+    """Start again what an engine that died meanwhile took with it; return the error with what runs now."""
+    log().error("%s", error)
+    before = prepared.hosts[run.primary].manifest
+    note = failure_note(Status.FAILED, run.environment, before.release.id if before else None)
+    return TerminalError(
+        f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail
+    )
 
 
 def _decide(session: Session, work: Work) -> None:

@@ -248,7 +248,7 @@ def recover(run: Run, change: Change, error: SluiceError) -> Status:
         if begun:
             _stop_all(run, change)
         elif before is not None:
-            note = _keep_running(run, change) or note
+            note = keep_running(run, change.hosts) or note
         _move(run, status, f"{error} ({note})")
         return status
     log().error("%s; %s", error, note)
@@ -256,10 +256,15 @@ def recover(run: Run, change: Change, error: SluiceError) -> Status:
     return bring_back(run, change, str(error))
 
 
-def _keep_running(run: Run, change: Change) -> str:
-    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything."""
+def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
+    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything.
+
+    Args:
+        run: The promotion, holding the lease.
+        hosts: The hosts' facts from before.
+    """
     told: list[str] = []
-    for name, facts in change.hosts.items():
+    for name, facts in hosts.items():
         running = {container.service for container in facts.containers if container.status == "running"}
         if facts.manifest is None or not running:
             continue

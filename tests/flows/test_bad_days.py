@@ -25,6 +25,7 @@ from flows.planning import ahead
 from flows.planning.entry import UndecidedError, decide_entry
 from flows.promote import promote
 from tasks.backup import remove_dump
+from tasks.errors import TerminalError
 from tasks.run import Run
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
@@ -372,6 +373,25 @@ def test_a_gate_that_has_to_be_waited_for_after_all_does_not_keep_the_lease(
     assert dumps(running) - before == set(taken)
     assert len(taken) == 1
     assert attempt()[0] == "Completed"
+
+
+def test_what_an_engine_took_with_it_before_the_change_is_started_again(
+    running: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, before = running.lab.servers["feature"], dumps(running)
+
+    def fail(*_: object) -> None:
+        server.run(("docker", "stop", "shop-worker-1"))
+        raise TerminalError("the engine of feature died", "look at it")
+
+    monkeypatch.setattr("flows.promote.make_and_show_plan", fail)
+    with reverted(running):
+        running.shop.commit_file("README.md", "A day the engine died\n", "A day the engine died")
+        name, message = attempt()
+    assert name == "Failed"
+    assert "the engine of feature died (worker had stopped on feature" in message
+    assert "shop-worker-1" in server.run(("docker", "ps", "--format", "{{.Names}}")).stdout.split()
+    assert dumps(running) == before
 
 
 def test_a_migration_that_fails_half_way(running: Scene) -> None:
