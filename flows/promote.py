@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
-from flows.changing.change import carry_out, keep_running
+from flows.changing.change import carry_out, keep_running, stopped_meanwhile
 from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
@@ -237,9 +237,12 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
                 ahead.wait_for_dump()
                 change = change_of(work, plan, ready=True)
                 run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
-        except (RefusedError, FencedError):
+        except FencedError:
             raise
         except SluiceError as error:
+            # A gate that says no has stopped nothing; an engine that died may be why it does.
+            if isinstance(error, RefusedError) and not stopped_meanwhile(run, prepared.hosts):
+                raise
             raise _still_running(run, prepared, error) from error
         run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
         show_aside(run.showing, run.promotion_id)
@@ -252,9 +255,8 @@ def _still_running(run: Run, prepared: Prepared, error: SluiceError) -> Terminal
     log().error("%s", error)
     before = prepared.hosts[run.primary].manifest
     note = failure_note(Status.FAILED, run.environment, before.release.id if before else None)
-    return TerminalError(
-        f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail
-    )
+    kind = RefusedError if isinstance(error, RefusedError) else TerminalError
+    return kind(f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail)
 
 
 def _decide(session: Session, work: Work) -> None:

@@ -11,10 +11,11 @@ from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.docker import remove_container
 from tasks.errors import TerminalError, TransientError
+from tasks.reading import read_containers
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
-    from tasks.adapters.protocols import Result
+    from tasks.adapters.protocols import Host, Result
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -124,12 +125,23 @@ def _run_once(
     there.run(Call(argv=remove_container(container), limits=Limits(60, 60)))
     argv = project.run_once(migration.service, command, name=container, no_deps=True)
     result = there.run(Call(argv=argv, limits=limits))
-    if result.exit_code == _ENGINE_FAILED:
+    if result.exit_code == _ENGINE_FAILED or (not result.ok and _engine_gone(run, there, result)):
         raise TransientError(
             f"plan: {host} does not carry `{' '.join(command)}` out: {result.reason()}",
             "look at the Docker engine there",
         )
     return result
+
+
+def _engine_gone(run: Run, there: Host, result: Result) -> bool:
+    """Say whether a command failed because the engine did: compose has the same exit status for both."""
+    if "docker daemon" in result.stderr.lower():
+        return True
+    try:
+        read_containers(there, run.pipeline)
+    except TerminalError:
+        return True
+    return False
 
 
 def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:

@@ -15,11 +15,11 @@ from flows.watching.beginning import begin_reading
 from tasks.backup import back_up
 from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
-from tasks.facts import read_schema
+from tasks.facts import read_containers, read_schema
 from tasks.migrate import migrate
 from tasks.preflight import check_compose
 from tasks.pull import pull
-from tasks.revive import revive
+from tasks.revive import not_running, revive
 from tasks.run import Run, utc_now
 from tasks.smoke import smoke, verify
 from tasks.stage import stage
@@ -254,6 +254,23 @@ def recover(run: Run, change: Change, error: SluiceError) -> Status:
     log().error("%s; %s", error, note)
     _move(run, Status.RESTORING, str(error))
     return bring_back(run, change, str(error))
+
+
+def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
+    """Say whether something that ran does not run any more, or cannot be asked.
+
+    Args:
+        run: The promotion.
+        hosts: The hosts' facts from before.
+    """
+    for name, facts in hosts.items():
+        running = tuple({one.service for one in facts.containers if one.status == "running"})
+        try:
+            if running and not_running(read_containers(run.hosts[name], run.pipeline), running):
+                return True
+        except SluiceError:
+            return True
+    return False
 
 
 def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
