@@ -54,10 +54,11 @@ def prepare(
 
 @fact("early dump")
 def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
-    """Dump the database beside what the plan still waits for, where nobody is asked about it.
+    """Dump the database while the plan is made: for a rehearsal, or for a change that nobody is asked about.
 
-    It leaves no row in the journal: the change's own step finds the dump under its name and checks it. Running it
-    twice is safe: the younger dump takes the other's place, which may be from before the run was cut.
+    It leaves no row in the journal. Where it is for the change, the change's own step finds the dump under its name
+    and checks it. Running it twice is safe: the younger dump takes the other's place, which may be from before the
+    run was cut.
 
     Args:
         run: The promotion, holding the lease.
@@ -71,23 +72,3 @@ def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
         TerminalError: The database does not run, the dump failed, or it cannot be read back.
     """
     return take_dump(run, host=host, name=name, anew=True)
-
-
-@fact("rehearsal dump")
-def dump_for_rehearsal(run: Run, *, host: str, name: str) -> BackupReceipt:
-    """Dump the database as it is while the plan is made; the change takes a dump of its own.
-
-    Running it twice is safe: a dump appears under its name only when it is whole.
-
-    Args:
-        run: The promotion, holding the lease.
-        host: The host that keeps the database.
-        name: The dump's file name.
-
-    Returns:
-        Where the dump is.
-
-    Raises:
-        TerminalError: The database does not run, the dump failed, or it cannot be read back.
-    """
-    return take_dump(run, host=host, name=name)

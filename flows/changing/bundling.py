@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import Manifest
 from flows.domain.compose import bundle_paths, files_labels, override, pinned_images, service_targets
-from flows.domain.compose_facts import depended_on, published_ports
+from flows.domain.compose_facts import depended_on, tcp_ports
 from tasks.run import Run, utc_now
 from tasks.stage import OVERRIDE
 from tasks.step import log
@@ -115,7 +115,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         data_links=tuple(path for path in spec.untracked if path not in env_paths and path != "."),
         services=tuple(sorted(config.get("services", {}))),
         depended_on=depended_on(config),
-        ports=frozenset(port.port for port in published_ports(config) if port.protocol == "tcp"),
+        ports=tcp_ports(config),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
 

@@ -264,7 +264,7 @@ def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
         hosts: The hosts' facts from before.
     """
     for name, facts in hosts.items():
-        running = tuple({one.service for one in facts.containers if one.status == "running"})
+        running = _running(facts)
         try:
             if running and not_running(read_containers(run.hosts[name], run.pipeline), running):
                 return True
@@ -282,12 +282,12 @@ def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
     """
     told: list[str] = []
     for name, facts in hosts.items():
-        running = {container.service for container in facts.containers if container.status == "running"}
+        running = _running(facts)
         if facts.manifest is None or not running:
             continue
         project = project_of(run, name, facts.manifest, current=True)
         try:
-            receipt = revive(run, host=name, project=project, services=tuple(sorted(running)))
+            receipt = revive(run, host=name, project=project, services=running)
         except SluiceError as error:
             log().error("%s", error)
             told.append(str(error))
@@ -298,6 +298,10 @@ def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
                     _, revision, _ = read_schema(run, run.hosts[name])
                     told.append(f"the database is at revision {revision or 'unknown'}")
     return "; ".join(told)
+
+
+def _running(facts: HostFacts) -> tuple[str, ...]:
+    return tuple(sorted({one.service for one in facts.containers if one.status == "running"}))
 
 
 def bring_back(run: Run, change: Change, cause: str) -> Status:

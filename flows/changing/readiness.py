@@ -1,11 +1,13 @@
-"""Whether the hosts can carry a change at all: asked while the release is built, and again before the change."""
+"""What comes before a change: whether the hosts can carry it at all, and the release beside the one that runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flows.changing.bundling import project_of
 from tasks.errors import SluiceError
 from tasks.preflight import preflight
+from tasks.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
     from blocks.values.receipts import StepReceipt
+    from flows.changing.bundling import Bundle
     from tasks.run import Run
 
 
@@ -42,6 +46,25 @@ def begin_preflights(
         preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
         for name in names
     ]
+
+
+def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[StepReceipt]:
+    """Begin to bring a release's bundle and images to the first host, before anybody is asked about it.
+
+    Args:
+        run: The promotion, holding the lease.
+        manifest: What that host shall remember of the release.
+        bundle: What it gets of it.
+    """
+    return prepare.submit(
+        run,
+        host=run.primary,
+        manifest=manifest,
+        archive=bundle.archive,
+        override=bundle.override,
+        shared=bundle.shared(manifest.env_file),
+        project=project_of(run, run.primary, manifest, current=False),
+    )
 
 
 def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:

@@ -70,6 +70,15 @@ def published_ports(config: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
     )
 
 
+def tcp_ports(config: Mapping[str, Any]) -> frozenset[int]:
+    """Return the TCP ports that services take on their host.
+
+    Args:
+        config: What compose read.
+    """
+    return frozenset(port.port for port in published_ports(config) if port.protocol == "tcp")
+
+
 def _port_range(published: str) -> Iterator[int]:
     first, _, last = published.partition("-")
     if first.isdecimal() and (last.isdecimal() or not last):

@@ -11,12 +11,12 @@ from prefect.futures import wait
 
 from flows.changing.bundling import make_bundle, project_of
 from flows.changing.change import dump_name, manifests_of
-from flows.changing.readiness import begin_preflights, raise_first
+from flows.changing.readiness import begin_images, begin_preflights, raise_first
 from flows.planning.plan import migrates_or_backs_up, read_hosts
 from tasks.backup import remove_dump
 from tasks.errors import SluiceError
 from tasks.preflight import check_compose
-from tasks.prepare import dump_early, prepare
+from tasks.prepare import dump_early
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -79,15 +79,7 @@ class Ahead:
         run = self.run
         self._bundle = bundle = make_bundle(run, release, sources)
         self._manifest = manifest = manifests_of(run, release, bundle, self.hosts)[run.primary]
-        self._preparing = prepare.submit(
-            run,
-            host=run.primary,
-            manifest=manifest,
-            archive=bundle.archive,
-            override=bundle.override,
-            shared=bundle.shared(manifest.env_file),
-            project=project_of(run, run.primary, manifest, current=False),
-        )
+        self._preparing = begin_images(run, manifest, bundle)
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; begin to have compose read it.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.releases import Revision
 from flows.changing.bundling import make_bundle, project_of
 from flows.changing.change import manifests_of
+from flows.changing.readiness import begin_images
 from flows.conduct import lease_held
 from flows.domain.naming import REHEARSAL, backup_name, one_off_name
 from flows.domain.plan import Evidence
@@ -18,7 +19,7 @@ from tasks.copies import ask_live
 from tasks.errors import RefusedError, SluiceError
 from tasks.facts import read_manifest
 from tasks.lint import lint_migrations
-from tasks.prepare import dump_for_rehearsal, prepare
+from tasks.prepare import dump_early
 from tasks.rehearse import rehearse
 from tasks.render import list_pending, render_migrations, revision_sources
 from tasks.run import Run, utc_now
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
-    from flows.changing.bundling import Bundle
     from flows.planning.ahead import Ahead
     from tasks.sources import Sources
 
@@ -168,7 +168,7 @@ def _find_out(
         if ahead is not None:
             ahead.wait_for_images()
         else:
-            _prepare(run, manifest, bundle)
+            begin_images(run, manifest, bundle).result()
         asked = _ask_pending(run, manifest) if migration.alembic is None else ()
         pending = pending or asked
         wanted = rules.rehearse and bool(pending or migration.at_boot)
@@ -178,18 +178,6 @@ def _find_out(
     if dump is not None:
         rehearsal = _rehearse(run, release, manifest, hosts, dump)
     return replace(base, verdicts=verdicts, rehearsal=rehearsal, pending=asked)
-
-
-def _prepare(run: Run, manifest: Manifest, bundle: Bundle) -> None:
-    prepare(
-        run,
-        host=run.primary,
-        manifest=manifest,
-        archive=bundle.archive,
-        override=bundle.override,
-        shared=bundle.shared(manifest.env_file),
-        project=project_of(run, run.primary, manifest, current=False),
-    )
 
 
 def _ask_pending(run: Run, manifest: Manifest) -> tuple[Revision, ...]:
@@ -214,7 +202,7 @@ def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt
 
 def _dump(run: Run, release: Release) -> BackupReceipt:
     name = f"{REHEARSAL}{backup_name(run.environment, release.id, utc_now())}"
-    receipt = dump_for_rehearsal(run, host=run.primary, name=name)
+    receipt = dump_early(run, host=run.primary, name=name)
     run.ledger.backups.add(
         promotion_id=run.promotion_id,
         pipeline=run.pipeline,

@@ -9,7 +9,7 @@ from prefect.futures import wait
 
 from flows.changing.readiness import begin_preflights
 from flows.changing.work import Work
-from flows.domain.compose_facts import published_ports
+from flows.domain.compose_facts import tcp_ports
 from flows.domain.gates import refusal
 from flows.planning.describing import describe_commit
 from flows.planning.entry import decide_entry
@@ -62,7 +62,7 @@ class Prepared:
     @property
     def ports(self) -> frozenset[int]:
         """The TCP ports the release publishes."""
-        return _ports(self.sources)
+        return tcp_ports(self.sources.config)
 
     def work(self) -> Work:
         """Wait until the release is known whole; record it and that it is this promotion's.
@@ -114,7 +114,7 @@ def prepare_work(
         described = describe_commit(run.mirror, run.description, resolved.commit.sha)
         sources = check_out(run, described=described, with_bake=release is None)
         hosts = facts()
-        ports = _ports(sources)
+        ports = tcp_ports(sources.config)
         backup = migrates_or_backs_up(run, hosts[run.primary])
         names = run.hosts if checks else ()
         checked_at = utc_now()
@@ -125,10 +125,6 @@ def prepare_work(
             wait(checking)
             raise
         return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at)
-
-
-def _ports(sources: Sources) -> frozenset[int]:
-    return frozenset(port.port for port in published_ports(sources.config) if port.protocol == "tcp")
 
 
 def _check_requester(run: Run, request: Request) -> None:
