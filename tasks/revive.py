@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import UpReceipt
 from tasks.errors import TerminalError
 from tasks.reading import await_containers, read_containers
-from tasks.starting import ensure_replaced, settle
+from tasks.starting import await_well, ensure_replaced
 from tasks.step import log, step
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ def revive(run: Run, *, host: str, project: ComposeProject, services: tuple[str,
     if stopped:
         ensure_replaced(run, host, containers)
         log().warning("%s: %s stopped meanwhile; starting again", host, ", ".join(stopped))
-        seconds = run.policy.timeouts.up
-        argv = project.up(*stopped, wait_seconds=int(seconds), recreate=False, remove_orphans=False)
-        result = there.run(run.change(host, argv, seconds=seconds + 30), on_line=log().info)
+        argv = project.up(*stopped, recreate=False, remove_orphans=False)
+        result = there.run(run.change(host, argv, seconds=run.policy.timeouts.up + 30), on_line=log().info)
+        what = f"revive: {', '.join(stopped)} stopped on {host} and cannot be started again"
         if not result.ok:
             raise TerminalError(
-                f"revive: {', '.join(stopped)} stopped on {host} and cannot be started again: {result.tail(1)}",
+                f"{what}: {result.tail(1)}",
                 "look at the service's log there (`docker compose logs`)",
                 result.tail(40),
             )
         earlier = {container.id: container.restarts for container in read_containers(there, run.pipeline)}
-        settle(run, host, stopped, earlier)
+        await_well(run, host, stopped, earlier, what=what)
     return UpReceipt(host=host, services=stopped, seconds=time.monotonic() - began)
 
 

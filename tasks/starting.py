@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
-from tasks.adapters.protocols import Call
 from tasks.commands.compose import leaves_alone
 from tasks.commands.replacing import half_replaced
 from tasks.commands.scripts import link
 from tasks.errors import TerminalError
 from tasks.logs import log
-from tasks.reading import QUICK, read_containers
+from tasks.reading import read_containers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import ContainerFact
-    from tasks.adapters.protocols import Host
+    from tasks.adapters.protocols import Result
+    from tasks.commands.argv import Argv
     from tasks.commands.compose import ComposeProject
     from tasks.site import Site
+
+# A new container is mostly healthy after one or two seconds; each look has the host start two clients.
+_LOOK_SECONDS = 0.2
+_SOON_SECONDS = 10.0
+_LATER_SECONDS = 1.0
 
 
 def start(
@@ -58,46 +61,44 @@ def start(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
             "look at the permissions of that directory",
         )
-    with ThreadPoolExecutor(1) as beside:
-        # Half a second for what mostly does not change: compose waits that long for a database that is well.
-        asked = beside.submit(copy_context().run, _would_do, there, project, depended_on)
-        containers = read_containers(there, site.pipeline)
-        would_do = asked.result()
-    mended = ensure_replaced(site, host, containers)
+    containers = read_containers(there, site.pipeline)
+    ensure_replaced(site, host, containers)
     earlier = {container.id: container.restarts for container in containers}
-    seconds = site.policy.timeouts.up
-    argv = project.up(wait_seconds=int(seconds))
-    others = tuple(name for name in services if name not in depended_on)
-    first = argv
-    if others and not mended and _well(containers, depended_on, would_do):
-        first = project.up(*others, wait_seconds=int(seconds), no_deps=True)
-    result = there.run(site.change(host, first, seconds=seconds + 30), on_line=log().info)
+    # Nothing starts before everything is made: what this says decides whether what others need is waited for.
+    made = _obey(site, host, project.create())
     # An engine that is slow may make a successor after the compose that asked for it was found gone.
-    if not result.ok and ensure_replaced(site, host, read_containers(there, site.pipeline)):
-        result = there.run(site.change(host, argv, seconds=seconds + 30), on_line=log().info)
+    if not made.ok and ensure_replaced(site, host, read_containers(there, site.pipeline)):
+        made = _obey(site, host, project.create())
+    result = made
+    if made.ok:
+        argv = project.up()
+        leaves = tuple(name for name in services if name not in depended_on)
+        if leaves and _left_alone(containers, depended_on, f"{made.stdout}\n{made.stderr}"):
+            argv = project.up(*leaves, no_deps=True, recreate=False, remove_orphans=False)
+        result = _obey(site, host, argv)
     if not result.ok:
+        why = ailing(read_containers(there, site.pipeline), services, earlier)
         raise TerminalError(
-            f"up: {release_id} does not come up on {host}: {_why(site, host, services, earlier) or result.tail(1)}",
+            f"up: {release_id} does not come up on {host}: {'; '.join(why) or result.tail(1)}",
             "look at the service's log there (`docker compose logs`)",
             result.tail(40),
         )
-    settle(site, host, services, earlier)
+    await_well(site, host, services, earlier, what=f"up: {release_id} does not come up on {host}")
     return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
 
 
-def _would_do(there: Host, project: ComposeProject, services: tuple[str, ...]) -> str:
-    """Ask compose what it would do to services; an empty text where it cannot say."""
-    if not services:
-        return ""
-    result = there.run(Call(argv=project.would_up(services), limits=QUICK))
-    return f"{result.stdout}\n{result.stderr}" if result.ok else ""
+def _obey(site: Site, host: str, argv: Argv) -> Result:
+    """Have compose change a host."""
+    seconds = site.policy.timeouts.up + 30
+    return site.hosts[host].run(site.change(host, argv, seconds=seconds), on_line=log().info)
 
 
-def _well(containers: tuple[ContainerFact, ...], services: tuple[str, ...], would_do: str) -> bool:
-    """Say whether services run, are healthy, and would be left alone by compose."""
+def _left_alone(containers: tuple[ContainerFact, ...], services: tuple[str, ...], said: str) -> bool:
+    """Say whether services ran well before and compose left them as they were."""
     own = [container for container in containers if container.service in services]
     well = all(one.status == "running" and one.health in {"", "healthy"} for one in own)
-    return well and leaves_alone(would_do, [container.name for container in own])
+    names = {container.name for container in own}
+    return well and leaves_alone(said, names, {container.name for container in containers} - names)
 
 
 def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]) -> bool:
@@ -122,20 +123,20 @@ def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]
     return bool(found)
 
 
-def _why(site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int]) -> str:
-    """Name the services that are not well."""
-    return "; ".join(ailing(read_containers(site.hosts[host], site.pipeline), services, earlier))
-
-
 def ailing(
-    containers: tuple[ContainerFact, ...], services: tuple[str, ...], earlier: Mapping[str, int]
+    containers: tuple[ContainerFact, ...],
+    services: tuple[str, ...],
+    earlier: Mapping[str, int],
+    *,
+    patient: bool = False,
 ) -> tuple[str, ...]:
     """Say which services are not well.
 
     Args:
         containers: What runs.
-        services: What should site.
+        services: What should run.
         earlier: Container id → how often it had been restarted before; a new container is not in it.
+        patient: Leave out what may still become healthy.
 
     Returns:
         One line per service that is missing, ended with an error, restarting or unhealthy.
@@ -153,34 +154,52 @@ def ailing(
                 found.append(f"{service} ended with status {container.exit_code}")
             elif container.health == "unhealthy":
                 found.append(f"{service} is unhealthy")
-            elif container.health == "starting":
+            elif container.health == "starting" and not patient:
                 found.append(f"{service} did not become healthy")
     return tuple(found)
 
 
-def settle(site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int]) -> None:
-    """Watch services without a health check for the settling time: `up --wait` calls a crash loop healthy.
+def await_well(
+    site: Site, host: str, services: tuple[str, ...], earlier: Mapping[str, int], *, what: str
+) -> None:
+    """Wait until services are healthy, then watch those without a health check for the settling time.
+
+    `compose up --wait` looks twice a second, calls a crash loop healthy, and takes a service that did its work and
+    ended for one that failed.
 
     Args:
         site: The environment, its change allowed.
         host: The host's name.
-        services: The services that must site.
+        services: The services that must run.
         earlier: Container id → restarts before the switch.
+        what: The first words of what is said when one is not well.
 
     Raises:
-        TerminalError: A service ended or was restarted.
+        TerminalError: A service ended or was restarted, is unhealthy, or did not become healthy in time.
     """
-    deadline = time.monotonic() + site.policy.timeouts.settle
+    began = time.monotonic()
+    timeouts = site.policy.timeouts
+    settled: float | None = None
+    told: set[str] = set()
     while True:
         containers = read_containers(site.hosts[host], site.pipeline)
-        problems = ailing(containers, services, earlier)
+        own = [container for container in containers if container.service in services]
+        now = time.monotonic()
+        problems = ailing(containers, services, earlier, patient=now < began + timeouts.up)
         if problems:
             raise TerminalError(
-                f"up: on {host} {'; '.join(problems)}",
-                "look at the service's log there (`docker compose logs`)",
+                f"{what}: {'; '.join(problems)}", "look at the service's log there (`docker compose logs`)"
             )
-        blind = any(not container.health for container in containers if container.service in services)
-        left = deadline - time.monotonic()
-        if not blind or left <= 0:
+        starting = {container.service for container in own if container.health == "starting"}
+        healthy = {container.service for container in own if container.health == "healthy"} - starting
+        if healthy - told:
+            log().info("%s: %s healthy", host, ", ".join(sorted(healthy - told)))
+            told |= healthy
+        if starting:
+            time.sleep(_LOOK_SECONDS if now < began + _SOON_SECONDS else _LATER_SECONDS)
+            continue
+        if settled is None:
+            settled = now + timeouts.settle
+        if all(container.health for container in own) or now >= settled:
             return
-        time.sleep(min(1.0, left))
+        time.sleep(min(_LATER_SECONDS, settled - now))

@@ -63,10 +63,16 @@ class ComposeProject:
         """Pull the images that are not on the host, of all services of the profiles or of those named."""
         return self.argv("pull", "--policy=missing", *_services(services))
 
+    def create(self) -> Argv:
+        """Make the containers that are not there as described, and start none; remove those of no service any more.
+
+        `leaves_alone` reads what it says.
+        """
+        return self.argv("up", "--no-start", "--no-build", "--pull=never", "--remove-orphans")
+
     def up(
         self,
         *services: str,
-        wait_seconds: int | None = None,
         no_deps: bool = False,
         remove_orphans: bool = True,
         recreate: bool = True,
@@ -75,14 +81,12 @@ class ComposeProject:
 
         Args:
             services: The services; all of the profiles where none is named.
-            wait_seconds: Wait so long for them to be running or healthy; None does not wait.
-            no_deps: Leave the services they depend on alone.
+            no_deps: Leave the services they depend on alone. What it makes has another hash of its description in
+                Compose before 2.29.3, and would be made anew by the next `up`; so only with `recreate=False`.
             remove_orphans: Remove containers of services the project no longer has.
             recreate: Make containers anew that are not as described; False starts them as they are.
         """
         options = ["--detach", "--no-build", "--pull=never"]
-        if wait_seconds is not None:
-            options += ["--wait", f"--wait-timeout={wait_seconds}"]
         if no_deps:
             options.append("--no-deps")
         if remove_orphans:
@@ -90,10 +94,6 @@ class ComposeProject:
         if not recreate:
             options.append("--no-recreate")
         return self.argv("up", *options, *_services(services))
-
-    def would_up(self, services: tuple[str, ...]) -> Argv:
-        """Say what `up` would do to services, and do nothing; `leaves_alone` reads what it says."""
-        return self.argv("--dry-run", "up", "--detach", "--no-build", "--pull=never", *_services(services))
 
     def run_once(
         self,
@@ -159,22 +159,25 @@ def _services(services: tuple[str, ...]) -> Argv:
 
 
 _WARNING = re.compile(r'time="[^"]*" level=warning ')
-_RUNNING = re.compile(r"(?:DRY-RUN MODE -\s+)?Container (?P<name>\S+)\s+Running")
+_CONTAINER = re.compile(r"Container (?P<name>\S+)\s+(?P<what>\S+)")
 
 
-def leaves_alone(text: str, containers: Collection[str]) -> bool:
-    """Say whether compose would leave containers as they are, by what its dry run printed.
+def leaves_alone(said: str, containers: Collection[str], others: Collection[str]) -> bool:
+    """Say whether compose left containers as they were, by what it said when it made those that were missing.
 
     Args:
-        text: What it printed. Whatever is not known here, such as a network made anew, means that it would not.
-        containers: The names of the containers; those it names must be exactly these.
+        said: What it said.
+        containers: The names of the containers; it must say of each that it is running, and nothing else.
+        others: The names of those it may have made anew. Whatever else it speaks of, such as a network or a
+            container that was not there before, means that it did not leave things as they were.
 
     Returns:
-        True when it would do nothing.
+        True when it left them alone.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [_RUNNING.fullmatch(line) for line in lines if not _WARNING.match(line)]
-    return all(found) and {one["name"] for one in found if one} == set(containers) != set()
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    found = [_CONTAINER.fullmatch(line) for line in lines if not _WARNING.match(line)]
+    known = [one.groups() for one in found if one and one["name"] not in others]
+    return all(found) and set(known) == {(name, "Running") for name in containers} != set()
 
 
 def parse_json(text: str) -> list[dict[str, Any]]:

@@ -194,10 +194,10 @@ def small_shop(server: Server) -> Iterator[SmallShop]:
         profiles=(),
         env_file=".env.prod",
     )
-    started = there.run(Call(project.up("db", wait_seconds=120)))
+    started = there.run(Call((*project.up("db"), "--wait", "--wait-timeout=120")))
     assert started.ok, started.stderr
     LiveDatabase(server, "shop-db-1").sql(SCHEMA)
-    started = there.run(Call(project.up(wait_seconds=120)))
+    started = there.run(Call((*project.up(), "--wait", "--wait-timeout=120")))
     assert started.ok, started.stderr
     server.run(
         ("docker", "exec", "the-app", "sh", "-c", "echo live > /media/mark; echo live > /uploads/mark")

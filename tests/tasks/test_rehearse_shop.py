@@ -170,9 +170,9 @@ def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         "prod", release_id=first.release.id, files=first.compose_files, profiles=(), env_file=".env.prod"
     )
     for argv in (
-        project.up("db", wait_seconds=120),
+        (*project.up("db"), "--wait", "--wait-timeout=120"),
         project.run_once("backend", ("alembic", "upgrade", "head"), name="first", no_deps=True),
-        project.up("backend", wait_seconds=200),
+        (*project.up("backend"), "--wait", "--wait-timeout=200"),
     ):
         done = run.hosts["prod"].run(Call(argv, limits=Limits(400, 400)))
         assert done.ok, done.stderr

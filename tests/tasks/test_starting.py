@@ -146,7 +146,8 @@ def test_the_release_before_comes_back_from_a_half_replaced_one(run: Run, server
     assert there.run(Call(("readlink", f"{APP}/current"))).stdout.strip() == "releases/r1"
 
 
-# A database that is well, and what needs it: only the second changes from release to release.
+# A database that is well, and what needs it, of which one does its work and ends: only these change from release to
+# release.
 NEEDED = """
 services:
   base:
@@ -161,6 +162,11 @@ services:
     init: true
     environment: {{RELEASE: {release}}}
     depends_on: {{base: {{condition: service_healthy}}}}
+  once:
+    image: postgres:17
+    command: ["true"]
+    environment: {{RELEASE: {release}}}
+    depends_on: [base]
 """
 
 
@@ -185,12 +191,18 @@ def bring_up(
             host="prod",
             release_id=release,
             project=run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None),
-            services=("base", "needs"),
+            services=("base", "needs", "once"),
             depended_on=("base",),
         )
-    (up,) = [argv for argv in calls if "up" in argv and "--dry-run" not in argv]
-    assert ("--no-deps" in up) == (up[-1] == "needs")
-    return "--no-deps" in up, {one.service: one.id for one in read_containers(there, "shop")}
+    (up,) = [argv for argv in calls if "up" in argv and "--no-start" not in argv]
+    alone = "--no-deps" in up
+    assert alone == (up[-2:] == ("needs", "once"))
+    found = {one.service: one.id for one in read_containers(there, "shop")}
+    # Whoever types `docker compose up` on the host afterwards changes nothing.
+    typed = run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None)
+    assert there.run(Call(typed.create())).ok
+    assert {one.service: one.id for one in read_containers(there, "shop")} == found
+    return alone, found
 
 
 def test_what_others_need_is_left_alone_only_where_compose_would(

@@ -32,6 +32,11 @@ def test_what_is_not_well_is_named(changes: dict[str, object], said: str) -> Non
     assert found[0].startswith(said)
 
 
+def test_what_may_still_become_healthy_is_waited_for() -> None:
+    assert ailing((fact(health="starting"),), ("web",), {}, patient=True) == ()
+    assert ailing((fact(health="unhealthy"),), ("web",), {}, patient=True) != ()
+
+
 def test_what_is_well_is_not_named() -> None:
     done = fact(service="setup", status="exited", health="", exit_code=0)
     assert ailing((fact(), done), ("web", "setup"), {}) == ()

@@ -47,14 +47,14 @@ CASES: list[tuple[str, Callable[[ComposeProject], Argv], Argv]] = [
     ("pull some", lambda p: p.pull("a", "b"), ("pull", "--policy=missing", "a", "b")),
     ("up", lambda p: p.up(), ("up", "--detach", "--no-build", "--pull=never", "--remove-orphans")),
     (
-        "would up",
-        lambda p: p.would_up(("db",)),
-        ("--dry-run", "up", "--detach", "--no-build", "--pull=never", "db"),
+        "create",
+        lambda p: p.create(),
+        ("up", "--no-start", "--no-build", "--pull=never", "--remove-orphans"),
     ),
     (
-        "up and wait",
-        lambda p: p.up("web", wait_seconds=90, no_deps=True, remove_orphans=False),
-        ("up", "--detach", "--no-build", "--pull=never", "--wait", "--wait-timeout=90", "--no-deps", "web"),
+        "up as it is",
+        lambda p: p.up("web", no_deps=True, recreate=False, remove_orphans=False),
+        ("up", "--detach", "--no-build", "--pull=never", "--no-deps", "--no-recreate", "web"),
     ),
     (
         "run",
@@ -160,29 +160,34 @@ def test_a_configuration_is_read() -> None:
         parse_config("[]")
 
 
-QUIET = " DRY-RUN MODE -  Container shop-db-1  Running\n"
+QUIET = " Container shop-db-1  Running\n"
 WARNED = 'time="2026-11-26T22:00:00Z" level=warning msg="the attribute `version` is obsolete"\n'
+ANEW = " Container shop-web-1  Recreate\n Container shop-web-1  Recreated\n"
 
 
 @pytest.mark.parametrize(
     ("text", "containers", "alone"),
     [
         (QUIET, ["shop-db-1"], True),
-        (WARNED + QUIET, ["shop-db-1"], True),
+        (WARNED + QUIET + ANEW, ["shop-db-1"], True),
         ("Container shop-db-1 Running", ["shop-db-1"], True),
         (QUIET + QUIET.replace("db-1", "db-2"), ["shop-db-1", "shop-db-2"], True),
-        # One of two, one more than is known, or none at all.
+        # One of two, one more than was there, or none at all.
         (QUIET, ["shop-db-1", "shop-db-2"], False),
         (QUIET + QUIET.replace("db-1", "db-2"), ["shop-db-1"], False),
+        (QUIET + " Container shop-db-2  Creating\n Container shop-db-2  Created\n", ["shop-db-1"], False),
         (QUIET, [], False),
         ("", [], False),
         ("", ["shop-db-1"], False),
+        (ANEW, ["shop-db-1"], False),
+        (ANEW, [], False),
         (QUIET.replace("Running", "Recreate"), ["shop-db-1"], False),
-        (QUIET + " DRY-RUN MODE -  Network shop_default  Creating\n", ["shop-db-1"], False),
+        (QUIET + QUIET.replace("Running", "Recreate"), ["shop-db-1"], False),
+        (QUIET + " Network shop_default  Creating\n", ["shop-db-1"], False),
         (QUIET + "something new\n", ["shop-db-1"], False),
     ],
 )
 def test_compose_leaves_alone_what_it_says_runs_and_nothing_else(
     text: str, containers: list[str], alone: bool
 ) -> None:
-    assert leaves_alone(text, containers) is alone
+    assert leaves_alone(text, containers, ["shop-web-1"]) is alone

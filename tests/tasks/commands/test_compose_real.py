@@ -54,10 +54,14 @@ def project(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory)
         env_file=str(folder / "prod.env"),
         files=(str(folder / "compose.yml"),),
     )
-    done = run(made.up(wait_seconds=120))
+    done = run(waiting(made))
     assert done.returncode == 0, done.stderr.decode()
     yield made
     run(made.argv("down", "--volumes", "--timeout=1"))
+
+
+def waiting(project: ComposeProject) -> tuple[str, ...]:
+    return (*project.up(), "--wait", "--wait-timeout=120")
 
 
 def test_the_configuration_is_printed(project: ComposeProject) -> None:
@@ -81,7 +85,7 @@ def test_images_that_are_there_are_not_pulled(project: ComposeProject) -> None:
 
 def test_up_changes_nothing_the_second_time(project: ComposeProject) -> None:
     before = parse_json(output(project.ps_json()))
-    output(project.up(wait_seconds=60))
+    output(waiting(project))
     assert [found["ID"] for found in parse_json(output(project.ps_json()))] == [
         found["ID"] for found in before
     ]
@@ -166,25 +170,25 @@ def test_a_service_is_stopped_and_its_container_stays(project: ComposeProject) -
     output(project.stop("db"))
     assert parse_json(output(project.ps_json()))[0]["State"] == "exited"
     assert "PostgreSQL" in output(project.logs("db")) or "database system" in output(project.logs("db"))
-    output(project.up(wait_seconds=120))
+    output(waiting(project))
 
 
-def dry_run(project: ComposeProject) -> str:
-    done = run(project.would_up(("db",)))
+def said(project: ComposeProject) -> str:
+    done = run(project.create())
     assert done.returncode == 0, done.stderr.decode()
     return (done.stdout + done.stderr).decode()
 
 
-def test_a_dry_run_says_what_compose_would_leave_alone(project: ComposeProject) -> None:
+def test_compose_says_what_it_leaves_alone_and_starts_nothing(project: ComposeProject) -> None:
     name = f"{project.name}-db-1"
-    assert leaves_alone(dry_run(project), [name])
-    # Another password makes it another container; the dry run changes nothing.
+    assert leaves_alone(said(project), [name], [])
+    run(project.stop("db"))
+    assert not leaves_alone(said(project), [name], [])
+    # Another password makes it another container.
     other = Path(project.directory) / "other.env"
     other.write_text("PASSWORD=another\n")
     changed = ComposeProject(project.name, project.directory, env_file=str(other), files=project.files)
-    assert not leaves_alone(dry_run(changed), [name])
-    assert leaves_alone(dry_run(project), [name])
-    run(project.stop("db"))
-    assert not leaves_alone(dry_run(project), [name])
-    assert run(project.up(wait_seconds=120)).returncode == 0
-    assert leaves_alone(dry_run(project), [name])
+    assert not leaves_alone(said(changed), [name], [])
+    assert parse_json(output(project.ps_json()))[0]["State"] == "created"
+    assert run(waiting(project)).returncode == 0
+    assert leaves_alone(said(project), [name], [])
