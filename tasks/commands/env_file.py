@@ -62,7 +62,8 @@ def _entries(text: str) -> list[tuple[str, str, str]]:
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     number = 0
     while number < len(lines):
-        line = lines[number].strip()
+        # The end stays: a value whose quote is closed on a later line has its spaces there.
+        line = lines[number].lstrip()
         if line and not line.startswith("#"):
             match = _LINE.match(line)
             if match is None:

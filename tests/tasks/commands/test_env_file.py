@@ -35,6 +35,8 @@ CASES: list[tuple[str, dict[str, str]]] = [
     ('A="a\\nb\\tc"', {"A": "a\nb\tc"}),
     ('A="say \\"x\\""', {"A": 'say "x"'}),
     ('A="first\nsecond"\nB=2', {"A": "first\nsecond", "B": "2"}),
+    ('A="first \nsecond"', {"A": "first \nsecond"}),
+    ("A=1 \t", {"A": "1"}),
     ("A='-----BEGIN-----\nabc\n-----END-----'\nB=2", {"A": "-----BEGIN-----\nabc\n-----END-----", "B": "2"}),
     ("A=a=b=c", {"A": "a=b=c"}),
     ("A=with space", {"A": "with space"}),
