@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from blocks.values.lifecycle import Status
 from tests.lab.browser import open_form, open_page
 from tests.lab.demo import show
+from tests.lab.lab import DEFAULT_SERVERS
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password, secret_key
@@ -166,7 +167,7 @@ def test_rollback_goes_to_the_last_good_release_and_holds(scene: Scene) -> None:
 def test_the_command_line_says_what_runs_where(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     assert show(scene) == []
     said = capfd.readouterr().out
-    for name in scene.lab.servers:
+    for name in DEFAULT_SERVERS:
         row = next(row for row in scene.promotions(name) if row.status is Status.SUCCEEDED)
         assert re.search(rf"shop +{name} +{row.release_id} ", said), said
     assert "1 hold" in said
