@@ -13,18 +13,18 @@ import httpx
 import pytest
 from prefect.blocks.core import Block
 from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
 
 from blocks import catalog
 from blocks.catalog import BLOCKS
 from tests.blocks.documents import DOCUMENTS, SECRETS
+from tests.lab.control import open_server
 
 PREFECT = Path(sys.executable).with_name("prefect")
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    with prefect_test_harness(server_startup_timeout=120):
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with open_server(tmp_path_factory.mktemp("home")):
         url = str(PREFECT_API_URL.value())
         registered = subprocess.run(
             [PREFECT, "block", "register", "-m", "blocks.catalog"],

@@ -13,6 +13,7 @@ from prefect import Task, flow_engine
 from prefect.events.worker import EventsWorker
 
 from deployments.bootstrap import ControlPlane
+from tests.lab.prefect_database import lay_database
 
 _DRAIN_SECONDS = 60
 
@@ -64,6 +65,7 @@ def open_server(home: Path) -> Iterator[ControlPlane]:
     Yields:
         The control plane; this process talks to it.
     """
+    lay_database(home)
     plane = ControlPlane(home)
     try:
         plane.restart_server()

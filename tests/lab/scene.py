@@ -32,6 +32,7 @@ from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tests.lab.control import drain_events, ending_at_once
 from tests.lab.lab import Lab
+from tests.lab.prefect_database import lay_database
 from tests.lab.server import Server
 from tests.lab.shop_repository import ShopRepository, env_text
 
@@ -274,6 +275,7 @@ def open_stage(
     try:
         with ThreadPoolExecutor(1) as beside:
             raising = beside.submit(raise_lab)
+            lay_database(home)
             with Inbox() as inbox, ControlPlane(home, None, limit, inherited=env) as plane:
                 lab = raising.result()
                 plane.activate()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
 
 from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
@@ -24,6 +23,7 @@ from tests.deployments.webhook.prefect_server import deploy, gate_to, runs_of
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET
 from tests.deployments.webhook.shop import TRIGGERS, Shop
 from tests.deployments.webhook.world import World
+from tests.lab.control import open_server
 from tests.lab.shell import wait_until
 
 GUARDED = "tags: v*\n    approvals: {approvers: ana}"
@@ -36,9 +36,9 @@ pull_requests:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server with the deployments of three environments; returns its API's address."""
-    with prefect_test_harness(server_startup_timeout=120):
+    with open_server(tmp_path_factory.mktemp("home")):
         url = str(PREFECT_API_URL.value())
         deploy(url)
         BLOCK.save("default", overwrite=True)

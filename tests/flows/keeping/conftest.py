@@ -30,6 +30,7 @@ from tasks.ledger.relaxation_records import RelaxationRecord
 from tasks.run import utc_now
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.lab.control import drain_events
+from tests.lab.prefect_database import lay_database
 from tests.lab.shop_repository import git
 from tests.tasks.adapters.web import Reply, Web, serve
 
@@ -122,7 +123,9 @@ def plane(
     tmp_path_factory: pytest.TempPathFactory, served: FakeGitHub, channel: Web
 ) -> Iterator[tuple[ControlPlane, dict[str, str]]]:
     """Prefect's server and a worker, as `sluice up` starts them, with the blocks a team fills in."""
-    with ControlPlane(tmp_path_factory.mktemp("home")) as plane:
+    home = tmp_path_factory.mktemp("home")
+    lay_database(home)
+    with ControlPlane(home) as plane:
         plane.api.pause_schedules("reconcile/all")
         plane.activate()
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=served.base).save("shop")
