@@ -233,9 +233,7 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
             with going_ahead(prepared) as ahead:
                 work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
                 plan = make_and_show_plan(session, work, ahead)
-                ahead.wait_for_checks()
-                ahead.wait_for_dump()
-                change = change_of(work, plan, ready=True)
+                change = change_of(work, plan, ready=ahead.ready())
                 run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
         except FencedError:
             raise

@@ -17,12 +17,15 @@ from tasks.run import Run
 from tasks.step import log, step
 
 if TYPE_CHECKING:
+    from blocks.values.facts import HostFacts
     from tasks.adapters.protocols import Host
     from tasks.commands.compose import ComposeProject
 
 
 @step("migrate", MigrateReceipt)
-def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> MigrateReceipt:
+def migrate(
+    run: Run, *, host: str, project: ComposeProject, container: str, known: HostFacts | None = None
+) -> MigrateReceipt:
     """Run the migration command in a one-off container of the new image.
 
     Running it twice is safe: a container that an earlier try left is waited for and removed first, and
@@ -33,6 +36,8 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
         host: The host that keeps the database.
         project: The compose project on the new release's bundle.
         container: The one-off container's name, the promotion's own.
+        known: The host as it was read a moment ago under this very lease, when no earlier try had begun to migrate;
+            it is not read again. None for nothing.
 
     Returns:
         The schema revision before and after.
@@ -42,11 +47,10 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
     """
     began = time.monotonic()
     there = run.hosts[host]
-    with ThreadPoolExecutor(1) as beside:
-        clearing = beside.submit(copy_context().run, _clear, run, there, container)
-        database_running, before, _ = read_schema(run, there)
-        if clearing.result():
-            _, before, _ = read_schema(run, there)
+    if known is not None:
+        database_running, before = known.database_running, known.revision
+    else:
+        database_running, before = _look(run, there, container)
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
@@ -74,6 +78,16 @@ def migrate(run: Run, *, host: str, project: ComposeProject, container: str) -> 
         )
     log().info("%s: schema %s → %s", host, before or "none", after or "none")
     return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
+
+
+def _look(run: Run, there: Host, container: str) -> tuple[bool, str | None]:
+    """Say whether the database runs, and its revision once no migration of an earlier try is at work."""
+    with ThreadPoolExecutor(1) as beside:
+        clearing = beside.submit(copy_context().run, _clear, run, there, container)
+        running, revision, _ = read_schema(run, there)
+        if clearing.result():
+            _, revision, _ = read_schema(run, there)
+        return running, revision
 
 
 def _clear(run: Run, there: Host, container: str) -> bool:

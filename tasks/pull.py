@@ -40,7 +40,7 @@ def _tell(line: str) -> None:
 
 
 @step("pull", StepReceipt)
-def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+def pull(run: Run, *, host: str, project: ComposeProject, known: StepReceipt | None = None) -> StepReceipt:
     """Pull every image that will be started and is not on the host yet.
 
     Running it twice is safe: an image that is there is not pulled again. The registry's login is known to
@@ -50,6 +50,7 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
         run: The promotion.
         host: The host's name.
         project: The compose project on the new release's bundle.
+        known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
 
     Returns:
         A line that says so.
@@ -58,7 +59,7 @@ def pull(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
         TransientError: The registry could not be reached.
         TerminalError: An image cannot be pulled; the registry's word is in the message. Nothing was started.
     """
-    return pull_images(run, host=host, project=project)
+    return known or pull_images(run, host=host, project=project)
 
 
 def pull_images(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:

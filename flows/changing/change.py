@@ -34,8 +34,21 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.receipts import BackupReceipt, PrepareReceipt, StepReceipt
     from blocks.values.releases import Release
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What was done on the first host a moment ago, under the lease of the change: it is checked and not asked again.
+
+    Attributes:
+        prepared: The bundle and the images there.
+        dump: The dump; None where none was taken, or it has grown old.
+    """
+
+    prepared: PrepareReceipt
+    dump: BackupReceipt | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class Change:
         migrates: True when the migration command is run.
         drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
-        ready: The hosts that were checked a moment ago, under this very lease.
+        ready: What was done on the first host a moment ago; None for nothing.
     """
 
     release: Release
@@ -62,7 +75,7 @@ class Change:
     migrates: bool
     checkout: Path | None
     drills: bool = False
-    ready: frozenset[str] = frozenset()
+    ready: Ready | None = None
 
 
 def manifests_of(
@@ -110,6 +123,7 @@ def _forward(run: Run, change: Change) -> None:
             host=run.primary,
             project=project_of(run, run.primary, change.manifests[run.primary], current=False),
             container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
+            known=change.hosts[run.primary] if change.ready else None,
         )
     switch(run, change)
 
@@ -148,13 +162,14 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
             archive=bundle.archive,
             override=bundle.override,
             shared=bundle.shared(manifest.env_file),
+            known=change.ready.prepared.staged if change.ready and name == run.primary else None,
         )
     raise_first(_compose_checks(run, change))
 
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     ports = change.bundle.ports if change.bundle else frozenset[int]()
-    names = tuple(name for name in change.hosts if name not in change.ready)
+    names = tuple(name for name in change.hosts if not (change.ready and name == run.primary))
     return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup)
 
 
@@ -162,7 +177,7 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
     return [
         check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
         for name, manifest in change.manifests.items()
-        if name not in change.ready
+        if not (change.ready and name == run.primary)
     ]
 
 
@@ -172,7 +187,12 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
     reading = begin_reading(run)
     dumping = None
     if change.backup:
-        dumping = back_up.submit(run, host=run.primary, name=dump_name(run, change.release.id))
+        dumping = back_up.submit(
+            run,
+            host=run.primary,
+            name=dump_name(run, change.release.id),
+            known=change.ready.dump if change.ready else None,
+        )
     futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
     if dumping is not None:
@@ -223,7 +243,12 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
 
 def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     return [
-        pull.submit(run, host=name, project=project_of(run, name, manifest, current=False))
+        pull.submit(
+            run,
+            host=name,
+            project=project_of(run, name, manifest, current=False),
+            known=change.ready.prepared.pulled if change.ready and name == run.primary else None,
+        )
         for name, manifest in change.manifests.items()
     ]
 

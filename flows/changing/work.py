@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
     from flows.changing.bundling import Bundle
+    from flows.changing.change import Ready
     from tasks.run import Run
     from tasks.sources import Sources
 
@@ -45,13 +46,13 @@ class Work:
     bundle: Bundle | None = None
 
 
-def change_of(work: Work, plan: Plan, *, ready: bool = False) -> Change:
+def change_of(work: Work, plan: Plan, *, ready: Ready | None = None) -> Change:
     """Put together what is to be changed.
 
     Args:
         work: What is known.
         plan: The plan that was approved.
-        ready: True when the first host was checked a moment ago, under this very lease.
+        ready: What was done on the first host a moment ago, under this very lease; None for nothing.
     """
     bundle = work.bundle or make_bundle(work.run, work.release, work.sources)
     migration, rules = work.run.description.migration, work.run.policy.database
@@ -70,5 +71,5 @@ def change_of(work: Work, plan: Plan, *, ready: bool = False) -> Change:
         checkout=work.sources.source,
         drills=(rules.drill or rules.rehearse)
         and (migrates or (migration is not None and migration.at_boot)),
-        ready=frozenset({work.run.primary}) if ready else frozenset(),
+        ready=ready,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prefect.futures import wait
 
 from flows.changing.bundling import make_bundle, project_of
-from flows.changing.change import dump_name, manifests_of
+from flows.changing.change import Ready, dump_name, manifests_of
 from flows.changing.readiness import begin_images, begin_preflights, raise_first
 from flows.planning.plan import migrates_or_backs_up, read_hosts
 from tasks.backup import remove_dump
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.receipts import BackupReceipt, PrepareReceipt, StepReceipt
     from blocks.values.releases import Release
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
@@ -55,7 +55,7 @@ class Ahead:
     _bundle: Bundle | None = None
     _manifest: Manifest | None = None
     _dumping: PrefectFuture[BackupReceipt] | None = None
-    _preparing: PrefectFuture[StepReceipt] | None = None
+    _preparing: PrefectFuture[PrepareReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
 
     @property
@@ -92,26 +92,30 @@ class Ahead:
             project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
             self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
 
-    def wait_for_checks(self) -> None:
-        """Wait until the first host's compose has read the release's configuration.
+    def ready(self) -> Ready:
+        """Wait for all of it; return what the change need not do again.
 
         Raises:
-            RefusedError: It refuses it.
+            RefusedError: The first host's compose refuses the configuration.
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
         self.wait_for_images()
         raise_first([self._checking] if self._checking is not None else [])
+        return Ready(_there(self._preparing).result(), self._dump())
 
-    def wait_for_dump(self) -> None:
-        """Wait for the dump, which the change's own step then finds; one that failed or is too old it takes itself."""
+    def _dump(self) -> BackupReceipt | None:
+        """Wait for the dump; one that failed or is too old the change takes itself."""
         if self._dumping is None:
-            return
+            return None
         try:
             receipt = self._dumping.result()
         except SluiceError as error:
             log().warning("the early dump failed, the change takes one of its own: %s", error)
-            return
+            return None
         if utc_now() - receipt.taken_at > _FRESH:
             self.forget_dump()
+            return None
+        return receipt
 
     def forget_dump(self) -> None:
         """Remove the dump: the change it was taken for is not made, or takes a younger one."""
