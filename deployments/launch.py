@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     began = time.monotonic()
     if arguments[:1] == ["worker"]:
         _reap()
-        start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=share_certificates)
+        start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=_read_ahead)
         _keep_temporary_files_at(Path(os.environ["SLUICE_HOME"]) / "tmp")
     from prefect.cli import app
 
@@ -66,6 +66,14 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(1)
     sys.stdout.flush()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command this process was started with
+
+
+def _read_ahead() -> None:
+    """Read what each run would read anew."""
+    from tasks.adapters.tls import authorities
+
+    share_certificates()
+    authorities()
 
 
 def _reap() -> None:
