@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blocks.values.receipts import BackupReceipt, PrepareReceipt
+from blocks.values.receipts import BackupReceipt, StepReceipt
 from tasks.backup import take_dump
 from tasks.pull import pull_images
 from tasks.run import Run
@@ -26,7 +26,7 @@ def prepare(
     override: str,
     shared: tuple[tuple[str, str], ...],
     project: ComposeProject,
-) -> PrepareReceipt:
+) -> StepReceipt:
     """Bring the new release's bundle and images to a host, so that its migrations can be asked for and tried.
 
     Nothing that runs is touched. It leaves no row in the journal: the change itself does the same again, finding
@@ -42,14 +42,14 @@ def prepare(
         project: The compose project on the new release's bundle.
 
     Returns:
-        What `stage` and `pull` would say.
+        What `pull` would say.
 
     Raises:
         TransientError: The registry could not be reached.
         TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
     """
-    staged = put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
-    return PrepareReceipt(staged=staged, pulled=pull_images(run, host=host, project=project))
+    put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
+    return pull_images(run, host=host, project=project)
 
 
 @fact("early dump")

@@ -52,7 +52,6 @@ def stage(
     archive: bytes,
     override: str,
     shared: tuple[tuple[str, str], ...],
-    known: StepReceipt | None = None,
 ) -> StepReceipt:
     """Unpack the release's bundle into its own folder on a host.
 
@@ -66,14 +65,11 @@ def stage(
         override: The text of the generated compose file.
         shared: Pairs of a path within the bundle and what it links to, relative to the application's directory:
             env files and data folders that are not part of a release.
-        known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
 
     Returns:
         A line that says where.
     """
-    return known or put_bundle(
-        run, host=host, manifest=manifest, archive=archive, override=override, shared=shared
-    )
+    return put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
 
 
 def put_bundle(

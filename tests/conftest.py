@@ -19,7 +19,10 @@ if one_of_several := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SLUICE_LAB_DIR"] = str(Settings().beside(one_of_several).directory)
 
 # A busy machine is slow, not wrong.
-settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: what fails is then the change's fault. `--hypothesis-profile=explore` looks for others.
+settings.register_profile("sluice", PATIENTLY, derandomize=True)
+settings.register_profile("explore", PATIENTLY)
 settings.load_profile("sluice")
 
 __all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "stage"]

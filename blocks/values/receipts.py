@@ -96,15 +96,3 @@ class StepReceipt(Value):
 
     text: str
     seconds: float = 0.0
-
-
-class PrepareReceipt(Value):
-    """A release brought to a host while its plan is made.
-
-    Attributes:
-        staged: Where its bundle is.
-        pulled: That its images are there.
-    """
-
-    staged: StepReceipt
-    pulled: StepReceipt

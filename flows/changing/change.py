@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import BackupReceipt, PrepareReceipt, StepReceipt
+    from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release
 
 
@@ -43,11 +43,12 @@ class Ready:
     """What was done on the first host a moment ago, under the lease of the change: it is checked and not asked again.
 
     Attributes:
-        prepared: The bundle and the images there.
+        pulled: That the images are there. The bundle is put in place again: its manifest did not have the migrations
+            yet, which the new image was still being asked for.
         dump: The dump; None where none was taken, or it has grown old.
     """
 
-    prepared: PrepareReceipt
+    pulled: StepReceipt
     dump: BackupReceipt | None
 
 
@@ -162,7 +163,6 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
             archive=bundle.archive,
             override=bundle.override,
             shared=bundle.shared(manifest.env_file),
-            known=change.ready.prepared.staged if change.ready and name == run.primary else None,
         )
     raise_first(_compose_checks(run, change))
 
@@ -247,7 +247,7 @@ def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
             run,
             host=name,
             project=project_of(run, name, manifest, current=False),
-            known=change.ready.prepared.pulled if change.ready and name == run.primary else None,
+            known=change.ready.pulled if change.ready and name == run.primary else None,
         )
         for name, manifest in change.manifests.items()
     ]

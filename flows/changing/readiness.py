@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import PrepareReceipt, StepReceipt
+    from blocks.values.receipts import StepReceipt
     from flows.changing.bundling import Bundle
     from tasks.run import Run
 
@@ -48,7 +48,7 @@ def begin_preflights(
     ]
 
 
-def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[PrepareReceipt]:
+def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[StepReceipt]:
     """Begin to bring a release's bundle and images to the first host, before anybody is asked about it.
 
     Args:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.receipts import BackupReceipt, PrepareReceipt, StepReceipt
+    from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
@@ -55,7 +55,7 @@ class Ahead:
     _bundle: Bundle | None = None
     _manifest: Manifest | None = None
     _dumping: PrefectFuture[BackupReceipt] | None = None
-    _preparing: PrefectFuture[PrepareReceipt] | None = None
+    _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
 
     @property
