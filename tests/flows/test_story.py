@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from blocks.values.lifecycle import Status
+from blocks.values.manifests import Manifest
 from tests.lab.browser import open_form, open_page
 from tests.lab.demo import show
 from tests.lab.lab import DEFAULT_SERVERS
@@ -61,6 +62,10 @@ def test_staging_gets_the_same_digests(scene: Scene) -> None:
     assert rows[0] is not None
     assert rows[1] is not None
     assert rows[0].release_id == rows[1].release_id
+    # A rollback asks the host which migrations its release knows.
+    for name in ("feature", "staging"):
+        text = scene.lab.servers[name].run(("cat", "/home/deploy/sluice/shop/current/manifest.json")).stdout
+        assert [one.id for one in Manifest.from_json(text).release.revisions] == ["0001", "0002"]
     images = [
         scene.lab.servers[name]
         .run(("docker", "inspect", "-f", "{{.Config.Image}}", "shop-backend-1", "shop-frontend-1"))
