@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +20,6 @@ from flows.conduct import Request, conduct, lease_held, rename_run, run_title, s
 from flows.domain.gates import refusal
 from flows.domain.gates_view import gates_markdown
 from flows.domain.hotfix import policy_for
-from flows.domain.plan import make_plan
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, failure_note, next_action
 from flows.outcome import publish
@@ -31,7 +28,7 @@ from flows.planning.asking import ask_until_quorum
 from flows.planning.entry import UndecidedError, decide_entry
 from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve_request
 from flows.planning.judging import evidence_of, judge_schema
-from flows.planning.plan import expected_images, is_running, plan_facts, plan_of, read_hosts
+from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
 from flows.planning.preparing import Prepared, prepare_work
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
@@ -174,18 +171,16 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
         UndecidedError: A gate has not decided yet; only with `ahead`.
     """
     run, described = work.run, work.sources.described
-    with ThreadPoolExecutor(1) as beside:
-        gathering = beside.submit(copy_context().run, plan_facts, run, work.release, described, work.hosts)
-        evidence = judge_schema(
-            run,
-            work.release,
-            work.sources,
-            work.hosts,
-            override=work.request.override,
-            earlier=_earlier_plan(run),
-            ahead=ahead,
-        )
-        plan = make_plan(replace(gathering.result(), evidence=evidence))
+    evidence = judge_schema(
+        run,
+        work.release,
+        work.sources,
+        work.hosts,
+        override=work.request.override,
+        earlier=_earlier_plan(run),
+        ahead=ahead,
+    )
+    plan = plan_of(run, work.release, described, work.hosts, evidence=evidence)
     gates = ask_gates(session, run.policy, work.resolved, work.release, described=described, hosts=work.hosts)
     # Asked again: a build takes its time, in which a check may turn red or a freeze begin.
     # Who waits for a check on GitHub does not keep the lease meanwhile.

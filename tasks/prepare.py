@@ -29,8 +29,9 @@ def prepare(
 ) -> StepReceipt:
     """Bring the new release's bundle and images to a host, so that its migrations can be asked for and tried.
 
-    Nothing that runs is touched. It leaves no row in the journal: the change itself does the same again, finding
-    it done unless something was cleared away while people were asked. So running it twice is safe.
+    Nothing that runs is touched. It leaves no row in the journal. Where people are asked the change does the same
+    again, finding it done unless something was cleared away meanwhile; where nobody is, it takes the images as pulled.
+    Running it twice is safe.
 
     Args:
         run: The promotion, holding the lease.
@@ -56,9 +57,8 @@ def prepare(
 def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     """Dump the database while the plan is made: for a rehearsal, or for a change that nobody is asked about.
 
-    It leaves no row in the journal. Where it is for the change, the change's own step finds the dump under its name
-    and checks it. Running it twice is safe: the younger dump takes the other's place, which may be from before the
-    run was cut.
+    It leaves no row in the journal. Where it is for the change, the change's own step takes it over.
+    Running it twice is safe: the younger dump takes the other's place, which may be from before the run was cut.
 
     Args:
         run: The promotion, holding the lease.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
@@ -57,16 +55,13 @@ def start(
     """
     began = time.monotonic()
     there, directory = site.hosts[host], site.directories[host]
-    switching = site.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60)
-    with ThreadPoolExecutor(1) as beside:
-        reading = beside.submit(copy_context().run, read_containers, there, site.pipeline)
-        linked = there.run(switching)
-        containers = reading.result()
+    linked = there.run(site.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60))
     if not linked.ok:
         raise TerminalError(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
             "look at the permissions of that directory",
         )
+    containers = read_containers(there, site.pipeline)
     ensure_replaced(site, host, containers)
     earlier = {container.id: container.restarts for container in containers}
     # Nothing starts before everything is made: what this says decides whether what others need is waited for.

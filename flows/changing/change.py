@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ready:
-    """What was done on the first host a moment ago, under the lease of the change: it is checked and not asked again.
+    """What was done on the first host a moment ago under the lease of the change, which does not do it again.
 
     Attributes:
         pulled: That the images are there. The bundle is put in place again: its manifest did not have the migrations
@@ -152,6 +152,11 @@ def switch(run: Run, change: Change) -> None:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
 
 
+def _ready_on(run: Run, change: Change, host: str) -> Ready | None:
+    """Return what was done on a host a moment ago; only the first one has anything."""
+    return change.ready if host == run.primary else None
+
+
 def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
     """Check every host, then put the bundle beside the ones before it."""
     raise_first(_preflights(run, change))
@@ -169,7 +174,7 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     ports = change.bundle.ports if change.bundle else frozenset[int]()
-    names = tuple(name for name in change.hosts if not (change.ready and name == run.primary))
+    names = tuple(name for name in change.hosts if not _ready_on(run, change, name))
     return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup)
 
 
@@ -177,7 +182,7 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
     return [
         check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
         for name, manifest in change.manifests.items()
-        if not (change.ready and name == run.primary)
+        if not _ready_on(run, change, name)
     ]
 
 
@@ -185,13 +190,13 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
     """Pull on every host; beside it dump the database, and sum up the logs that the switch will take away."""
     pulling = _pulls(run, change)
     reading = begin_reading(run)
-    dumping = None
+    dumping, ready = None, change.ready
     if change.backup:
         dumping = back_up.submit(
             run,
             host=run.primary,
             name=dump_name(run, change.release.id),
-            known=change.ready.dump if change.ready else None,
+            known=ready.dump if ready else None,
         )
     futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
@@ -242,15 +247,11 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
 
 
 def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
-    return [
-        pull.submit(
-            run,
-            host=name,
-            project=project_of(run, name, manifest, current=False),
-            known=change.ready.pulled if change.ready and name == run.primary else None,
-        )
-        for name, manifest in change.manifests.items()
-    ]
+    futures = []
+    for name, manifest in change.manifests.items():
+        ready, project = _ready_on(run, change, name), project_of(run, name, manifest, current=False)
+        futures.append(pull.submit(run, host=name, project=project, known=ready.pulled if ready else None))
+    return futures
 
 
 def recover(run: Run, change: Change, error: SluiceError) -> Status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect import flow
@@ -109,27 +109,6 @@ def plan_of(
     Raises:
         RefusedError: The database stands where this release's migrations cannot go on from.
     """
-    facts = plan_facts(run, release, described, hosts, migrates=migrates)
-    return make_plan(replace(facts, evidence=evidence or Evidence()))
-
-
-def plan_facts(
-    run: Run,
-    release: Release,
-    described: Described,
-    hosts: Mapping[str, HostFacts],
-    *,
-    migrates: bool = True,
-) -> PlanFacts:
-    """Gather what a plan is made of, but what is known of the pending migrations.
-
-    Args:
-        run: The promotion.
-        release: The release that would run.
-        described: How its commit describes itself.
-        hosts: The hosts' facts.
-        migrates: False for a rollback.
-    """
     running = running_release(run, hosts)
     primary = hosts[run.primary]
     coming, leaving = commits_between(run, running, release)
@@ -137,26 +116,28 @@ def plan_facts(
     durations = run.ledger.promotions.durations(run.pipeline, run.environment)
     present = [set(facts.env_keys) for facts in hosts.values()]
     migrates = migrates and run.description.migration is not None
-    return PlanFacts(
-        environment=run.environment,
-        release=release,
-        running=running,
-        commits=coming,
-        commits_leaving=leaving,
-        compose=_redacted(described.texts),
-        compose_running=_redacted(before.texts) if before else {},
-        required_keys=described.required,
-        required_keys_running=before.required if before else (),
-        present_keys=tuple(sorted(set.intersection(*present))),
-        current=tuple(primary.revision.split(",")) if primary.revision else None,
-        migrates=migrates,
-        evidence=Evidence(),
-        backup=migrates_or_backs_up(run, primary),
-        policy=policy_of(run.policy.approvals),
-        policy_checksum=run.policy.checksum,
-        expected_seconds=statistics.median(durations) if durations else None,
-        database_bytes=primary.database_bytes,
-        known=known_revisions(run),
+    return make_plan(
+        PlanFacts(
+            environment=run.environment,
+            release=release,
+            running=running,
+            commits=coming,
+            commits_leaving=leaving,
+            compose=_redacted(described.texts),
+            compose_running=_redacted(before.texts) if before else {},
+            required_keys=described.required,
+            required_keys_running=before.required if before else (),
+            present_keys=tuple(sorted(set.intersection(*present))),
+            current=tuple(primary.revision.split(",")) if primary.revision else None,
+            migrates=migrates,
+            evidence=evidence or Evidence(),
+            backup=migrates_or_backs_up(run, primary),
+            policy=policy_of(run.policy.approvals),
+            policy_checksum=run.policy.checksum,
+            expected_seconds=statistics.median(durations) if durations else None,
+            database_bytes=primary.database_bytes,
+            known=known_revisions(run),
+        )
     )
 
 
