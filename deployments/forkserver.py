@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from deployments.ending import code_of, end_with
+
 _LENGTH = struct.Struct("!I")
 _NUMBER = struct.Struct("!i")
 _CREDENTIALS = struct.Struct("3i")
@@ -296,9 +298,15 @@ def _carry_out(order: Order) -> None:
     os.environ.clear()
     os.environ.update(order.environment)
     os.chdir(order.folder)
-    gc.unfreeze()
     refresh_prefect()
     sys.argv = [order.module]
     # It may have been imported as a part of something else; as the main module it runs again.
     sys.modules.pop(order.module, None)
-    runpy.run_module(order.module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(order.module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = code_of(ended)
+        if code is not None:
+            end_with(code)
+        raise
+    end_with(0)

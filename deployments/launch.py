@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import deployments.ending  # noqa: F401 - what is registered first for the end is done last
 from deployments.client_tuning import share_certificates
 from deployments.environment import process_file
 from deployments.forkserver import start_beside_worker

@@ -8,8 +8,10 @@ import traceback
 
 import typer
 
+import deployments.ending  # noqa: F401 - what is registered first for the end is done last
 from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
 from deployments.cli.output import warn
+from deployments.ending import end_with
 from tasks.errors import SluiceError
 
 FAILED = 1
@@ -92,7 +94,9 @@ def _indented(detail: str) -> list[str]:
 
 def main() -> None:
     """Run `sluice` and exit."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    end_with(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

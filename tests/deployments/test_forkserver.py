@@ -31,7 +31,7 @@ with open(os.environ["IMPORTS"], "a") as imports:
     imports.write("imported\\n")
 """
 RUN = """
-import os, signal, sys, time
+import atexit, os, signal, sys, threading, time
 import slow_to_import
 
 def leave(number, frame):
@@ -44,6 +44,12 @@ print("to stderr", file=sys.stderr)
 match os.environ["ACT"].split():
     case ["exit", code]:
         sys.exit(int(code))
+    case ["end"]:
+        # Not daemons: the interpreter waits for them before anything that is registered for the end.
+        threading.Thread(target=lambda: (time.sleep(0.3), sys.stdout.write("thread\\n"))).start()
+        atexit.register(lambda: sys.stdout.write("registered\\n"))
+    case ["words"]:
+        sys.exit("why it ends")
     case ["raise"]:
         raise ValueError("as it comes")
     case ["die", number]:
@@ -144,6 +150,16 @@ def test_a_copy_has_the_place_of_the_command_that_asked_for_it(home: Home) -> No
         assert (status, complained) == (code, "to stderr\n")
         assert said[:2] == [f"{home.path} the run's", "None"]
     assert home.imports.read_text().count("imported") == 1
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_copy_does_at_its_end_what_an_interpreter_does(home: Home) -> None:
+    command = home.start("end")
+    said, _ = command.communicate(timeout=120)
+    assert said.splitlines()[1:] == ["thread", "registered"]
+    assert command.returncode == 0
+    status, _, complained = home.run("words")
+    assert (status, complained.splitlines()[-1]) == (1, "why it ends")
 
 
 @pytest.mark.usefixtures("worker")
