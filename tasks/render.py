@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 _LARGEST_SOURCE = 1_000_000
+# Where more changed than this, looking through all of it takes longer than waiting.
+_MOST_CHANGED = 500
 # Docker's own exit status for what it could not carry to its end, whatever the command was.
 _ENGINE_FAILED = 125
 
@@ -163,6 +165,24 @@ def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, st
                 wanted.discard(revision)
                 found[revision] = text
     return found
+
+
+def brings_revisions(checkout: Path, changed: frozenset[str]) -> bool:
+    """Say whether what changed in a checkout looks like migrations of Alembic: a guess, made before the image tells.
+
+    Args:
+        checkout: The commit's files.
+        changed: The paths that changed.
+    """
+    paths = [checkout / name for name in changed if name.endswith(".py")]
+    return len(paths) <= _MOST_CHANGED and any(map(_is_revision, paths))
+
+
+def _is_revision(path: Path) -> bool:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST_SOURCE:
+        return False
+    text = path.read_text("utf-8", "replace")
+    return "down_revision" in text and _revision_of(text) is not None
 
 
 def _revision_of(text: str) -> str | None:

@@ -12,11 +12,13 @@ from prefect.futures import wait
 from flows.changing.bundling import make_bundle, project_of
 from flows.changing.change import Ready, dump_name, manifests_of
 from flows.changing.readiness import begin_images, begin_preflights, raise_first
-from flows.planning.plan import migrates_or_backs_up, read_hosts
+from flows.planning.judging import begin_rendering
+from flows.planning.plan import migrates_or_backs_up, reading_hosts
 from tasks.backup import remove_dump
 from tasks.errors import SluiceError
 from tasks.preflight import check_compose
 from tasks.prepare import dump_early
+from tasks.render import brings_revisions
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
+    from tasks.render import Rendered
     from tasks.sources import Sources
 
 T = TypeVar("T")
@@ -46,7 +49,7 @@ class Ahead:
     Attributes:
         run: The promotion.
         release_id: The release.
-        hosts: The hosts' facts, read under the lease.
+        hosts: The hosts' facts, from before the lease until they are read again under it.
     """
 
     run: Run
@@ -57,6 +60,8 @@ class Ahead:
     _dumping: PrefectFuture[BackupReceipt] | None = None
     _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
+    _rendering: PrefectFuture[Rendered] | None = None
+    _rendered_from: str | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -76,10 +81,41 @@ class Ahead:
 
     def begin_images(self, release: Release, sources: Sources) -> None:
         """Begin to bring the release's bundle and images to the first host."""
-        run = self.run
-        self._bundle = bundle = make_bundle(run, release, sources)
+        self._bundle = make_bundle(self.run, release, sources)
+        self._prepare(release)
+
+    def _prepare(self, release: Release) -> None:
+        run, bundle = self.run, self.bundle
         self._manifest = manifest = manifests_of(run, release, bundle, self.hosts)[run.primary]
         self._preparing = begin_images(run, manifest, bundle)
+
+    def look_again(self, release: Release, hosts: Mapping[str, HostFacts]) -> None:
+        """Take the facts that were read under the lease; what was begun with another env file is done anew."""
+        primary, before, self.hosts = self.run.primary, self.hosts, hosts
+        if hosts[primary].env_file != before[primary].env_file:
+            wait([_there(self._preparing)])
+            self._prepare(release)
+
+    def begin_rendering(self, sources: Sources) -> None:
+        """Where the commit seems to bring migrations, have the new image print them as soon as it is there.
+
+        Which of them are pending the image itself still has to tell, and that takes as long.
+        """
+        run, facts, migration = self.run, self.hosts[self.run.primary], self.run.description.migration
+        if migration is None or migration.alembic is None or facts.manifest is None or facts.revision is None:
+            return
+        changed = run.mirror.changed(facts.manifest.release.commit.sha, sources.described.sha)
+        if brings_revisions(sources.source, changed):
+            after = [_there(self._preparing)]
+            self._rendered_from = facts.revision
+            self._rendering = begin_rendering(run, _there(self._manifest), facts.revision, after)
+
+    def rendering(self, start: str | None) -> PrefectFuture[Rendered] | None:
+        """Return what prints the SQL of the migrations that follow a revision; None where nothing was begun."""
+        if start != self._rendered_from and self._rendering is not None:
+            wait([self._rendering])
+            self._rendering = None
+        return self._rendering
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; begin to have compose read it.
@@ -129,7 +165,12 @@ class Ahead:
 
     def settle(self) -> None:
         """Wait for all that was begun: nothing outlives its flow."""
-        begun: tuple[PrefectFuture[Any] | None, ...] = (self._preparing, self._dumping, self._checking)
+        begun: tuple[PrefectFuture[Any] | None, ...] = (
+            self._preparing,
+            self._dumping,
+            self._checking,
+            self._rendering,
+        )
         wait([one for one in begun if one is not None])
 
 
@@ -156,9 +197,11 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
         raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
     ahead = Ahead(run, prepared.coming.release_id, prepared.hosts)
     try:
-        ahead.begin_dump()
-        ahead.hosts = read_hosts(run)
-        ahead.begin_images(prepared.coming.known, prepared.sources)
+        with reading_hosts(run) as facts:
+            ahead.begin_dump()
+            ahead.begin_images(prepared.coming.known, prepared.sources)
+            ahead.look_again(prepared.coming.known, facts())
+            ahead.begin_rendering(prepared.sources)
         yield ahead
     except BaseException:
         ahead.settle()

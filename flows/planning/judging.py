@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blocks.values.releases import Revision
 from flows.changing.bundling import make_bundle, project_of
@@ -26,7 +26,9 @@ from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from prefect.futures import PrefectFuture
 
     from blocks.pipeline import Migration
     from blocks.values.evidence import RehearsalReceipt
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
     from flows.planning.ahead import Ahead
+    from tasks.render import Rendered
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
@@ -174,7 +177,9 @@ def _find_out(
         wanted = rules.rehearse and bool(pending or migration.at_boot)
         rehearsal = _rehearsed(run, release, hosts[run.primary]) if wanted else None
         dump = _dump(run, release) if wanted and rehearsal is None else None
-    verdicts = _judge(run, sources, manifest, migration, hosts[run.primary], pending) if pending else ()
+    verdicts = (
+        _judge(run, sources, manifest, migration, hosts[run.primary], pending, ahead) if pending else ()
+    )
     if dump is not None:
         rehearsal = _rehearse(run, release, manifest, hosts, dump)
     return replace(base, verdicts=verdicts, rehearsal=rehearsal, pending=asked)
@@ -220,17 +225,13 @@ def _judge(
     migration: Migration,
     facts: HostFacts,
     pending: tuple[Revision, ...],
+    ahead: Ahead | None,
 ) -> tuple[MigrationVerdict, ...]:
     postgresql = migration.dialect == "postgresql"
     known = postgresql and run.policy.backup is not None and run.policy.backup.built_in
     # Starting a container takes its time; what the database is asked meanwhile costs none.
-    rendering = render_migrations.submit(
-        run,
-        host=run.primary,
-        project=project_of(run, run.primary, manifest, current=False),
-        start=facts.revision,
-        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
-    )
+    begun = ahead.rendering(facts.revision) if ahead else None
+    rendering = begun or begin_rendering(run, manifest, facts.revision)
     shape = _shape(run) if known else []
     rendered = rendering.result()
     split = split_rendered if migration.alembic is not None else rendered_whole
@@ -245,6 +246,28 @@ def _judge(
         else {},
         sources=None if migration.alembic is None else revision_sources(sources.source, ids),
         dialect="postgresql" if postgresql else "another one",
+    )
+
+
+def begin_rendering(
+    run: Run, manifest: Manifest, start: str | None, after: Sequence[PrefectFuture[Any]] = ()
+) -> PrefectFuture[Rendered]:
+    """Begin to have the new image print the SQL of its pending migrations.
+
+    Args:
+        run: The promotion.
+        manifest: What the first host shall remember of the release.
+        start: The revision the database stands at.
+        after: What has to be done before; the bundle and the images are on the first host then.
+    """
+    return render_migrations.submit(
+        run,
+        host=run.primary,
+        project=project_of(run, run.primary, manifest, current=False),
+        start=start,
+        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+        wait_for=list(after),
+        return_state=False,
     )
 
 

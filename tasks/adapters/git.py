@@ -244,6 +244,15 @@ class GitMirror:
         """Return every path of a commit."""
         return frozenset(entry.path for entry in self._entries(sha))
 
+    def changed(self, old: str, new: str) -> frozenset[str]:
+        """Return the paths of a commit whose content another one lacks; all where the mirror lacks that one."""
+        before = (
+            {(entry.path, entry.object_id) for entry in self._entries(old)} if self.has_commit(old) else set()
+        )
+        return frozenset(
+            entry.path for entry in self._entries(new) if (entry.path, entry.object_id) not in before
+        )
+
     def tags_at(self, sha: str) -> list[str]:
         """Return the tags that lead to a commit."""
         refs = self._refs(f"--points-at={git.sha(sha)}")
