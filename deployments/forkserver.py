@@ -35,11 +35,16 @@ _CREDENTIALS = struct.Struct("3i")
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 _LONGEST_REQUEST = 4 << 20
-# What a run imports: the first three by `prefect.engine` itself.
+# What a run imports: the first three by `prefect.engine` itself, the next five when a flow and its first step begin.
 RUNS_IMPORT = (
     "prefect._internal.control_listener",
     "prefect._internal.metrics",
     "prefect.flow_engine",
+    "anyio._backends._asyncio",
+    "prefect._internal.observers",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "rich._emoji_codes",
     "flows.promote",
     "flows.reconcile",
     "flows.redeploy",

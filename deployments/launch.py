@@ -70,11 +70,14 @@ def main(arguments: list[str]) -> None:
 
 
 def _read_ahead() -> None:
-    """Read what each run would read anew."""
+    """Read what each run would read anew, and put together what each would."""
+    from sqlalchemy.orm import configure_mappers
+
     from tasks.adapters.tls import authorities
 
     share_certificates()
     authorities()
+    configure_mappers()
 
 
 def _reap() -> None:

@@ -93,10 +93,12 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
         The promotion, ended.
     """
     policy = session.policy(request.environment)
-    # What was resolved first counts: a branch may have moved while people were asked.
-    resolved = resolve_request(session, policy, row.release_id or request.ref)
-    policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
-    run = session.run(row.id, policy, session.describe(request.environment, resolved.release_text))
+    with session.reaching(policy) as reached:
+        # What was resolved first counts: a branch may have moved while people were asked.
+        resolved = resolve_request(session, policy, row.release_id or request.ref)
+        policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
+        description = session.describe(request.environment, resolved.release_text)
+        run = session.run(row.id, policy, description, reached())
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
     show_aside(run.showing, row.id, sha=resolved.commit.sha)
     ended = _go(session, run, request, resolved, row)

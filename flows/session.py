@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,23 @@ from tasks.showing import Showing
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from tasks.adapters.ssh import SshHost
     from tasks.ledger.store import Ledger
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What an environment is made of, and was reached.
+
+    Attributes:
+        registry: Its registry's block.
+        hosts: Host name → the host, logged in to.
+        directories: Host name → the application's directory there.
+    """
+
+    registry: ContainerRegistry
+    hosts: Mapping[str, SshHost]
+    directories: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,32 +102,63 @@ class Session:
         Raises:
             TerminalError: The commit's pipeline.yaml is not valid.
         """
-        if release_text:
+        if release_text not in ("", self.policy_text):
             own = read_pipeline(release_text, f"{self.repository.pipeline_path} (in the commit)")
             if environment in own.names and own.pipeline == self.pipeline.pipeline:
                 return own.describe(environment)
         return self.pipeline.describe(environment)
 
-    def run(self, promotion_id: int, policy: Policy, description: ReleaseDescription) -> Run:
-        """Return the live side of one promotion.
-
-        Args:
-            promotion_id: Its row; 0 for a look that changes nothing.
-            policy: What decides.
-            description: What describes the release.
+    def reach(self, policy: Policy) -> Reached:
+        """Read an environment's blocks, and log in to its hosts.
 
         Raises:
             TransientError: A host does not answer.
             TerminalError: A block is missing, or a login was refused.
         """
         registry = read_block(ContainerRegistry, policy.registry)
-        password = registry.password.get_secret_value() if registry.password else ""
-        process_redactor().add(*([password] if password else []))
         logins = {name: read_block(ComposeHost, name) for name in policy.hosts}
         hosts = {name: host_for(block, name) for name, block in logins.items()}
         directories = {
             name: app_directory(host, logins[name].directory, policy.pipeline) for name, host in hosts.items()
         }
+        return Reached(registry, hosts, directories)
+
+    @contextmanager
+    def reaching(self, policy: Policy) -> Iterator[Callable[[], Reached]]:
+        """Reach an environment while something else is done.
+
+        Args:
+            policy: What decides about it.
+
+        Yields:
+            What waits for it and returns it, with the errors of `reach`. Leaving waits as well.
+        """
+        with ThreadPoolExecutor(1) as beside:
+            yield beside.submit(copy_context().run, self.reach, policy).result
+
+    def run(
+        self,
+        promotion_id: int,
+        policy: Policy,
+        description: ReleaseDescription,
+        reached: Reached | None = None,
+    ) -> Run:
+        """Return the live side of one promotion.
+
+        Args:
+            promotion_id: Its row; 0 for a look that changes nothing.
+            policy: What decides.
+            description: What describes the release.
+            reached: The environment, where it was reached already.
+
+        Raises:
+            TransientError: A host does not answer.
+            TerminalError: A block is missing, or a login was refused.
+        """
+        reached = reached or self.reach(policy)
+        registry = reached.registry
+        password = registry.password.get_secret_value() if registry.password else ""
+        process_redactor().add(*([password] if password else []))
         return Run(
             ledger=self.ledger,
             promotion_id=promotion_id,
@@ -117,8 +166,8 @@ class Session:
             policy=policy,
             description=description,
             mirror=self.mirror,
-            hosts=hosts,
-            directories=directories,
+            hosts=dict(reached.hosts),
+            directories=dict(reached.directories),
             registry=HttpRegistry(
                 registry.address,
                 registry.username,

@@ -85,13 +85,14 @@ def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
     """
     sha = described.sha
     source, render = run.work / "source" / sha, run.work / "render" / sha
-    run.mirror.checkout(sha, source)
-    run.mirror.checkout(sha, render)
-    _stand_in(render, described)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(2) as beside:
+        checkout = beside.submit(run.mirror.checkout, sha, source)
+        run.mirror.checkout(sha, render)
+        _stand_in(render, described)
         bake = beside.submit(_bake_config, run, render, described) if with_bake else None
         # Compose's own word comes first: what it refuses, buildx refuses in its way.
         config = _compose_config(run, render, described)
+        checkout.result()
         return Sources(
             described=described,
             source=source,
