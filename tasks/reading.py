@@ -67,13 +67,23 @@ def read_manifest(host: Host, directory: str, release_id: str | None = None) -> 
         ) from None
 
 
-def read_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[ContainerFact, ...]:
     """Read the application's containers.
+
+    Args:
+        host: The host.
+        pipeline: The pipeline's name, which is the compose project's.
+        looks: Where one of them is starting, how often the host itself looks for a change before it answers, ten
+            times a second. A look of its own costs it a fifth of being asked.
+
+    Returns:
+        The containers, one-offs left out.
 
     Raises:
         TerminalError: The engine does not answer.
     """
-    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline), limits=QUICK))
+    patience = (str(looks),) if looks else ()
+    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline, *patience), limits=QUICK))
     if not result.ok:
         raise TerminalError(
             f"the Docker engine of {host.name} does not answer",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tasks.commands.compose import ComposeProject
     from tasks.site import Site
 
-# A new container is mostly healthy after one or two seconds; each look has the host start two clients.
-_LOOK_SECONDS = 0.2
+# A new container is mostly healthy after one or two seconds.
+_LOOKS = 10
 _SOON_SECONDS = 10.0
 _LATER_SECONDS = 1.0
 
@@ -182,7 +182,8 @@ def await_well(
     settled: float | None = None
     told: set[str] = set()
     while True:
-        containers = read_containers(site.hosts[host], site.pipeline)
+        soon = time.monotonic() < began + _SOON_SECONDS
+        containers = read_containers(site.hosts[host], site.pipeline, looks=_LOOKS if soon else 0)
         own = [container for container in containers if container.service in services]
         now = time.monotonic()
         problems = ailing(containers, services, earlier, patient=now < began + timeouts.up)
@@ -196,7 +197,8 @@ def await_well(
             log().info("%s: %s healthy", host, ", ".join(sorted(healthy - told)))
             told |= healthy
         if starting:
-            time.sleep(_LOOK_SECONDS if now < began + _SOON_SECONDS else _LATER_SECONDS)
+            if not soon:
+                time.sleep(_LATER_SECONDS)
             continue
         if settled is None:
             settled = now + timeouts.settle

@@ -43,9 +43,22 @@ wait
 exit 0
 """
 
+# With a second parameter it first looks that often, ten times a second, for one that starts no more or has changed.
 CONTAINERS = r"""
-ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1") || exit 1
-if [ -z "$ids" ]; then printf '[]\n'; else docker inspect $ids; fi
+list() { docker ps -aq --filter "label=com.docker.compose.project=$1"; }
+ids=$(list "$1") || exit 1
+[ -n "$ids" ] || { printf '[]\n'; exit 0; }
+looks=${2:-0} first=
+while [ "$looks" -gt 0 ]; do
+    now=$(docker inspect --format '{{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}' $ids 2>/dev/null) ||
+        { ids=$(list "$1") || exit 1; break; }
+    case $now in *' starting'*) ;; *) break ;; esac
+    [ "$now" = "${first:=$now}" ] || break
+    looks=$((looks - 1))
+    sleep 0.1 2>/dev/null || sleep 1
+done
+[ -n "$ids" ] || { printf '[]\n'; exit 0; }
+docker inspect $ids
 """
 
 # The exit status 66 says that no container of the service runs.
