@@ -118,15 +118,15 @@ def _go(
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     supersede_older(run, request)
     planning = row.status is Status.PLANNING
-    asks = run.policy.approvals is not None
-    prepared = prepare_work(session, run, request, resolved, checks=planning)
+    # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
+    asks = run.policy.approvals is not None or run.policy.database.rehearse
+    prepared = prepare_work(session, run, request, resolved, checks=planning, asks=asks)
     try:
         if planning and _unchanged(prepared):
             return _verify_only(prepared.work())
         # Before people are asked: what a host refuses needs nobody's approval.
         raise_first(prepared.checking)
-        # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
-        if asks or run.policy.database.rehearse:
+        if asks:
             _decide(session, prepared.work())
         else:
             _change_unasked(session, prepared)
@@ -233,7 +233,7 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
     with lease_held(run):
         try:
             with going_ahead(prepared) as ahead:
-                work = replace(prepared.work(), hosts=ahead.hosts, bundle=ahead.bundle)
+                work = replace(prepared.work(ahead.revisions), hosts=ahead.hosts, bundle=ahead.bundle)
                 plan = make_and_show_plan(session, work, ahead)
                 change = change_of(work, plan, ready=ahead.ready())
                 run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from blocks.values.base import Value
 from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Limits
+from tasks.commands.alembic import parse_history
 from tasks.commands.docker import remove_container
 from tasks.errors import TerminalError, TransientError
 from tasks.reading import read_containers
@@ -26,6 +28,20 @@ _MOST_CHANGED = 500
 _ENGINE_FAILED = 125
 
 
+# Side by side: both import the application. The list comes last, so that it cannot stand within the SQL.
+_TELL = """
+mark=$1 span=$2
+shift 2
+"$@" upgrade "$span" --sql &
+told=$("$@" history)
+listed=$?
+wait "$!"
+rendered=$?
+printf '\\n%s %s\\n%s\\n' "$mark" "$listed" "$told"
+exit "$rendered"
+"""
+
+
 class Rendered(Value):
     """What the migration tool printed.
 
@@ -38,6 +54,55 @@ class Rendered(Value):
     text: str
     exit_code: int
     reason: str = ""
+
+
+class Told(Value):
+    """What the new image tells of its migrations.
+
+    Attributes:
+        revisions: All that it knows, oldest first.
+        rendered: The SQL of the pending ones.
+    """
+
+    revisions: tuple[Revision, ...]
+    rendered: Rendered
+
+
+@fact("list and render migrations")
+def tell_migrations(
+    run: Run, *, host: str, project: ComposeProject, start: str, container: str
+) -> Told | None:
+    """Have the new image list its Alembic migrations and print the SQL of the pending ones, in one container.
+
+    It is what `list migrations` and `render migrations` do one after the other. Running it twice is safe: it only
+    reads, in a container of its own that is removed.
+
+    Args:
+        run: The promotion.
+        host: The host, whose env file the image is given.
+        project: The compose project on the new release's bundle.
+        start: The revision the database stands at.
+        container: The one-off container's name.
+
+    Returns:
+        Both; None where one of them failed, or the image has no shell: asked for each by itself, it says why.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: It took longer than the migration itself may.
+    """
+    migration = run.description.migration
+    words = migration.alembic if migration else None
+    if migration is None or words is None:
+        return None
+    mark = f"sluice-{token_hex(16)}"
+    command = ("sh", "-c", _TELL, "sluice", mark, f"{start}:{migration.target}", *words)
+    result = _run_once(run, host, project, command, container)
+    sql, found, rest = result.stdout.rpartition(f"\n{mark} ")
+    listed, _, history = rest.partition("\n")
+    if not (result.ok and found and listed == "0"):
+        return None
+    return Told(revisions=parse_history(history), rendered=Rendered(text=sql, exit_code=0))
 
 
 @fact("render migrations")
@@ -129,7 +194,7 @@ def _run_once(
     result = there.run(Call(argv=argv, limits=limits))
     if result.exit_code == _ENGINE_FAILED or (not result.ok and _engine_gone(run, there, result)):
         raise TransientError(
-            f"plan: {host} does not carry `{' '.join(command)}` out: {result.reason()}",
+            f"plan: {host} does not carry `{' '.join(migration.alembic or command)}` out: {result.reason()}",
             "look at the Docker engine there",
         )
     return result

@@ -27,7 +27,7 @@ from tasks.step import log
 from tasks.up import restore, stop, up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from prefect.futures import PrefectFuture
@@ -116,8 +116,7 @@ def _forward(run: Run, change: Change) -> None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
         raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
     else:
-        _prepare_hosts(run, change, change.bundle)
-        _pull_and_back_up(run, change)
+        _pull_and_back_up(run, change, _prepare_hosts(run, change, change.bundle))
     if change.migrates:
         migrate(
             run,
@@ -157,11 +156,15 @@ def _ready_on(run: Run, change: Change, host: str) -> Ready | None:
     return change.ready if host == run.primary else None
 
 
-def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
-    """Check every host, then put the bundle beside the ones before it."""
+def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFuture[StepReceipt]]:
+    """Check every host, and put the bundle beside the ones before it.
+
+    Returns:
+        What goes on where the one host there is was made ready before: only the switch has to wait for it.
+    """
     raise_first(_preflights(run, change))
-    for name, manifest in change.manifests.items():
-        stage(
+    staging = {
+        name: stage.submit(
             run,
             host=name,
             manifest=manifest,
@@ -169,7 +172,13 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> None:
             override=bundle.override,
             shared=bundle.shared(manifest.env_file),
         )
+        for name, manifest in change.manifests.items()
+    }
+    if all(_ready_on(run, change, name) for name in staging):
+        return list(staging.values())
+    raise_first(list(staging.values()))
     raise_first(_compose_checks(run, change))
+    return []
 
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
@@ -186,7 +195,7 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
     ]
 
 
-def _pull_and_back_up(run: Run, change: Change) -> None:
+def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[StepReceipt]]) -> None:
     """Pull on every host; beside it dump the database, and sum up the logs that the switch will take away."""
     pulling = _pulls(run, change)
     reading = begin_reading(run)
@@ -198,7 +207,7 @@ def _pull_and_back_up(run: Run, change: Change) -> None:
             name=dump_name(run, change.release.id),
             known=ready.dump if ready else None,
         )
-    futures: list[PrefectFuture[Any]] = [*pulling, *reading, *([dumping] if dumping else [])]
+    futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
     if dumping is not None:
         backup = dumping.result()

@@ -12,13 +12,14 @@ from prefect.futures import wait
 from flows.changing.bundling import make_bundle, project_of
 from flows.changing.change import Ready, dump_name, manifests_of
 from flows.changing.readiness import begin_images, begin_preflights, raise_first
-from flows.planning.judging import begin_rendering
+from flows.domain.naming import one_off_name
+from flows.planning.judging import read_shape
 from flows.planning.plan import migrates_or_backs_up, reading_hosts
 from tasks.backup import remove_dump
 from tasks.errors import SluiceError
 from tasks.preflight import check_compose
 from tasks.prepare import dump_early
-from tasks.render import brings_revisions
+from tasks.render import tell_migrations
 from tasks.run import Run, utc_now
 from tasks.step import log
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt, StepReceipt
-    from blocks.values.releases import Release
+    from blocks.values.releases import Release, Revision
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
-    from tasks.render import Rendered
+    from tasks.render import Rendered, Told
     from tasks.sources import Sources
 
 T = TypeVar("T")
@@ -50,18 +51,20 @@ class Ahead:
         run: The promotion.
         release_id: The release.
         hosts: The hosts' facts, from before the lease until they are read again under it.
+        shape: Sizes and types of the live database; None where it was not asked for them.
     """
 
     run: Run
     release_id: str
     hosts: Mapping[str, HostFacts]
+    shape: list[tuple[str, str, str]] | None = None
     _bundle: Bundle | None = None
     _manifest: Manifest | None = None
     _dumping: PrefectFuture[BackupReceipt] | None = None
     _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
-    _rendering: PrefectFuture[Rendered] | None = None
-    _rendered_from: str | None = None
+    _telling: PrefectFuture[Told | None] | None = None
+    _told_from: str | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -96,26 +99,45 @@ class Ahead:
             wait([_there(self._preparing)])
             self._prepare(release)
 
-    def begin_rendering(self, sources: Sources) -> None:
-        """Where the commit seems to bring migrations, have the new image print them as soon as it is there.
-
-        Which of them are pending the image itself still has to tell, and that takes as long.
-        """
-        run, facts, migration = self.run, self.hosts[self.run.primary], self.run.description.migration
-        if migration is None or migration.alembic is None or facts.manifest is None or facts.revision is None:
+    def begin_telling(self) -> None:
+        """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
+        run, revision = self.run, self.hosts[self.run.primary].revision
+        if revision is None:
             return
-        changed = run.mirror.changed(facts.manifest.release.commit.sha, sources.described.sha)
-        if brings_revisions(sources.source, changed):
-            after = [_there(self._preparing)]
-            self._rendered_from = facts.revision
-            self._rendering = begin_rendering(run, _there(self._manifest), facts.revision, after)
+        self._told_from = revision
+        self._telling = tell_migrations.submit(
+            run,
+            host=run.primary,
+            project=project_of(run, run.primary, _there(self._manifest), current=False),
+            start=revision,
+            container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+            wait_for=[_there(self._preparing)],
+            return_state=False,
+        )
 
-    def rendering(self, start: str | None) -> PrefectFuture[Rendered] | None:
-        """Return what prints the SQL of the migrations that follow a revision; None where nothing was begun."""
-        if start != self._rendered_from and self._rendering is not None:
-            wait([self._rendering])
-            self._rendering = None
-        return self._rendering
+    def revisions(self) -> tuple[Revision, ...] | None:
+        """Wait for the migrations the new image knows; None where it was not asked, or did not say.
+
+        Raises:
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+            TransientError: The first host does not answer.
+        """
+        if self._telling is None:
+            return None
+        self.wait_for_images()
+        # What the database is asked meanwhile costs no time.
+        self.shape = read_shape(self.run)
+        told = self._telling.result()
+        return told.revisions if told else None
+
+    def rendered(self, start: str | None) -> Rendered | None:
+        """Return the SQL of the migrations that follow a revision; None where it has to be asked for.
+
+        Args:
+            start: The revision.
+        """
+        told = self._telling.result() if self._telling is not None and start == self._told_from else None
+        return told.rendered if told else None
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; begin to have compose read it.
@@ -169,7 +191,7 @@ class Ahead:
             self._preparing,
             self._dumping,
             self._checking,
-            self._rendering,
+            self._telling,
         )
         wait([one for one in begun if one is not None])
 
@@ -195,13 +217,15 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
     if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
         backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
         raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
+    prepared.coming.let_pushes_go_first()
     ahead = Ahead(run, prepared.coming.release_id, prepared.hosts)
     try:
         with reading_hosts(run) as facts:
             ahead.begin_dump()
             ahead.begin_images(prepared.coming.known, prepared.sources)
             ahead.look_again(prepared.coming.known, facts())
-            ahead.begin_rendering(prepared.sources)
+            if prepared.tells:
+                ahead.begin_telling()
         yield ahead
     except BaseException:
         ahead.settle()

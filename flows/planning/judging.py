@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blocks.values.releases import Revision
 from flows.changing.bundling import make_bundle, project_of
@@ -26,9 +26,7 @@ from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from prefect.futures import PrefectFuture
+    from collections.abc import Mapping
 
     from blocks.pipeline import Migration
     from blocks.values.evidence import RehearsalReceipt
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
     from flows.planning.ahead import Ahead
-    from tasks.render import Rendered
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
@@ -228,12 +225,20 @@ def _judge(
     ahead: Ahead | None,
 ) -> tuple[MigrationVerdict, ...]:
     postgresql = migration.dialect == "postgresql"
-    known = postgresql and run.policy.backup is not None and run.policy.backup.built_in
-    # Starting a container takes its time; what the database is asked meanwhile costs none.
-    begun = ahead.rendering(facts.revision) if ahead else None
-    rendering = begun or begin_rendering(run, manifest, facts.revision)
-    shape = _shape(run) if known else []
-    rendered = rendering.result()
+    rendered = ahead.rendered(facts.revision) if ahead else None
+    shape = ahead.shape if ahead else None
+    if rendered is None:
+        # Starting a container takes its time; what the database is asked meanwhile costs none.
+        rendering = render_migrations.submit(
+            run,
+            host=run.primary,
+            project=project_of(run, run.primary, manifest, current=False),
+            start=facts.revision,
+            container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+        )
+        shape = read_shape(run) if shape is None else shape
+        rendered = rendering.result()
+    shape = read_shape(run) if shape is None else shape
     split = split_rendered if migration.alembic is not None else rendered_whole
     migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
@@ -249,30 +254,19 @@ def _judge(
     )
 
 
-def begin_rendering(
-    run: Run, manifest: Manifest, start: str | None, after: Sequence[PrefectFuture[Any]] = ()
-) -> PrefectFuture[Rendered]:
-    """Begin to have the new image print the SQL of its pending migrations.
+def read_shape(run: Run) -> list[tuple[str, str, str]]:
+    """Read sizes and types of the live database; without them the verdicts are stricter, and stand too.
 
     Args:
         run: The promotion.
-        manifest: What the first host shall remember of the release.
-        start: The revision the database stands at.
-        after: What has to be done before; the bundle and the images are on the first host then.
+
+    Returns:
+        Kind (`size` or `type`), table or column, and the size in bytes or the type; empty where it is not PostgreSQL
+        that Sluice backs up, or it does not answer.
     """
-    return render_migrations.submit(
-        run,
-        host=run.primary,
-        project=project_of(run, run.primary, manifest, current=False),
-        start=start,
-        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
-        wait_for=list(after),
-        return_state=False,
-    )
-
-
-def _shape(run: Run) -> list[tuple[str, str, str]]:
-    """Read sizes and types of the live database; without them the verdicts are stricter, and stand too."""
+    migration, backup = run.description.migration, run.policy.backup
+    if migration is None or migration.dialect != "postgresql" or backup is None or not backup.built_in:
+        return []
     try:
         return [(kind, name, value) for kind, name, value in ask_live(run, run.primary, _SHAPE)]
     except (SluiceError, ValueError) as error:

@@ -17,17 +17,19 @@ from flows.planning.gating import ask_gates, known_release, unbuilt_release
 from flows.planning.plan import migrates_or_backs_up, reading_hosts
 from flows.planning.releasing import Coming, begin_release
 from tasks.errors import RefusedError
+from tasks.render import brings_revisions
 from tasks.run import utc_now
 from tasks.sources import check_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
     from blocks.values.receipts import StepReceipt
+    from blocks.values.releases import Revision
     from blocks.values.resolved import Resolved
     from flows.conduct import Request
     from flows.session import Session
@@ -48,6 +50,7 @@ class Prepared:
         hosts: The hosts' facts.
         checking: The checks of the hosts, begun; none where they were not asked for.
         checked_at: When they were begun, UTC.
+        tells: True where the new image is asked for its migrations once it is on the first host, not before.
     """
 
     run: Run
@@ -58,19 +61,23 @@ class Prepared:
     hosts: Mapping[str, HostFacts]
     checking: list[PrefectFuture[StepReceipt]]
     checked_at: datetime
+    tells: bool = False
 
     @property
     def ports(self) -> frozenset[int]:
         """The TCP ports the release publishes."""
         return tcp_ports(self.sources.config)
 
-    def work(self) -> Work:
+    def work(self, told: Callable[[], tuple[Revision, ...] | None] = lambda: None) -> Work:
         """Wait until the release is known whole; record it and that it is this promotion's.
+
+        Args:
+            told: What waits for its migrations where the image tells them on the first host; None where it did not.
 
         Raises:
             TerminalError: A push failed, or the image cannot tell its migrations.
         """
-        release = self.coming.whole()
+        release = self.coming.whole(told)
         self.run.ledger.promotions.set_release(self.run.promotion_id, release.id, utc_now())
         return Work(self.run, self.request, self.resolved, release, self.sources, self.hosts)
 
@@ -81,7 +88,7 @@ class Prepared:
 
 
 def prepare_work(
-    session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool
+    session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool, asks: bool
 ) -> Prepared:
     """Ask what can be asked before a build, then build; read and check the hosts meanwhile.
 
@@ -91,6 +98,7 @@ def prepare_work(
         request: What was asked for.
         resolved: The commit.
         checks: True to check the hosts as well, so that nobody is asked about what a host refuses.
+        asks: True where the plan is put before people, or takes its time otherwise, before anything is begun.
 
     Returns:
         What is known, the checks of the hosts begun; `raise_first` waits for them.
@@ -120,11 +128,25 @@ def prepare_work(
         checked_at = utc_now()
         checking = begin_preflights(run, hosts, names, ports=ports, backup=backup)
         try:
-            coming = Coming.recorded(run, release) if release else begin_release(run, resolved, sources)
+            tells = release is None and not asks and _seems_to_migrate(run, hosts[run.primary], sources)
+            coming = (
+                Coming.recorded(run, release)
+                if release
+                else begin_release(run, resolved, sources, lists=not tells)
+            )
         except BaseException:
             wait(checking)
             raise
-        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at)
+        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at, tells)
+
+
+def _seems_to_migrate(run: Run, facts: HostFacts, sources: Sources) -> bool:
+    """Say whether a commit seems to bring Alembic migrations to a database that has some already."""
+    migration = run.description.migration
+    if migration is None or migration.alembic is None or facts.manifest is None or facts.revision is None:
+        return False
+    changed = run.mirror.changed(facts.manifest.release.commit.sha, sources.described.sha)
+    return brings_revisions(sources.source, changed)
 
 
 def _check_requester(run: Run, request: Request) -> None:

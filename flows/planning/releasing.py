@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from prefect.futures import wait
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from blocks.values.resolved import Resolved
     from tasks.sources import Sources
 
-# An engine that makes a container meanwhile takes three times as long for a push. One that is not over by then waits
-# for the network, and is not kept by it.
+# Beside other work on the same machine a push takes two to three times as long, and most of what follows waits for it.
+# One that is not over by then waits for the network, which nothing else here takes from it.
 _HEAD_START_SECONDS = 0.3
 
 
@@ -49,7 +49,9 @@ class Coming:
     built: bool
     _known: Callable[[], Release]
     _new: bool = False
+    _list: Callable[[], PrefectFuture[tuple[Revision, ...]]] | None = None
     _listing: PrefectFuture[tuple[Revision, ...]] | None = None
+    _pushing: Sequence[PrefectFuture[PushReceipt]] = ()
     _begun: Sequence[PrefectFuture[Any]] = ()
 
     @classmethod
@@ -66,8 +68,11 @@ class Coming:
         """
         return self._known()
 
-    def whole(self) -> Release:
+    def whole(self, told: Callable[[], tuple[Revision, ...] | None] = lambda: None) -> Release:
         """Wait for the migrations too, and record the release.
+
+        Args:
+            told: What waits for the migrations where the image tells them elsewhere; None where it did not.
 
         Returns:
             The release, as the ledger has it.
@@ -78,21 +83,36 @@ class Coming:
         release = self.known
         if not self._new:
             return release
-        revisions = self._listing.result() if self._listing is not None else ()
+        revisions = self._revisions(told) if self._list is not None else ()
         return self.run.ledger.releases.record(release.model_copy(update={"revisions": revisions}))
+
+    def _revisions(
+        self,
+        told: Callable[[], tuple[Revision, ...] | None],
+    ) -> tuple[Revision, ...]:
+        revisions = told()
+        if revisions is None and self._list is not None:
+            self._listing = self._listing or self._list()
+            revisions = self._listing.result()
+        return revisions or ()
+
+    def let_pushes_go_first(self) -> None:
+        """Wait until all images are pushed, but no longer than a moment."""
+        _wait_a_moment(self._pushing)
 
     def settle(self) -> None:
         """Wait for all that was begun, whatever came of it: nothing outlives its flow."""
         wait(list(self._begun))
 
 
-def begin_release(run: Run, resolved: Resolved, sources: Sources) -> Coming:
+def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool = True) -> Coming:
     """Build what the registry does not have; begin to push it, and to ask the new image for its migrations.
 
     Args:
         run: The promotion.
         resolved: The commit.
         sources: Its files.
+        lists: False to ask for the migrations only when the whole release is wanted and nothing told them meanwhile.
 
     Returns:
         The release, on its way.
@@ -115,8 +135,11 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources) -> Coming:
     elif targets:
         log().info("the registry has every image of %s; nothing is built", resolved.commit.short)
     pushing = _begin_pushes(run, targets, found, resolved)
-    _give_head_start(pushing.values())
-    listing = _begin_listing(run, targets, sha)
+    ask = _listing_of(run, targets, sha)
+    listing = None
+    if lists and ask is not None:
+        _wait_a_moment(pushing.values())
+        listing = ask()
 
     def known() -> Release:
         digests = {**found, **{name: future.result().digest for name, future in pushing.items()}}
@@ -143,9 +166,17 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources) -> Coming:
             created_at=utc_now(),
         )
 
-    begun: list[PrefectFuture[Any]] = [pinning, *pushing.values(), *([listing] if listing else [])]
-    release = release_id(resolved.commit)
-    return Coming(run, release, bool(missing), known, _new=True, _listing=listing, _begun=begun)
+    return Coming(
+        run,
+        release_id(resolved.commit),
+        built=bool(missing),
+        _known=known,
+        _new=True,
+        _list=ask,
+        _listing=listing,
+        _pushing=tuple(pushing.values()),
+        _begun=(pinning, *pushing.values(), *([listing] if listing else [])),
+    )
 
 
 def _begin_pushes(
@@ -162,15 +193,16 @@ def _begin_pushes(
     }
 
 
-def _give_head_start(pushes: Iterable[PrefectFuture[PushReceipt]]) -> None:
+def _wait_a_moment(pushes: Iterable[PrefectFuture[PushReceipt]]) -> None:
     until = time.monotonic() + _HEAD_START_SECONDS
     for one in pushes:
         one.wait(timeout=max(0.0, until - time.monotonic()))
 
 
-def _begin_listing(
+def _listing_of(
     run: Run, targets: tuple[BuildTarget, ...], sha: str
-) -> PrefectFuture[tuple[Revision, ...]] | None:
+) -> Callable[[], PrefectFuture[tuple[Revision, ...]]] | None:
+    """Return what begins to ask the new image for its migrations; None where there are none to be asked for."""
     migration = run.description.migration
     if migration is None or migration.alembic is None:
         return None
@@ -178,4 +210,4 @@ def _begin_listing(
     if owner is None:
         log().warning("service %s is not built here, so its migrations are not listed", migration.service)
         return None
-    return list_revisions.submit(run, image=f"{repository_of(run, owner)}:{sha}")
+    return partial(list_revisions.submit, run, image=f"{repository_of(run, owner)}:{sha}")
