@@ -225,3 +225,24 @@ def test_what_others_need_is_left_alone_only_where_compose_would(
     assert not alone
     assert fourth["base"] == third["base"]
     assert names(server) == {"shop-base-1", "shop-needs-1"}
+
+
+def test_a_host_looks_itself_whether_what_starts_is_well(server: Server) -> None:
+    there = run_on(server).hosts["prod"]
+    labels = [f"com.docker.compose.{key}" for key in ("project=looks", "service=one", "oneoff=False")]
+    marks = [word for label in labels for word in ("--label", label)]
+    health = ("--health-cmd=test -e /tmp/well", "--health-interval=1s", "--health-retries=1000")
+    asleep = ("postgres:17", "sleep", "600")
+    server.run(("docker", "run", "--detach", "--name=looks", *marks, *health, *asleep))
+
+    def seen(looks: int) -> list[str]:
+        return [one.health for one in read_containers(there, "looks", looks=looks)]
+
+    assert seen(0) == ["starting"]
+    assert seen(3) == ["starting"]
+    server.run(("docker", "exec", "looks", "touch", "/tmp/well"))
+    # It answers as soon as it is so, and not only when it has looked that often.
+    assert seen(10_000) == ["healthy"]
+    assert seen(10_000) == ["healthy"]
+    server.run(("docker", "rm", "--force", "looks"))
+    assert seen(10) == []

@@ -384,6 +384,16 @@ def test_what_comes_in_and_what_goes_out(origin: Repository, mirror: GitMirror) 
     assert mirror.commits_between(new[-1], new[-1]) == ([], [])
 
 
+def test_what_changed_is_what_another_commit_lacks(origin: Repository, mirror: GitMirror) -> None:
+    old = origin.commit("One", a="1", b="1", c="1")
+    (origin.path / "c").unlink()
+    new = origin.commit("Two", b="2", folder__d="1")
+    mirror.fetch()
+    assert mirror.changed(old, new) == {"b", "folder/d"}
+    assert mirror.changed(new, new) == set()
+    assert mirror.changed("0" * 40, new) >= {"a", "b", "folder/d"}
+
+
 def test_which_commit_holds_which(origin: Repository, mirror: GitMirror) -> None:
     first = origin.commit("first")
     second = origin.commit("second")

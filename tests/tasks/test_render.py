@@ -1,0 +1,117 @@
+"""What the new image tells of its migrations: a guess before it can be asked, and one container for two questions."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from blocks.pipeline import Migration
+from blocks.values.releases import Revision
+from tasks.adapters.protocols import Call, Result
+from tasks.commands.compose import ComposeProject
+from tasks.errors import TransientError
+from tasks.render import Told, brings_revisions, tell_migrations
+from tests.fakes.host import FakeHost
+
+REVISION = "revision = 'b2'\ndown_revision = 'a1'\n"
+PROJECT = ComposeProject(name="shop", directory="/app", files=("compose.yaml",))
+# Plays Alembic: `history` and `upgrade A:head --sql`, each failing where a file says so.
+ALEMBIC = """#!/bin/sh
+case $1 in
+  history) [ ! -e no-history ] || { echo 'FAILED: no history' >&2; exit 3; }
+    echo 'a1 -> b2 (head), second'; echo '<base> -> a1, first' ;;
+  upgrade) echo "-- Running upgrade for $2 $3"; echo 'ALTER TABLE t ADD c text;'
+    [ ! -e no-sql ] || exit 4 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "guess"),
+    [
+        ("migrations/b2.py", REVISION, True),
+        ("migrations/b2.py", "revision: str = 'b2'\ndown_revision = None\n", True),
+        ("migrations/b2.sql", REVISION, False),
+        ("app.py", "revision = 'b2'\n", False),
+        ("app.py", "print('down_revision')\n", False),
+        ("app.py", "revision = 'b2'\ndown_revision = (\n", False),
+    ],
+)
+def test_a_new_file_of_alembic_is_taken_for_a_migration(
+    tmp_path: Path, name: str, text: str, guess: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    assert brings_revisions(tmp_path, frozenset({name})) is guess
+    assert not brings_revisions(tmp_path, frozenset())
+
+
+def test_a_link_out_of_the_checkout_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "outside.py").write_text(REVISION)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "b2.py").symlink_to(tmp_path / "outside.py")
+    assert not brings_revisions(checkout, frozenset({"b2.py", "gone.py"}))
+
+
+def image(folder: Path) -> FakeHost:
+    """Return a host whose compose carries out on this machine what a container would."""
+    (folder / "alembic").write_text(ALEMBIC)
+    (folder / "alembic").chmod(0o755)
+
+    def run(call: Call) -> Result:
+        command = call.argv[call.argv.index("backend") + 1 :]
+        if (folder / "no-shell").exists():
+            return Result(call.argv, 127, "", 'exec: "sh": executable file not found in $PATH', 0.1)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        return Result(call.argv, done.returncode, done.stdout, done.stderr, 0.1)
+
+    host = FakeHost()
+    host.answer("compose", effect=run)
+    host.answer("container", "rm", exit_code=1, stderr="no such container")
+    host.answer("sluice-containers", stdout="[]")
+    return host
+
+
+def tell(host: FakeHost) -> Told | None:
+    class Live:
+        class description:  # noqa: N801 - it plays an attribute
+            migration = Migration(service="backend", command=("./alembic", "upgrade", "head"))
+
+        pipeline = "shop"
+        hosts = {"prod": host}
+
+    return tell_migrations.fn(
+        cast("Any", Live()), host="prod", project=PROJECT, start="a1", container="shop-render-1"
+    )
+
+
+def test_one_container_lists_and_prints(tmp_path: Path) -> None:
+    host = image(tmp_path)
+    told = tell(host)
+    assert told is not None
+    assert told.revisions == (
+        Revision(id="a1", message="first"),
+        Revision(id="b2", down=("a1",), message="second"),
+    )
+    assert told.rendered.text == "-- Running upgrade for a1:head --sql\nALTER TABLE t ADD c text;\n"
+    assert told.rendered.exit_code == 0
+    assert len(host.argvs("compose", "run")) == 1
+
+
+@pytest.mark.parametrize("missing", ["no-history", "no-sql", "no-shell"])
+def test_what_fails_has_to_be_asked_for_by_itself(tmp_path: Path, missing: str) -> None:
+    (tmp_path / missing).touch()
+    assert tell(image(tmp_path)) is None
+
+
+def test_an_engine_that_dies_says_nothing_about_migrations(tmp_path: Path) -> None:
+    host = image(tmp_path)
+    host.answer(
+        "compose", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock"
+    )
+    with pytest.raises(TransientError, match=r"prod does not carry `\./alembic` out"):
+        tell(host)
