@@ -69,10 +69,10 @@ def show_end(showing: Showing | None, promotion_id: int) -> None:
     """
     if showing is None:
         return
-    show(showing, promotion_id)
     for future in showing.begun:
         future.wait(_WAIT_SECONDS)
     showing.begun.clear()
+    show(showing, promotion_id)
 
 
 def _quietly(showing: Showing, promotion_id: int, sha: str) -> None:

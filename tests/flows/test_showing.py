@@ -444,6 +444,8 @@ def test_a_flow_shows_its_end_whatever_it_is(place: Place, monkeypatch: pytest.M
 
     def refuse(row: PromotionRecord) -> None:
         show_aside(place.showing, row.id, sha=sha)
+        # What is refused before its planning was shown gets no deployment at all.
+        place.showing.begun[0].wait(60)
         raise RefusedError("staging is closed for this release: test is red", "mend it")
 
     state, row = conducted(place, monkeypatch, refuse)
