@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,13 +51,11 @@ class Ahead:
         run: The promotion.
         release_id: The release.
         hosts: The hosts' facts, from before the lease until they are read again under it.
-        shape: Sizes and types of the live database; None where it was not asked for them.
     """
 
     run: Run
     release_id: str
     hosts: Mapping[str, HostFacts]
-    shape: list[tuple[str, str, str]] | None = None
     _bundle: Bundle | None = None
     _manifest: Manifest | None = None
     _dumping: PrefectFuture[BackupReceipt] | None = None
@@ -65,6 +63,7 @@ class Ahead:
     _checking: PrefectFuture[StepReceipt] | None = None
     _telling: PrefectFuture[Told | None] | None = None
     _told_from: str | None = None
+    _shape: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def bundle(self) -> Bundle:
@@ -126,18 +125,21 @@ class Ahead:
             return None
         self.wait_for_images()
         # What the database is asked meanwhile costs no time.
-        self.shape = read_shape(self.run)
+        self._shape = read_shape(self.run)
         told = self._telling.result()
         return told.revisions if told else None
 
-    def rendered(self, start: str | None) -> Rendered | None:
-        """Return the SQL of the migrations that follow a revision; None where it has to be asked for.
+    def told(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
+        """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
 
         Args:
             start: The revision.
+
+        Returns:
+            Both; None where they have to be asked for.
         """
         told = self._telling.result() if self._telling is not None and start == self._told_from else None
-        return told.rendered if told else None
+        return (told.rendered, self._shape) if told else None
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; begin to have compose read it.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.schema_changes import MigrationVerdict
     from flows.planning.ahead import Ahead
+    from tasks.render import Rendered
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
@@ -225,20 +226,8 @@ def _judge(
     ahead: Ahead | None,
 ) -> tuple[MigrationVerdict, ...]:
     postgresql = migration.dialect == "postgresql"
-    rendered = ahead.rendered(facts.revision) if ahead else None
-    shape = ahead.shape if ahead else None
-    if rendered is None:
-        # Starting a container takes its time; what the database is asked meanwhile costs none.
-        rendering = render_migrations.submit(
-            run,
-            host=run.primary,
-            project=project_of(run, run.primary, manifest, current=False),
-            start=facts.revision,
-            container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
-        )
-        shape = read_shape(run) if shape is None else shape
-        rendered = rendering.result()
-    shape = read_shape(run) if shape is None else shape
+    told = ahead.told(facts.revision) if ahead else None
+    rendered, shape = told or _ask(run, manifest, facts.revision)
     split = split_rendered if migration.alembic is not None else rendered_whole
     migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
@@ -252,6 +241,19 @@ def _judge(
         sources=None if migration.alembic is None else revision_sources(sources.source, ids),
         dialect="postgresql" if postgresql else "another one",
     )
+
+
+def _ask(run: Run, manifest: Manifest, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]]:
+    """Have the new image print its pending migrations; read the database's sizes and types meanwhile."""
+    rendering = render_migrations.submit(
+        run,
+        host=run.primary,
+        project=project_of(run, run.primary, manifest, current=False),
+        start=start,
+        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+    )
+    shape = read_shape(run)
+    return rendering.result(), shape
 
 
 def read_shape(run: Run) -> list[tuple[str, str, str]]:
