@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(2400)
 
 PATIENCE_SECONDS = 1500
 # Runs give a sign of life every 30 s, which Prefect lets nobody shorten. Here none is looked at while it lives, so
-# whoever looks may expect signs more often, and calls a dead one dead after 40 s in place of 150.
-EXPECTED_SECONDS = 8.0
+# whoever looks may expect signs more often, and calls a dead one dead after 10 s in place of 150.
+EXPECTED_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def reconcile_until(scene: Scene, word: str) -> str:
         if word in (state.message or ""):
             return state.message or ""
         assert time.monotonic() < deadline, state.message
-        time.sleep(10)
+        time.sleep(3)
 
 
 def test_cut_before_the_switch_it_is_closed_and_nothing_changed(running: Scene, kills: Path) -> None:

@@ -23,7 +23,7 @@ from tests.lab.shop_repository import database_password
 
 pytestmark = pytest.mark.timeout(1800)
 
-RULES = "watch: {window: 60s, every: 20s, rollback: true, logs: {ignore: ['*is never counted*']}}\n"
+RULES = "watch: {window: 30s, every: 20s, rollback: true, logs: {ignore: ['*is never counted*']}}\n"
 # A worker that stays healthy, serves, and cannot do what it is for.
 BROKEN = """    log.error("this is never counted")
     try:
@@ -145,7 +145,7 @@ def continued_by_reconcile(scene: Scene, promotion: int) -> None:
         with scene.ledger() as ledger:
             return ledger.steps.get(promotion, AGAIN) is not None
 
-    wait_until(again, "the watch's second life", seconds=600, every_seconds=10)
+    wait_until(again, "the watch's second life", seconds=600, every_seconds=3)
 
 
 def rollbacks(scene: Scene) -> list[PromotionRecord]:
