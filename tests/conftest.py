@@ -49,6 +49,6 @@ def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]
 
 
 @pytest.fixture(scope="module")
-def scene(stage: Stage) -> Scene:
-    """The example application between its repository and fresh servers."""
-    return stage.set_scene()
+def scene(stage: Stage, request: pytest.FixtureRequest) -> Scene:
+    """The example application between its repository and fresh servers; all of it for tests marked `whole_shop`."""
+    return stage.set_scene(whole=request.node.get_closest_marker("whole_shop") is not None)

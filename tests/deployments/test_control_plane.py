@@ -25,6 +25,7 @@ from tasks.errors import TerminalError
 from tests.deployments.conftest import Printed
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
 from tests.deployments.webhook.shop import Shop
+from tests.lab.prefect_database import lay_database
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
@@ -53,7 +54,9 @@ def sluice(env: dict[str, str], *arguments: str) -> Printed:
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return clean_environment(tmp_path_factory.mktemp("home"))
+    home = tmp_path_factory.mktemp("home")
+    lay_database(home)
+    return clean_environment(home)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import env_text, git
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.whole_shop]
 
 APP = "/home/deploy/sluice/shop"
 

@@ -12,7 +12,7 @@ import pytest
 from blocks.values.lifecycle import Status
 from tests.lab.scene import Scene
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.whole_shop]
 
 PROMOTION = (
     "build before",

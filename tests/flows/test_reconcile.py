@@ -23,7 +23,7 @@ from tasks.ledger.records import DriftRecord
 from tests.lab.scene import Scene
 from tests.lab.shop_repository import env_text
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.whole_shop]
 
 APP = "/home/deploy/sluice/shop"
 Drift = set[tuple[str, str]]

@@ -18,7 +18,7 @@ from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password, secret_key
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.whole_shop]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.whole_shop]
 
 RULES = "watch: {window: 30s, every: 20s, rollback: true, logs: {ignore: ['*is never counted*']}}\n"
 # A worker that stays healthy, serves, and cannot do what it is for.

@@ -38,6 +38,7 @@ from tests.lab.shop_repository import ShopRepository, env_text
 
 APPROVERS = {"ana": ("Ana Approver", "ana@example.com"), "ben": ("Ben Boss", "ben@example.com")}
 CODE_PERIOD_SECONDS = 30
+ASIDE = ("worker", "scheduler")
 
 
 @dataclass
@@ -228,15 +229,16 @@ class Stage:
     inbox: Inbox
     scenes: int = 0
 
-    def set_scene(self, *, fresh: bool = False) -> Scene:
+    def set_scene(self, *, fresh: bool = False, whole: bool = True) -> Scene:
         """Set a fresh scene: servers as new, a repository of its own, an empty ledger, the blocks saved again.
 
         Args:
             fresh: True where the servers are as new already.
+            whole: False where the shop runs without its worker and its scheduler, which halves the work of a start.
         """
         self.scenes += 1
         folder = self.home / f"scene-{self.scenes}"
-        shop = ShopRepository.create(folder)
+        shop = ShopRepository.create(folder, aside=() if whole else ASIDE)
         if not fresh:
             make_fresh(self.lab)
         self.inbox.messages.clear()

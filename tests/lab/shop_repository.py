@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +64,12 @@ class ShopRepository:
     origin: Path
 
     @classmethod
-    def create(cls, path: Path) -> ShopRepository:
+    def create(cls, path: Path, *, aside: Iterable[str] = ()) -> ShopRepository:
         """Make clone and origin below a folder, with the shop's first version on `main`.
 
         Args:
             path: The folder; `work` and `origin.git` appear in it.
+            aside: Services that do not run, because they belong to a profile nobody asks for.
 
         Returns:
             The repository.
@@ -75,6 +77,8 @@ class ShopRepository:
         repository = cls(work=path / "work", origin=path / "origin.git")
         path.mkdir(parents=True, exist_ok=True)
         shutil.copytree(SHOP, repository.work, ignore=UNTRACKED)
+        for service in aside:
+            repository._set_aside(service)
         git(path, "init", "--quiet", "--bare", "--initial-branch=main", str(repository.origin))
         git(repository.work, "init", "--quiet", "--initial-branch=main")
         git(repository.work, "config", "user.name", AUTHOR_NAME)
@@ -164,6 +168,12 @@ class ShopRepository:
         git(self.work, "merge", "--quiet", "--no-ff", "--message", f"Merge {name}", name)
         self._push()
         return self.head
+
+    def _set_aside(self, service: str) -> None:
+        compose = self.work / "compose.yaml"
+        head, found, rest = compose.read_text(encoding="utf-8").partition(f"\n  {service}:\n")
+        assert found, f"the shop has no service {service}"
+        compose.write_text(f"{head}{found}    profiles: [whole]\n{rest}", encoding="utf-8")
 
     def _commit(self, message: str) -> str:
         git(self.work, "add", "--all")

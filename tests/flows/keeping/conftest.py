@@ -29,7 +29,7 @@ from tasks.ledger.models import RelaxationRow
 from tasks.ledger.relaxation_records import RelaxationRecord
 from tasks.run import utc_now
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
-from tests.lab.control import drain_events
+from tests.lab.control import drain_events, ending_at_once
 from tests.lab.prefect_database import lay_database
 from tests.lab.shop_repository import git
 from tests.tasks.adapters.web import Reply, Web, serve
@@ -133,7 +133,8 @@ def plane(
         secrets = {name: pyotp.random_base32() for name in ("ana", "ben")}
         for name, secret in secrets.items():
             Approver(person=name, totp_secret=SecretStr(secret), identities=[name]).save(name)
-        yield plane, secrets
+        with ending_at_once():
+            yield plane, secrets
         drain_events()
 
 
