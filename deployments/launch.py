@@ -15,7 +15,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import deployments.ending  # noqa: F401 - what is registered first for the end is done last
+# What is registered first for the end is done last.
+import deployments.ending
+import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.client_tuning import share_certificates
 from deployments.environment import process_file
 from deployments.forkserver import start_beside_worker

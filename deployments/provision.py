@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.client_tuning import share_certificates
 from deployments.environment import POOL
 from deployments.prefect_api import PrefectApi

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import deployments.garbage  # noqa: F401 - before what is imported next
+from deployments.client_tuning import share_certificates
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
@@ -17,6 +19,9 @@ from tests.lab.settings import Settings
 # Of several processes each plays on a lab of its own; `script/test` starts them.
 if one_of_several := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SLUICE_LAB_DIR"] = str(Settings().beside(one_of_several).directory)
+
+# As in the processes of runs.
+share_certificates()
 
 # A busy machine is slow, not wrong.
 PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,14 +35,36 @@ __all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "
 # Server and worker share the machine with three servers of the lab.
 PATIENT = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "3"}
 KILLER = Path(__file__).parent / "lab" / "killer"
+# More than a minute each, the longest first: of several labs none then starts on one of them when the others are done.
+LONGEST = (
+    *(
+        "bad_days",
+        "going_back",
+        "story",
+        "reconcile_kill",
+        "rehearse",
+        "watch",
+        "kill",
+        "schema_story",
+        "starting",
+    ),
+    *("offline", "reconcile", "entry_story", "half_migrations", "github_story", "backup", "rehearse_shop"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what plays on the lab's servers, which only one test run at a time can do."""
+    """Mark what plays on the lab's servers, which only one test run at a time can do, and put it in order."""
     for item in items:
         if "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.lab)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    long = item.get_closest_marker("lab") is not None and name in LONGEST
+    return LONGEST.index(name) if long else len(LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ import traceback
 
 import typer
 
-import deployments.ending  # noqa: F401 - what is registered first for the end is done last
+# What is registered first for the end is done last.
+import deployments.ending
+import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
 from deployments.cli.output import warn
 from deployments.ending import end_with

@@ -90,7 +90,14 @@ def health(sql: str | None) -> str:
     if sql is None:
         return '{"disable": true}'
     return json.dumps(
-        {"test": ["CMD", "psql", "-qtc", sql], "interval": "30s", "retries": 3, "start_period": "30s"}
+        {
+            "test": ["CMD", "psql", "-qtc", sql],
+            "interval": "2s",
+            "timeout": "2s",
+            "retries": 2,
+            "start_period": "4s",
+            "start_interval": "1s",
+        }
     )
 
 
