@@ -73,7 +73,7 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
     Args:
         host: The host.
         pipeline: The pipeline's name, which is the compose project's.
-        looks: Where one of them is starting, how often the host itself looks for a change before it answers, ten
+        looks: Where one of them is starting, how often the host itself looks for a change before it answers, five
             times a second. A look of its own costs it a fifth of being asked.
 
     Returns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.site import Site
 
 # A new container is mostly healthy after one or two seconds.
-_LOOKS = 10
+_LOOKS = 5
 _SOON_SECONDS = 10.0
 _LATER_SECONDS = 1.0
 

@@ -43,7 +43,8 @@ wait
 exit 0
 """
 
-# With a second parameter it first looks that often, ten times a second, for one that starts no more or has changed.
+# With a second parameter it first looks that often, five times a second, for one that starts no more or has changed:
+# each look is a program, which takes from what starts.
 CONTAINERS = r"""
 list() { docker ps -aq --filter "label=com.docker.compose.project=$1"; }
 ids=$(list "$1") || exit 1
@@ -55,7 +56,7 @@ while [ "$looks" -gt 0 ]; do
     case $now in *' starting'*) ;; *) break ;; esac
     [ "$now" = "${first:=$now}" ] || break
     looks=$((looks - 1))
-    sleep 0.1 2>/dev/null || sleep 1
+    sleep 0.2 2>/dev/null || sleep 1
 done
 [ -n "$ids" ] || { printf '[]\n'; exit 0; }
 docker inspect $ids

@@ -23,8 +23,8 @@ PREFECT = Path(sys.executable).with_name("prefect")
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_server(tmp_path_factory.mktemp("home")):
+def api() -> Iterator[str]:
+    with open_server():
         url = str(PREFECT_API_URL.value())
         registered = subprocess.run(
             [PREFECT, "block", "register", "-m", "blocks.catalog"],

@@ -53,9 +53,9 @@ def stand_in() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def server() -> Iterator[None]:
     """Prefect's server as `sluice up` starts it, without a worker: runs stay as the tests put them."""
-    with open_server(tmp_path_factory.mktemp("home")):
+    with open_server():
         yield
 
 

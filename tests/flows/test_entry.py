@@ -60,9 +60,9 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
+def server(github: FakeGitHub) -> Iterator[None]:
     """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    with open_server(tmp_path_factory.mktemp("home")):
+    with open_server():
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github.base).save("other")
         yield

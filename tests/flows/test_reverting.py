@@ -45,8 +45,8 @@ def github() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iterator[None]:
-    with open_server(tmp_path_factory.mktemp("home")):
+def server(github: FakeGitHub) -> Iterator[None]:
+    with open_server():
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
         yield
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +21,9 @@ from deployments.bootstrap import ControlPlane
 from tests.lab.prefect_database import lay_database
 
 _DRAIN_SECONDS = 60
+# What the server puts there when it starts.
+_KEPT_TABLES = {"alembic_version", "configuration", "block_type", "block_schema", "block_schema_reference"}
+_KEPT_FOLDERS = {"prefect", "logs", "run"}
 
 
 def drain_events() -> None:
@@ -56,22 +64,49 @@ def trying_again_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def open_server(home: Path) -> Iterator[ControlPlane]:
-    """Start Prefect's server as `sluice up` does, without a worker: runs stay as the tests put them.
+def open_server() -> Iterator[ControlPlane]:
+    """Have Prefect's server, as `sluice up` starts it, without a worker: runs stay as the tests put them.
 
-    Args:
-        home: Its home folder.
+    It is started once for all tests of this process, and is empty whenever it is opened.
 
     Yields:
         The control plane; this process talks to it.
     """
-    lay_database(home)
-    plane = ControlPlane(home)
+    plane = _server()
+    _empty(plane.home)
+    plane.activate()
     try:
-        plane.restart_server()
-        plane.activate()
         with ending_at_once(), trying_again_at_once():
             yield plane
         drain_events()
     finally:
+        plane.deactivate()
+
+
+@lru_cache
+def _server() -> ControlPlane:
+    home = Path(tempfile.mkdtemp(prefix="sluice-server-"))
+    lay_database(home)
+    plane = ControlPlane(home)
+
+    def end() -> None:
         plane.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+    atexit.register(end)
+    plane.restart_server()
+    return plane
+
+
+def _empty(home: Path) -> None:
+    """Forget what earlier tests left: what Prefect's server has stored, but the block types; and Sluice's own files."""
+    with closing(sqlite3.connect(home / "prefect" / "prefect.db", timeout=60)) as database, database:
+        tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+        for table in tables:
+            if table not in _KEPT_TABLES:
+                database.execute(f'delete from "{table}"')
+    for path in home.iterdir():
+        if path.is_dir() and path.name not in _KEPT_FOLDERS:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()

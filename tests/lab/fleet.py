@@ -57,7 +57,7 @@ def ensure_server(settings: Settings, server: Server) -> None:
     except LabError as error:
         log = run(("docker", "logs", "--tail", "3", server.container), check=False)
         raise LabError(f"{error}; its last words: {(log.stdout + log.stderr).strip()}") from error
-    server.run(("server-reset",))
+    server.execute("server-reset")
 
 
 def give_images(settings: Settings, server: Server, registry: Registry, images: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ def give_images(settings: Settings, server: Server, registry: Registry, images: 
     lines = [f"{prefix}/{image} {image} {image_id}\n" for image, image_id in images.items()]
     (folder / "images").write_text("".join(lines))
     (folder / "config.json").write_text(registry.docker_config())
-    server.run(("server-images",))
+    server.execute("server-images")
 
 
 def _run_argv(settings: Settings, server: Server) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.entrance import entrance
 from tests.lab.shell import run, wait_until
 
 BOOT_SECONDS = 120
@@ -42,7 +43,11 @@ class Server:
         self, argv: Sequence[str], *, check: bool = True, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program on the server as root, past SSH and past a cut network: for assertions."""
-        return run(("docker", "exec", "--interactive", self.container, *argv), check=check, stdin=stdin)
+        return run((*entrance(self.container), *argv), check=check, stdin=stdin)
+
+    def execute(self, program: str) -> None:
+        """Runs one of the server's own programs, which may start its engine, as a part of the server."""
+        run(("docker", "exec", "--interactive", self.container, program))
 
     def answers(self) -> bool:
         """Whether its sshd greets."""
@@ -74,7 +79,7 @@ class Server:
 
     def start_engine(self) -> None:
         """Starts the engine, unless it runs, and waits until it answers."""
-        self.run(("server-engine",))
+        self.execute("server-engine")
 
     def reboot(self) -> None:
         """Switches the server off and on: its disk stays, all else starts anew."""
@@ -100,5 +105,5 @@ class Server:
     def reset(self) -> None:
         """Makes it a fresh server again and takes back faults: no containers, volumes or files; images stay."""
         self.restore_network()
-        self.run(("server-reset",))
-        self.run(("server-images",))
+        self.execute("server-reset")
+        self.execute("server-images")

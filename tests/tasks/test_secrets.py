@@ -15,9 +15,9 @@ from tests.lab.control import open_server
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _server() -> Iterator[None]:
     """A Prefect of its own to keep blocks in."""
-    with open_server(tmp_path_factory.mktemp("home")):
+    with open_server():
         yield
 
 

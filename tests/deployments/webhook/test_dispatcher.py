@@ -36,9 +36,9 @@ pull_requests:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """A real Prefect server with the deployments of three environments; returns its API's address."""
-    with open_server(tmp_path_factory.mktemp("home")):
+    with open_server():
         url = str(PREFECT_API_URL.value())
         deploy(url)
         BLOCK.save("default", overwrite=True)

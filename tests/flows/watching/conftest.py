@@ -16,9 +16,9 @@ from tests.lab.control import open_server
 
 
 @pytest.fixture(scope="package", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def server() -> Iterator[None]:
     """Prefect's server as `sluice up` starts it: without a worker runs stay as the tests put them."""
-    with open_server(tmp_path_factory.mktemp("home")):
+    with open_server():
         with get_client(sync_client=True) as client:
             client.create_deployment(client.create_flow(watch), name="all")
             client.create_deployment(client.create_flow(rollback), name="prod")
