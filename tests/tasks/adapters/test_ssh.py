@@ -427,8 +427,10 @@ def hurried(server: Server) -> Iterator[SshHost]:
 def test_raising_the_fence_waits_for_running_commands(ssh_host: SshHost, folder: str) -> None:
     ssh_host.raise_fence(Fence(folder, 1))
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(ssh_host.run, Call(("sh", "-c", "sleep 2; date +%s%N"), fence=Fence(folder, 1)))
-        assert eventually(lambda: ssh_host.run(Call(("sh", "-c", f"! flock -x -n {folder}/lock true"))).ok)
+        slow = f"touch {folder}/begun; sleep 2; date +%s%N"
+        late = pool.submit(ssh_host.run, Call(("sh", "-c", slow), fence=Fence(folder, 1)))
+        # It holds the lock a moment before it reads the token: only what has begun is waited for.
+        assert eventually(lambda: ssh_host.run(Call(("test", "-e", f"{folder}/begun"))).ok)
         ssh_host.raise_fence(Fence(folder, 2))
         raised = int(ssh_host.run(Call(("date", "+%s%N"))).stdout)
         assert int(late.result().stdout) < raised
