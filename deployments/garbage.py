@@ -2,7 +2,7 @@
 
 It looks whenever 700 objects more were made than were given back. While Prefect and SQLAlchemy are imported nothing of
 what was made is garbage, and looking takes a sixth of the time. mypy does the same for itself. Garbage is kept a
-little longer: some megabytes.
+little longer: 2 MB.
 """
 
 from __future__ import annotations

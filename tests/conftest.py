@@ -35,20 +35,24 @@ __all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "
 # Server and worker share the machine with three servers of the lab.
 PATIENT = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "3"}
 KILLER = Path(__file__).parent / "lab" / "killer"
-# More than a minute each, the longest first: of several labs none then starts on one of them when the others are done.
+# The longest first: of several labs none then starts on one of them when the others are done.
 LONGEST = (
-    *(
-        "bad_days",
-        "going_back",
-        "story",
-        "reconcile_kill",
-        "rehearse",
-        "watch",
-        "kill",
-        "schema_story",
-        "starting",
-    ),
-    *("offline", "reconcile", "entry_story", "half_migrations", "github_story", "backup", "rehearse_shop"),
+    "bad_days",
+    "going_back",
+    "story",
+    "reconcile_kill",
+    "rehearse",
+    "watch",
+    "kill",
+    "schema_story",
+    "starting",
+    "offline",
+    "reconcile",
+    "entry_story",
+    "half_migrations",
+    "github_story",
+    "backup",
+    "rehearse_shop",
 )
 
 

@@ -234,7 +234,7 @@ class Stage:
 
         Args:
             fresh: True where the servers are as new already.
-            whole: False where the shop runs without its worker and its scheduler, which halves the work of a start.
+            whole: False where the shop runs without its worker and its scheduler: less is started.
         """
         self.scenes += 1
         folder = self.home / f"scene-{self.scenes}"

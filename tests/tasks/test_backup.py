@@ -45,6 +45,8 @@ CHANGES = 1 + 300_000 + 10 + 1
 NAME = "prod-20261125T100000Z-before-20261125090000-1f3c2ab00000.dump"
 PATH = f"{APP}/backups/{NAME}"
 ENOUGH_BYTES = 2_000_000
+# As early as there is something on the disk: on a crowded machine a dump that is further is soon over.
+BEGUN_BYTES = 100_000
 
 
 class Keeper:
@@ -103,7 +105,7 @@ def in_the_middle(server: Server, act: Callable[[], object]) -> threading.Thread
     """Hold the dump still as soon as a part of it is on the disk, and do something to it."""
 
     def wait() -> None:
-        server.run(("sh", "-c", HOLD, "hold", f"{PATH}.part", str(ENOUGH_BYTES)))
+        server.run(("sh", "-c", HOLD, "hold", f"{PATH}.part", str(BEGUN_BYTES)))
         act()
 
     thread = threading.Thread(target=wait)
