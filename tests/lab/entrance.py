@@ -1,7 +1,7 @@
 """The way into a server's container for what only looks at it: its namespaces are entered, the engine is not asked.
 
-A command takes 23 ms of computing so, with `docker exec` 75, and tests look at servers a thousand times. What is started so
-is no part of the container's control group, which an engine has to be: engines are started with `Server.execute`.
+A command takes 23 ms of computing so, with `docker exec` 75, and tests look at servers a thousand times. What is
+started so is no part of the container's control group, which an engine has to be: see `Server.execute`.
 """
 
 from __future__ import annotations
