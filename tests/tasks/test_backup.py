@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,6 @@ CHANGES = 1 + 300_000 + 10 + 1
 NAME = "prod-20261125T100000Z-before-20261125090000-1f3c2ab00000.dump"
 PATH = f"{APP}/backups/{NAME}"
 ENOUGH_BYTES = 2_000_000
-# As early as there is something on the disk: on a crowded machine a dump that is further is soon over.
 BEGUN_BYTES = 100_000
 
 
@@ -91,26 +91,40 @@ def size_of(server: Server, path: str) -> int:
     return int(server.run(("stat", "-c", "%s", path), check=False).stdout or 0)
 
 
-# Waits on the server itself, since the way there takes longer than the dump: PATH BYTES.
-HOLD = """
-tries=0
-until [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt "$2" ]; do
-  tries=$((tries + 1)); [ "$tries" -lt 20000 ] || exit 1; sleep 0.01
-done
-pkill -STOP -x pg_dump
+# Stands before pg_dump and lets only so much through while it is there, so however slow the machine is, the dump is
+# not over before something is done to it: BYTES.
+HOLDING = f"""#!/bin/sh
+case "$*" in *--dbname=*) ;; *) exec /away/pg_dump "$@" ;; esac
+rm -f /tmp/held && mkfifo /tmp/held
+{{ head -c {BEGUN_BYTES}; while [ -e /away/pg_dump ]; do sleep 0.1 >/dev/null; done; cat; }} </tmp/held &
+/away/pg_dump "$@" >/tmp/held
+status=$?
+wait
+exit "$status"
 """
+PUT = 'p=$(command -v pg_dump); mkdir -p /away; mv "$p" /away; cat > "$p"; chmod 755 "$p"'
+TAKE_AWAY = 'mv /away/pg_dump "$(command -v pg_dump)"'
 
 
-def in_the_middle(server: Server, act: Callable[[], object]) -> threading.Thread:
-    """Hold the dump still as soon as a part of it is on the disk, and do something to it."""
+@contextmanager
+def in_the_middle(server: Server, live: LiveDatabase, act: Callable[[], object]) -> Iterator[None]:
+    """Hold the dump as soon as a part of it is on the disk, do something, and let it go on if it still can."""
 
     def wait() -> None:
-        server.run(("sh", "-c", HOLD, "hold", f"{PATH}.part", str(BEGUN_BYTES)))
+        wait_until(
+            lambda: size_of(server, f"{PATH}.part") == BEGUN_BYTES, "the dump's beginning", seconds=200
+        )
         act()
 
+    inside = ("docker", "exec", "-i", "-u", "0", live.container, "sh", "-c")
+    server.run((*inside, PUT), stdin=HOLDING)
     thread = threading.Thread(target=wait)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        thread.join()
+        server.run((*inside, TAKE_AWAY))
 
 
 def test_a_dump_is_what_its_receipt_says(run: Run, server: Server) -> None:
@@ -142,11 +156,13 @@ def test_a_dump_is_taken_once_as_long_as_it_is_whole(run: Run, server: Server) -
         assert server.run(("sha256sum", PATH)).stdout.split()[0] == again.sha256
 
 
-def test_a_dump_that_is_killed_in_the_middle(run: Run, server: Server) -> None:
-    killing = in_the_middle(server, lambda: server.run(("pkill", "-KILL", "-x", "pg_dump")))
-    with pytest.raises(TerminalError, match="the dump on prod failed with status 137.*nothing was changed"):
+def test_a_dump_that_is_killed_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
+    def kill() -> None:
+        server.run(("pkill", "-KILL", "-x", "pg_dump"))
+
+    with in_the_middle(server, live, kill), pytest.raises(TerminalError) as failure:
         take_dump(run, host="prod", name=NAME)
-    killing.join()
+    assert re.search("the dump on prod failed with status 137.*nothing was changed", str(failure.value))
     assert files(server) == []
     assert take_dump(run, host="prod", name=NAME).entries
 
@@ -154,18 +170,15 @@ def test_a_dump_that_is_killed_in_the_middle(run: Run, server: Server) -> None:
 def test_a_database_that_ends_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
     def end() -> None:
         server.run(("pkill", "-KILL", "-x", "postgres"))
-        server.run(("pkill", "-CONT", "-x", "pg_dump"), check=False)
 
-    ending = in_the_middle(server, end)
-    try:
-        with pytest.raises(TerminalError, match="backup: the dump on prod failed with status"):
-            take_dump(run, host="prod", name=NAME)
-        ending.join()
-        assert files(server) == []
-    finally:
-        server.run(("docker", "start", live.container))
-        ready = "until pg_isready -q -h 127.0.0.1 -U shop; do sleep 0.2; done"
-        server.run(("docker", "exec", live.container, "timeout", "120", "sh", "-c", ready))
+    with in_the_middle(server, live, end):
+        try:
+            with pytest.raises(TerminalError, match="backup: the dump on prod failed with status"):
+                take_dump(run, host="prod", name=NAME)
+            assert files(server) == []
+        finally:
+            server.run(("docker", "start", live.container))
+            live.wait()
 
 
 def test_a_disk_that_is_full_in_the_middle(run: Run, server: Server) -> None:
@@ -178,19 +191,19 @@ def test_a_disk_that_is_full_in_the_middle(run: Run, server: Server) -> None:
     assert files(server) == []
 
 
-def test_a_connection_that_is_cut_in_the_middle(run: Run, server: Server) -> None:
+def test_a_connection_that_is_cut_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
     """The dump may end on the host by itself; without its receipt it does not count, and is taken again."""
     hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_timeout=10.0)}
-    cutting = in_the_middle(server, server.cut_network)
-    with pytest.raises(TransientError, match="connection to prod"):
-        take_dump(replace(run, hosts=hosts), host="prod", name=NAME)
-    cutting.join()
-    server.restore_network()
-    assert f"{NAME}.json" not in files(server)
-    server.run(("pkill", "-CONT", "-x", "pg_dump"), check=False)
-    until = time.monotonic() + 60
-    while server.run(("pgrep", "-x", "pg_dump"), check=False).stdout and time.monotonic() < until:
-        time.sleep(0.2)
+    with in_the_middle(server, live, server.cut_network):
+        try:
+            with pytest.raises(TransientError, match="connection to prod"):
+                take_dump(replace(run, hosts=hosts), host="prod", name=NAME)
+        finally:
+            server.restore_network()
+        assert f"{NAME}.json" not in files(server)
+    wait_until(
+        lambda: not server.run(("pgrep", "-x", "pg_dump"), check=False).stdout, "the dump's end", seconds=60
+    )
     receipt = take_dump(run, host="prod", name=NAME)
     assert server.run(("sha256sum", PATH)).stdout.split()[0] == receipt.sha256
     assert files(server) == [NAME, f"{NAME}.json"]
