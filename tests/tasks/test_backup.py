@@ -92,7 +92,7 @@ def size_of(server: Server, path: str) -> int:
 
 
 # Stands before pg_dump and lets only so much through while it is there, so however slow the machine is, the dump is
-# not over before something is done to it: BYTES.
+# not over before something is done to it.
 HOLDING = f"""#!/bin/sh
 case "$*" in *--dbname=*) ;; *) exec /away/pg_dump "$@" ;; esac
 rm -f /tmp/held && mkfifo /tmp/held
