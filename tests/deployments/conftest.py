@@ -59,8 +59,8 @@ def ledger(home: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def sluice(home: Path, capsys: pytest.CaptureFixture[str]) -> Sluice:
-    """Run a command as the console script does."""
+def here(capsys: pytest.CaptureFixture[str]) -> Sluice:
+    """Run a command as the console script does, in this process, which knows all of Prefect already."""
 
     def command(*arguments: str) -> Printed:
         code = run(list(arguments))
@@ -68,3 +68,9 @@ def sluice(home: Path, capsys: pytest.CaptureFixture[str]) -> Sluice:
         return Printed(code, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture
+def sluice(home: Path, here: Sluice) -> Sluice:
+    """Run a command in the home of the test's own."""
+    return here

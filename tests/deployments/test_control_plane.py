@@ -22,7 +22,7 @@ from deployments.bootstrap import ControlPlane
 from deployments.environment import POOL, process_file
 from deployments.parts import free_port, online_workers, start_provisioning, wait_for_provisioning
 from tasks.errors import TerminalError
-from tests.deployments.conftest import Printed
+from tests.deployments.conftest import Printed, Sluice
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
 from tests.deployments.webhook.shop import Shop
 from tests.lab.prefect_database import lay_database
@@ -133,34 +133,41 @@ def test_anothers_server_on_the_port_is_one_line(plane: ControlPlane, tmp_path: 
     assert len(printed.err.splitlines()) == 1
 
 
-def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, env: dict[str, str]) -> None:
-    added = sluice(
-        env, "approver", "add", "grace", "--person", "Grace Hopper", "--identity", "grace@example.org"
-    )
+@pytest.fixture
+def activated(plane: ControlPlane) -> Iterator[None]:
+    """Let commands of this process know the server."""
+    plane.activate()
+    yield
+    plane.deactivate()
+
+
+@pytest.mark.usefixtures("activated")
+def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, here: Sluice) -> None:
+    added = here("approver", "add", "grace", "--person", "Grace Hopper", "--identity", "grace@example.org")
     assert added.code == 0, added
     document = plane.api.block_document("approver", "grace")
     assert document is not None
     secret = document["data"]["totp_secret"]
     assert f"secret {secret}" in added.out
     assert pyotp.parse_uri(added.out.splitlines()[1].strip()).secret == secret
-    assert sluice(env, "approver", "add", "grace").err == (
+    assert here("approver", "add", "grace").err == (
         "sluice: there is an approver grace already — use --force to give them a new secret; the old one ends\n"
     )
-    forced = sluice(env, "approver", "add", "grace", "--force", "--json").json
+    forced = here("approver", "add", "grace", "--force", "--json").json
     assert forced["secret"] != secret
-    (listed,) = sluice(env, "approver", "list", "--json").json
+    (listed,) = here("approver", "list", "--json").json
     assert listed == {
         "name": "grace",
         "person": "Grace Hopper",
         "identities": ["grace@example.org"],
         "active": True,
     }
-    assert forced["secret"] not in sluice(env, "approver", "list").out
-    assert sluice(env, "approver", "remove", "grace").code == 0
-    assert sluice(env, "approver", "remove", "grace").err == (
+    assert forced["secret"] not in here("approver", "list").out
+    assert here("approver", "remove", "grace").code == 0
+    assert here("approver", "remove", "grace").err == (
         "sluice: there is no approver grace — see `sluice approver list`\n"
     )
-    assert sluice(env, "approver", "add", "Grace!").code == 2
+    assert here("approver", "add", "Grace!").code == 2
 
 
 def test_the_doctor_sees_server_worker_and_what_is_missing(plane: ControlPlane, env: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from blocks.values.lifecycle import Status
 from tests.lab.scene import Scene
 
-pytestmark = [pytest.mark.timeout(3600), pytest.mark.whole_shop]
+pytestmark = pytest.mark.timeout(3600)
 
 PROMOTION = (
     "build before",
@@ -123,9 +123,7 @@ def test_a_promotion_killed_in_each_step_does_each_thing_once(scene: Scene, kill
     )
     assert server.run(schema).stdout.split() == ["0003"]
     names = server.run(("docker", "ps", "-a", "--format", "{{.Names}}")).stdout.split()
-    assert sorted(names) == [
-        f"shop-{name}-1" for name in ("backend", "db", "frontend", "scheduler", "worker")
-    ]
+    assert sorted(names) == [f"shop-{name}-1" for name in ("backend", "db", "frontend")]
     # What `up` had started before its process died was not started again, the database never.
     times = started(scene)
     assert times["shop-db-1"] == database

@@ -13,7 +13,7 @@ import pytest
 KILLER = Path(__file__).parent / "killer"
 PLAY = """
 import sys, time
-from tasks.run import utc_now
+from datetime import UTC, datetime
 from blocks.values.lifecycle import Kind
 from blocks.values.receipts import StepReceipt
 from tasks.ledger.store import Ledger
@@ -21,16 +21,16 @@ from tasks.ledger.store import Ledger
 with Ledger.open(sys.argv[1]) as ledger:
     row = ledger.promotions.of_run("run") or ledger.promotions.open(
         pipeline="shop", environment="prod", kind=Kind.PROMOTE, ref="", flow_run_id="run",
-        requested_by="", cause="", now=utc_now(),
+        requested_by="", cause="", now=datetime.now(UTC),
     )
     for name in sys.argv[3:]:
         if getattr(ledger.steps.get(row.id, name), "status", "") == "finished":
             continue
-        ledger.steps.start(row.id, name, "", now=utc_now())
+        ledger.steps.start(row.id, name, "", now=datetime.now(UTC))
         print("began", name, flush=True)
         time.sleep(float(sys.argv[2]))
         print("did", name, flush=True)
-        ledger.steps.finish(row.id, name, "", receipt=StepReceipt(text=name), now=utc_now())
+        ledger.steps.finish(row.id, name, "", receipt=StepReceipt(text=name), now=datetime.now(UTC))
 """
 
 

@@ -77,7 +77,11 @@ services:
     command: [postgres, -c, fsync=off]
     volumes: [db-data:/var/lib/postgresql/data]
     networks: [back]
-    healthcheck: {{test: [CMD, pg_isready, -q, -h, 127.0.0.1, -U, shop], interval: 1s, retries: 60}}
+    healthcheck:
+      test: [CMD, pg_isready, -q, -h, 127.0.0.1, -U, shop]
+      interval: 60s
+      start_period: 60s
+      start_interval: 1s
     restart: always
 volumes: {{db-data: {{}}, media: {{name: the-media}}}}
 networks: {{front: {{external: true, name: proxy}}, back: {{}}}}

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from tasks.ledger.records import Hold, Lease, PromotionRecord
 
 T = TypeVar("T")
-SPAWN = multiprocessing.get_context("spawn")
+# Forked from a process that has read what they need, and nothing else of this one.
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload([__name__])
 WAIT_SECONDS = 120
 
 
 def in_processes(target: Callable[..., object], arguments: list[tuple[Any, ...]]) -> Counter[str]:
     """Run a function in one process per argument tuple, started together; count what they say."""
-    barrier, answers = SPAWN.Barrier(len(arguments)), SPAWN.Queue()
-    processes = [SPAWN.Process(target=target, args=(barrier, answers, *one)) for one in arguments]
+    barrier, answers = FORKED.Barrier(len(arguments)), FORKED.Queue()
+    processes = [FORKED.Process(target=target, args=(barrier, answers, *one)) for one in arguments]
     for process in processes:
         process.start()
     said = Counter(answers.get(timeout=WAIT_SECONDS) for _ in processes)
