@@ -12,11 +12,14 @@ from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.watching import WatchEnd, WatchStart
+from flows.domain.reconcile import GRACE
 from flows.domain.watching import TOLD, WATCH
 from flows.reconcile import reconcile
 from flows.rollback import rollback
+from flows.upkeep import watches
 from flows.upkeep.watches import AGAIN
 from tasks.ledger.records import PromotionRecord
+from tasks.run import utc_now
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password
@@ -86,7 +89,9 @@ def kills(watched: Scene) -> Iterator[Path]:
     path.with_suffix(".done").unlink(missing_ok=True)
 
 
-def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene, kills: Path) -> None:
+def test_new_errors_turn_it_red_and_the_release_before_runs_again(
+    watched: Scene, kills: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = watched.promotions("feature")[0].release_id
     worker = (watched.shop.work / "backend/shop/worker.py").read_text()
     engine = "    engine = connect(settings.database_url)\n"
@@ -126,7 +131,7 @@ def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene
     assert "KeyError" in back.cause
     assert watched.serves("feature")["status"] == "ok"
 
-    continued_by_reconcile(watched, promotion.id)
+    continued_by_reconcile(watched, promotion.id, monkeypatch)
     run, _ = watch_of(watched, promotion.id)
     assert run["state"]["name"] == "Red", run
     told = [one for one in watched.inbox.messages if f"/{promotion.id}/watch/red" in str(one["key"])]
@@ -136,16 +141,15 @@ def test_new_errors_turn_it_red_and_the_release_before_runs_again(watched: Scene
     assert database_password("feature") not in everything
 
 
-def continued_by_reconcile(scene: Scene, promotion: int) -> None:
-    """Look again and again, as the schedule does, until the watch's run was started again."""
+def continued_by_reconcile(scene: Scene, promotion: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look as the schedule does, once the watch's run has been dead for so long that nobody brings it back."""
     scene.plane.activate()
-
-    def again() -> bool:
+    later = utc_now() + GRACE
+    with monkeypatch.context() as patched:
+        patched.setattr(watches, "utc_now", lambda: later)
         assert reconcile("feature", return_state=True).name == "Completed"
-        with scene.ledger() as ledger:
-            return ledger.steps.get(promotion, AGAIN) is not None
-
-    wait_until(again, "the watch's second life", seconds=600, every_seconds=3)
+    with scene.ledger() as ledger:
+        assert ledger.steps.get(promotion, AGAIN) is not None
 
 
 def rollbacks(scene: Scene) -> list[PromotionRecord]:

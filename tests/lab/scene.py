@@ -137,11 +137,17 @@ class Scene:
         )
 
     def code(self, approver: str) -> str:
-        """Return a one-time code that was not used yet, waiting for the next one where needed."""
-        while int(time.time()) // CODE_PERIOD_SECONDS <= self._used.get(approver, 0):
+        """Return a one-time code that was not used yet, waiting for one where needed.
+
+        A clock that is one period ahead is put up with, so each person has two codes at a time.
+        """
+        while (step := self._next_step(approver)) > _period() + 1:
             time.sleep(0.2)
-        self._used[approver] = int(time.time()) // CODE_PERIOD_SECONDS
-        return pyotp.TOTP(self.secrets[approver]).now()
+        self._used[approver] = step
+        return pyotp.TOTP(self.secrets[approver]).generate_otp(step)
+
+    def _next_step(self, approver: str) -> int:
+        return max(_period(), self._used.get(approver, 0) + 1)
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
@@ -161,6 +167,10 @@ class Scene:
             ("docker", "exec", "shop-backend-1", "python", "-c", script.replace("localhost:8080", "frontend"))
         )
         return dict(json.loads(found.stdout))
+
+
+def _period() -> int:
+    return int(time.time()) // CODE_PERIOD_SECONDS
 
 
 def write_env_files(servers: Mapping[str, Server]) -> None:
