@@ -19,15 +19,18 @@ make_disk() {
 
 # The disk is a file with a file system of its own, so that it can be full.
 mount_disk() {
-    local disk=/disk/server.img device
+    local disk=/disk/server.img next number
     is_sound "$disk" || make_disk "$disk"
-    # The kernel may name a loop device for which this container has no node yet, or give servers that start at the
-    # same time the same one.
+    # The kernel may name a loop device for which this container has no node. Where one has no node, its name is
+    # followed by " (lost)".
+    next=$(losetup --find)
+    next=${next%% *}
+    next=${next#/dev/loop}
+    for ((number = next; number < next + 32; number++)); do
+        [[ -b /dev/loop$number ]] || mknod -m 660 "/dev/loop$number" b 7 "$number"
+    done
+    # Servers that start at the same time may be given the same one.
     for _ in {1..100}; do
-        device=$(losetup --find)
-        # Where the device has no node yet, its name is followed by " (lost)".
-        device=${device%% *}
-        [[ -b $device ]] || mknod -m 660 "$device" b 7 "${device#/dev/loop}"
         mount -o loop,noatime,nobarrier "$disk" /srv 2>/dev/null && return
         sleep 0.1
     done
