@@ -63,8 +63,15 @@ def problems_of(
     for port in sorted(ports & facts.listening):
         owner = facts.owners.get(port)
         if owner != pipeline:
-            by = f"the compose project {owner}" if owner else "another program"
-            found.append(f"port {port} of {host} is taken by {by}: stop it, or publish another port")
+            taken = f"port {port} of {host} is taken by"
+            if owner:
+                found.append(f"{taken} the compose project {owner}: stop it, or publish another port")
+            else:
+                # An engine that was killed while it replaced containers keeps their ports until it starts once more.
+                found.append(
+                    f"{taken} another program: stop it, publish another port, or, where only docker-proxy has it, "
+                    "restart the Docker engine"
+                )
     return tuple(found)
 
 

@@ -62,5 +62,6 @@ def test_a_port_of_its_own_containers_is_free() -> None:
     found = problems(facts, frozenset({80, 81, 82, 83}))
     assert found == (
         "port 81 of web is taken by the compose project blog: stop it, or publish another port",
-        "port 82 of web is taken by another program: stop it, or publish another port",
+        "port 82 of web is taken by another program: stop it, publish another port, or, where only docker-proxy "
+        "has it, restart the Docker engine",
     )
