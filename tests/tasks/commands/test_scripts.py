@@ -17,6 +17,7 @@ import pytest
 
 from tasks.commands import scripts
 from tasks.commands.argv import Argv
+from tests.lab.shell import wait_until
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 
@@ -131,6 +132,7 @@ def test_the_fence_waits_for_a_running_command(shell: Shell) -> None:
     assert running.stdin
     assert running.stdout
     running.stdout.readline()
+    wait_until(lambda: Path(f"/proc/{running.pid}/cmdline").read_bytes() == b"cat\0", "cat", seconds=60)
     refused = shell.run(scripts.raise_fence("app", 2, 0))
     assert refused.returncode == scripts.EXIT_BUSY
     assert f"still running: {running.pid} cat" in refused.stderr.decode()
