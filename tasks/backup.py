@@ -13,6 +13,7 @@ from tasks.commands.host_files import measure_dump, remove_dumps
 from tasks.commands.pg import dump as pg_dump
 from tasks.commands.pg import list_dump, parse_listing, psql
 from tasks.commands.scripts import dump, script
+from tasks.empty_dump import explain_empty
 from tasks.errors import TerminalError
 from tasks.offsite import stored_dumps
 from tasks.reading import QUICK
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 
 @step("backup", BackupReceipt)
-def back_up(run: Run, *, host: str, name: str, known: BackupReceipt | None = None) -> BackupReceipt:
+def back_up(
+    run: Run, *, host: str, name: str, known: BackupReceipt | None = None, empty_counts: bool = False
+) -> BackupReceipt:
     """Dump the database before anything changes.
 
     Running it twice is safe: a dump appears under its name only when it is whole, and one that is there
@@ -37,17 +40,22 @@ def back_up(run: Run, *, host: str, name: str, known: BackupReceipt | None = Non
         host: The host that keeps the database.
         name: The dump's file name; it names the promotion, so a second try finds the first one's file.
         known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
+        empty_counts: True on the way back, which an emptied database must not stop: without a table the dump is taken
+            all the same, and is not one to go back to.
 
     Returns:
         Where the dump is, its size, checksum and revision.
 
     Raises:
-        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+        TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
+            application may have some.
     """
-    return known or take_dump(run, host=host, name=name)
+    return known or take_dump(run, host=host, name=name, empty_counts=empty_counts)
 
 
-def take_dump(run: Run, *, host: str, name: str, anew: bool = False) -> BackupReceipt:
+def take_dump(
+    run: Run, *, host: str, name: str, anew: bool = False, empty_counts: bool = False
+) -> BackupReceipt:
     """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
 
     Args:
@@ -55,12 +63,14 @@ def take_dump(run: Run, *, host: str, name: str, anew: bool = False) -> BackupRe
         host: The host that keeps the database.
         name: The dump's file name.
         anew: True to replace a dump that has the name already.
+        empty_counts: As for `back_up`.
 
     Returns:
         Where the dump is, its size, checksum and revision.
 
     Raises:
-        TerminalError: The database does not run, the dump failed, or it cannot be read back.
+        TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
+            application may have some.
     """
     began = time.monotonic()
     there = run.hosts[host]
@@ -72,7 +82,8 @@ def take_dump(run: Run, *, host: str, name: str, anew: bool = False) -> BackupRe
     # Before the dump begins: what is counted afterwards may be missing in it, and no row is missing uncounted.
     revision, counters = _facts(run, there)
     checksum, size = _dump(run, there, path)
-    entries = _read_back(run, there, path)
+    entries, tables = _read_back(run, there, path)
+    why_empty = _why_empty(run, there, path) if tables == 0 and not empty_counts else ""
     receipt = BackupReceipt(
         host=host,
         path=path,
@@ -83,6 +94,8 @@ def take_dump(run: Run, *, host: str, name: str, anew: bool = False) -> BackupRe
         taken_at=utc_now(),
         seconds=time.monotonic() - began,
         counters=counters,
+        tables=tables,
+        why_empty=why_empty,
     )
     there.write_file(f"{path}.json", receipt.to_json().encode(), mode=0o600, fence=run.fence(host))
     log().info("%s: dumped %s bytes to %s", host, size, name)
@@ -156,11 +169,11 @@ def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
     return checksum, int(size)
 
 
-def _read_back(run: Run, there: Host, path: str) -> int | None:
-    """Have `pg_restore` read the dump's table of contents; return how many entries it lists."""
+def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None, None]:
+    """Have `pg_restore` read the dump's table of contents; return how many entries and tables it lists."""
     backup = _policy(run)
     if backup.command is not None:
-        return None
+        return None, None
     listing = there.run(
         Call(
             argv=list_dump(path, run.pipeline, backup.service),
@@ -174,6 +187,16 @@ def _read_back(run: Run, there: Host, path: str) -> int | None:
             listing.tail(30),
         )
     return parse_listing(listing.stdout)
+
+
+def _why_empty(run: Run, there: Host, path: str) -> str:
+    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed."""
+    try:
+        return explain_empty(run, there)
+    except TerminalError:
+        folder, _, name = path.rpartition("/")
+        there.run(run.change(there.name, remove_dumps(folder, (name,)), seconds=60))
+        raise
 
 
 def remove_dump(run: Run, host: str, name: str) -> None:

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import DrillReceipt
-from tasks.commands.drill import DATABASE_FACTS, DatabaseFacts, compare, parse_facts
+from tasks.commands.drill import DATABASE_FACTS, DatabaseFacts, compare, empty_difference, parse_facts
 from tasks.copies import BrokenDumpError, Copy, ask_copy, ask_live, open_copy
 from tasks.errors import TerminalError
 from tasks.run import utc_now
@@ -116,7 +116,11 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
         rows=restored.rows,
         extensions=tuple(sorted(f"{name} {version}" for name, version in restored.extensions.items())),
         revision=restored.revision,
-        differences=(*(f"pg_restore: {line}" for line in copy.restore_errors), *found.differences),
+        differences=(
+            *(f"pg_restore: {line}" for line in copy.restore_errors),
+            *empty_difference(restored, backup.why_empty),
+            *found.differences,
+        ),
         notes=found.notes,
         restore_seconds=copy.restore_seconds,
         seconds=copy.restore_seconds + time.monotonic() - began,

@@ -200,6 +200,11 @@ class Backup(Value):
     database: DatabaseName | None = Field(
         None, description="The database to dump; none: the service's POSTGRES_DB."
     )
+    may_be_empty: bool = Field(
+        default=False,
+        description="True where a dump without a table is right although nobody can say which database the "
+        "application uses. It never counts where tables were found in another one.",
+    )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")
     keep_days: int | None = Field(
@@ -228,8 +233,8 @@ class Backup(Value):
     @model_validator(mode="after")
     def own_command_stands_alone(self) -> Self:
         """Refuse options of pg_dump beside the team's own command."""
-        for name in ("user", "database"):
-            if self.command is not None and getattr(self, name) is not None:
+        for name in ("user", "database", "may_be_empty"):
+            if self.command is not None and getattr(self, name):
                 raise ConflictError(name, "only for the built-in dump — remove it, or remove command")
         if self.copy_options is not None and self.copy_url is None:
             raise ConflictError("copy_options", "only with copy_url — remove it, or name the folder")

@@ -47,6 +47,8 @@ class BackupReceipt(Value):
         seconds: How long it took.
         counters: Table → rows inserted, updated and deleted so far by PostgreSQL's statistics, read just before the
             dump began: what was added to them since is, at most, what the dump lacks.
+        tables: How many tables it holds; None where that was not read.
+        why_empty: Why it is right that it holds no table; empty where it holds some, or nobody could say.
         copies: Where else it is, once copied: `<host>:<path>`, or an fsspec address.
     """
 
@@ -59,7 +61,14 @@ class BackupReceipt(Value):
     taken_at: datetime
     seconds: float
     counters: dict[str, tuple[int, int, int]] = {}
+    tables: int | None = None
+    why_empty: str = ""
     copies: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """False for a dump without a table where nobody could say that this is right."""
+        return self.tables != 0 or bool(self.why_empty)
 
 
 class MigrateReceipt(Value):

@@ -147,7 +147,7 @@ def fitting_backup(
     for receipt, ran in backups:
         revision = as_revisions(receipt.revision)
         same = set(revision) == wanted if target else ran == target_id
-        if same and receipt.entries:
+        if same and receipt.entries and receipt.counts:
             return receipt
     return None
 

@@ -195,7 +195,7 @@ def _back_up(run: Run, change: Change) -> None:
     """Dump the database before it is changed, so that this rollback can be undone."""
     row = run.ledger.promotions.get(run.promotion_id)
     name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
-    receipt = back_up(run, host=run.primary, name=name)
+    receipt = back_up(run, host=run.primary, name=name, empty_counts=True)
     known = [record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)]
     if receipt.path not in known:
         run.ledger.backups.add(

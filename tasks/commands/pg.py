@@ -6,6 +6,7 @@ either may be empty. The official image accepts each variable also as a file (`P
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tasks.commands.argv import Argv
@@ -13,6 +14,10 @@ from tasks.commands.scripts import script
 
 if TYPE_CHECKING:
     from blocks.pipeline.sections import DatabaseRules
+
+# A table in a dump's table of contents: `215; 1259 16385 TABLE public orders shop`. Its rows are an entry of their own
+# (`TABLE DATA`), without the number of the catalog of tables.
+_TABLE = re.compile(r"\d+; 1259 \d+ (?:FOREIGN )?TABLE ")
 
 # Sets user and database from the arguments or the image's variables, and the password psql and its kin ask
 # for where the server wants one even on its own socket.
@@ -124,9 +129,10 @@ def list_dump(path: str, project: str, service: str) -> Argv:
     return script(LIST_DUMP, "sluice-pg-list", path, project, service)
 
 
-def parse_listing(text: str) -> int:
-    """Count the entries in what `pg_restore --list` printed."""
-    return sum(1 for line in text.splitlines() if line.strip() and not line.startswith(";"))
+def parse_listing(text: str) -> tuple[int, int]:
+    """Count the entries, and the tables among them, in what `pg_restore --list` printed."""
+    entries = [line for line in text.splitlines() if line.strip() and not line.startswith(";")]
+    return len(entries), sum(1 for line in entries if _TABLE.match(line))
 
 
 def pg_options(rules: DatabaseRules) -> dict[str, str]:

@@ -95,7 +95,7 @@ def is_good(receipt: BackupReceipt, *, built_in: bool) -> bool:
         receipt: The receipt.
         built_in: True for PostgreSQL's own dump, which `pg_restore` reads back.
     """
-    return receipt.bytes > 0 and (receipt.entries is not None or not built_in)
+    return receipt.bytes > 0 and receipt.counts and (receipt.entries is not None or not built_in)
 
 
 def known_dumps(

@@ -68,7 +68,7 @@ def test_a_dump_is_restored_into_a_database_of_its_own(postgres_server: Postgres
     assert dumped.returncode == 0, dumped.stderr
     assert dumped.stdout.startswith(b"PGDMP")
     listed = inside(postgres_server, ("pg_restore", "--list"), dumped.stdout).stdout.decode()
-    assert pg.parse_listing(listed) == 2
+    assert pg.parse_listing(listed) == (2, 1)
     drill = f"drill-{uuid4().hex[:8]} 'x'"
     for _ in range(2):
         restored = inside(postgres_server, pg.restore(drill), dumped.stdout)
@@ -113,12 +113,30 @@ def test_user_and_database_are_the_images_own(
     assert (done.stdout.decode(), done.stderr) == (f"{expected}\n", b"")
 
 
+LISTING = """;
+; Archive created at 2026-12-01 06:00:00 UTC
+;
+215; 1259 16385 TABLE public orders shop
+216; 1259 16390 TABLE DATA strange shop
+217; 1259 16395 FOREIGN TABLE public far shop
+218; 1259 16400 VIEW public TABLE shop
+219; 1259 16405 SEQUENCE public TABLE shop
+3390; 0 16385 TABLE DATA public orders shop
+3391; 0 0 TABLE ATTACH public part shop
+"""
+
+
 @pytest.mark.parametrize(
-    ("text", "entries"),
-    [("", 0), (";\n; Archive created at x\n;\n", 0), ("; x\n\n215; 1259 TABLE\n4; 0 DATA\n", 2)],
+    ("text", "counted"),
+    [
+        ("", (0, 0)),
+        (";\n; Archive created at x\n;\n", (0, 0)),
+        ("; x\n\n4; 2615 2200 SCHEMA - TABLE shop\n4; 0 0 COMMENT - TABLE t\n", (2, 0)),
+        (LISTING, (7, 3)),
+    ],
 )
-def test_a_listing_is_counted(text: str, entries: int) -> None:
-    assert pg.parse_listing(text) == entries
+def test_entries_and_tables_of_a_listing_are_counted(text: str, counted: tuple[int, int]) -> None:
+    assert pg.parse_listing(text) == counted
 
 
 def test_a_dump_is_compressed_with_zstd_where_the_server_has_it(
