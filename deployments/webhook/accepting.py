@@ -12,7 +12,14 @@ from http import HTTPStatus
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.values.base import Value
 from blocks.values.deliveries import Arrived
-from flows.domain.triggers.events import Event, MalformedPayloadError, read_event, repository_of
+from flows.domain.text import one_line
+from flows.domain.triggers.events import (
+    Event,
+    MalformedPayloadError,
+    former_name_of,
+    read_event,
+    repository_of,
+)
 
 # GitHub sends no more than that: larger payloads are not delivered at all.
 LARGEST_BODY_BYTES = 25 * 2**20
@@ -29,11 +36,13 @@ class RefusedRequestError(Exception):
     Args:
         status: The answer's status, never 5xx.
         said: The answer: fixed words, nothing of the request.
+        repository: The repository a signed delivery is about that is not configured; only the log has it.
     """
 
-    def __init__(self, status: HTTPStatus, said: str) -> None:
+    def __init__(self, status: HTTPStatus, said: str, repository: str = "") -> None:
         self.status = status
         self.said = said
+        self.repository = repository
         super().__init__(said)
 
 
@@ -108,9 +117,15 @@ def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
     if not signature_holds(head.signature, body, block.keys()):
         raise RefusedRequestError(HTTPStatus.UNAUTHORIZED, "the signature does not hold")
     payload = _parsed(body)
-    repository = block.known_as(repository_of(payload))
+    name = repository_of(payload)
+    repository, moved = block.known_as(name), ""
     if repository is None:
-        raise RefusedRequestError(HTTPStatus.FORBIDDEN, "the repository is not configured here")
+        repository = block.known_as(former_name_of(payload))
+        moved = f"the repository is {one_line(name, 140)} now: set that name in its blocks"
+    if repository is None:
+        raise RefusedRequestError(
+            HTTPStatus.FORBIDDEN, "the repository is not configured here", one_line(name, 140)
+        )
     event, refusal = _event(head.event, payload)
     return Arrived(
         delivery=head.delivery,
@@ -123,7 +138,7 @@ def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
         sender=event.sender,
         digest=hashlib.sha256(body).hexdigest(),
         facts=event.to_json(),
-        refusal=refusal,
+        refusal=moved or refusal,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -36,6 +36,8 @@ READ_SECONDS = 10.0
 MOST_BYTES = 4 * LARGEST_BODY_BYTES
 # Smaller ones are verified and read at once; larger ones beside the others.
 _LARGE_BYTES = 256 * 2**10
+# An organisation's webhook may be about any number of repositories.
+_MOST_UNKNOWN = 100
 
 __all__ = ["PATH", "Receiver", "create_app"]
 
@@ -52,6 +54,7 @@ class Receiver:
         metrics: What is counted.
         ailing: Says what is wrong, empty when all is well.
         bytes_held: How many bytes of bodies are being read.
+        unknown: The repositories that signed deliveries were about and that are not configured, each logged once.
     """
 
     configuration: Callable[[], GitHubWebhooks | None]
@@ -59,6 +62,7 @@ class Receiver:
     metrics: Metrics
     ailing: Callable[[], str] = lambda: ""
     bytes_held: int = 0
+    unknown: set[str] = field(default_factory=set)
 
 
 def create_app(receiver: Receiver) -> FastAPI:
@@ -109,6 +113,7 @@ async def _answered(receiver: Receiver, request: Request) -> tuple[HTTPStatus, s
     try:
         return await _taken_in(receiver, request)
     except RefusedRequestError as refused:
+        _tell_unknown(receiver, refused.repository)
         return refused.status, refused.said
     except TimeoutError:
         return HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time"
@@ -117,6 +122,20 @@ async def _answered(receiver: Receiver, request: Request) -> tuple[HTTPStatus, s
     except SluiceError as error:
         _log.error("a delivery was not taken in: %s", error)
         return HTTPStatus.SERVICE_UNAVAILABLE, "the ledger cannot be written: send it again later"
+
+
+def _tell_unknown(receiver: Receiver, repository: str) -> None:
+    """Log a repository nobody named: who knows the secret may be one of ours under a new name."""
+    if not repository or repository in receiver.unknown or len(receiver.unknown) >= _MOST_UNKNOWN:
+        return
+    receiver.unknown.add(repository)
+    block = receiver.configuration()
+    _log.warning(
+        "a signed delivery about %s was refused: the block github-webhooks has %s. If one of them was renamed or given "
+        "away, set its new name in the blocks github, git-repository and github-webhooks",
+        repository,
+        ", ".join(block.repositories) if block else "nothing",
+    )
 
 
 async def _taken_in(receiver: Receiver, request: Request) -> tuple[HTTPStatus, str]:

@@ -160,8 +160,14 @@ def _post(who: str, url: str, body: Mapping[str, Any], headers: Mapping[str, str
 def _judge(who: str, answer: httpx.Response, attempt: int) -> tuple[TransientError | None, float]:
     """Return what failed, if another try may help, and the pause before it."""
     status = answer.status_code
-    if status < httpx.codes.BAD_REQUEST:
+    if answer.is_success:
         return None, 0.0
+    if status < httpx.codes.BAD_REQUEST:
+        # Where it points to is not shown: such an address may hold a token.
+        raise TerminalError(
+            f"{who} redirected the message (status {status}); it was not followed, so nobody was told",
+            "set the new address in the notification channel's block",
+        )
     if status == httpx.codes.TOO_MANY_REQUESTS:
         pause = _retry_after(answer)
         return TransientError(

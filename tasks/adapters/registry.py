@@ -151,7 +151,10 @@ class HttpRegistry:
 
     def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
         try:
-            return self._client.request(method, path, headers=headers, content=content)
+            # A change that was only redirected would be followed as a read, and count as made.
+            return self._client.request(
+                method, path, headers=headers, content=content, follow_redirects=content is None
+            )
         except httpx.TransportError as error:
             raise self._no_answer(error) from error
 
@@ -210,8 +213,13 @@ class HttpRegistry:
     def _judge(self, answer: httpx.Response, method: str, path: str) -> None:
         """Raise what a status means; what the caller asked about (404 of a manifest) passes."""
         status = answer.status_code
-        if status < httpx.codes.BAD_REQUEST or (status == httpx.codes.NOT_FOUND and method != "PUT"):
+        if answer.is_success or (status == httpx.codes.NOT_FOUND and method != "PUT"):
             return
+        if status < httpx.codes.BAD_REQUEST:
+            raise TerminalError(
+                f"registry {self.address} redirected {method} {path} (status {status}); it was not followed",
+                "set the registry's own address in its block",
+            )
         said = _said(answer)
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             who = f"the login {self._username}" if self._username else "a request without a login"

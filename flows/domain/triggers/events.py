@@ -114,6 +114,26 @@ def repository_of(payload: object) -> str:
     return name if isinstance(name, str) else ""
 
 
+def former_name_of(payload: object) -> str:
+    """Return the name a repository had before GitHub told that it was renamed or given away; empty where it did not."""
+    found = payload if isinstance(payload, dict) else {}
+    owner, _, name = repository_of(found).partition("/")
+    changes = found.get("changes")
+    if not owner or not isinstance(changes, dict):
+        return ""
+    before = _within(changes, "repository", "name", "from")
+    giver = _within(changes, "owner", "from", "user", "login") or _within(
+        changes, "owner", "from", "organization", "login"
+    )
+    return f"{giver or owner}/{before or name}" if before or giver else ""
+
+
+def _within(found: object, *keys: str) -> str:
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 def missed_event(ref: str, sha: str) -> Event:
     """Return the event that GitHub failed to deliver: a branch or tag is at a commit nobody was told of.
 

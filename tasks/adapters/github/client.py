@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import jwt
 from github import Auth, BadAttributeException, Github, GithubException
 
+from tasks.adapters.github.answers import (
+    OnlyResults,
+    has_next_page,
+    is_redirected,
+    is_somebodys_page,
+    moved_path,
+    name_of,
+    other_origin,
+    pause_of,
+    said,
+)
+from tasks.adapters.github.refusals import Asking, ChangeRefusedError, NotThereError, meaning
 from tasks.adapters.redact import process_redactor
 from tasks.errors import SluiceError, TerminalError, TransientError
+
+__all__ = [
+    "MOST_ENTRIES",
+    "PATIENT",
+    "PER_PAGE",
+    "Asking",
+    "ChangeRefusedError",
+    "GitHubClient",
+    "NotThereError",
+    "Patience",
+    "log_in",
+    "log_in_as_app",
+    "too_many",
+    "whole",
+]
 
 R = TypeVar("R")
 J = TypeVar("J", dict[str, Any], list[dict[str, Any]])
@@ -24,12 +49,8 @@ PER_PAGE = 100
 MOST_ENTRIES = 1000
 # Longer waits are left to whoever runs the promotion again: GitHub counts its budget anew once in an hour.
 LONGEST_PAUSE_SECONDS = 90.0
-# What GitHub asks for where it names no time itself.
-SECONDARY_PAUSE_SECONDS = 60.0
 _PAUSES = 4
 _TIMEOUT_SECONDS = 15
-# An unknown commit, a merge that is not allowed, a head that moved, a field that is not taken.
-_NOT_SO = frozenset({405, 409, 422})
 # What PyGithub and the facts make of an answer that no GitHub gives.
 _NOT_GITHUB = (
     AssertionError,
@@ -40,23 +61,10 @@ _NOT_GITHUB = (
     AttributeError,
     ValueError,
 )
-# How GitHub says that a plan lacks something: "Upgrade to GitHub Pro or make this repository public to enable this …".
-_PLAN = "Upgrade to GitHub"
-_PERMISSIONS = re.compile(r"[a-z_=,; ]+")
-
-
-class Asking(NamedTuple):
-    """One thing that is asked of GitHub.
-
-    Attributes:
-        what: The words a message has for what is read or changed.
-        permission: What the login needs for it.
-        verb: What is done with it.
-    """
-
-    what: str
-    permission: str
-    verb: str = "read"
+# A repository's old name leads to its number, and that to the repository.
+_MOST_SIGNS = 3
+# Of a list that is given out in small pages.
+_MOST_PAGES = 100
 
 
 class Patience(NamedTuple):
@@ -94,6 +102,7 @@ class GitHubClient:
         patience: Patience = PATIENT,
     ) -> None:
         self.repository = repository
+        self._base_url = base_url
         self._auth = auth
         self._patience = patience
         self._until = None if patience.total_seconds is None else time.monotonic() + patience.total_seconds
@@ -103,7 +112,7 @@ class GitHubClient:
             base_url=base_url,
             per_page=PER_PAGE,
             timeout=patience.answer_seconds,
-            retry=None,
+            retry=OnlyResults(0, read=False),
             seconds_between_requests=None,
             lazy=True,
         )
@@ -148,24 +157,41 @@ class GitHubClient:
 
     def get_any(self, path: str, **parameters: int | str) -> Any:  # noqa: ANN401 - JSON
         """Read one JSON document of whatever kind, inside of `ask`; else like `get`."""
-        return self._github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
+        return self._asked("GET", path, parameters=parameters)[1]
 
-    def pages(self, path: str, most: int = MOST_ENTRIES, **parameters: int | str) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, *, most: int | None = None, under: str = "", **parameters: str
+    ) -> Iterator[dict[str, Any]]:
         """Read the entries of a list page by page, inside of `ask`; no more pages than are taken.
 
         Args:
             path: Its path, with its slash in front.
-            most: After so many entries the list counts as read.
+            most: After so many entries the list counts as read; None where all of it must be read.
+            under: Its key, where it stands in an object.
             parameters: The query.
 
         Yields:
             The entries.
+
+        Raises:
+            TerminalError: It has more entries than are read.
         """
-        for page in range(1, -(-most // PER_PAGE) + 1):
-            some: list[dict[str, Any]] = self.get(path, list, per_page=PER_PAGE, page=page, **parameters)
+        read = 0
+        for page in range(1, _MOST_PAGES + 1):
+            asked = {"per_page": PER_PAGE, "page": page, **parameters}
+            headers, found = self._asked("GET", path, parameters=asked)
+            some = found[under] if under else found
+            if not isinstance(some, list):
+                raise TypeError(path)
             yield from some
-            if len(some) < PER_PAGE:
+            read += len(some)
+            # A server may give out fewer at a time than it is asked for: where the list ends is said beside it.
+            if len(some) < PER_PAGE and not has_next_page(headers):
                 return
+            if read >= (most or MOST_ENTRIES):
+                break
+        if most is None:
+            raise too_many()
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Change something, inside of `ask`.
@@ -176,13 +202,24 @@ class GitHubClient:
             body: The JSON document, None for none.
 
         Returns:
-            What GitHub answered; empty where it says nothing.
+            What GitHub answered; empty for what was deleted.
 
         Raises:
             GithubException: GitHub refused; `ask` judges it.
+            TypeError: The answer is no JSON object: it is not GitHub's.
         """
-        found = self._github.requester.requestJsonAndCheck(method, path, input=body)[1]
-        return found if isinstance(found, dict) else {}
+        found = self._asked(method, path, input=body)[1]
+        if method == "DELETE":
+            return {}
+        if not isinstance(found, dict):
+            raise TypeError(path)
+        return found
+
+    def _asked(self, method: str, path: str, **more: Any) -> tuple[Mapping[str, Any], Any]:  # noqa: ANN401 - JSON
+        headers, found = self._github.requester.requestJsonAndCheck(method, path, **more)
+        if method != "DELETE" and is_somebodys_page(headers, found):
+            raise TypeError(path)
+        return headers, found
 
     def ask(self, asking: Asking, ask: Callable[[], R]) -> R:
         """Ask GitHub, pausing where it says so; an answer that is an error becomes a step's error.
@@ -198,10 +235,11 @@ class GitHubClient:
             What `ask` returned.
 
         Raises:
-            TransientError: GitHub did not answer, answered 5xx, or wants to be left alone for long.
+            TransientError: GitHub did not answer, answered 5xx or 202, or wants to be left alone for long.
             NotThereError: GitHub has no such thing, or does not show it to this login.
             ChangeRefusedError: GitHub refused the change for what it is.
-            TerminalError: The login was refused or lacks a permission, or what answers is no GitHub.
+            TerminalError: The login was refused or lacks a permission, the repository has another name now, or what
+                answers is no GitHub.
         """
         for _ in range(_PAUSES):
             if self._until is not None and time.monotonic() > self._until:
@@ -213,7 +251,7 @@ class GitHubClient:
                 self._log_in()
                 return ask()
             except GithubException as error:
-                pause = _pause(error)
+                pause = pause_of(error)
                 if pause is None:
                     raise self._judge(error, asking) from None
                 if pause > self._patience.pause_seconds:
@@ -238,7 +276,7 @@ class GitHubClient:
         try:
             process_redactor().add(self._auth.token)
         except GithubException as error:
-            if _pause(error) is not None or error.status >= 500:  # noqa: PLR2004
+            if pause_of(error) is not None or error.status >= 500 or error.status < 400:  # noqa: PLR2004
                 raise
             raise TerminalError(
                 f"GitHub refused the app's login for {self.repository}: {said(error)}",
@@ -258,68 +296,52 @@ class GitHubClient:
         )
 
     def _judge(self, error: GithubException, asking: Asking) -> SluiceError:
-        """Return what a status means."""
-        what, where, words = asking.what, self.repository, said(error)
-        if error.status == 401:  # noqa: PLR2004
-            return TerminalError(
-                f"GitHub refused the login for {where}: {words}", "renew the token in the github block"
-            )
-        if error.status == 403:  # noqa: PLR2004
-            return _forbidden(error, asking, where)
-        if error.status == 404:  # noqa: PLR2004
-            return NotThereError(
-                f"GitHub shows the login no {what.removeprefix('the ')} in {where}",
-                f"check the repository in the github block; the login needs {asking.permission}",
-            )
-        if error.status in _NOT_SO:
-            return _not_so(error, asking, where)
-        if error.status == 408 or error.status >= 500:  # noqa: PLR2004
+        if error.status < 400:  # noqa: PLR2004
+            return self._no_result(error, asking)
+        return meaning(error, asking, self.repository)
+
+    def _no_result(self, error: GithubException, asking: Asking) -> SluiceError:
+        """Return what an answer means that is neither a result nor a refusal."""
+        what, where = asking.what, self.repository
+        if error.status == 202:  # noqa: PLR2004
             return TransientError(
-                f"GitHub answered with status {error.status} for {what} in {where}", "try again"
+                f"GitHub has not done yet (status 202) what was to {asking.verb} {what} in {where}",
+                "try again",
             )
+        if not is_redirected(error):
+            return TerminalError(
+                f"GitHub answered with status {error.status}, which is no result, for {what} in {where}",
+                "check the API address in the github block, and what stands between here and GitHub",
+            )
+        start = f"GitHub redirected (status {error.status}) what was to {asking.verb} {what} in {where}"
+        name = self._new_name(error)
+        if name:
+            return TerminalError(
+                f"{start}: {where} is {name} now; it was not followed",
+                f"set the new name in the github block: {name}; and in git-repository and github-webhooks as well",
+            )
+        origin = other_origin(error, self._base_url)
         return TerminalError(
-            f"GitHub answered with status {error.status} for {what} in {where}: {words}",
-            "check the github block",
+            f"{start}{f' to {origin}' if origin else ''}: it was not followed, and a new name is not told",
+            f"look where {self.page} leads, and set that name in the github block; or correct its API address",
         )
 
-
-class NotThereError(TerminalError):
-    """GitHub has no such thing, or does not show it to this login."""
-
-
-class ChangeRefusedError(TerminalError):
-    """GitHub refused a change for what it is: a merge that is not allowed, a head that moved, a bad field.
-
-    Args:
-        what: What failed, where.
-        todo: What to do next.
-        detail: Further lines.
-        status: GitHub's status: 405, 409 or 422.
-    """
-
-    def __init__(self, what: str, todo: str = "", detail: str = "", *, status: int = 0) -> None:
-        self.status = status
-        super().__init__(what, todo, detail)
-
-
-def _forbidden(error: GithubException, asking: Asking, where: str) -> TerminalError:
-    words = said(error)
-    if _PLAN in words:
-        return TerminalError(
-            f"GitHub's plan does not have {asking.what} for {where}: {words}",
-            "upgrade the plan, make the repository public, or do without it in pipeline.yaml",
-        )
-    return TerminalError(
-        f"GitHub does not let the login {asking.verb} {asking.what} in {where}: {words}",
-        f"give it the permission {_wanted(error) or asking.permission}",
-    )
-
-
-def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError:
-    line = f"GitHub cannot {asking.verb} {asking.what} in {where}: {said(error)}"
-    if asking.verb == "read":
-        return TerminalError(line, "push the commit to GitHub, or correct the repository in the github block")
-    return ChangeRefusedError(line, "look at it on GitHub", status=error.status)
+    def _new_name(self, error: GithubException) -> str:
+        """Ask for the name behind a redirection, at the API only; empty where it has none or the one that is set."""
+        path = moved_path(error, self._base_url) or f"/repos/{self.repository}"
+        for _ in range(_MOST_SIGNS):
+            try:
+                name = name_of(self.get(path, dict))
+            except GithubException as again:
+                further = moved_path(again, self._base_url)
+                if further in {"", path}:
+                    break
+                path = further
+            except (OSError, *_NOT_GITHUB):
+                break
+            else:
+                return name if name.casefold() != self.repository.casefold() else ""
+        return ""
 
 
 def log_in(token: str) -> Auth.Auth:
@@ -360,33 +382,3 @@ def too_many() -> TerminalError:
         f"GitHub lists more than {MOST_ENTRIES} entries where a gate asks",
         "half of them would decide nothing: name this in an issue of Sluice",
     )
-
-
-def _pause(error: GithubException) -> float | None:
-    """Return how long GitHub wants to be left alone, None where the error is about something else."""
-    if error.status not in {403, 429}:
-        return None
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    wait = headers.get("retry-after", "")
-    if wait.isdigit():
-        return float(wait)
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-        return max(1.0, int(headers["x-ratelimit-reset"]) - datetime.now(UTC).timestamp() + 1.0)
-    return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in said(error) else None  # noqa: PLR2004
-
-
-def _wanted(error: GithubException) -> str:
-    """Return the permissions GitHub itself asks for, such as `checks=read`; empty where it does not say."""
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    told = str(headers.get("x-accepted-github-permissions", ""))[:200]
-    return told if _PERMISSIONS.fullmatch(told) else ""
-
-
-def said(error: GithubException) -> str:
-    """Return GitHub's own words, on one line; what a field's error says stands beside "Validation Failed"."""
-    data = error.data if isinstance(error.data, dict) else {}
-    errors: Any = data.get("errors")
-    listed = errors if isinstance(errors, list) else []
-    details = [one.get("message") if isinstance(one, dict) else one for one in listed]
-    words = [str(data.get("message") or "no reason given"), *(str(one) for one in details if one)]
-    return process_redactor().text(" ".join(": ".join(words).split())[:300])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from github import GithubException
 
+from tasks.errors import TransientError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,12 +39,15 @@ def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: s
 
     Raises:
         GithubException: GitHub refused, with the status REST has for such a refusal; `ask` judges it.
+        TransientError: It answered without refusing and without having done it.
     """
     try:
         found = client.requester.graphql_named_mutation(name, dict(values), wanted)[1]
     except GithubException as error:
         raise as_rest(error) from None
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict) or not found:
+        raise TransientError(f"GitHub does not confirm {name} in {client.repository}", "look at it on GitHub")
+    return found
 
 
 def who_am_i(client: GitHubClient) -> str:

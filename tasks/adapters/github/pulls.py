@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blocks.values.pull_requests import ChangedFile, MergeMethod, PullFact
-from tasks.adapters.github.client import (
-    MOST_ENTRIES,
-    PER_PAGE,
-    Asking,
-    ChangeRefusedError,
-    GitHubClient,
-    too_many,
-)
+from tasks.adapters.github.client import Asking, ChangeRefusedError, GitHubClient
 from tasks.adapters.github.graphql import mutate, who_am_i
 from tasks.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Merge = Literal["enabled", "merged"]
 
@@ -65,18 +60,17 @@ class GitHubPulls:
             base: The branch.
             since: Not before this time, UTC.
         """
-        found: list[PullFact] = []
-        for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
-            some = self._client.ask(_LIST, partial(self._closed, base, page))
-            found += [pull_of(one) for one in some if one.get("merged_at")]
-            # Whatever was merged later than that was changed later, too.
-            if len(some) < PER_PAGE or datetime.fromisoformat(some[-1]["updated_at"]) < since:
-                return tuple(one for one in found if one.merged_at is not None and one.merged_at >= since)
-        raise too_many()
+        return self._client.ask(_LIST, lambda: tuple(self._merged(base, since)))
 
-    def _closed(self, base: str, page: int) -> list[dict[str, Any]]:
-        wanted = {"state": "closed", "base": base, "sort": "updated", "direction": "desc"}
-        return self._client.get(self._path, list, per_page=PER_PAGE, page=page, **wanted)
+    def _merged(self, base: str, since: datetime) -> Iterator[PullFact]:
+        listed = self._client.pages(self._path, state="closed", base=base, sort="updated", direction="desc")
+        for one in listed:
+            # Whatever was merged later than that was changed later, too.
+            if datetime.fromisoformat(one["updated_at"]) < since:
+                return
+            found = pull_of(one)
+            if found.merged_at is not None and found.merged_at >= since:
+                yield found
 
     def pull(self, number: int) -> PullFact:
         """Read one pull request, with how many commits and files it has."""
@@ -142,10 +136,11 @@ class GitHubPulls:
         if any(review["commit_id"] == pull.head for review in self._own_approvals(pull.number)):
             return False
         wanted = {"commit_id": pull.head, "event": "APPROVE", "body": body}
-        self._client.ask(
+        answer = self._client.ask(
             Asking(f"pull request #{pull.number}", _WRITE, "approve"),
             lambda: self._client.send("POST", f"{self._path}/{pull.number}/reviews", wanted),
         )
+        _confirmed(answer.get("state") == "APPROVED", f"the approval of pull request #{pull.number}")
         return True
 
     def enable_auto_merge(self, pull: PullFact, method: MergeMethod) -> Merge:
@@ -184,13 +179,15 @@ class GitHubPulls:
 
         Raises:
             ChangeRefusedError: It cannot be merged (405), or its head or base moved meanwhile (409, 405).
+            TransientError: GitHub does not say that it is merged.
         """
-        self._client.ask(
+        answer = self._client.ask(
             Asking(f"pull request #{pull.number}", _MERGES, "merge"),
             lambda: self._client.send(
                 "PUT", f"{self._path}/{pull.number}/merge", {"sha": pull.head, "merge_method": method}
             ),
         )
+        _confirmed(answer.get("merged") is True, f"the merge of pull request #{pull.number}")
 
     def take_back(self, pull: PullFact, reason: str) -> tuple[str, ...]:
         """Take back what this login gave a pull request: auto-merge first, then its approvals.
@@ -298,17 +295,7 @@ class GitHubPulls:
 
     def _every(self, asking: Asking, path: str, **wanted: str) -> list[dict[str, Any]]:
         """Read a list in pages, as plain JSON: PyGithub would ask again for each field that may be null."""
-
-        def ask() -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = []
-            for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
-                some = self._client.get(path, list, per_page=PER_PAGE, page=page, **wanted)
-                found += some
-                if len(some) < PER_PAGE:
-                    return found
-            raise too_many()
-
-        return self._client.ask(asking, ask)
+        return self._client.ask(asking, lambda: [*self._client.pages(path, most=None, under="", **wanted)])
 
 
 def revert_branch(pull: PullFact) -> str:
@@ -344,6 +331,16 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
         changed_files=raw.get("changed_files"),
         link=raw["html_url"],
     )
+
+
+def _confirmed(done: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is
+    """Raise where GitHub's answer to a change does not say that it was made.
+
+    Raises:
+        TransientError: It does not: another try looks what is there.
+    """
+    if not done:
+        raise TransientError(f"GitHub does not confirm {what}", "look at it on GitHub")
 
 
 def _login(raw: dict[str, Any], key: str = "user") -> str:

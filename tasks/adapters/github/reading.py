@@ -11,16 +11,8 @@ from github.CommitStatus import CommitStatus
 from github.PaginatedList import PaginatedList
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
-from tasks.adapters.github.client import (
-    MOST_ENTRIES,
-    PER_PAGE,
-    Asking,
-    GitHubClient,
-    NotThereError,
-    said,
-    too_many,
-    whole,
-)
+from tasks.adapters.github.answers import said
+from tasks.adapters.github.client import Asking, GitHubClient, NotThereError, whole
 from tasks.adapters.github.facts import check_fact, protection_fact, pull_fact, review_fact, status_fact
 
 _MAY_WRITE = frozenset({"admin", "write"})
@@ -117,15 +109,8 @@ class GitHubApi:
         return role in _MAY_WRITE
 
     def _rules(self, branch: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
         # PyGithub knows no rulesets yet, so their pages are turned here.
-        for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
-            path = f"/repos/{self._client.repository}/rules/branches/{branch}"
-            some: list[dict[str, Any]] = self._client.get(path, list, per_page=PER_PAGE, page=page)
-            found += some
-            if len(some) < PER_PAGE:
-                return found
-        raise too_many()
+        return [*self._client.pages(f"/repos/{self._client.repository}/rules/branches/{branch}")]
 
     def _protection(self, path: str) -> Mapping[str, Any]:
         try:

@@ -8,15 +8,8 @@ from typing import Any
 from github import GithubException
 
 from blocks.values.rules import BranchProtection, BranchRules, DeploymentRef, EnvironmentRules, Reviewer
-from tasks.adapters.github.client import (
-    MOST_ENTRIES,
-    PER_PAGE,
-    Asking,
-    GitHubClient,
-    NotThereError,
-    said,
-    too_many,
-)
+from tasks.adapters.github.answers import said
+from tasks.adapters.github.client import Asking, GitHubClient, NotThereError
 from tasks.adapters.github.rule_facts import (
     environment_body,
     environment_of,
@@ -177,18 +170,7 @@ class GitHubRules:
 
     def _pages(self, path: str, under: str = "") -> list[dict[str, Any]]:
         """Read a list whole, inside of `ask`; `under` is its key where it stands in an object."""
-        found: list[dict[str, Any]] = []
-        for page in range(1, MOST_ENTRIES // PER_PAGE + 1):
-            parameters = {"per_page": PER_PAGE, "page": page}
-            some: list[dict[str, Any]] = (
-                self._client.get(path, dict, **parameters)[under]
-                if under
-                else self._client.get(path, list, **parameters)
-            )
-            found += some
-            if len(some) < PER_PAGE:
-                return found
-        raise too_many()
+        return [*self._client.pages(path, under=under)]
 
     def _protection(self, path: str) -> dict[str, Any] | None:
         try:

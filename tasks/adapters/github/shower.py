@@ -59,7 +59,9 @@ class GitHubShow(GitHubShowing):
 
     def _merged(self, commits: frozenset[str], since: datetime) -> Iterator[PullRequestFact]:
         path = f"/repos/{self._client.repository}/pulls"
-        listed = self._client.pages(path, _MOST_LOOKED_AT, state="closed", sort="updated", direction="desc")
+        listed = self._client.pages(
+            path, most=_MOST_LOOKED_AT, state="closed", sort="updated", direction="desc"
+        )
         for one in listed:
             # A merge changes its pull request, so what was not changed since brought none of them.
             if datetime.fromisoformat(one["updated_at"]) < since:

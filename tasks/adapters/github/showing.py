@@ -90,7 +90,6 @@ class GitHubShowing:
             "production_environment": wish.production,
         }
         made = self._client.ask(_DEPLOY, lambda: self._client.send("POST", f"{self._path}/deployments", body))
-        # GitHub answers with 202 and without an id where it did something else instead.
         return int(made["id"]) if "id" in made else _missing(self.find_deployment(wish), "deployment")
 
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:

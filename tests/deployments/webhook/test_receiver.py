@@ -93,6 +93,52 @@ def test_repositories_that_are_not_configured_are_refused(served: Served) -> Non
     assert served.post(body, headers(body)).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("acme/store", {"repository": {"name": {"from": "shop"}}}),
+        ("umbrella/shop", {"owner": {"from": {"user": {"login": "acme"}}}}),
+        ("umbrella/shop", {"owner": {"from": {"organization": {"login": "acme"}}}}),
+    ],
+)
+def test_a_repository_that_got_another_name_is_recorded_under_the_one_that_is_set(
+    served: Served, name: str, changes: object
+) -> None:
+    body = json.dumps(
+        {"action": "renamed", "changes": changes, "repository": {"full_name": name}, "x": str(uuid.uuid4())}
+    ).encode()
+    sent = headers(body, "repository")
+    assert served.post(body, sent).status_code == 202
+    row = served.ledger.deliveries.get(sent["X-GitHub-Delivery"])
+    assert row is not None
+    assert (row.repository, row.status) == ("acme/shop", DeliveryStatus.IGNORED)
+    assert f"is {name} now" in row.reason
+
+
+@pytest.mark.parametrize(
+    "changes", [{"repository": {"name": {"from": "moon"}}}, {"owner": []}, [], None, "x"]
+)
+def test_a_repository_that_never_was_ours_stays_refused(served: Served, changes: object) -> None:
+    body = json.dumps(
+        {"action": "renamed", "changes": changes, "repository": {"full_name": "acme/sun"}}
+    ).encode()
+    assert served.post(body, headers(body, "repository")).status_code == 403
+
+
+def test_who_knows_the_secret_and_is_not_named_is_logged_once(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = f"acme/store-{uuid.uuid4()}"
+    body = body_of("push_branch", repository={"full_name": name})
+    for _ in range(3):
+        assert served.post(body, headers(body)).status_code == 403
+    forged = headers(body, X_Hub_Signature_256=sign(body, "a-guess-of-somebody"))
+    assert served.post(body, forged).status_code == 401
+    (line,) = [one.getMessage() for one in caplog.records if name in one.getMessage()]
+    assert "acme/shop" in line
+    assert "github, git-repository and github-webhooks" in line
+
+
 def test_what_is_signed_and_not_githubs_is_recorded_and_starts_nothing(served: Served) -> None:
     body = body_of("push_branch", after="main", zen=str(uuid.uuid4()))
     sent = headers(body)

@@ -24,6 +24,7 @@ from tests.fakes.github.shapes import JSON
 from tests.fakes.github.shown import Shown
 
 REPOSITORY = "acme/shop"
+NUMBER = 1296269
 TOKEN = "github_pat_11AAAA_fake-token-of-the-tests"
 _READABLE = (
     "statuses",
@@ -60,6 +61,25 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
     body: str | None = None
+
+
+@dataclass
+class Move:
+    """Where the repository went: it was renamed, or given to another owner.
+
+    Attributes:
+        name: Its new `owner/name`.
+        status: What asks for the old name is answered with it.
+        host: The host the answer points to; the server's own address when empty.
+        loop: The new address points to itself.
+        everything: Whatever is asked is answered so, not only what is about the repository.
+    """
+
+    name: str
+    status: int = 301
+    host: str = ""
+    loop: bool = False
+    everything: bool = False
 
 
 @dataclass
@@ -108,6 +128,8 @@ class FakeGitHub:
         rules: Branch → the rules in force.
         roles: Login → its role in the repository.
         faults: The answers given instead of real ones.
+        moved: Where the repository went, None where it is where it was.
+        largest_page: How many entries are given out at a time, whatever is asked for.
         ruling: Environments, teams, and what the repository's plan has.
         remaining: How many requests are left.
         asked: What was asked, in order: method, path with query.
@@ -127,6 +149,8 @@ class FakeGitHub:
     rules: dict[str, list[JSON]] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    moved: Move | None = None
+    largest_page: int = LARGEST_PAGE
     ruling: rule_routes.RuleState = field(default_factory=rule_routes.RuleState)
     remaining: int = 5000
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -264,7 +288,7 @@ class FakeGitHub:
 
 def page_of(request: Request, every: list[JSON]) -> tuple[list[JSON], dict[str, str]]:
     """Return the page that was asked for and the Link header beside it."""
-    size = min(int(request.query_params.get("per_page", "30")), LARGEST_PAGE)
+    size = min(int(request.query_params.get("per_page", "30")), request.app.state.github.largest_page)
     number = int(request.query_params.get("page", "1"))
     last = max(1, -(-len(every) // size))
     there = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
@@ -302,6 +326,7 @@ def application(github: FakeGitHub) -> FastAPI:
     from tests.fakes.github import pulls as pull_requests
 
     app = FastAPI(openapi_url=None)
+    app.state.github = github
 
     @app.exception_handler(Refusal)
     def refuse(_request: Request, refusal: Refusal) -> JSONResponse:
@@ -312,7 +337,11 @@ def application(github: FakeGitHub) -> FastAPI:
         query = f"?{request.url.query}" if request.url.query else ""
         github.asked.append((request.method, f"{request.url.path}{query}"))
         github.remaining -= request.url.path != "/rate_limit"
-        answer = _fault(github, request.url.path) or await call_next(request)
+        answer = (
+            _fault(github, request.url.path)
+            or _elsewhere(github, request, request.scope["path"])
+            or await call_next(request)
+        )
         for name, value in _budget(github).items():
             answer.headers.setdefault(f"x-ratelimit-{name}", str(value))
         return answer
@@ -434,6 +463,28 @@ def _budget(github: FakeGitHub) -> dict[str, int]:
     reset = int(time.time()) + 1800
     left = max(github.remaining, 0)
     return {"limit": 5000, "remaining": left, "used": 5000 - left, "reset": reset}
+
+
+def _elsewhere(github: FakeGitHub, request: Request, path: str) -> Response | None:
+    """Answer for a repository that moved: its old name points to its number, and the number answers."""
+    old, number = f"/repos/{github.repository}", f"/repositories/{NUMBER}"
+    move = github.moved
+    if move is None:
+        return None
+    if path.startswith(number) and not move.loop:
+        if path == number:
+            return JSONResponse({"id": NUMBER, "full_name": move.name})
+        request.scope["path"] = old + path.removeprefix(number)
+        return None
+    if not path.startswith((old, number)) and not move.everything:
+        return None
+    rest = path.removeprefix(old) if path.startswith(old) else ""
+    there = f"{move.host or github.base}{number}{rest}"
+    body = {"message": "Moved Permanently", "url": there, "documentation_url": "https://docs.github.com"}
+    # 304 has no body and points nowhere.
+    if move.status == 304:
+        return Response(status_code=304)
+    return JSONResponse(body, status_code=move.status, headers={"Location": there})
 
 
 @contextmanager

@@ -72,6 +72,15 @@ def test_a_receiver_that_recovers_is_told_once(make: Make) -> None:
     assert len({asked.headers.get("Idempotency-Key") for asked in web.asked}) == 1
 
 
+@pytest.mark.parametrize("make", [telegram, webhook])
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+def test_what_was_redirected_was_told_to_nobody(make: Make, status: int) -> None:
+    moved = Reply(status, headers={"Location": "http://127.0.0.1:1/elsewhere"})
+    with serve(in_turn(moved)) as web, pytest.raises(TerminalError, match=rf"redirected .*status {status}"):
+        make(web, []).send("text", {}, "key")
+    assert len(web.asked) == 1
+
+
 def test_the_pause_telegram_asks_for_is_kept() -> None:
     slept: list[float] = []
     with serve(in_turn(too_many(7), OK)) as web:

@@ -322,3 +322,18 @@ def test_the_password_is_in_no_error() -> None:
     with serve(repeating) as web, pytest.raises(TerminalError) as error:
         registry_at(web, password="s3cret-password").check_login()
     assert "s3cret-password" not in f"{error.value!r} {error.value.detail}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_tag_that_was_only_redirected_is_not_set(status: int) -> None:
+    manifest = json.dumps({"mediaType": MANIFEST}).encode()
+    there = Reply(200, manifest, {"Content-Type": MANIFEST})
+
+    def reply(asked: Asked) -> Reply:
+        if asked.method == "PUT":
+            return Reply(status, headers={"Location": "/v2/shop/manifests/v1"})
+        return there if DIGEST in asked.path else Reply(404 if "v1" in asked.path else 200)
+
+    with serve(reply) as web, pytest.raises(TerminalError, match=f"redirected PUT .*status {status}"):
+        HttpRegistry(web.address, insecure=True).tag(f"{web.address}/shop", DIGEST, "v1")
+    assert [asked.method for asked in web.asked][-1] == "PUT"

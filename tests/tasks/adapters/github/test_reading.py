@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from blocks.values.github import ProtectionFact, RequiredCheck
 from tasks.adapters.github.client import GitHubClient, log_in, log_in_as_app
@@ -17,6 +15,7 @@ from tasks.adapters.protocols import GitHubReader
 from tasks.adapters.redact import process_redactor
 from tasks.errors import TerminalError, TransientError
 from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
+from tests.tasks.adapters.github.keys import new_keys
 
 SHA = "a" * 40
 HEAD = "b" * 40
@@ -326,16 +325,7 @@ def test_something_else_answers(github: FakeGitHub, api: GitHubReader, body: str
 @pytest.fixture(scope="module")
 def keys() -> tuple[str, str]:
     """An app's private and public key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return private.decode(), public.decode()
+    return new_keys()
 
 
 def test_an_app_logs_in_and_its_token_is_redacted(github: FakeGitHub, keys: tuple[str, str]) -> None:
