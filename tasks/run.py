@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from blocks.pipeline import ReleaseDescription
     from tasks.adapters.git import GitMirror
     from tasks.adapters.protocols import Engine, Registry
+    from tasks.commands.service_logs import RawLogs
     from tasks.lease import LeaseKeeper
     from tasks.ledger.store import Ledger
     from tasks.showing import Showing
@@ -90,6 +91,8 @@ class Run(Site):
         work: The folder of checkouts on the control machine.
         keeper: Holds the lease, once taken.
         showing: What showing the promotion on GitHub needs; None where nothing is shown.
+        raw_logs: What was logged before the switch, by host, until it is summed up: that takes time, and the lease is
+            not kept for it.
     """
 
     ledger: Ledger
@@ -103,6 +106,7 @@ class Run(Site):
     work: Path
     keeper: LeaseKeeper | None = None
     showing: Showing | None = None
+    raw_logs: dict[str, RawLogs] = field(default_factory=dict)
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:

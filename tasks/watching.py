@@ -11,8 +11,9 @@ from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary
 from tasks.adapters.protocols import Call, Limits
 from tasks.adapters.redact import process_redactor
 from tasks.checks import check_all
-from tasks.commands.log_errors import LogPatterns, find_errors
-from tasks.commands.service_logs import HostLogs, parse_logs, parse_moment, read_logs
+from tasks.commands.log_errors import LogPatterns, find_errors, too_long
+from tasks.commands.masking import LONGEST_LINE
+from tasks.commands.service_logs import HostLogs, RawLogs, parse_logs, parse_moment, read_logs
 from tasks.errors import SluiceError, TerminalError
 from tasks.flow_runs import start_flow_run
 from tasks.reading import read_containers, read_manifest
@@ -31,30 +32,63 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "watch/all"
 _LIMITS = Limits(total_seconds=120, idle_seconds=60)
+# Under the lease, beside pull and dump: a log that takes longer is not known, and nobody waits for it.
+_BEFORE = Limits(total_seconds=20, idle_seconds=20)
 
 
-@step("sum up logs", LogSummary)
-def sum_up_logs(run: Run, *, host: str, seconds: float, patterns: LogPatterns | None) -> LogSummary:
-    """Sum up what the services logged before the switch: containers that are made anew lose their logs.
+@fact("read logs")
+def read_raw_logs(run: Run, *, host: str, seconds: float, wanted: bool) -> RawLogs:
+    """Read what the services logged before the switch: containers that are made anew lose their logs.
 
-    Running it twice is safe: it only reads. What cannot be read is noted and stops nobody.
+    Running it twice is safe: it only reads, bounded in bytes and time. What cannot be read is noted and stops nobody.
 
     Args:
         run: The promotion.
         host: The host's name.
         seconds: How far to go back.
-        patterns: What the pipeline says about lines; None reads no logs.
+        wanted: False where the containers are noted and no logs are read.
 
     Returns:
-        What was there.
+        What was there, and why where that is nothing.
     """
     there = run.hosts[host]
     try:
         containers = read_containers(there, run.pipeline)
         since = {one.id: seconds for one in containers}
-        return summary(there, containers, since, patterns, start_seconds=seconds)
+        return _read(there, containers, since, _BEFORE, start_seconds=seconds, wanted=wanted)
     except SluiceError as error:
         line = process_redactor().text(error.what)
+    except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
+        line = process_redactor().text(f"{type(error).__name__}: {error}")
+    log().warning("the logs before the switch cannot be read: %s", line)
+    return RawLogs(host=host, problem=line)
+
+
+@step("sum up logs", LogSummary)
+def sum_up_logs(
+    run: Run,  # noqa: ARG001 - a step has one, for its journal
+    *,
+    host: str,
+    raw: RawLogs,
+    patterns: LogPatterns | None,
+) -> LogSummary:
+    """Sum up what the services logged before the switch, once the lease was given back.
+
+    Running it twice is safe: it only computes. What is not understood is noted and stops nobody.
+
+    Args:
+        run: The promotion, ended.
+        host: The host's name.
+        raw: What was read before the switch.
+        patterns: What the pipeline says about lines; None reads no logs.
+
+    Returns:
+        What was there.
+    """
+    if raw.problem:
+        return LogSummary(host=host, notes=(raw.problem,))
+    try:
+        return _summed_up(raw, patterns)
     except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
         line = process_redactor().text(f"{type(error).__name__}: {error}")
     log().warning("the logs before the switch cannot be summed up: %s", line)
@@ -99,7 +133,7 @@ def watch_host(
     there = run.hosts[host]
     containers = read_containers(there, run.pipeline)
     since = {one.id: since_done if one.id in kept else since_begun for one in containers}
-    logs = summary(there, containers, since, patterns)
+    logs = _logs(there, containers, since, patterns)
     manifest = read_manifest(there, run.directories[host])
     services = manifest.services if manifest is not None else ()
     red = _smoke(run, host, release, checkout) if smoke else ""
@@ -130,54 +164,82 @@ def _ailing(containers: Sequence[ContainerFact], services: tuple[str, ...]) -> t
     return ailing(calm, services, {one.id: one.restarts for one in containers})
 
 
-def summary(
+def _logs(
     host: Host,
-    containers: Sequence[ContainerFact],
+    containers: tuple[ContainerFact, ...],
     since: Mapping[str, float],
     patterns: LogPatterns | None,
-    *,
-    start_seconds: float = 0.0,
 ) -> LogSummary:
-    """Read and sum up what containers logged.
-
-    Args:
-        host: The host.
-        containers: The containers.
-        since: Container id → how many seconds to go back.
-        patterns: What the pipeline says about lines; None reads no logs.
-        start_seconds: How much of what they logged when they were made is read as well: a release that is new says
-            the same at its start, and that is long ago.
+    """Read and sum up what containers logged since the switch.
 
     Raises:
         TransientError: The host does not answer.
+        TerminalError: What was logged is not understood, so nobody knows whether it is well.
     """
-    marks = tuple(
-        ContainerMark(id=one.id, service=one.service, restarts=one.restarts, started_at=one.started_at)
-        for one in containers
-    )
-    if patterns is None or not containers:
-        return LogSummary(host=host.name, containers=marks)
-    made = {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
-    until = {name: moment + timedelta(seconds=start_seconds) for name, moment in made.items()}
+    raw = _read(host, containers, since, _LIMITS, wanted=patterns is not None)
+    try:
+        return _summed_up(raw, patterns)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a watch does not end by a log
+        log().exception("the logs of %s cannot be summed up", host.name)
+        line = process_redactor().text(f"{type(error).__name__}: {error}")
+        raise TerminalError(
+            f"the logs of {host.name} cannot be summed up: {line}", "report this fault of Sluice"
+        ) from None
+
+
+def _read(
+    host: Host,
+    containers: tuple[ContainerFact, ...],
+    since: Mapping[str, float],
+    limits: Limits,
+    *,
+    start_seconds: float = 0.0,
+    wanted: bool,
+) -> RawLogs:
+    """Read what containers logged, and what they logged when they were made: a release that is new says that again.
+
+    Raises:
+        TransientError: The host does not answer, or not in time.
+    """
+    if not wanted or not containers:
+        return RawLogs(host.name, containers)
+    until = {name: moment + timedelta(seconds=start_seconds) for name, moment in _made(containers).items()}
     mark = f"sluice-{secrets.token_hex(16)}"
     argv = read_logs(
         mark, {name: int(seconds) + 1 for name, seconds in since.items()}, until if start_seconds else None
     )
-    read = parse_logs(mark, process_redactor().text(host.run(Call(argv=argv, limits=_LIMITS)).stdout))
-    found = [_part(one, read, since[one.id], made.get(one.id), patterns) for one in containers]
-    starting = [
-        find_errors(one.service, read.starts[one.id].lines, patterns)
-        for one in containers
-        if one.id in read.starts
+    return RawLogs(host.name, containers, since, mark, host.run(Call(argv=argv, limits=limits)).stdout)
+
+
+def _made(containers: Sequence[ContainerFact]) -> dict[str, datetime]:
+    return {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
+
+
+def _summed_up(raw: RawLogs, patterns: LogPatterns | None) -> LogSummary:
+    """Sum up what was read: in time that grows as the text does, whatever it holds."""
+    marks = tuple(
+        ContainerMark(id=one.id, service=one.service, restarts=one.restarts, started_at=one.started_at)
+        for one in raw.containers
+    )
+    if patterns is None or not raw.containers:
+        return LogSummary(host=raw.host, containers=marks)
+    read, made = parse_logs(raw.mark, process_redactor().text(raw.text)), _made(raw.containers)
+    found = [_part(one, read, raw.since[one.id], made.get(one.id), patterns) for one in raw.containers]
+    began = [(one.service, read.starts[one.id]) for one in raw.containers if one.id in read.starts]
+    notes = [note for part in found for note in part.notes]
+    notes += [
+        f"of the beginning of {service}'s log not all was read" for service, part in began if part.capped
     ]
     return LogSummary(
-        host=host.name,
+        host=raw.host,
         seconds=max(part.seconds for part in found),
         lines=sum(part.lines for part in found),
         errors=tuple(error for part in found for error in part.errors),
-        starting=tuple(error for errors in starting for error in errors),
+        starting=tuple(
+            error for service, part in began for error in find_errors(service, part.lines, patterns)
+        ),
         containers=marks,
-        notes=tuple(dict.fromkeys(part.note for part in found if part.note)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -188,7 +250,7 @@ class _Part:
     seconds: float = 0.0
     lines: int = 0
     errors: tuple[LogError, ...] = ()
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def _part(
@@ -197,16 +259,20 @@ def _part(
     found = read.containers.get(one.id)
     if found is None or not found.readable:
         problem = found.problem if found is not None else "it is gone"
-        return _Part(note=f"the log of {one.service} cannot be read: {problem}")
+        return _Part(notes=(f"the log of {one.service} cannot be read: {problem}",))
     age = (read.now - made).total_seconds() if made is not None else since
-    note = (
-        f"of {one.service}'s log only the newest {len(found.lines)} lines were read" if found.capped else ""
-    )
+    notes = []
+    if found.capped:
+        notes.append(f"of {one.service}'s log only the newest {len(found.lines)} lines were read")
+    if cut := too_long(found.lines):
+        notes.append(
+            f"{one.service}'s log has lines of more than {LONGEST_LINE} characters, which were cut: {cut}"
+        )
     return _Part(
         seconds=found.seconds if found.capped else max(0.0, min(since, age)),
         lines=len(found.lines),
         errors=find_errors(one.service, found.lines, patterns),
-        note=note,
+        notes=tuple(notes),
     )
 
 

@@ -11,7 +11,7 @@ from flows.changing.copying import begin_copies
 from flows.changing.readiness import begin_preflights, raise_first
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
-from flows.watching.beginning import begin_reading
+from flows.watching.beginning import begin_reading, end_reading
 from tasks.backup import back_up
 from tasks.drill import drill
 from tasks.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
@@ -196,7 +196,7 @@ def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]
 
 
 def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[StepReceipt]]) -> None:
-    """Pull on every host; beside it dump the database, and sum up the logs that the switch will take away."""
+    """Pull on every host; beside it dump the database, and read the logs that the switch will take away."""
     pulling = _pulls(run, change)
     reading = begin_reading(run)
     dumping, ready = None, change.ready
@@ -209,6 +209,7 @@ def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[
         )
     futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *([dumping] if dumping else [])]
     raise_first(futures)
+    end_reading(run, reading)
     if dumping is not None:
         backup = dumping.result()
         known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}

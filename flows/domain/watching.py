@@ -199,6 +199,25 @@ def _more_frequent(
         )
 
 
+def not_known(
+    rules: Watch, hosts: Sequence[str], before: Sequence[LogSummary], looks: Sequence[HostLook]
+) -> tuple[str, ...]:
+    """Say what of the logs nobody knows, one line each: what was not read holds no proof that all is well.
+
+    Args:
+        rules: The pipeline's rules.
+        hosts: The hosts that are watched.
+        before: The logs before the switch, by host.
+        looks: The last looks.
+    """
+    if rules.logs is None:
+        return ()
+    there = {one.host for one in before}
+    missing = [f"what {host} logged before the switch is not known" for host in hosts if host not in there]
+    noted = [f"before the switch, {note}" for one in before for note in one.notes]
+    return tuple(dict.fromkeys([*(note for look in looks for note in look.logs.notes), *missing, *noted]))
+
+
 def merged(summaries: Sequence[LogSummary]) -> tuple[LogError, ...]:
     """Put the errors of several hosts together, the most frequent first.
 

@@ -1,4 +1,4 @@
-"""How a watch begins: what was logged before the switch is kept, and its run is started once the release runs."""
+"""How a watch begins: what was logged before the switch is read, and its run is started once the release runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from flows.domain.watching import switch_of
 from tasks.commands.log_errors import LogPatterns
 from tasks.errors import SluiceError
 from tasks.step import log
-from tasks.watching import start_watch, sum_up_logs
+from tasks.watching import read_raw_logs, start_watch, sum_up_logs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prefect.futures import PrefectFuture
 
     from blocks.pipeline.watch import Watch
-    from blocks.values.watching import LogSummary
+    from tasks.commands.service_logs import RawLogs
     from tasks.ledger.records import PromotionRecord
     from tasks.run import Run
 
@@ -25,27 +27,43 @@ def patterns_of(rules: Watch) -> LogPatterns | None:
     return LogPatterns(rules.logs.watch, rules.logs.ignore) if rules.logs is not None else None
 
 
-def begin_reading(run: Run) -> list[PrefectFuture[LogSummary]]:
-    """Begin to sum up what runs on every host before it is switched. Beside other steps it costs no time.
+def begin_reading(run: Run) -> list[PrefectFuture[RawLogs]]:
+    """Begin to read what every host logged before it is switched. Beside other steps it costs no time.
 
     Args:
         run: The promotion, before its switch.
 
     Returns:
-        What to wait for; nothing where nobody watches.
+        What `end_reading` waits for; nothing where nobody watches.
     """
     rules = run.policy.watch
     # Once switched, what ran before has no logs any more.
     if rules is None or run.journal.begun("up"):
         return []
-    return [
-        sum_up_logs.submit(run, host=name, seconds=rules.window, patterns=patterns_of(rules))
-        for name in run.hosts
-    ]
+    wanted = rules.logs is not None
+    return [read_raw_logs.submit(run, host=name, seconds=rules.window, wanted=wanted) for name in run.hosts]
+
+
+def end_reading(run: Run, reading: Sequence[PrefectFuture[RawLogs]]) -> None:
+    """Wait for what is read, and keep it until the lease was given back.
+
+    Args:
+        run: The promotion, before its switch.
+        reading: What was begun.
+    """
+    for future in reading:
+        raw = future.result()
+        run.raw_logs[raw.host] = raw
+
+
+def _sum_up(run: Run, rules: Watch) -> None:
+    for host, raw in run.raw_logs.items():
+        sum_up_logs(run, host=host, raw=raw, patterns=patterns_of(rules))
+    run.raw_logs.clear()
 
 
 def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
-    """Start the watch of a promotion that succeeded; what fails here changes nothing about it.
+    """Sum up the logs before the switch and start the watch of a promotion that succeeded; it stays so if this fails.
 
     A rollback is not watched: what it starts is proven, and a watch that rolls back must not undo one.
 
@@ -61,6 +79,7 @@ def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
     if switch is None:
         return
     try:
+        _sum_up(run, rules)
         start_watch(run, until=switch.until(rules), source=source)
     except SluiceError as error:
         log().warning("nobody watches %s yet, `reconcile` will start it: %s", row.environment, error)

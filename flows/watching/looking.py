@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.pipeline import CommandCheck
 from blocks.values.watching import LogSummary, WatchEnd
-from flows.domain.watching import WATCH, judge, merged, overtaken
+from flows.domain.watching import WATCH, judge, merged, not_known, overtaken
 from flows.domain.watching_view import summary_line
 from flows.watching.beginning import patterns_of
 from tasks.errors import SluiceError
@@ -81,7 +81,8 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
         if last and problem:
             return Seen(WatchEnd(verdict="blind", text=problem), before, looks)
         if last and not findings:
-            return Seen(WatchEnd(verdict="green", text=_green(row, looks), errors=errors), before, looks)
+            text = _green(run, row, rules, before, looks)
+            return Seen(WatchEnd(verdict="green", text=text, errors=errors), before, looks)
         log().info("%s: nothing is wrong, watching until %s", row.environment, f"{until:%H:%M:%S} UTC")
         wait_here(min(rules.every, (until - utc_now()).total_seconds()), "BetweenLooks")
 
@@ -128,9 +129,17 @@ def _look(
     return tuple(looks), problem
 
 
-def _green(row: PromotionRecord, looks: tuple[HostLook, ...]) -> str:
+def _green(
+    run: Run, row: PromotionRecord, rules: Watch, before: tuple[LogSummary, ...], looks: tuple[HostLook, ...]
+) -> str:
     lines = sum(look.logs.lines for look in looks)
-    return f"{row.release_id} is well in {row.environment}: {lines} log lines, nothing red"
+    unknown = not_known(rules, tuple(run.hosts), before, looks)
+    if not unknown:
+        return f"{row.release_id} is well in {row.environment}: {lines} log lines, nothing red"
+    return (
+        f"{row.release_id} is well in {row.environment} as far as is known: {lines} log lines, nothing red in them; "
+        f"{'; '.join(unknown)}"
+    )
 
 
 def _checkout(run: Run, release: Release) -> Path | None:

@@ -38,10 +38,12 @@ _NO_COMMIT = re.compile(
 )
 _REFUSED = re.compile(
     r"authentication failed|could not read (username|password)|permission denied|access denied|"
-    r"repository .*not found|not found$|does not appear to be a git repository|host key verification failed|"
-    r"\b40[134]\b|transport .* not allowed|no path specified",
+    r"not found$|does not appear to be a git repository|host key verification failed|"
+    r"\b40[134]\b|no path specified",
     re.IGNORECASE | re.MULTILINE,
 )
+# With anything between: a pattern would look for the second word behind each of the first ones.
+_REFUSED_BETWEEN = (("repository ", "not found"), ("transport ", " not allowed"))
 _ADVICE = (
     "fatal: Could not read from remote repository",
     "Please make sure you have the correct access rights",
@@ -96,7 +98,7 @@ class GitRunner:
         if result.exit_code == 0:
             return result.stdout.decode(errors="surrogateescape")
         said = process_redactor().text(result.stderr.decode(errors="replace"))
-        if _REFUSED.search(said):
+        if _is_refused(said):
             raise TerminalError(
                 f"{self._url} cannot be read: {_last_line(result)}",
                 "check the address, and the repository's login in its block",
@@ -111,6 +113,15 @@ class GitRunner:
             f"the mirror of {self._url} cannot be read: {said}",
             f"fetch it again; if it stays so, remove {self._directory}",
         )
+
+
+def _is_refused(said: str) -> bool:
+    return _REFUSED.search(said) is not None or any(
+        first < line.rfind(last)
+        for line in said.lower().splitlines()
+        for start, last in _REFUSED_BETWEEN
+        if (first := line.find(start)) >= 0
+    )
 
 
 def _last_line(result: RawResult) -> str:

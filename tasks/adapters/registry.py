@@ -28,7 +28,7 @@ _REPOSITORY = re.compile(
 )
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_PARAMETER = re.compile(r'(?<!\w)(\w++)="([^"]*+)"')
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 # Where an image without a registry in its name comes from.
 _HUB, _HUB_API = "docker.io", "registry-1.docker.io"

@@ -13,8 +13,8 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$", "'"
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # An unquoted value ends where a comment begins: for compose at a `#` after a space, and nowhere else, so that
 # `A= # note` has the value `# note`.
-_COMMENT = re.compile(r" #.*\Z")
-_OPTIONAL = re.compile(r"#.*\boptional\b", re.IGNORECASE)
+_COMMENT = " #"
+_OPTIONAL = re.compile(r"[^#]*+#.*\boptional\b", re.IGNORECASE)
 
 
 def parse_env(text: str) -> dict[str, str]:
@@ -48,7 +48,7 @@ def required_keys(example: str) -> tuple[str, ...]:
     Raises:
         TerminalError: A line cannot be read.
     """
-    return tuple(sorted({key for key, _, comment in _entries(example) if not _OPTIONAL.search(comment)}))
+    return tuple(sorted({key for key, _, comment in _entries(example) if not _OPTIONAL.match(comment)}))
 
 
 def missing_keys(required: tuple[str, ...], present: dict[str, str]) -> tuple[str, ...]:
@@ -78,18 +78,20 @@ def _value(start: str, lines: list[str], number: int) -> tuple[str, str, int]:
     """Read a value that may go on over several lines; return it, what follows it, and its last line."""
     quote = start[:1]
     if quote not in {'"', "'"}:
-        bare = _COMMENT.sub("", start)
+        bare = start.partition(_COMMENT)[0]
         # Whoever writes `A= # optional` into an example means the comment that compose does not see.
         comment = start if start.startswith("#") else start[len(bare) :]
         return bare.strip(), comment, number
     first = number
-    body = start[1:]
-    while (end := _closing(body, quote)) is None:
+    whole, last = [], start[1:]
+    # Each line is looked through once: a line's end takes what a backslash before it would escape.
+    while (end := _closing(last, quote)) is None:
         number += 1
         if number == len(lines):
             raise _unreadable(first + 1, "its quote is not closed")
-        body += "\n" + lines[number]
-    inner, rest = body[:end], body[end + 1 :].strip()
+        whole.append(last)
+        last = lines[number]
+    inner, rest = "\n".join([*whole, last[:end]]), last[end + 1 :].strip()
     if rest and not rest.startswith("#"):
         raise _unreadable(number + 1, "something follows the closing quote")
     return (_unescaped(inner) if quote == '"' else inner), rest, number

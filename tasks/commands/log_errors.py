@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from blocks.values.watching import LogError
 from tasks.commands.log_levels import error_text
-from tasks.commands.masking import mask, plain, scrub
+from tasks.commands.masking import LONGEST_LINE, mask, plain, scrub
 
 _MOST_KINDS = 200
 _LONGEST_SAMPLE = 400
 
-_TRACEBACK = re.compile(r"^[\s|+]*(?:Exception Group )?Traceback \(most recent call last\):")
+_TRACEBACK = re.compile(r"^[\s|+]*+(?:Exception Group )?Traceback \(most recent call last\):")
 _CHAINED = re.compile(
-    r"^[\s|]*(?:During handling of the above exception|The above exception was the direct cause)"
+    r"^[\s|]*+(?:During handling of the above exception|The above exception was the direct cause)"
 )
-_FRAME = re.compile(r"^[\s|]*File \"([^\"]+)\", line \d+, in (\S+)")
-_RAISED = re.compile(r"^(?:\s*\|\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s|:?$|: )")
+_FRAME = re.compile(r"^[\s|]*+File \"([^\"]++)\", line \d++, in (\S++)")
+_RAISED = re.compile(r"^(?:\s*+\|\s*+)?((?:[A-Za-z_]\w*+\.)*[A-Za-z_]\w*+)(?::\s|:?$|: )")
 _FOREIGN = ("/site-packages/", "/dist-packages/", "/lib/python")
 
 
@@ -59,6 +59,11 @@ def matches(pattern: str, line: str) -> bool:
             return False
         at = found + len(piece)
     return True
+
+
+def too_long(lines: Sequence[str]) -> int:
+    """Return how many lines are longer than what is looked at of one."""
+    return sum(len(line) > LONGEST_LINE for line in lines)
 
 
 def find_errors(service: str, lines: Sequence[str], patterns: LogPatterns) -> tuple[LogError, ...]:
@@ -158,7 +163,7 @@ def _traceback(lines: Sequence[str], start: int) -> _Event:
 
 def _belongs(lines: Sequence[str], number: int) -> bool:
     """Say whether a further traceback is a part of the one before: of its group, or chained to it."""
-    before = next((line for line in reversed(lines[:number]) if line), "")
+    before = next((lines[at] for at in range(number - 1, -1, -1) if lines[at]), "")
     return lines[number][:1] in {" ", "\t", "|", "+"} or _CHAINED.match(before) is not None
 
 
@@ -170,5 +175,6 @@ def _is_raised(line: str) -> bool:
 
 def _ended(lines: Sequence[str], start: int, number: int) -> bool:
     """Say whether the exception was told already: what stands at the margin behind it is the next log line."""
-    last = next(line for line in reversed(lines[start:number]) if line and not _CHAINED.match(line))
+    back = (lines[at] for at in range(number - 1, start - 1, -1))
+    last = next(line for line in back if line and not _CHAINED.match(line))
     return last[:1] not in {" ", "\t"} and not _TRACEBACK.match(last)

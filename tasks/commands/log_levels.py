@@ -23,20 +23,24 @@ _LEVEL = re.compile(
 _BRACKETED = re.compile(
     r"[\[<](trace|debug|info|notice|warn|warning|error|err|severe|critical|crit|fatal|panic|alert|emerg)[\]>]"
 )
-_LOGFMT = re.compile(r"\b(?:level|lvl|severity|loglevel)=\"?([A-Za-z]+)\"?")
+_LOGFMT = re.compile(r"\b(?:level|lvl|severity|loglevel)=\"?+([A-Za-z]++)\"?+")
 _KLOG = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d")
-_ACCESS = re.compile(r"\"([A-Z]{3,10}) ([^\s\"?]{1,300})[^\"]{0,1500}\" (\d{3})\b")
+_ACCESS = re.compile(r"\"([A-Z]{3,10}+) ([^\s\"?]{1,300}+)[^\"]{0,1500}+\" (\d{3})\b")
 # How programs end that do not log: Node, Java, Go, shells.
 _BARE = re.compile(
-    r"^(?:error|fatal|panic|npm ERR!)\s*:|^(?:Uncaught|Unhandled|Exception in thread)\b"
-    r"|^(?:[A-Za-z_]\w*\.){0,8}[A-Z]\w{0,80}(?:Error|Exception)(?::|$)",
+    r"^(?:error|fatal|panic|npm ERR!)\s*+:|^(?:Uncaught|Unhandled|Exception in thread)\b"
+    r"|^(?:[A-Za-z_]\w*+\.){0,8}[A-Z]\w{0,80}(?:Error|Exception)(?::|$)",
 )
 # What nginx adds about the request differs from line to line.
-_NGINX_REQUEST = re.compile(r", client: .*")
+_NGINX_REQUEST = re.compile(r", client: .*+")
 _WORST_STATUS = 500
 # pino and bunyan write levels as numbers.
 _ERROR_NUMBER = 50
 _JSON_LEVELS = ("level", "levelname", "severity", "lvl", "log.level", "@l", "loglevel", "log_level")
+# For an object that is cut, or broken: its level is read where its message cannot be.
+_JSON_LEVEL = re.compile(
+    rf"[{{,]\s{{0,20}}+\"(?:{'|'.join(map(re.escape, _JSON_LEVELS))})\"\s{{0,20}}+:\s{{0,20}}+\"?+(\w{{1,20}}+)"
+)
 _JSON_MESSAGES = ("message", "msg", "event", "@m", "@mt", "short_message", "error", "err", "exception")
 _JSON_STATUS = ("status", "status_code", "statusCode")
 
@@ -54,9 +58,9 @@ def error_text(line: str) -> str | None:
         The level and the message, or None where it tells of no error.
     """
     if line.startswith("{"):
-        entry = _object(line)
-        if entry is not None:
-            return _from_json(entry)
+        known, text = _json_text(line)
+        if known:
+            return text
     access = _ACCESS.search(line)
     if access is not None:
         status = int(access[3])
@@ -70,7 +74,11 @@ def error_text(line: str) -> str | None:
     klog = _KLOG.match(line)
     if klog is not None:
         return f"{klog[1]} {line.partition(']')[2].strip() or line}" if klog[1] in "EF" else None
-    return line if _BARE.search(line) else None
+    return line if _BARE.match(line) else None
+
+
+def _is_bad(level: str) -> bool:
+    return level.upper() in _BAD or (level.isdecimal() and int(level) >= _ERROR_NUMBER)
 
 
 def _phrase(status: int) -> str:
@@ -79,6 +87,17 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Server Error"
+
+
+def _json_text(line: str) -> tuple[bool, str | None]:
+    """Return whether the line's object says how bad it is, and what it says where that is bad."""
+    entry = _object(line)
+    if entry is not None:
+        return True, _from_json(entry)
+    level = _JSON_LEVEL.search(line)
+    if level is None:
+        return False, None
+    return True, f"{level[1].upper()} {line}" if _is_bad(level[1]) else None
 
 
 def _object(line: str) -> dict[str, Any] | None:

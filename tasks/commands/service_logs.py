@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from blocks.values.facts import ContainerFact
 from tasks.commands.argv import Argv, name
 from tasks.commands.scripts import script
 
@@ -30,6 +31,8 @@ done
 
 MOST_LINES = 10_000
 MOST_BYTES = 2 * 1024 * 1024
+# Of all containers of a host together, in one look.
+MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,32 @@ class HostLogs:
     starts: Mapping[str, ContainerLog]
 
 
+@dataclass(frozen=True)
+class RawLogs:
+    """What the containers of a host logged, as it was read: nothing is made of it yet.
+
+    Attributes:
+        host: The host's name.
+        containers: The application's containers then.
+        since: Container id → how many seconds were gone back.
+        mark: The word that `read_logs` was given.
+        text: Its standard output; empty where logs were not asked for.
+        problem: Why nothing could be read; empty where it could.
+    """
+
+    host: str
+    containers: tuple[ContainerFact, ...] = ()
+    since: Mapping[str, float] = field(default_factory=dict)
+    mark: str = ""
+    text: str = ""
+    problem: str = ""
+
+
+def bytes_of(parts: int) -> int:
+    """Return how many bytes are read of each of so many logs."""
+    return min(MOST_BYTES, MOST_BYTES_AT_ONCE // max(1, parts))
+
+
 def read_logs(mark: str, since: Mapping[str, int], until: Mapping[str, datetime] | None = None) -> Argv:
     """Return the command that prints containers' logs.
 
@@ -76,13 +105,14 @@ def read_logs(mark: str, since: Mapping[str, int], until: Mapping[str, datetime]
         since: Container id → how many seconds to go back.
         until: Container id → up to when the beginning of its log is read as well, by the host's clock, UTC.
     """
+    parts = len(since) + len(until or {})
     ends = {container: f"{moment:%Y-%m-%dT%H:%M:%S}Z" for container, moment in (until or {}).items()}
     asked = [
         word
         for container, seconds in since.items()
         for word in (name(container, "container"), str(max(1, seconds)), ends.get(container, ""))
     ]
-    return script(LOGS, "sluice-logs", mark, str(MOST_LINES), str(MOST_BYTES), *asked)
+    return script(LOGS, "sluice-logs", mark, str(MOST_LINES), str(bytes_of(parts)), *asked)
 
 
 def parse_logs(mark: str, text: str) -> HostLogs:
@@ -98,6 +128,7 @@ def parse_logs(mark: str, text: str) -> HostLogs:
     now = datetime.fromtimestamp(0, UTC)
     found: dict[str, dict[str, ContainerLog]] = {"log": {}, "start": {}}
     part, container, kept = "", "", list[str]()
+    most = bytes_of(text.count(f"\n{mark} log ") + text.count(f"\n{mark} start "))
     for line in text.split("\n"):
         what, _, value = line.removeprefix(f"{mark} ").partition(" ")
         if not line.startswith(f"{mark} "):
@@ -108,11 +139,11 @@ def parse_logs(mark: str, text: str) -> HostLogs:
             part, container, kept = what, value, []
             found[part][container] = ContainerLog((), readable=False, problem="its log was cut off")
         elif what == "end":
-            found[part][container] = _log(kept, readable=value == "0")
+            found[part][container] = _log(kept, readable=value == "0", most=most)
     return HostLogs(now, found["log"], found["start"])
 
 
-def _log(lines: Sequence[str], *, readable: bool) -> ContainerLog:
+def _log(lines: Sequence[str], *, readable: bool, most: int) -> ContainerLog:
     stamped = [line.rstrip("\r").partition(" ") for line in lines if line.strip()]
     if not readable:
         problem = " ".join(" ".join(part) for part in stamped[-1:])
@@ -122,7 +153,7 @@ def _log(lines: Sequence[str], *, readable: bool) -> ContainerLog:
     size = sum(len(line.encode()) + 1 for line in lines)
     return ContainerLog(
         tuple(text for _, text in whole),
-        capped=len(whole) >= MOST_LINES or size >= MOST_BYTES - 4096,
+        capped=len(whole) >= MOST_LINES or size >= most - 4096,
         seconds=(whole[-1][0] - whole[0][0]).total_seconds() if whole else 0.0,
     )
 
@@ -141,5 +172,5 @@ def parse_moment(text: str) -> datetime | None:
     except ValueError:
         return None
     digits = text[20:].rstrip("Z").partition("+")[0]
-    part = int(digits[:6].ljust(6, "0")) if digits[:6].isdigit() else 0
+    part = int(digits[:6].ljust(6, "0")) if digits[:6].isdecimal() and digits.isascii() else 0
     return found.replace(microsecond=part) if found.year > 1 else None

@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from blocks.values.manifests import Manifest
-from blocks.values.watching import ContainerMark, LogSummary, WatchEnd
+from blocks.values.watching import ContainerMark, LogError, LogSummary, WatchEnd
+from flows.conduct import lease_held
 from flows.domain.watching import WATCH
-from flows.watching.beginning import begin_reading
+from flows.watching import beginning
+from flows.watching.beginning import begin_reading, begin_watch, end_reading
 from flows.watching.looking import Seen, look_on, summaries_before
+from tasks import watching
 from tasks.errors import TransientError
 from tasks.ledger.records import PromotionRecord
+from tasks.run import Journal
+from tasks.watching import read_raw_logs
 from tests.fakes.host import FakeHost
 from tests.flows.watching.world import APP, World, host_with, in_flow, now
 from tests.tasks.ledger.samples import make_release
@@ -125,30 +130,94 @@ def test_another_release_ends_it(world: World) -> None:
     assert host.argvs("sluice-logs") == []
 
 
-def test_logs_before_the_switch_are_summed_up_once_and_never_after_it(world: World) -> None:
+def test_logs_before_the_switch_are_read_under_the_lease_and_never_after_it(world: World) -> None:
     row, host = world.opened(), host_with("ERROR it broke")
     run = world.run(row, world.policy("1m"), host)
-
-    def read() -> list[str]:
-        return [error.text for one in begin_reading(run) for error in one.result().errors]
-
-    assert in_flow(read) == ["ERROR it broke"]
-    assert in_flow(read) == ["ERROR it broke"]
+    in_flow(lambda: end_reading(run, begin_reading(run)))
     (argv,) = host.argvs("sluice-logs")
     assert argv[7:] == ("new", "61", "2026-11-26T06:01:00Z")
+    assert summaries_before(run) == ()
+    assert "ERROR it broke" in run.raw_logs["prod"].text
     world.ledger.steps.start(row.id, "up", now=now())
-    assert in_flow(read) == []
+    assert in_flow(lambda: begin_reading(run)) == []
     assert begin_reading(world.run(world.opened(), world.policy(watched=False), host)) == []
 
 
-@pytest.mark.parametrize("wrong", ["no json", "away"])
+def test_they_are_summed_up_when_the_lease_was_given_back_and_before_the_watch_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, host = world.succeeded(), host_with("ERROR it broke")
+    run, events = world.run(row, world.policy("1m"), host), list[str]()
+
+    def found(*_: object) -> tuple[LogError, ...]:
+        events.append("summed up")
+        return ()
+
+    monkeypatch.setattr(watching, "find_errors", found)
+    monkeypatch.setattr(beginning, "start_watch", lambda *_args, **_kwargs: events.append("watch"))
+
+    def promote() -> None:
+        with lease_held(run):
+            # The journal has a switch, which is what the reading comes before.
+            monkeypatch.setattr(Journal, "begun", lambda *_: False)
+            end_reading(run, begin_reading(run))
+            assert events == []
+        events.append("lease given back")
+        begin_watch(run, row, "default")
+
+    in_flow(promote)
+    assert events == ["lease given back", "summed up", "watch"]
+    assert run.raw_logs == {}
+    (kept,) = summaries_before(run)
+    assert [mark.id for mark in kept.containers] == ["new"]
+
+
+@pytest.mark.parametrize("wrong", ["no json", "away", "slow"])
 def test_logs_that_cannot_be_read_stop_no_promotion(world: World, wrong: str) -> None:
-    host = FakeHost()
-    error = TransientError("the connection was lost", "try again") if wrong == "away" else None
-    host.answer("sluice-containers", stdout=wrong, error=error)
-    run = world.run(world.opened(), world.policy(), host)
-    (found,) = in_flow(lambda: [one.result() for one in begin_reading(run)])
+    host = FakeHost() if wrong != "slow" else host_with()
+    error = TransientError("the connection was lost", "try again") if wrong != "no json" else None
+    host.answer("sluice-logs" if wrong == "slow" else "sluice-containers", stdout=wrong, error=error)
+    row = world.succeeded()
+    run = world.run(row, world.policy(), host)
+    raw = in_flow(
+        lambda: [one.result() for one in [read_raw_logs.submit(run, host="prod", seconds=9, wanted=True)]]
+    )
+    run.raw_logs["prod"] = raw[0]
+    in_flow(lambda: begin_watch(run, row, "default"))
+    (found,) = summaries_before(run)
     assert (found.seconds, len(found.notes)) == (0, 1)
+
+
+def test_a_log_that_breaks_the_reader_stops_no_promotion_and_is_not_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("hostile")
+
+    monkeypatch.setattr(watching, "find_errors", broken)
+    row, host = world.succeeded(), host_with("ERROR it broke")
+    run = world.run(row, world.policy(), host)
+    monkeypatch.setattr(Journal, "begun", lambda *_: False)
+    in_flow(lambda: end_reading(run, begin_reading(run)))
+    in_flow(lambda: begin_watch(run, row, "default"))
+    assert summaries_before(run)[0].notes == ("ValueError: hostile",)
+    end = looked(world, host).end
+    assert end.verdict == "blind"
+    assert "the logs of prod cannot be summed up: ValueError: hostile" in end.text
+
+
+def test_what_is_not_known_is_said_beside_green(world: World) -> None:
+    long = host_with("INFO " + "x" * 20_000)
+    end = looked(world, long).end
+    assert end.verdict == "green"
+    assert "as far as is known" in end.text
+    assert "web's log has lines of more than 16384 characters, which were cut: 1" in end.text
+    row = world.succeeded("v8")
+    policy = world.policy("1s")
+    rules, run = policy.watch, world.run(row, policy, host_with("INFO ready"))
+    assert rules is not None
+    end = in_flow(lambda: look_on(run, row, make_release("v8"), rules, world.switch(row))).end
+    assert "what prod logged before the switch is not known" in end.text
 
 
 def test_a_log_that_the_engine_does_not_give_is_noted(world: World) -> None:
