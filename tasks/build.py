@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BuildReceipt, PushReceipt
-from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.alembic import parse_history
 from tasks.commands.bake import BuildTarget, bake
-from tasks.commands.scripts import login
+from tasks.confined import ask_either_way
 from tasks.errors import TerminalError
 from tasks.secrets import read_secret
 from tasks.step import fact, log, step
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from blocks.values.releases import Revision
+    from tasks.commands.confined import ConfinedService
     from tasks.run import Run
     from tasks.sources import Sources
 
@@ -156,34 +158,39 @@ def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> Pu
 
 
 @fact("list migrations")
-def list_revisions(run: Run, *, image: str) -> tuple[Revision, ...]:
-    """Ask the new image which migrations it knows, without a database and without a network.
+def list_revisions(run: Run, *, service: ConfinedService) -> tuple[Revision, ...]:
+    """Ask the new image which migrations it knows, on the control machine, in a confined container.
 
     Running it twice is safe: it only reads.
 
     Args:
         run: The promotion.
-        image: The reference of the image that has the migration command.
+        service: The service that has the migration command, confined.
 
     Returns:
         The migrations, oldest first; none for a tool that is not Alembic.
 
     Raises:
         TerminalError: The image cannot tell.
+        TransientError: The engine does not answer.
     """
     migration = run.description.migration
     words = migration.alembic if migration else None
     if migration is None or words is None:
         return ()
-    argv = ("docker", "run", "--rm", "--network=none", "--entrypoint", words[0], image, *words[1:], "history")
-    # As patient as with the migration itself, which imports the same.
-    limits = Limits(migration.timeout, migration.timeout)
-    call = Call(argv=login(argv), stdin=run.registry_login.encode(), limits=limits)
-    result = run.local.run(call)
-    if not result.ok:
+    answer = ask_either_way(
+        run.local,
+        service,
+        (*words, "history"),
+        container=f"sluice-list-{token_hex(8)}",
+        seconds=migration.timeout,
+        login=run.registry_login,
+    )
+    if not answer.ok:
         raise TerminalError(
-            f"plan: `{' '.join(words)} history` fails in {image}: {result.reason()}",
-            "correct migration.command in the commit's pipeline.yaml, or the image",
-            result.tail(30),
+            f"plan: `{' '.join(words)} history` fails in {service.image}: {answer.why}",
+            "correct migration.command in the commit's pipeline.yaml, the image, or the example values in "
+            ".env.example: before approval an image is given nothing else",
+            answer.result.tail(30),
         )
-    return parse_history(result.stdout)
+    return parse_history(answer.text)

@@ -17,7 +17,7 @@ from tasks.errors import TerminalError
 from tasks.proving import one_line, prove
 from tasks.run import Run, utc_now
 from tasks.step import fact, log
-from tasks.trial import Outcome, Trial, read_state, run_aside, watched
+from tasks.trial import Outcome, Trial, ask_aside, read_state, run_aside, watched
 
 if TYPE_CHECKING:
     from blocks.values.evidence import DrillReceipt
@@ -42,6 +42,7 @@ def rehearse(
     manifest: Manifest,
     previous: Manifest | None,
     name: str,
+    asks: bool = False,
 ) -> RehearsalReceipt:
     """Restore the dump, run the pending migration there, and start the new and the running release on the result.
 
@@ -57,6 +58,7 @@ def rehearse(
         manifest: That release, as the host knows it.
         previous: The release that runs now, None where nothing does.
         name: What tells this rehearsal from others on the host.
+        asks: True to ask a tool other than Alembic there which migrations are pending, before they are run.
 
     Returns:
         What was proven. A migration that fails is such a result.
@@ -75,7 +77,7 @@ def rehearse(
             drilling = beside.submit(copy_context().run, drill_copy, run, copy, backup)
             ready = trial.set_aside(copy, new.result(), "new")
             earlier = _earlier(trial, copy, previous, old.result()) if previous and old else None
-            receipt = _play(trial, copy, drilling.result(), ready, earlier)
+            receipt = _play(trial, copy, drilling.result(), ready, earlier, asks=asks)
     _tell(receipt)
     return receipt.model_copy(update={"release_id": release.id, "seconds": time.monotonic() - began})
 
@@ -107,7 +109,13 @@ def _earlier(
 
 
 def _play(
-    trial: Trial, copy: Copy, drill: DrillReceipt, new: Aside, earlier: Aside | HealthProof | None
+    trial: Trial,
+    copy: Copy,
+    drill: DrillReceipt,
+    new: Aside,
+    earlier: Aside | HealthProof | None,
+    *,
+    asks: bool,
 ) -> RehearsalReceipt:
     """Migrate the copy, and start both releases on it."""
     nothing = RehearsalReceipt(
@@ -125,6 +133,7 @@ def _play(
     if not drill.passed:
         reason = one_line(f"the dump is not proven: {drill.differences[0]}")
         return nothing.model_copy(update={"reason": reason})
+    asked = ask_aside(trial, copy, new) if asks else None
     before = read_state(trial.run, copy)
     with watched(trial.run, copy) as seen:
         outcome, proof = _migrate(trial, copy, new)
@@ -132,6 +141,7 @@ def _play(
     if outcome.ok and proof is None:
         proof = prove(trial.run, trial.host, new, seconds=new.patience_seconds)
     found = {
+        "asked": asked,
         "revision_before": locks.parse_revision(before),
         "revision_after": locks.parse_revision(after),
         "migrated": outcome.ok,

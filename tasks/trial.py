@@ -10,10 +10,12 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from blocks.values.evidence import LockFact
+from blocks.values.evidence import NO_SQL_COMMAND, Asked, LockFact, Rendered
 from tasks.adapters.protocols import Call, Limits
 from tasks.aside import clear, set_aside
 from tasks.commands import locks
+from tasks.commands.alembic import parse_pending
+from tasks.commands.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH
 from tasks.commands.copies import query_copy
 from tasks.commands.pg import pg_options
 from tasks.copies import ask_copy
@@ -118,6 +120,46 @@ def run_aside(
         return Outcome(ok=False, reason=one_line(error.what), seconds=time.monotonic() - began)
     reason = "" if result.ok else one_line(result.reason()) or f"it ended with status {result.exit_code}"
     return Outcome(ok=result.ok, reason=reason, seconds=result.seconds)
+
+
+def ask_aside(trial: Trial, copy: Copy, new: Aside) -> Asked | None:
+    """Ask a tool other than Alembic, on a copy of the database, which migrations are pending and what they do.
+
+    Args:
+        trial: The try.
+        copy: The copy.
+        new: The release that has them, taken out of the live application.
+
+    Returns:
+        What it told; None where the release has no command that asks it.
+    """
+    migration = trial.run.description.migration
+    if migration is None or migration.revisions is None:
+        return None
+    said = _answer(trial, copy, new, migration.revisions, "pending")
+    if said.exit_code != 0:
+        return Asked(pending=None, why=said.reason, rendered=NO_SQL_COMMAND)
+    pending = parse_pending(said.text)
+    if not pending or migration.sql is None:
+        return Asked(pending=pending, rendered=NO_SQL_COMMAND)
+    return Asked(pending=pending, rendered=_answer(trial, copy, new, migration.sql, "sql"))
+
+
+def _answer(trial: Trial, copy: Copy, new: Aside, words: tuple[str, ...], what: str) -> Rendered:
+    migration = trial.run.description.migration
+    if migration is None:
+        raise RuntimeError("there is no migration to ask about")
+    name = f"{trial.mark}-{what}"
+    argv = new.project.run_once(migration.service, words, name=name, no_deps=True)
+    seconds = min(migration.timeout, MOST_SECONDS)
+    try:
+        result = trial.run.hosts[copy.host].run(Call(argv=argv, limits=Limits(seconds, seconds)))
+    except TerminalError as error:
+        return Rendered(text="", exit_code=1, reason=one_line(error.what))
+    if len(result.stdout.encode()) > MOST_BYTES:
+        return Rendered(text="", exit_code=1, reason=TOO_MUCH)
+    reason = "" if result.ok else one_line(result.reason()) or f"it ended with status {result.exit_code}"
+    return Rendered(text=result.stdout, exit_code=result.exit_code, reason=reason)
 
 
 @contextmanager

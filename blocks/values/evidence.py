@@ -5,6 +5,40 @@ from __future__ import annotations
 from datetime import datetime
 
 from blocks.values.base import Value
+from blocks.values.releases import Revision
+
+
+class Rendered(Value):
+    """What a migration tool printed.
+
+    Attributes:
+        text: Its standard output: SQL, with a line before each migration that says where it goes.
+        exit_code: Its exit status; SQL before a failure can look whole and is not.
+        reason: Why it failed, one line; empty where it did not.
+    """
+
+    text: str
+    exit_code: int
+    reason: str = ""
+
+
+NO_SQL_COMMAND = Rendered(
+    text="", exit_code=1, reason="the tool has no `migration.sql` command that prints its SQL"
+)
+
+
+class Asked(Value):
+    """What a tool that must ask the database told of its migrations, on a copy.
+
+    Attributes:
+        pending: The pending migrations; None where it could not tell.
+        why: Why not, one line; empty where it could.
+        rendered: Their SQL.
+    """
+
+    pending: tuple[Revision, ...] | None
+    why: str = ""
+    rendered: Rendered
 
 
 class DrillReceipt(Value):
@@ -94,6 +128,7 @@ class RehearsalReceipt(Value):
         new: The new release on the migrated copy.
         old: The running release on the migrated copy: the proof that a code-only rollback works.
         drill: The drill of the dump the copy was made from.
+        asked: What the tool told there before it migrated; None where it was not asked.
         seconds: How long the whole rehearsal took, drill included.
         rehearsed_at: When it was done, UTC.
     """
@@ -111,6 +146,7 @@ class RehearsalReceipt(Value):
     new: HealthProof | None = None
     old: HealthProof | None = None
     drill: DrillReceipt
+    asked: Asked | None = None
     seconds: float
     rehearsed_at: datetime
 

@@ -9,7 +9,7 @@ from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
 from blocks.values.going_back import GoingBack
 from blocks.values.releases import Commit, Image, Revision
-from blocks.values.schema_changes import MigrationVerdict
+from blocks.values.schema_changes import UNKNOWN, MigrationVerdict
 
 
 class KeyChange(Value):
@@ -107,6 +107,11 @@ class Plan(Value):
 
     # What may drift between asking and acting without changing what people said yes to.
     _informative = frozenset({"expected_seconds", "database_bytes"})
+
+    @property
+    def pending_known(self) -> bool:
+        """False where nobody could say which migrations are pending."""
+        return all(verdict.revision != UNKNOWN for verdict in self.verdicts)
 
     @property
     def hash(self) -> str:

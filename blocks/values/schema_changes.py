@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from blocks.values.base import Value
 
+# What stands in the place of a migration's identifier where nobody could say which are pending.
+UNKNOWN = "not known"
+
 
 class Risk(StrEnum):
     """What a migration means for the release that runs now, mildest first."""

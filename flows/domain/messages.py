@@ -48,12 +48,13 @@ def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
     """
     commits = [f"- {one_line(commit.subject, 100)}" for commit in plan.commits[:_MOST_COMMITS]]
     more = len(plan.commits) - len(commits)
+    migrations = str(len(plan.pending)) if plan.pending_known else "not known how many"
     return _text(
         _head("Approval needed", subject),
         f"{quorum.have} of {quorum.need} approvals are in; asked: {', '.join(quorum.missing) or 'nobody'}",
         *commits,
         f"… and {more} more commits" if more else "",
-        f"{len(plan.pending)} migrations, {len(plan.images_changed)} of {len(plan.images)} images change",
+        f"{migrations} migrations, {len(plan.images_changed)} of {len(plan.images)} images change",
         f"Plan {plan.hash[:12]}",
         subject.link,
     )

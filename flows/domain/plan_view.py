@@ -100,6 +100,8 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _migrations(plan: Plan) -> str:
+    if not plan.pending_known:
+        return "not known; some may run"
     at = f"the database stands at {one_line(plan.revision, 60)}" if plan.revision else "no revision known yet"
     if plan.ahead:
         return f"none, {len(plan.ahead)} more than this release knows; {at}"

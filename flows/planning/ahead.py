@@ -13,6 +13,7 @@ from flows.changing.bundling import make_bundle, project_of
 from flows.changing.change import Ready, dump_name, manifests_of
 from flows.changing.readiness import begin_images, begin_preflights, raise_first
 from flows.domain.naming import one_off_name
+from flows.planning.confining import confined_on_host
 from flows.planning.judging import read_shape
 from flows.planning.plan import migrates_or_backs_up, reading_hosts
 from tasks.backup import remove_dump
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 
     from prefect.futures import PrefectFuture
 
+    from blocks.values.evidence import Rendered
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release, Revision
     from flows.changing.bundling import Bundle
     from flows.planning.preparing import Prepared
-    from tasks.render import Rendered, Told
+    from tasks.render import Told
     from tasks.sources import Sources
 
 T = TypeVar("T")
@@ -98,16 +100,17 @@ class Ahead:
             wait([_there(self._preparing)])
             self._prepare(release)
 
-    def begin_telling(self) -> None:
+    def begin_telling(self, release: Release, sources: Sources) -> None:
         """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
         run, revision = self.run, self.hosts[self.run.primary].revision
-        if revision is None:
+        service = confined_on_host(run, release, sources, self.bundle)
+        if revision is None or service is None:
             return
         self._told_from = revision
         self._telling = tell_migrations.submit(
             run,
             host=run.primary,
-            project=project_of(run, run.primary, _there(self._manifest), current=False),
+            service=service,
             start=revision,
             container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
             wait_for=[_there(self._preparing)],
@@ -227,7 +230,7 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
             ahead.begin_images(prepared.coming.known, prepared.sources)
             ahead.look_again(prepared.coming.known, facts())
             if prepared.tells:
-                ahead.begin_telling()
+                ahead.begin_telling(prepared.coming.known, prepared.sources)
         yield ahead
     except BaseException:
         ahead.settle()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from blocks.values.releases import Revision
-from flows.changing.bundling import make_bundle, project_of
+from flows.changing.bundling import make_bundle
 from flows.changing.change import manifests_of
 from flows.changing.readiness import begin_images
 from flows.conduct import lease_held
 from flows.domain.naming import REHEARSAL, backup_name, one_off_name
 from flows.domain.plan import Evidence
 from flows.domain.schema import schema_path
-from flows.domain.verdicts import judge_migrations, rendered_whole, split_rendered
+from flows.domain.verdicts import judge_migrations, pending_unknown, rendered_whole, split_rendered
+from flows.planning.confining import UNKNOWN_IMAGE, confined_on_host
 from flows.planning.plan import known_revisions
 from tasks.copies import ask_live
 from tasks.errors import RefusedError, SluiceError
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.pipeline import Migration
-    from blocks.values.evidence import RehearsalReceipt
+    from blocks.values.evidence import Asked, RehearsalReceipt, Rendered
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
     from blocks.values.plans import Plan
     from blocks.values.receipts import BackupReceipt
-    from blocks.values.releases import Release
+    from blocks.values.releases import Release, Revision
     from blocks.values.schema_changes import MigrationVerdict
     from flows.planning.ahead import Ahead
-    from tasks.render import Rendered
+    from tasks.commands.confined import ConfinedService
     from tasks.sources import Sources
 
 # Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
@@ -164,33 +164,52 @@ def _find_out(
 ) -> Evidence:
     bundle = ahead.bundle if ahead else make_bundle(run, release, sources)
     manifest = manifests_of(run, release, bundle, hosts)[run.primary]
-    rules = run.policy.database
+    rules, primary = run.policy.database, hosts[run.primary]
+    service = confined_on_host(run, release, sources, bundle)
     with lease_held(run):
         if ahead is not None:
             ahead.wait_for_images()
         else:
             begin_images(run, manifest, bundle).result()
-        asked = _ask_pending(run, manifest) if migration.alembic is None else ()
-        pending = pending or asked
-        wanted = rules.rehearse and bool(pending or migration.at_boot)
-        rehearsal = _rehearsed(run, release, hosts[run.primary]) if wanted else None
+        named = _ask_pending(run, service)
+        wanted = rules.rehearse and (named is None or bool(pending or named) or migration.at_boot)
+        rehearsal = _rehearsed(run, release, primary) if wanted else None
         dump = _dump(run, release) if wanted and rehearsal is None else None
-    verdicts = (
-        _judge(run, sources, manifest, migration, hosts[run.primary], pending, ahead) if pending else ()
-    )
     if dump is not None:
-        rehearsal = _rehearse(run, release, manifest, hosts, dump)
-    return replace(base, verdicts=verdicts, rehearsal=rehearsal, pending=asked)
+        rehearsal = _rehearse(run, release, manifest, hosts, dump, asks=named is None)
+    asked = rehearsal.asked if rehearsal and named is None else None
+    if named is None:
+        named = asked.pending if asked else None
+    if named is None:
+        verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(service, asked)),)
+    elif pending or named:
+        told = (asked.rendered, read_shape(run)) if asked else ahead.told(primary.revision) if ahead else None
+        told = told or _ask(run, service, primary.revision)
+        verdicts = _judge(run, sources, migration, pending or named, *told)
+    else:
+        verdicts = ()
+    # What it told stands in the verdicts.
+    brief = rehearsal.model_copy(update={"asked": None}) if rehearsal else None
+    return replace(base, verdicts=verdicts, rehearsal=brief, pending=named or ())
 
 
-def _ask_pending(run: Run, manifest: Manifest) -> tuple[Revision, ...]:
-    """Ask a tool that is not Alembic which of its migrations are pending."""
-    return list_pending(
-        run,
-        host=run.primary,
-        project=project_of(run, run.primary, manifest, current=False),
-        container=one_off_name(run.pipeline, "pending", str(run.promotion_id)),
-    )
+def _ask_pending(run: Run, service: ConfinedService | None) -> tuple[Revision, ...] | None:
+    """Ask a tool that is not Alembic which of its migrations are pending; None where it cannot tell by itself."""
+    migration = run.description.migration
+    if migration is None or migration.alembic is not None or migration.revisions is None:
+        return ()
+    if service is None:
+        return None
+    container = one_off_name(run.pipeline, "pending", str(run.promotion_id))
+    return list_pending(run, host=run.primary, service=service, container=container)
+
+
+def _why_unknown(service: ConfinedService | None, asked: Asked | None) -> str:
+    if asked is not None:
+        return f"migration.revisions failed on a copy of the database: {asked.why}"
+    if service is None:
+        return UNKNOWN_IMAGE.reason
+    return "migration.revisions does not tell it without a database, and before approval it is asked nowhere else"
 
 
 def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt | None:
@@ -219,15 +238,12 @@ def _dump(run: Run, release: Release) -> BackupReceipt:
 def _judge(
     run: Run,
     sources: Sources,
-    manifest: Manifest,
     migration: Migration,
-    facts: HostFacts,
     pending: tuple[Revision, ...],
-    ahead: Ahead | None,
+    rendered: Rendered,
+    shape: list[tuple[str, str, str]],
 ) -> tuple[MigrationVerdict, ...]:
     postgresql = migration.dialect == "postgresql"
-    told = ahead.told(facts.revision) if ahead else None
-    rendered, shape = told or _ask(run, manifest, facts.revision)
     split = split_rendered if migration.alembic is not None else rendered_whole
     migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
@@ -243,14 +259,15 @@ def _judge(
     )
 
 
-def _ask(run: Run, manifest: Manifest, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]]:
+def _ask(
+    run: Run, service: ConfinedService | None, start: str | None
+) -> tuple[Rendered, list[tuple[str, str, str]]]:
     """Have the new image print its pending migrations; read the database's sizes and types meanwhile."""
+    if service is None:
+        return UNKNOWN_IMAGE, read_shape(run)
+    container = one_off_name(run.pipeline, "render", str(run.promotion_id))
     rendering = render_migrations.submit(
-        run,
-        host=run.primary,
-        project=project_of(run, run.primary, manifest, current=False),
-        start=start,
-        container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+        run, host=run.primary, service=service, start=start, container=container
     )
     shape = read_shape(run)
     return rendering.result(), shape
@@ -277,7 +294,13 @@ def read_shape(run: Run) -> list[tuple[str, str, str]]:
 
 
 def _rehearse(
-    run: Run, release: Release, manifest: Manifest, hosts: Mapping[str, HostFacts], dump: BackupReceipt
+    run: Run,
+    release: Release,
+    manifest: Manifest,
+    hosts: Mapping[str, HostFacts],
+    dump: BackupReceipt,
+    *,
+    asks: bool,
 ) -> RehearsalReceipt:
     """Try the migrations on a copy, and write down what that proved."""
     running = hosts[run.primary].manifest
@@ -292,6 +315,7 @@ def _rehearse(
         manifest=manifest,
         previous=previous,
         name=one_off_name(run.pipeline, "copy", str(run.promotion_id)),
+        asks=asks,
     )
     drills, rehearsals, now = run.ledger.drills, run.ledger.rehearsals, utc_now()
     here = (run.promotion_id, run.pipeline, run.environment)

@@ -15,6 +15,7 @@ from flows.domain.compose import third_party_images
 from flows.domain.naming import image_labels, image_tags, release_id
 from tasks.build import build, find_images, list_revisions, push, repository_of
 from tasks.commands.bake import BuildTarget, group_targets
+from tasks.confined import confined
 from tasks.pin import pin_images
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -135,7 +136,7 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
     elif targets:
         log().info("the registry has every image of %s; nothing is built", resolved.commit.short)
     pushing = _begin_pushes(run, targets, found, resolved)
-    ask = _listing_of(run, targets, sha)
+    ask = _listing_of(run, targets, sources)
     listing = None
     if lists and ask is not None:
         _wait_a_moment(pushing.values())
@@ -200,7 +201,7 @@ def _wait_a_moment(pushes: Iterable[PrefectFuture[PushReceipt]]) -> None:
 
 
 def _listing_of(
-    run: Run, targets: tuple[BuildTarget, ...], sha: str
+    run: Run, targets: tuple[BuildTarget, ...], sources: Sources
 ) -> Callable[[], PrefectFuture[tuple[Revision, ...]]] | None:
     """Return what begins to ask the new image for its migrations; None where there are none to be asked for."""
     migration = run.description.migration
@@ -210,4 +211,5 @@ def _listing_of(
     if owner is None:
         log().warning("service %s is not built here, so its migrations are not listed", migration.service)
         return None
-    return partial(list_revisions.submit, run, image=f"{repository_of(run, owner)}:{sha}")
+    image = f"{repository_of(run, owner)}:{sources.described.sha}"
+    return partial(list_revisions.submit, run, service=confined(sources, migration.service, image=image))

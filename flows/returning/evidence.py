@@ -69,7 +69,7 @@ def evidence_of(
         named=named,
     )
     if base.nameless:
-        base = replace(base, told=_told(run, target), ran_on=_ran_on(run, target))
+        base = replace(base, told=told_since(run, target), ran_on=_ran_on(run, target))
     return _with_proofs(run, target, base) if base.ahead or base.pending or base.untold else base
 
 
@@ -90,8 +90,16 @@ def _with_proofs(run: Run, target: Release, base: Evidence) -> Evidence:
     )
 
 
-def _told(run: Run, target: Release) -> tuple[Revision, ...] | None:
-    """Return what the promotions since a release ran said they would bring in, None where the tool does not say."""
+def told_since(run: Run, target: Release) -> tuple[Revision, ...] | None:
+    """Return what the promotions since a release ran said they would bring in.
+
+    Args:
+        run: The rollback.
+        target: The release.
+
+    Returns:
+        The migrations; None where the tool does not say, or one of them did not know.
+    """
     migration = run.description.migration
     if migration is None or migration.revisions is None:
         return None
@@ -101,7 +109,7 @@ def _told(run: Run, target: Release) -> tuple[Revision, ...] | None:
             return tuple(found.values())
         if any(step.name == "migrate" for step in run.ledger.steps.of(row.id)):
             plan = _plan(row)
-            if plan is None:
+            if plan is None or not plan.pending_known:
                 return None
             found.update({revision.id: revision for revision in plan.pending})
     return None

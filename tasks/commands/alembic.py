@@ -1,4 +1,4 @@
-"""What Alembic prints: a project's migrations, and the revision a database has."""
+"""What Alembic and other tools print: a project's migrations, and the revision a database has."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ def parse_history(text: str) -> tuple[Revision, ...]:
         Revision(id=match["id"], down=_ids(match["down"]) + _ids(match["needs"]), message=match["doc"] or "")
         for match in reversed(found)
     )
+
+
+def parse_pending(text: str) -> tuple[Revision, ...]:
+    """Read what another tool's command for its pending migrations printed.
+
+    Args:
+        text: Its standard output.
+
+    Returns:
+        One for each line, in its order.
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(Revision(id=line[:200]) for line in dict.fromkeys(lines) if line)
 
 
 def _ids(text: str | None) -> tuple[str, ...]:

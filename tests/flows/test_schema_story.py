@@ -12,7 +12,7 @@ from blocks.values.schema_changes import Risk
 from flows.promote import promote
 from tasks.ledger.records import PromotionRecord
 from tests.lab.scene import Scene
-from tests.lab.shop_repository import git
+from tests.lab.shop_repository import git, secret_key
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -28,6 +28,18 @@ down_revision = "0003"
 def upgrade() -> None:
     op.drop_column("orders", "gift_note")
 '''
+ENV = "backend/migrations/env.py"
+# Runs whenever migrations are printed, which is before anybody approved.
+HOSTILE = """
+import psycopg
+
+print("-- key:", os.environ["SHOP_SECRET_KEY"])
+try:
+    with psycopg.connect(os.environ["DATABASE_URL"].replace("+psycopg", ""), connect_timeout=5) as live:
+        live.execute("DELETE FROM orders")
+except psycopg.Error:
+    pass
+"""
 MIGRATION = "backend/migrations/versions/0004_no_gift_notes.py"
 
 
@@ -85,6 +97,7 @@ def test_a_column_does_not_go_together_with_the_code_that_used_it(with_notes: Sc
     orders = database(with_notes, "SELECT count(*) FROM orders")
     shop, before = with_notes.shop, with_notes.shop.head
     git(shop.work, "checkout", "--quiet", "without-notes", "--", "backend/shop", "frontend")
+    (shop.work / ENV).write_text((shop.work / ENV).read_text() + HOSTILE)
     shop.commit_file(MIGRATION, CONTRACT, "Gift notes go away, all at once")
     name, message = attempt()
     assert name == "Refused"
@@ -92,14 +105,19 @@ def test_a_column_does_not_go_together_with_the_code_that_used_it(with_notes: Sc
     assert "DROP COLUMN gift_note" in message
     assert "Expand and contract" in message
     assert database(with_notes, "SELECT version_num FROM alembic_version") == "0003"
+    # What the commit tried while its plan was made reached nothing, and knew nothing but examples.
     assert database(with_notes, "SELECT count(*) FROM orders") == orders
+    plan = last(with_notes).plan
+    assert plan is not None
+    assert "-- key: changethis" in plan.verdicts[0].sql
+    assert secret_key("feature") not in plan.to_json() + message
     assert with_notes.serves("feature")["version"] == "1.1.0"
-    rehearsal = last(with_notes).plan.rehearsal  # type: ignore[union-attr]
+    rehearsal = plan.rehearsal
     assert rehearsal is not None
     assert rehearsal.old is not None
     assert rehearsal.old.passed is False
     (shop.work / MIGRATION).unlink()
-    git(shop.work, "checkout", "--quiet", before, "--", "backend/shop", "frontend")
+    git(shop.work, "checkout", "--quiet", before, "--", "backend", "frontend")
     shop.commit_all("Gift notes stay for now")
 
 

@@ -143,6 +143,22 @@ def test_nothing_live_is_reached(shop: SmallShop) -> None:
     assert receipt.proves_return, receipt.old
 
 
+def test_a_tool_that_asks_the_database_is_asked_on_the_copy(shop: SmallShop) -> None:
+    asks = """revisions: [psql, -qtAc, "select 'after ' || version_num from alembic_version"]"""
+    run = shop.with_policy(migration=f"{COMMAND}, {asks}, sql: [cat, /sql/up.sql]")
+    receipt = play(shop, shop.stage(2, sql=ADD, check=READS_NOTE), run, asks=True)
+    assert receipt.asked is not None
+    assert [one.id for one in receipt.asked.pending or ()] == ["after 0001"]
+    assert receipt.asked.rendered.text == ADD
+    assert receipt.migrated, receipt.reason
+    run = shop.with_policy(migration=f"{COMMAND}, revisions: [psql, -c, 'select no_such_function()']")
+    receipt = play(shop, shop.stage(2, sql=ADD, check=READS_NOTE), run, asks=True)
+    assert receipt.asked is not None
+    assert receipt.asked.pending is None
+    assert "no_such_function" in receipt.asked.why
+    assert receipt.migrated, receipt.reason
+
+
 def test_an_application_that_migrates_at_boot(shop: SmallShop) -> None:
     run = shop.with_policy(migration="at_boot: true")
     start = f"psql -q -v ON_ERROR_STOP=1 -f /sql/up.sql && {SLEEP}"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from blocks.pipeline import Migration
+from blocks.values.evidence import Rendered
 from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Result
-from tasks.commands.compose import ComposeProject
+from tasks.commands.confined import MOST_BYTES, ConfinedService
 from tasks.errors import TransientError
-from tasks.render import Told, brings_revisions, tell_migrations
+from tasks.render import Told, brings_revisions, list_pending, render_migrations, tell_migrations
 from tests.fakes.host import FakeHost
 
 REVISION = "revision = 'b2'\ndown_revision = 'a1'\n"
-PROJECT = ComposeProject(name="shop", directory="/app", files=("compose.yaml",))
+SERVICE = ConfinedService(image="shop@sha256:1")
 # Plays Alembic: `history` and `upgrade A:head --sql`, each failing where a file says so.
 ALEMBIC = """#!/bin/sh
 case $1 in
@@ -58,34 +59,45 @@ def test_a_link_out_of_the_checkout_is_not_read(tmp_path: Path) -> None:
 
 
 def image(folder: Path) -> FakeHost:
-    """Return a host whose compose carries out on this machine what a container would."""
+    """Return a host whose engine carries out on this machine what a container would."""
     (folder / "alembic").write_text(ALEMBIC)
     (folder / "alembic").chmod(0o755)
 
     def run(call: Call) -> Result:
-        command = call.argv[call.argv.index("backend") + 1 :]
+        entrypoint = next(word for word in call.argv if word.startswith("--entrypoint="))
+        rest = call.argv[call.argv.index(SERVICE.image) + 1 :]
+        command = (entrypoint.partition("=")[2], *rest)
         if (folder / "no-shell").exists():
             return Result(call.argv, 127, "", 'exec: "sh": executable file not found in $PATH', 0.1)
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         return Result(call.argv, done.returncode, done.stdout, done.stderr, 0.1)
 
     host = FakeHost()
-    host.answer("compose", effect=run)
-    host.answer("container", "rm", exit_code=1, stderr="no such container")
-    host.answer("sluice-containers", stdout="[]")
+    host.answer("sluice-confined", effect=run)
     return host
 
 
-def tell(host: FakeHost) -> Told | None:
+ALEMBICS = Migration(service="backend", command=("./alembic", "upgrade", "head"))
+
+
+def live(host: FakeHost, chosen: Migration = ALEMBICS) -> Any:
     class Live:
         class description:  # noqa: N801 - it plays an attribute
-            migration = Migration(service="backend", command=("./alembic", "upgrade", "head"))
+            migration = chosen
 
         pipeline = "shop"
         hosts = {"prod": host}
 
-    return tell_migrations.fn(
-        cast("Any", Live()), host="prod", project=PROJECT, start="a1", container="shop-render-1"
+    return Live()
+
+
+def tell(host: FakeHost) -> Told | None:
+    return tell_migrations.fn(live(host), host="prod", service=SERVICE, start="a1", container="shop-render-1")
+
+
+def render(host: FakeHost) -> Rendered:
+    return render_migrations.fn(
+        live(host), host="prod", service=SERVICE, start="a1", container="shop-render-1"
     )
 
 
@@ -99,7 +111,7 @@ def test_one_container_lists_and_prints(tmp_path: Path) -> None:
     )
     assert told.rendered.text == "-- Running upgrade for a1:head --sql\nALTER TABLE t ADD c text;\n"
     assert told.rendered.exit_code == 0
-    assert len(host.argvs("compose", "run")) == 1
+    assert len(host.argvs("docker", "run")) == 1
 
 
 @pytest.mark.parametrize("missing", ["no-history", "no-sql", "no-shell"])
@@ -108,10 +120,33 @@ def test_what_fails_has_to_be_asked_for_by_itself(tmp_path: Path, missing: str) 
     assert tell(image(tmp_path)) is None
 
 
-def test_an_engine_that_dies_says_nothing_about_migrations(tmp_path: Path) -> None:
-    host = image(tmp_path)
-    host.answer(
-        "compose", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock"
-    )
-    with pytest.raises(TransientError, match=r"prod does not carry `\./alembic` out"):
+def test_a_list_that_was_cut_is_no_list() -> None:
+    host = FakeHost()
+    host.answer("sluice-confined", stdout="a" * (MOST_BYTES + 1))
+    assert tell(host) is None
+    assert render(host).text == ""
+    assert "8 MiB" in render(host).reason
+
+
+def test_an_image_without_a_way_to_tell_gives_no_sql_and_says_why() -> None:
+    host = FakeHost()
+    host.answer("sluice-confined", exit_code=1, stdout="ALTER TABLE a ADD", stderr="KeyError: 'TOKEN'")
+    rendered = render(host)
+    assert (rendered.exit_code, rendered.reason) == (1, "KeyError: 'TOKEN'")
+    assert len(host.argvs("docker", "run")) == 2, "without and with the entrypoint"
+
+
+@pytest.mark.parametrize("answer", [{"exit_code": 1, "stdout": "0001"}, {"stdout": "\n"}])
+def test_pending_migrations_that_are_not_told_are_not_none(answer: dict[str, Any]) -> None:
+    host = FakeHost()
+    host.answer("sluice-confined", **answer)
+    migration = Migration(service="backend", command=("up",), revisions=("pending",))
+    assert list_pending.fn(live(host, migration), host="prod", service=SERVICE, container="one") is None
+
+
+def test_an_engine_that_dies_says_nothing_about_migrations() -> None:
+    gone, host = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock", FakeHost()
+    host.answer("sluice-confined", exit_code=125, stderr=gone)
+    host.answer("docker", "version", exit_code=1, stderr=gone)
+    with pytest.raises(TransientError, match="cannot be asked for its migrations on prod: Cannot connect"):
         tell(host)

@@ -184,6 +184,8 @@ def _plan(plan: Plan) -> list[str]:
 
 
 def _migrations(plan: Plan) -> str:
+    if not plan.pending_known:
+        return "migrations not known"
     if not plan.pending:
         return "no migration"
     verdict = f" ({worst(plan.verdicts)})" if plan.verdicts else ""

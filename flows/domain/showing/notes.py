@@ -109,7 +109,7 @@ def release_wish(
 
 def _migrations(plan: Plan) -> list[str]:
     if not plan.pending:
-        return ["", "None."]
+        return ["", "None." if plan.pending_known else "Not known."]
     proof = (
         ["", "They were run on a restored copy of the database first."] if plan.rehearsal is not None else []
     )

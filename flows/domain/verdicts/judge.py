@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from blocks.values.schema_changes import Finding, LintFinding, MigrationVerdict, Risk
+from blocks.values.schema_changes import UNKNOWN, Finding, LintFinding, MigrationVerdict, Risk
 from flows.domain.text import one_line
 from flows.domain.verdicts.data import is_version_keeping
 from flows.domain.verdicts.ground import Ground, Remark
@@ -19,6 +19,25 @@ _LONGEST = 400
 _MOST_HIDDEN = 5
 _POSTGRESQL = "postgresql"
 _BY_HAND = "rehearse it on a copy with the release that runs now; the proof says what this cannot"
+_GIVEN = (
+    "where it needs other values to start: before approval it is given only those of .env.example, which may be wrong "
+    "for it, and no network; else "
+)
+
+
+def pending_unknown(why: str) -> MigrationVerdict:
+    """Return the verdict of migrations nobody could name: some may be pending, and what they do cannot be told.
+
+    Args:
+        why: Why nobody could.
+    """
+    finding = Finding(
+        risk=Risk.OPAQUE,
+        statement="",
+        reason=one_line(f"which migrations are pending is not known: {why}", _LONGEST),
+        safer="a migration.revisions that works without a database; or database.rehearse, which asks it on a copy",
+    )
+    return MigrationVerdict(revision=UNKNOWN, risk=Risk.OPAQUE, findings=(finding,))
 
 
 def judge_migrations(
@@ -97,7 +116,7 @@ def _opaque_as_a_whole(migration: RenderedMigration, dialect: str) -> Iterator[F
         yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
     if not migration.complete:
         reason = one_line(migration.why_incomplete, _LONGEST) or "its SQL is not complete"
-        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
+        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=f"{_GIVEN}{_BY_HAND}")
 
 
 def _hidden(facts: SourceFacts) -> Iterator[Finding]:

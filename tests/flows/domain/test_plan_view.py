@@ -12,6 +12,7 @@ from blocks.values.releases import Image, Revision
 from flows.domain.approval_form import form_description
 from flows.domain.approvals import QuorumState
 from flows.domain.plan_view import plan_markdown, plan_text
+from flows.domain.verdicts import pending_unknown
 from tests.flows.domain.samples import HOSTILE, commit, image, plan, revisions
 from tests.flows.domain.test_text import ANY
 
@@ -24,6 +25,14 @@ def inlines(tokens: list[Token]) -> list[str]:
 
 def text_of(source: str) -> str:
     return "\n".join(inlines([token for token in MARKDOWN.parse(source) if token.type == "inline"]))
+
+
+def test_what_is_not_known_is_not_called_none() -> None:
+    unknown = plan(pending=(), verdicts=(pending_unknown("the tool failed"),))
+    assert "not known; some may run" in text_of(plan_markdown(unknown))
+    assert "which migrations are pending is not known: the tool failed" in text_of(plan_markdown(unknown))
+    assert ("migrations", "not known; some may run") in plan_text(unknown)
+    assert ("migrations", "none") in plan_text(plan(pending=()))
 
 
 def test_a_plan_tells_everything_a_person_decides_on() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from blocks.pipeline import DatabaseRules
 from blocks.values.schema_changes import Risk
 from flows.domain.schema_gate import SchemaFacts, schema_may_change
+from flows.domain.verdicts import pending_unknown
 from tests.flows.domain.evidence_samples import AT, health, rehearsal, verdict
 
 DAY = timedelta(days=1)
@@ -46,6 +47,13 @@ def test_what_breaks_it_is_refused_with_the_way_to_do_it(risk: Risk) -> None:
     assert "Expand and contract: (1)" in answer.reason
     assert "`override`" in answer.reason
     assert "2 approvers" in answer.reason
+
+
+def test_pending_migrations_nobody_could_name_are_not_let_in_as_none() -> None:
+    answer = schema_may_change(facts(verdicts=(pending_unknown("the tool failed"),)))
+    assert not answer.passed
+    assert "not known is opaque: which migrations are pending is not known: the tool failed" in answer.reason
+    assert "database.rehearse" in answer.reason
 
 
 def test_where_nothing_runs_nothing_breaks() -> None:
