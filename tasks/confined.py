@@ -9,6 +9,7 @@ from tasks.adapters.protocols import Call, Limits
 from tasks.commands.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH, ConfinedService, confine
 from tasks.commands.scripts import login as logged_in
 from tasks.errors import TransientError
+from tasks.proving import one_line
 from tasks.reading import QUICK
 from tasks.stage import with_files
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # For a second try, by the image's own entrypoint, which may wait for what is not there.
 _SECOND_SECONDS = 60.0
 _SLACK_SECONDS = 30.0
-_PULL_SECONDS = 600.0
+_PULL = Limits(900, 900)
 # Docker's own exit status for what it could not carry to its end, whatever the command was.
 _ENGINE_FAILED = 125
 
@@ -111,17 +112,14 @@ def ask(
     Raises:
         TransientError: The machine or its engine does not answer.
     """
-    bound = min(seconds, MOST_SECONDS) + (_PULL_SECONDS if login else 0)
-    argv = service.ask(words, container=container, seconds=bound, starts=starts, pulls=bool(login))
+    bound = min(seconds, MOST_SECONDS)
+    argv = service.ask(words, container=container, seconds=bound, starts=starts)
     stdin = with_files(b"", service.files) if service.files else None
-    if login:
-        argv, stdin = logged_in(argv), login.encode()
     limits = Limits(bound + _SLACK_SECONDS, bound + _SLACK_SECONDS)
-    result = _run(runner, Call(argv=argv, stdin=stdin, limits=limits), service.image)
-    return _answer(result, bound)
+    return _answer(_run(runner, Call(argv=argv, stdin=stdin, limits=limits), service.image, login), bound)
 
 
-def _run(runner: Runner, call: Call, image: str) -> Result:
+def _run(runner: Runner, call: Call, image: str, login: str) -> Result:
     """Run a container; one that the engine did not carry to its end says nothing of the image."""
     result = runner.run(call)
     if result.exit_code != _ENGINE_FAILED:
@@ -131,6 +129,11 @@ def _run(runner: Runner, call: Call, image: str) -> Result:
             f"plan: {image} cannot be asked for its migrations on {runner.name}: {result.reason()}",
             "look at the Docker engine there",
         )
+    if login:
+        pull = logged_in(("docker", "pull", "--quiet", image))
+        pulled = runner.run(Call(argv=pull, stdin=login.encode(), limits=_PULL))
+        if not pulled.ok:
+            return pulled
     # The engine is back, or it refuses this container; once more, it says which.
     return runner.run(call)
 
@@ -138,9 +141,14 @@ def _run(runner: Runner, call: Call, image: str) -> Result:
 def _answer(result: Result, bound: float) -> Answer:
     if len(result.stdout.encode()) > MOST_BYTES:
         return Answer("", TOO_MUCH, result)
-    if not result.ok and result.seconds >= bound:
-        return Answer("", f"it did not end within {bound:.0f} s", result)
-    return Answer(result.stdout, "" if result.ok else result.reason() or f"status {result.exit_code}", result)
+    if result.ok:
+        return Answer(result.stdout, "", result)
+    late = f"it did not end within {bound:.0f} s" if result.seconds >= bound else ""
+    return Answer(
+        "" if late else result.stdout,
+        late or one_line(result.reason()) or f"status {result.exit_code}",
+        result,
+    )
 
 
 def ask_either_way(

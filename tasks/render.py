@@ -12,7 +12,6 @@ from blocks.values.evidence import NO_SQL_COMMAND, Rendered
 from blocks.values.releases import Revision
 from tasks.commands.alembic import parse_history, parse_pending
 from tasks.confined import ask, ask_either_way
-from tasks.proving import one_line
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
@@ -120,9 +119,9 @@ def render_migrations(
         return NO_SQL_COMMAND
     answer = ask_either_way(run.hosts[host], service, command, container=container, seconds=migration.timeout)
     if not answer.ok:
-        log().warning("%s: the pending migrations are not rendered: %s", host, one_line(answer.why))
+        log().warning("%s: the pending migrations are not rendered: %s", host, answer.why)
     code = 0 if answer.ok else answer.result.exit_code or 1
-    return Rendered(text=answer.text, exit_code=code, reason=one_line(answer.why))
+    return Rendered(text=answer.text, exit_code=code, reason=answer.why)
 
 
 @fact("list pending migrations")
@@ -154,7 +153,7 @@ def list_pending(
     )
     pending = parse_pending(answer.text) if answer.ok else ()
     if not pending:
-        why = one_line(answer.why) or "it printed nothing"
+        why = answer.why or "it printed nothing"
         log().warning("%s: `%s` does not tell what is pending: %s", host, " ".join(migration.revisions), why)
     return pending or None
 

@@ -29,6 +29,7 @@ _USER = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?\Z")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _OPTIONS = (
     "--rm",
+    "--pull=never",
     "--network=none",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
@@ -40,6 +41,7 @@ _OPTIONS = (
     "--cpu-shares=512",
     "--oom-score-adj=500",
     "--restart=no",
+    "--no-healthcheck",
     # The output is read as it comes; a log of it would fill the disk.
     "--log-driver=none",
     f"--label={LABEL}",
@@ -113,9 +115,7 @@ class ConfinedService:
         pairs = self.stand_ins if self.folder else ()
         return {str(number): content.encode() for number, (_, content) in enumerate(pairs)}
 
-    def ask(
-        self, words: Argv, *, container: str, seconds: float, starts: bool = False, pulls: bool = False
-    ) -> Argv:
+    def ask(self, words: Argv, *, container: str, seconds: float, starts: bool = False) -> Argv:
         """Return the command that asks the image.
 
         Args:
@@ -124,18 +124,17 @@ class ConfinedService:
             seconds: How long it may take.
             starts: True to start it as the application starts, by its entrypoint; otherwise the command stands
                 alone: entrypoints like to wait for a database, and there is none.
-            pulls: True to fetch the image where it is not there.
         """
         return script(
             CONFINED,
             "sluice-confined",
             name(container, "container"),
-            f"{seconds:.0f}",
+            # None at all would be no bound.
+            str(max(1, round(seconds))),
             # One more, by which it is seen that something was cut.
             str(MOST_BYTES + 1),
             f"{self.folder}/{container}" if self.files else "",
             *("docker", "run", *_OPTIONS, f"--name={container}"),
-            f"--pull={'missing' if pulls else 'never'}",
             *self._options(container),
             *self._command(words, starts=starts),
         )

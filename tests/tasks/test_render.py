@@ -13,9 +13,12 @@ from blocks.values.evidence import Rendered
 from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Result
 from tasks.commands.confined import MOST_BYTES, ConfinedService
+from tasks.confined import ask_either_way, confined
 from tasks.errors import TransientError
 from tasks.render import Told, brings_revisions, list_pending, render_migrations, tell_migrations
+from tasks.sources import Described, Sources
 from tests.fakes.host import FakeHost
+from tests.fakes.runner import FakeRunner
 
 REVISION = "revision = 'b2'\ndown_revision = 'a1'\n"
 SERVICE = ConfinedService(image="shop@sha256:1")
@@ -150,3 +153,64 @@ def test_an_engine_that_dies_says_nothing_about_migrations() -> None:
     host.answer("docker", "version", exit_code=1, stderr=gone)
     with pytest.raises(TransientError, match="cannot be asked for its migrations on prod: Cannot connect"):
         tell(host)
+
+
+def test_an_engine_that_came_back_is_asked_once_more() -> None:
+    host = FakeHost()
+    host.answer("sluice-confined", stdout="ALTER TABLE a ADD b int;")
+    host.answer("sluice-confined", exit_code=125, stderr="error waiting for container: EOF", lasts=1)
+    host.answer("docker", "version")
+    assert render(host) == Rendered(text="ALTER TABLE a ADD b int;", exit_code=0)
+
+
+def test_an_image_that_is_not_there_is_fetched_with_the_login_of_the_registry_alone() -> None:
+    runner = FakeRunner()
+    runner.answer("sluice-confined", stdout="<base> -> a1, first")
+    runner.answer("sluice-confined", exit_code=125, stderr="No such image", lasts=1)
+    runner.answer("docker", "version")
+    runner.answer("docker", "pull")
+    found = ask_either_way(
+        runner, SERVICE, ("alembic", "history"), container="one", seconds=9.0, login='{"auths": {}}'
+    )
+    assert found.text == "<base> -> a1, first"
+    (pulled,) = [call for call in runner.calls if "pull" in call.argv]
+    assert pulled.stdin == b'{"auths": {}}'
+    assert pulled.argv[-1] == SERVICE.image
+
+
+@pytest.mark.parametrize(
+    ("path", "mounted"),
+    [
+        ("sql", True),
+        ("sql/up.sql", True),
+        (".", True),
+        ("etc", False),  # a link out of the commit
+        ("etc/passwd", False),
+        ("inner", False),  # a link within it: what it leads to may be another one on the host
+        (".env", False),  # leads to the host's own
+        ("data/kept", False),
+        ("new", False),
+        ("..", False),
+        ("../beside", False),
+    ],
+)
+def test_only_a_commits_own_files_are_mounted(tmp_path: Path, path: str, mounted: bool) -> None:
+    for name in ("sql/up.sql", "data/kept", ".env"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "etc").symlink_to("/etc")
+    (tmp_path / "inner").symlink_to("sql")
+    described = Described(
+        sha="1" * 40,
+        compose_files=(),
+        texts={},
+        variables={},
+        required=(),
+        env_files=(),
+        tracked=frozenset({"sql/up.sql", "data/kept", ".env", "etc", "etc/passwd", "inner"}),
+    )
+    volume = {"type": "bind", "source": f"/render/{path}", "target": "/there"}
+    config = {"services": {"app": {"volumes": [volume]}}}
+    sources = Sources(described, source=tmp_path, render=Path("/render"), config=config)
+    made = confined(sources, "app", image="i", shared=(".env", "data"))
+    assert bool(made.mounts) is mounted

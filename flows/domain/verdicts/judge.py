@@ -19,9 +19,8 @@ _LONGEST = 400
 _MOST_HIDDEN = 5
 _POSTGRESQL = "postgresql"
 _BY_HAND = "rehearse it on a copy with the release that runs now; the proof says what this cannot"
-_GIVEN = (
-    "where it needs other values to start: before approval it is given only those of .env.example, which may be wrong "
-    "for it, and no network; else "
+_EXAMPLES = (
+    "let .env.example have values it can start with (before approval it gets no others, and no network), or "
 )
 
 
@@ -116,7 +115,7 @@ def _opaque_as_a_whole(migration: RenderedMigration, dialect: str) -> Iterator[F
         yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
     if not migration.complete:
         reason = one_line(migration.why_incomplete, _LONGEST) or "its SQL is not complete"
-        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=f"{_GIVEN}{_BY_HAND}")
+        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=f"{_EXAMPLES}{_BY_HAND}")
 
 
 def _hidden(facts: SourceFacts) -> Iterator[Finding]:

@@ -114,7 +114,14 @@ def test_what_the_commit_asks_for_is_not_there(service: ConfinedService) -> None
     allowed = {
         *("docker", "run", "--rm", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
         *("--read-only", "--pids-limit=256", "--memory=1g", "--memory-swap=1g", "--cpu-shares=512"),
-        *("--oom-score-adj=500", "--restart=no", "--log-driver=none", "--label=sluice.plan", "--name=one"),
+        *(
+            "--oom-score-adj=500",
+            "--restart=no",
+            "--no-healthcheck",
+            "--log-driver=none",
+            "--label=sluice.plan",
+            "--name=one",
+        ),
         *("--pull=never", "--workdir=/srv/app", "--user=1000:1000", "--entrypoint=alembic"),
         *("registry/app@sha256:1", "history"),
     }
@@ -189,7 +196,7 @@ def test_no_value_of_a_commit_becomes_an_option(
     anything: Callable[[str], bool] = lambda _: True  # noqa: E731
     made = confine(config, "app", image="i", project_dir="/x", examples={}, in_bundle=anything)
     argv = options(placed(made))
-    words = argv[argv.index("--pull=never") + 1 : -2]
+    words = argv[argv.index("--name=one") + 1 : -2]
     known = (
         "--tmpfs=/",
         '--mount="type=bind","source=/app/',
