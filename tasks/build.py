@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import BuildReceipt, PushReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.alembic import parse_history
-from tasks.commands.bake import BuildTarget, bake
+from tasks.commands.bake import WITHOUT_GIT, BuildTarget, bake
 from tasks.confined import ask_either_way
 from tasks.errors import TerminalError
 from tasks.secrets import read_secret
+from tasks.sources import build_secrets
 from tasks.step import fact, log, step
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ def build(
     began = time.monotonic()
     description = run.description.build
     sha = sources.described.sha
-    secrets = {key: f"SLUICE_BUILD_SECRET_{n}" for n, key in enumerate(sorted(run.policy.build_secrets))}
     argv = bake(
         (str(_definition(run, sources)),),
         tuple(target.name for target in targets),
@@ -91,14 +91,14 @@ def build(
         labels=labels,
         args=description.args,
         platforms=description.platforms,
-        secrets=secrets,
     )
-    hidden = {variable: read_secret(run.policy.build_secrets[key]) for key, variable in secrets.items()}
+    secrets = build_secrets(run).items()
+    hidden = {variable: read_secret(run.policy.build_secrets[key]) for key, variable in secrets}
     result = run.local.run(
         Call(
             argv=argv,
             cwd=str(sources.source),
-            env={**sources.described.variables, **hidden},
+            env={**WITHOUT_GIT, **hidden},
             limits=Limits(description.timeout, description.idle_timeout),
         ),
         on_line=log().info,
@@ -113,13 +113,9 @@ def build(
 
 
 def _definition(run: Run, sources: Sources) -> Path:
-    """Write down what is built, as bake itself printed it, with the pristine checkout in place of the other.
-
-    Read from the compose files again, bake would ask for env files that no commit has.
-    """
     path = run.work / "bake" / f"{sources.described.sha}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(sources.bake.replace(str(sources.render), str(sources.source)), "utf-8")
+    path.write_text(sources.bake, "utf-8")
     return path
 
 

@@ -1,16 +1,20 @@
-"""A commit's files on the control machine, and what compose and BuildKit read from them."""
+"""A commit's files on the control machine, what compose reads from them, and what is built of them."""
 
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from tasks.adapters.environment import reading_environment
 from tasks.adapters.protocols import Call, Limits
-from tasks.commands.bake import print_json
+from tasks.commands.build_definition import Checkouts, build_definition
 from tasks.commands.compose import ComposeProject
+from tasks.commands.stand_ins import env_text, is_setting
 from tasks.errors import RefusedError, TerminalError
 from tasks.step import fact
 
@@ -35,6 +39,7 @@ class Described:
         env_files: Env files compose names and the commit lacks: the hosts have them.
         tracked: Every path of the commit.
         fixed_images: The services whose image is written without a variable.
+        refused: Why compose must not read it on the control machine; None where it may.
     """
 
     sha: str
@@ -45,18 +50,19 @@ class Described:
     env_files: tuple[str, ...]
     tracked: frozenset[str]
     fixed_images: frozenset[str] = frozenset()
+    refused: TerminalError | None = None
 
 
 @dataclass(frozen=True)
 class Sources:
-    """A commit's files, and what compose and BuildKit read from them.
+    """A commit's files, and what compose reads from them.
 
     Attributes:
         described: How the commit describes itself.
         source: The checkout images are built from: exactly the commit.
         render: A second checkout, which compose reads; stand-ins fill in for the hosts' env files.
         config: What `docker compose config` says, as JSON data.
-        bake: What `docker buildx bake --print` says, as JSON data; empty when it was not asked for.
+        bake: What is built, as a bake file in JSON; empty when it was not asked for.
     """
 
     described: Described
@@ -68,58 +74,90 @@ class Sources:
 
 @fact("check out")
 def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
-    """Check a commit out and have compose and BuildKit read it.
+    """Check a commit out and have compose read it.
 
     Running it twice is safe: a checkout that is complete is used again.
 
     Args:
         run: The promotion.
         described: How the commit describes itself.
-        with_bake: True to read the build targets as well.
+        with_bake: True to read the build sections as well.
 
     Returns:
         The files and what they say.
 
     Raises:
-        RefusedError: The compose files are not valid.
+        RefusedError: The compose files are not valid, or compose or a build would read what is not in the commit.
+        TerminalError: A file that they include is not a compose file.
     """
+    if described.refused is not None:
+        raise described.refused
     sha = described.sha
     source, render = run.work / "source" / sha, run.work / "render" / sha
-    with ThreadPoolExecutor(2) as beside:
+    with ThreadPoolExecutor(1) as beside:
         checkout = beside.submit(run.mirror.checkout, sha, source)
         run.mirror.checkout(sha, render)
+        _unlink_ways_out(render, run.mirror.links(sha))
         _stand_in(render, described)
-        bake = beside.submit(_bake_config, run, render, described) if with_bake else None
-        # Compose's own word comes first: what it refuses, buildx refuses in its way.
         config = _compose_config(run, render, described)
         checkout.result()
-        return Sources(
-            described=described,
-            source=source,
-            render=render,
-            config=config,
-            bake=bake.result() if bake is not None else "",
-        )
+    return Sources(
+        described=described,
+        source=source,
+        render=render,
+        config=config,
+        bake=_definition(run, config, render, source) if with_bake else "",
+    )
+
+
+def build_secrets(run: Run) -> dict[str, str]:
+    """Return build secret id → the variable that holds its value while BuildKit runs."""
+    return {key: f"SLUICE_BUILD_SECRET_{n}" for n, key in enumerate(sorted(run.policy.build_secrets))}
+
+
+def _definition(run: Run, config: Mapping[str, Any], render: Path, source: Path) -> str:
+    checkouts = Checkouts(str(render), str(source), os.path.realpath)
+    return json.dumps(build_definition(config, checkouts, build_secrets(run)))
+
+
+def _unlink_ways_out(render: Path, links: tuple[str, ...]) -> None:
+    """Remove the links that lead out of the commit, so that compose reads nothing outside as a part of it."""
+    home = Path(os.path.realpath(render))
+    for path in map(render.joinpath, links):
+        if not Path(os.path.realpath(path)).is_relative_to(home):
+            path.unlink(missing_ok=True)
+
+
+def _stand_ins(described: Described) -> str:
+    """Return the env file of examples; a key that a program takes for a setting is not among them."""
+    return env_text({key: value for key, value in described.variables.items() if not is_setting(key)})
 
 
 def _stand_in(render: Path, described: Described) -> None:
     """Write the env files compose wants to read and the commit lacks, with example values."""
-    lines = "".join(f"{key}={json.dumps(value)}\n" for key, value in sorted(described.variables.items()))
     for name in described.env_files:
         path = render / name
         if path.resolve().is_relative_to(render.resolve()) and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(lines, "utf-8")
+            path.write_text(_stand_ins(described), "utf-8")
 
 
 def _compose_config(run: Run, render: Path, described: Described) -> dict[str, Any]:
+    variables = run.work / "variables" / f"{described.sha}.env"
+    variables.parent.mkdir(parents=True, exist_ok=True)
+    # Another run may read the same commit: it finds the file whole.
+    part = variables.with_name(f".{variables.name}.{os.getpid()}.{get_ident()}")
+    part.write_text(_stand_ins(described), "utf-8")
+    part.replace(variables)
     project = ComposeProject(
         name=run.pipeline,
         directory=str(render),
+        env_file=str(variables),
         files=tuple(str(render / name) for name in described.compose_files),
         profiles=run.description.profiles,
     )
-    call = Call(argv=project.config_json(), cwd=str(render), env=described.variables, limits=_QUICK)
+    environment = reading_environment(os.environ)
+    call = Call(argv=project.config_json(), cwd=str(render), env=environment, alone=True, limits=_QUICK)
     result = run.local.run(call)
     if not result.ok:
         said = result.tail(2).replace(f"{render}/", "")
@@ -127,17 +165,3 @@ def _compose_config(run: Run, render: Path, described: Described) -> dict[str, A
             f"the compose files of {described.sha[:7]} are not valid: {said}", "correct them in the commit"
         )
     return dict(json.loads(result.stdout))
-
-
-def _bake_config(run: Run, render: Path, described: Described) -> str:
-    call = Call(
-        argv=print_json(described.compose_files), cwd=str(render), env=described.variables, limits=_QUICK
-    )
-    result = run.local.run(call)
-    if not result.ok:
-        raise TerminalError(
-            f"build: buildx cannot read the build sections of {described.sha[:7]}: {result.tail(2)}",
-            "correct the compose files in the commit",
-            result.tail(20),
-        )
-    return result.stdout

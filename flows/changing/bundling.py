@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.values.manifests import Manifest
@@ -95,7 +97,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     )
     for path in (*spec.outside, *spec.unresolved):
         log().info("bundle: %s is not part of the release; the host must have it", path)
-    hashes = {name: hashlib.sha256((sources.source / name).read_bytes()).hexdigest() for name in spec.files}
+    hashes = {name: hashlib.sha256(_content(sources.source, name)).hexdigest() for name in spec.files}
     targets = service_targets(config, {s: i.target for i in release.images for s in i.services})
     references = {image.target: image.reference for image in release.images}
     ours = {service: references[target] for service, target in targets.items()}
@@ -118,6 +120,13 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         ports=tcp_ports(config),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
+
+
+def _content(source: Path, name: str) -> bytes:
+    """Read a file of the commit; of a link that leads out of it, or to a folder, only where it leads."""
+    path = source / name
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source))
+    return path.read_bytes() if inside and path.is_file() else os.fsencode(path.readlink())
 
 
 def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) -> Manifest:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.pipeline import COMPOSE_DEFAULTS
+from flows.domain.compose_reach import check_reach
 from flows.domain.compose_text import fixed_images, named_files, required_variables
 from tasks.commands.env_file import parse_env, required_keys
-from tasks.errors import RefusedError
+from tasks.errors import RefusedError, TerminalError
 from tasks.sources import Described
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from blocks.pipeline import ReleaseDescription
     from tasks.adapters.git import GitMirror
 
@@ -60,7 +63,7 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
     """
     tracked = mirror.tracked(sha)
     files = compose_files_of(description.compose, tracked)
-    texts = {name: mirror.read_file(sha, name) or "" for name in files}
+    texts = {name: _text(mirror, sha, name) for name in files}
     required, example = _example(mirror, description, sha)
     named = named_files(files, lambda path: mirror.read_file(sha, path))
     # A number satisfies a port as well as a name.
@@ -75,7 +78,28 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
         env_files=tuple(entry.path for entry in named.env_files if entry.path not in tracked),
         tracked=tracked,
         fixed_images=fixed_images(texts),
+        refused=_refused(mirror, sha, files, tracked, variables),
     )
+
+
+def _refused(
+    mirror: GitMirror, sha: str, files: tuple[str, ...], tracked: frozenset[str], variables: Mapping[str, str]
+) -> TerminalError | None:
+    """Return what is wrong with letting compose read a commit; what runs already is only described."""
+    try:
+        check_reach(files, lambda path: mirror.read_file(sha, path), tracked, variables)
+    except TerminalError as error:
+        return error
+    return None
+
+
+def _text(mirror: GitMirror, sha: str, name: str) -> str:
+    text = mirror.read_file(sha, name)
+    if text is None:
+        raise RefusedError(
+            f"{name} is a link that leads out of the commit, or nowhere", "commit the compose file itself"
+        )
+    return text
 
 
 def _example(

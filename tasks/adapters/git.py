@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from blocks.values.releases import Commit
 from tasks.adapters import git_refs
-from tasks.adapters.git_files import SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
+from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
 from tasks.adapters.git_runner import GitRunner
@@ -243,6 +243,10 @@ class GitMirror:
     def tracked(self, sha: str) -> frozenset[str]:
         """Return every path of a commit."""
         return frozenset(entry.path for entry in self._entries(sha))
+
+    def links(self, sha: str) -> tuple[str, ...]:
+        """Return the symbolic links of a commit."""
+        return tuple(entry.path for entry in self._entries(sha) if entry.mode == LINK)
 
     def changed(self, old: str, new: str) -> frozenset[str]:
         """Return the paths of a commit whose content another one lacks; all where the mirror lacks that one."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.adapters.environment import child_environment
 from tasks.adapters.git_login import QUIET
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.output import RawResult
@@ -17,22 +18,6 @@ from tasks.errors import TerminalError, TransientError
 
 NETWORK = Limits(total_seconds=900, idle_seconds=120)
 READING = Limits(total_seconds=300, idle_seconds=300)
-# Variables that bind git to another repository, set for instance while one of its hooks runs.
-_FOREIGN = frozenset(
-    {
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_COMMON_DIR",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_CONFIG",
-        "GIT_CONFIG_PARAMETERS",
-        "GIT_CONFIG_COUNT",
-        "GIT_NAMESPACE",
-        "GIT_PREFIX",
-    }
-)
 _NO_COMMIT = re.compile(
     r"bad object|bad revision|not a tree object|not a valid object|unknown revision|failed to unpack tree object"
 )
@@ -63,8 +48,7 @@ class GitRunner:
     def __init__(self, url: str, directory: Path) -> None:
         self._url = url
         self._directory = directory
-        inherited = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-        self._runner = LocalRunner(environment={**inherited, **QUIET})
+        self._runner = LocalRunner(environment={**child_environment(os.environ), **QUIET})
 
     def run(self, argv: Argv) -> RawResult:
         """Run a command that may fail."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from tasks.adapters.environment import child_environment
 from tasks.adapters.output import KEPT_STDERR_BYTES, KEPT_STDOUT_BYTES, Clock, RawResult, Stream, title
 from tasks.adapters.protocols import Call, LineSink, Result
 from tasks.adapters.redact import Redactor, process_redactor
@@ -29,7 +30,7 @@ class LocalRunner:
 
     Args:
         redactor: Knows the secrets; that of the process where none is given.
-        environment: What commands inherit; this process's own where None is given.
+        environment: What commands inherit; what `child_environment` leaves of this process's own where None is given.
         grace_seconds: How long a command has to end by itself before it is killed.
     """
 
@@ -77,14 +78,14 @@ class LocalRunner:
             return self._pump(process, call, clock, on_line)
 
     def _start(self, call: Call) -> subprocess.Popen[bytes]:
-        inherited = os.environ if self._environment is None else self._environment
+        inherited = child_environment(os.environ) if self._environment is None else self._environment
         return subprocess.Popen(
             call.argv,
             stdin=subprocess.DEVNULL if call.stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=call.cwd,
-            env={**inherited, **call.env},
+            env={**({} if call.alone else inherited), **call.env},
             start_new_session=True,
             bufsize=0,
         )

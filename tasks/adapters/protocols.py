@@ -103,6 +103,7 @@ class Call:
         cwd: Its working directory, absolute, or relative to the login directory on a host.
         limits: When it is ended.
         fence: The lease it needs; None for what only reads.
+        alone: True where `env` is all of its environment; on the control machine only.
     """
 
     argv: tuple[str, ...]
@@ -111,6 +112,7 @@ class Call:
     cwd: str | None = None
     limits: Limits = Limits()
     fence: Fence | None = None
+    alone: bool = False
 
 
 class Runner(Protocol):

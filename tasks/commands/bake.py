@@ -13,6 +13,8 @@ from tasks.errors import TerminalError
 
 # What does not change the image: two services that differ only here share one.
 _NOT_THE_IMAGE = frozenset({"tags", "output", "cache-from", "cache-to", "inherits", "description"})
+# The builder asks git about each folder it builds, and a folder of a commit may look like a repository with settings.
+WITHOUT_GIT = {"BUILDX_GIT_INFO": "false", "GIT_DIR": "/dev/null"}
 _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
@@ -56,7 +58,6 @@ def bake(
     labels: Mapping[str, str],
     args: Mapping[str, str] | None = None,
     platforms: tuple[str, ...] = (),
-    secrets: Mapping[str, str] | None = None,
     allow: tuple[str, ...] = (),
 ) -> Argv:
     """Return the command that builds images, side by side, into the local engine.
@@ -68,7 +69,6 @@ def bake(
         labels: Labels every image gets.
         args: Build arguments every image gets.
         platforms: The platforms; the engine's own where none is named.
-        secrets: Build secret id → the environment variable that holds its value.
         allow: What a build may reach beyond its folder (`fs.read=…`); only buildx 0.17 and newer know it.
     """
     named = (f"--set={target}.tags={tag}" for target in targets for tag in tags.get(target, ()))
@@ -78,11 +78,6 @@ def bake(
     allowed = (f"--allow={what}" for what in allow)
     argued = (f"--set={t}.args.{key}={value}" for t in targets for key, value in sorted((args or {}).items()))
     placed = (f"--set={t}.platform={platform}" for t in targets for platform in platforms)
-    hidden = (
-        f"--set={t}.secrets=id={key},env={variable}"
-        for t in targets
-        for key, variable in sorted((secrets or {}).items())
-    )
     return _bake(
         files,
         "--load",
@@ -92,7 +87,6 @@ def bake(
         *marked,
         *argued,
         *placed,
-        *hidden,
         *_targets(targets),
     )
 
@@ -113,7 +107,7 @@ def group_targets(print_json: str, compose_config_json: str) -> tuple[BuildTarge
     is that of a built service runs that service's image. Services no profile starts are left out.
 
     Args:
-        print_json: What `bake --print` printed.
+        print_json: What is built, as a bake file in JSON.
         compose_config_json: What `docker compose config --format=json` printed.
 
     Returns:
@@ -140,8 +134,8 @@ def _definition(service: str, definitions: dict[str, dict[str, Any]]) -> str:
     found = definitions.get(target_name(service))
     if found is None:
         raise TerminalError(
-            f"service {service} has a build section that `docker buildx bake` does not list",
-            "check that bake is given the same compose files",
+            f"service {service} has a build section that is not in what is built",
+            "report this fault of Sluice",
         )
     relevant = {key: value for key, value in found.items() if key not in _NOT_THE_IMAGE}
     return json.dumps(relevant, sort_keys=True)

@@ -1,0 +1,117 @@
+"""A commit as a stranger wrote it, read and built on the control machine as a promotion does it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from blocks.pipeline import Pipeline, load_pipeline
+from flows.planning.describing import describe_commit
+from tasks.adapters.git import GitMirror
+from tasks.adapters.local import LocalRunner
+from tasks.build import build
+from tasks.commands.bake import group_targets
+from tasks.run import Run
+from tasks.sources import Sources, check_out
+
+PIPELINE = """
+pipeline: shop
+registry: main
+environments:
+  prod: {hosts: [prod], branches: [main]}
+"""
+WHO = ("-c", "user.name=Eve", "-c", "user.email=eve@example.com")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, and where it is read.
+
+    Attributes:
+        run: What reads it.
+        sha: Its id.
+    """
+
+    run: Run
+    sha: str
+
+    def read(self, *, with_bake: bool = True) -> Sources:
+        """Describe the commit and have compose read it: what `sluice plan` does as well."""
+        described = describe_commit(self.run.mirror, self.run.description, self.sha)
+        return check_out.fn(self.run, described=described, with_bake=with_bake)
+
+    def build(self, sources: Sources) -> tuple[str, ...]:
+        """Build its images into the local engine and return their names."""
+        targets = group_targets(sources.bake, json.dumps(sources.config))
+        without_journal = cast("Any", build.fn).__wrapped__
+        without_journal(self.run, sources=sources, targets=targets, labels={})
+        return tuple(f"{self.run.registry_prefix}/shop/{target.path}:{self.sha}" for target in targets)
+
+
+def commit(
+    folder: Path,
+    files: Mapping[str, str],
+    *,
+    links: Mapping[str, str] | None = None,
+    programs: Mapping[str, str] | None = None,
+    pipeline: str = PIPELINE,
+) -> Commit:
+    """Commit files to a repository of its own.
+
+    Args:
+        folder: An empty folder for the repository and all that is made of it.
+        files: Path → text.
+        links: Path → what a symbolic link leads to.
+        programs: Path → text of files that may be run.
+        pipeline: The pipeline.yaml it is promoted by.
+    """
+    work = folder / "repository"
+    work.mkdir(parents=True)
+    for name, text in {**files, **(programs or {})}.items():
+        path = work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755 if name in (programs or {}) else 0o644)
+    for name, target in (links or {}).items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).symlink_to(target)
+
+    def git(*words: str) -> str:
+        argv = ("git", "-C", str(work), *WHO, *words)
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet", "--initial-branch=main")
+    git("add", "--all", "--force")
+    git("commit", "--quiet", "-m", "x")
+    mirror = GitMirror(str(work), folder / "mirror.git")
+    mirror.fetch()
+    known = {
+        "mirror": mirror,
+        "local": LocalRunner(),
+        "work": folder / "work",
+        "registry_prefix": "registry.test",
+    }
+    return Commit(nowhere(load_pipeline(pipeline, "pipeline.yaml"), **known), git("rev-parse", "HEAD"))
+
+
+def nowhere(pipeline: Pipeline, **known: Any) -> Run:
+    """Return a run of `prod` that has nothing but what is given."""
+    nothing = cast("Any", None)
+    rest: dict[str, Any] = {
+        "hosts": {},
+        "directories": {},
+        "ledger": nothing,
+        "promotion_id": 0,
+        "mirror": nothing,
+        "registry": nothing,
+        "registry_prefix": "",
+        "registry_login": "{}",
+        "engine": nothing,
+        "work": Path("/nonexistent"),
+    }
+    policy, description = pipeline.policy("prod"), pipeline.describe("prod")
+    return Run(pipeline=pipeline.pipeline, policy=policy, description=description, **(rest | known))
