@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ import httpx
 
 from blocks.pipeline import CommandCheck, HttpCheck, TcpCheck
 from blocks.values.receipts import SmokeReceipt
+from tasks.adapters.environment import smoke_environment
 from tasks.adapters.protocols import Call, Limits
 from tasks.adapters.redact import process_redactor
 from tasks.adapters.tls import authorities
@@ -112,7 +115,7 @@ def _prepare(
         return _http(site, check, there, stack), f"{check.method} {check.http}"
     if isinstance(check, TcpCheck):
         return _tcp(check, there, stack), f"tcp {check.tcp}"
-    return _command(site, check, there, release, checkout), " ".join(check.command)
+    return _command(site, check, there, release, checkout, stack), " ".join(check.command)
 
 
 def _http(site: Site, check: HttpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
@@ -193,7 +196,7 @@ def _tcp(check: TcpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
 
 
 def _command(
-    site: Site, check: CommandCheck, there: Host, release: Release, checkout: Path | None
+    site: Site, check: CommandCheck, there: Host, release: Release, checkout: Path | None, stack: ExitStack
 ) -> Callable[[], str]:
     words = check.filled(
         address=site.policy.address or "",
@@ -203,6 +206,9 @@ def _command(
         commit=release.commit.sha,
     )
     limits = Limits(check.timeout, check.timeout)
+    # It is the commit's own, so it finds neither the control plane's home nor its variables.
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-smoke-"))
+    environment = smoke_environment(os.environ, folder)
 
     def attempt() -> str:
         if check.service is not None:
@@ -215,7 +221,8 @@ def _command(
             )
         else:
             result = site.local.run(
-                Call(argv=words, cwd=str(checkout) if checkout else None, limits=limits), on_line=log().info
+                Call(words, cwd=str(checkout or folder), env=environment, alone=True, limits=limits),
+                on_line=log().info,
             )
         return "" if result.ok else f"status {result.exit_code}: {result.reason()}"
 
