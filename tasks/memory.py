@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.offline import LIVE_FILE
 from tasks.adapters.protocols import Call
 from tasks.commands.host_facts import IN_SERVICE, SCHEMA_FACTS, parse_schema
-from tasks.commands.host_files import MISSING_IMAGES
+from tasks.commands.host_files import missing_images
 from tasks.commands.offline import parse_survey, remember, survey
 from tasks.commands.scripts import EXIT_MISSING, script
 from tasks.errors import TerminalError
@@ -79,8 +79,7 @@ def read_missing_images(site: Site, host: str, manifest: Manifest) -> tuple[str,
         for service, reference in manifest.release.third_party.items()
         if service in manifest.services
     }
-    argv = script(MISSING_IMAGES, "sluice-images", *sorted(ours | others))
-    result = site.hosts[host].run(Call(argv=argv, limits=QUICK))
+    result = site.hosts[host].run(Call(argv=missing_images(ours | others), limits=QUICK))
     return tuple(sorted(result.stdout.split()))
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
+from tasks.adapters.archive import differing, digest_of, list_of, named
+from tasks.commands.scripts import EXIT_OTHER, compared
 from tasks.errors import RefusedError
 from tasks.facts import read_readiness
 from tasks.step import fact
 
 if TYPE_CHECKING:
     from blocks.values.facts import Readiness
+    from blocks.values.manifests import Manifest
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -103,7 +106,9 @@ def preflight(run: Run, *, host: str, ports: frozenset[int], needed_bytes: int) 
 
 
 @fact("check compose")
-def check_compose(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+def check_compose(
+    run: Run, *, host: str, project: ComposeProject, kept: Manifest | None = None
+) -> StepReceipt:
     """Have the host's own compose read the release's bundle with the host's env file.
 
     Running it twice is safe: it only reads.
@@ -112,15 +117,23 @@ def check_compose(run: Run, *, host: str, project: ComposeProject) -> StepReceip
         run: The promotion.
         host: The host's name.
         project: The compose project on the new release's bundle.
+        kept: What the host remembers of a bundle that lies there since an earlier promotion, whose files are compared
+            in the same round trip; None for one that was compared when it was put there a moment ago.
 
     Returns:
         A line that says so.
 
     Raises:
-        RefusedError: Compose refuses the configuration; its words are in the message.
+        RefusedError: Compose refuses the configuration, its words are in the message; or a file of the bundle is not
+            what was put there, it is named.
     """
-    call = run.change(host, project.argv("config", "--quiet"), seconds=run.policy.timeouts.preflight)
-    result = run.hosts[host].run(call)
+    argv, listed = project.argv("config", "--quiet"), None
+    files = lasting_files(kept) if kept else {}
+    if files:
+        argv, listed = compared(project.directory, digest_of(files), argv), list_of(files)
+    result = run.hosts[host].run(run.change(host, argv, seconds=run.policy.timeouts.preflight, stdin=listed))
+    if kept and result.exit_code == EXIT_OTHER:
+        raise _changed(run, host, kept, differing(sorted(files), files, result.stdout.split()))
     if not result.ok:
         raise RefusedError(
             f"preflight: compose on {host} refuses the configuration: {result.tail(3)}",
@@ -128,3 +141,32 @@ def check_compose(run: Run, *, host: str, project: ComposeProject) -> StepReceip
             result.tail(20),
         )
     return StepReceipt(text=f"{host}: the compose configuration is valid")
+
+
+def lasting_files(manifest: Manifest) -> dict[str, str]:
+    """Return the files of a bundle that are still what was put there, unless somebody changed them by hand.
+
+    Args:
+        manifest: What the host remembers of it.
+
+    Returns:
+        Path → sha256, hex; without what containers may have written to, and without names that no text can hold; none
+        where an earlier version of Sluice put the bundle there, which did not write down what containers may write to.
+    """
+    if manifest.written is None or "." in manifest.written:
+        return {}
+    places = tuple(f"{path}/" for path in manifest.written)
+    return {
+        path: checksum
+        for path, checksum in manifest.checksums.items()
+        if not f"{path}/".startswith(places) and "\N{REPLACEMENT CHARACTER}" not in path
+    }
+
+
+def _changed(run: Run, host: str, kept: Manifest, files: tuple[str, ...]) -> RefusedError:
+    ref = kept.release.commit.sha
+    return RefusedError(
+        f"preflight: {kept.release.id} on {host} is not what was put there: {named(files)}",
+        f"put it back, or bring it anew: `prefect deployment run promote/{run.environment} --param ref={ref}`; "
+        f"to go back to it as it is now: `sluice rollback {run.environment} --offline --release {kept.release.id}`",
+    )

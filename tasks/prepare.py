@@ -13,6 +13,7 @@ from tasks.step import fact
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
+    from tasks.adapters.archive import Archive
     from tasks.commands.compose import ComposeProject
 
 
@@ -22,7 +23,7 @@ def prepare(
     *,
     host: str,
     manifest: Manifest,
-    archive: bytes,
+    archive: Archive,
     override: str,
     shared: tuple[tuple[str, str], ...],
     project: ComposeProject,
@@ -37,7 +38,7 @@ def prepare(
         run: The promotion, holding the lease.
         host: The host's name.
         manifest: What the host shall remember of the release.
-        archive: The bundle's files from the commit, as a tar archive.
+        archive: The bundle's files from the commit.
         override: The text of the generated compose file.
         shared: Pairs of a path within the bundle and what it links to.
         project: The compose project on the new release's bundle.
@@ -50,7 +51,7 @@ def prepare(
         TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
     """
     put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
-    return pull_images(run, host=host, project=project)
+    return pull_images(run, host=host, project=project, manifest=manifest)
 
 
 @fact("early dump")

@@ -6,13 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
-from tasks.adapters.protocols import Call, Limits
-from tasks.commands.host_files import MISSING_IMAGES
-from tasks.commands.scripts import login, script
-from tasks.errors import TerminalError, TransientError
+from tasks.adapters.protocols import Call
+from tasks.commands.compose import images_of, parse_config
+from tasks.commands.host_files import missing_images, pull_missing
+from tasks.commands.scripts import login
+from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.memory import read_memory
+from tasks.reading import QUICK
 from tasks.step import log, step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blocks.values.manifests import Manifest
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -22,6 +28,8 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 
+
+_MOST_NAMED = 3
 
 # Compose reports every tick of every layer; a person wants what is done.
 _TICKS = (
@@ -40,16 +48,19 @@ def _tell(line: str) -> None:
 
 
 @step("pull", StepReceipt)
-def pull(run: Run, *, host: str, project: ComposeProject, known: StepReceipt | None = None) -> StepReceipt:
+def pull(
+    run: Run, *, host: str, project: ComposeProject, manifest: Manifest, known: StepReceipt | None = None
+) -> StepReceipt:
     """Pull every image that will be started and is not on the host yet.
 
-    Running it twice is safe: an image that is there is not pulled again. The registry's login is known to
-    the host for this one command only.
+    Running it twice is safe: the host is asked first what it has, and no registry is asked for that. The registry's
+    login is known to the host for this one command only.
 
     Args:
         run: The promotion.
         host: The host's name.
         project: The compose project on the new release's bundle.
+        manifest: What the host remembers of the release.
         known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
 
     Returns:
@@ -59,16 +70,17 @@ def pull(run: Run, *, host: str, project: ComposeProject, known: StepReceipt | N
         TransientError: The registry could not be reached.
         TerminalError: An image cannot be pulled; the registry's word is in the message. Nothing was started.
     """
-    return known or pull_images(run, host=host, project=project)
+    return known or pull_images(run, host=host, project=project, manifest=manifest)
 
 
-def pull_images(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
+def pull_images(run: Run, *, host: str, project: ComposeProject, manifest: Manifest) -> StepReceipt:
     """Pull under the lease that is held; `pull` is the same as a step of the journal.
 
     Args:
         run: The promotion.
         host: The host's name.
         project: The compose project on the new release's bundle.
+        manifest: What the host remembers of the release.
 
     Returns:
         A line that says so.
@@ -77,10 +89,11 @@ def pull_images(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
         TransientError: The registry could not be reached.
         TerminalError: An image cannot be pulled.
     """
+    images = _images(run, host, project, manifest)
     seconds = run.policy.timeouts.pull
     call = run.change(
         host,
-        login(project.pull()),
+        login(pull_missing(images, (*project.pull(), "--"))),
         seconds=seconds,
         idle=seconds,
         stdin=run.registry_login.encode(),
@@ -89,18 +102,49 @@ def pull_images(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
     if result.ok:
         return StepReceipt(text=f"{host}: all images are there")
     said = result.tail(1)
-    missing = ", ".join(_missing(run, host, project)) or "an image"
+    missing = ", ".join(_missing(run, host, images.values())) or "an image"
     kind = TransientError if _PASSING.search(said) else TerminalError
     raise kind(
         f"pull: {host} cannot pull {missing}: {said}",
-        "nothing was started; check the image's name, the registry and its login, then retry this run",
+        "nothing was started; check the image's name, the registry and its login, then retry this run"
+        f"{_without_registry(run, host)}",
         result.tail(30),
     )
 
 
-def _missing(run: Run, host: str, project: ComposeProject) -> tuple[str, ...]:
+def _images(run: Run, host: str, project: ComposeProject, manifest: Manifest) -> dict[str, str]:
+    """Return the image of each service; the host's compose is asked where its env file may decide one."""
+    if {*manifest.services} <= {*manifest.images}:
+        return {service: manifest.images[service] for service in manifest.services}
+    result = run.hosts[host].run(Call(argv=project.config_json(), limits=QUICK))
+    if not result.ok:
+        raise TerminalError(
+            f"pull: compose on {host} refuses the configuration: {result.tail(3)}",
+            "nothing was started; correct the compose files or the env file there",
+            result.tail(20),
+        )
+    return images_of(parse_config(result.stdout))
+
+
+def _missing(run: Run, host: str, images: Iterable[str]) -> tuple[str, ...]:
     """Name the images that are not on a host: compose blames every pull it cut short, whatever its image."""
-    there, limits = run.hosts[host], Limits(60, 60)
-    images = there.run(Call(argv=project.argv("config", "--images"), limits=limits)).stdout.split()
-    lacking = there.run(Call(argv=script(MISSING_IMAGES, "sluice-images", *images), limits=limits))
+    lacking = run.hosts[host].run(Call(argv=missing_images(images), limits=QUICK))
     return tuple(dict.fromkeys(lacking.stdout.split()))
+
+
+def _without_registry(run: Run, host: str) -> str:
+    """Say which other releases start from what lies on a host, for the end of an advice."""
+    try:
+        memory = read_memory(run, host)
+        kept = sorted(memory.manifests.values(), key=lambda one: one.staged_at, reverse=True)
+        others = [one for one in kept if one.images and one.release.id != memory.current]
+        lacking = {*_missing(run, host, (image for one in others for image in one.images.values()))}
+    except SluiceError:
+        return ""
+    whole = [one.release.id for one in others if lacking.isdisjoint(one.images.values())]
+    if not whole:
+        return f"; no other release has all its images on {host}, so `sluice rollback --offline` does not help either"
+    return (
+        f"; without the registry {', '.join(whole[:_MOST_NAMED])} can start on {host}: "
+        f"`sluice rollback {run.environment} --offline --release {whole[0]}`"
+    )

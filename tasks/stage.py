@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
@@ -13,34 +11,11 @@ from tasks.step import log, step
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
+    from tasks.adapters.archive import Archive
     from tasks.run import Run
 
 OVERRIDE = "sluice.override.yaml"
 MANIFEST = "manifest.json"
-
-
-def with_files(archive: bytes, files: dict[str, bytes]) -> bytes:
-    """Return a tar archive with further files in it.
-
-    Args:
-        archive: A tar archive, uncompressed; may be empty.
-        files: Path → content of what is added.
-
-    Returns:
-        The new archive.
-    """
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as target:
-        if archive:
-            with tarfile.open(fileobj=io.BytesIO(archive)) as source:
-                for member in source:
-                    target.addfile(member, source.extractfile(member) if member.isreg() else None)
-        for path, content in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(content)
-            info.mode = 0o644
-            target.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 @step("stage", StepReceipt)
@@ -49,7 +24,7 @@ def stage(
     *,
     host: str,
     manifest: Manifest,
-    archive: bytes,
+    archive: Archive,
     override: str,
     shared: tuple[tuple[str, str], ...],
 ) -> StepReceipt:
@@ -61,7 +36,7 @@ def stage(
         run: The promotion.
         host: The host's name.
         manifest: What the host shall remember of the release.
-        archive: The bundle's files from the commit, as a tar archive.
+        archive: The bundle's files from the commit.
         override: The text of the generated compose file.
         shared: Pairs of a path within the bundle and what it links to, relative to the application's directory:
             env files and data folders that are not part of a release.
@@ -77,7 +52,7 @@ def put_bundle(
     *,
     host: str,
     manifest: Manifest,
-    archive: bytes,
+    archive: Archive,
     override: str,
     shared: tuple[tuple[str, str], ...],
 ) -> StepReceipt:
@@ -87,7 +62,7 @@ def put_bundle(
         run: The promotion.
         host: The host's name.
         manifest: What the host shall remember of the release.
-        archive: The bundle's files from the commit, as a tar archive.
+        archive: The bundle's files from the commit.
         override: The text of the generated compose file.
         shared: Pairs of a path within the bundle and what it links to.
 
@@ -95,12 +70,12 @@ def put_bundle(
         A line that says where.
 
     Raises:
-        TerminalError: The bundle could not be put in place.
+        TerminalError: The bundle could not be put in place, or a file, which is named, did not arrive as it is.
     """
     there, directory = run.hosts[host], run.directories[host]
     files = {OVERRIDE: override.encode(), MANIFEST: manifest.to_json().encode()}
     folder = f"{directory}/releases/{manifest.release.id}"
-    there.unpack(with_files(archive, files), folder, fence=run.fence(host))
+    there.unpack(archive.with_files(files), folder, fence=run.fence(host))
     if shared:
         linked = there.run(run.change(host, link_shared(directory, folder, shared), seconds=60))
         if not linked.ok:

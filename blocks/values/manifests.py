@@ -21,6 +21,9 @@ class Manifest(Value):
         env_file: The env file's name in the application's directory, None without one.
         services: The services that run, sorted.
         depended_on: Those of them that others need to run, sorted; empty in manifests of earlier versions.
+        images: Service → its image, for those whose image the release decides and not the host's env file; empty in
+            manifests of earlier versions.
+        written: Paths in the bundle that containers may write to, sorted; None in manifests of earlier versions.
         bundle_checksum: sha256 over the bundle's files, hex.
         checksums: Path in the bundle → sha256 of its content, hex, by which a hand edit is found; links to what is
             no part of a release are left out. Empty in manifests of earlier versions.
@@ -37,6 +40,8 @@ class Manifest(Value):
     env_file: str | None = None
     services: tuple[str, ...] = ()
     depended_on: tuple[str, ...] = ()
+    images: dict[str, str] = {}
+    written: tuple[str, ...] | None = None
     bundle_checksum: str = ""
     checksums: dict[str, str] = {}
     env_keys: tuple[str, ...] = ()

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
-import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.values.manifests import Manifest
-from flows.domain.compose import bundle_paths, files_labels, override, pinned_images, service_targets
+from flows.domain.compose import (
+    bundle_paths,
+    files_labels,
+    override,
+    pinned_images,
+    service_targets,
+    written_paths,
+)
 from flows.domain.compose_facts import depended_on, tcp_ports
+from tasks.adapters.archive import LISTED, sha256
+from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
-from tasks.stage import OVERRIDE
+from tasks.stage import MANIFEST, OVERRIDE
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from blocks.values.facts import HostFacts
     from blocks.values.releases import Release
+    from tasks.adapters.archive import Archive
     from tasks.commands.compose import ComposeProject
     from tasks.sources import Sources
 
@@ -29,7 +37,7 @@ class Bundle:
     """What a host gets of a release.
 
     Attributes:
-        archive: The commit's files, as a tar archive.
+        archive: The commit's files.
         override: The text of the generated compose file.
         files: The compose files, in order, the override last.
         env_links: Paths in the bundle that lead to the host's env file.
@@ -37,10 +45,12 @@ class Bundle:
         services: The services that run, sorted.
         depended_on: Those of them that others need to run, sorted.
         ports: The TCP ports they publish.
+        images: Service → its image, where the release decides it.
+        written: Paths in the bundle that containers may write to, sorted.
         checksum: sha256 over all of it, hex.
     """
 
-    archive: bytes
+    archive: Archive
     override: str
     files: tuple[str, ...]
     env_links: tuple[str, ...]
@@ -48,6 +58,8 @@ class Bundle:
     services: tuple[str, ...]
     depended_on: tuple[str, ...]
     ports: frozenset[int]
+    images: Mapping[str, str]
+    written: tuple[str, ...]
     checksum: str
 
     def shared(self, env_file: str | None) -> tuple[tuple[str, str], ...]:
@@ -58,16 +70,11 @@ class Bundle:
     def checksums(self) -> dict[str, str]:
         """Return the checksum of every file a host gets; what a link takes the place of is not among them."""
         links = (*self.env_links, *self.data_links)
-        with tarfile.open(fileobj=io.BytesIO(self.archive)) as members:
-            files = {
-                member.name: content.read()
-                for member in members
-                if member.isreg() and (content := members.extractfile(member)) is not None
-            }
-        files[OVERRIDE] = self.override.encode()
+        files = {**self.archive.checksums, OVERRIDE: sha256(self.override.encode())}
         return {
-            path: hashlib.sha256(content).hexdigest()
-            for path, content in sorted(files.items())
+            # JSON holds text only; what a host tells of such a name is read the same way.
+            path.encode(errors="surrogateescape").decode(errors="replace"): checksum
+            for path, checksum in sorted(files.items())
             if not any(path == link or path.startswith(f"{link}/") for link in links)
         }
 
@@ -84,7 +91,8 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         The bundle.
 
     Raises:
-        TerminalError: A service is built and the release has no image for it.
+        RefusedError: A file of the commit has a name that Sluice needs beside the release.
+        TerminalError: A service is built and the release has no image for it, or a file's content cannot be read.
     """
     sha, config = release.commit.sha, sources.config
     described = sources.described
@@ -97,16 +105,18 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     )
     for path in (*spec.outside, *spec.unresolved):
         log().info("bundle: %s is not part of the release; the host must have it", path)
-    hashes = {name: hashlib.sha256(_content(sources.source, name)).hexdigest() for name in spec.files}
+    archive = run.mirror.archive(sha, spec.files)
+    _refuse_taken_names(archive, sha)
+    hashes = {name: archive.fingerprint(name) for name in spec.files}
     targets = service_targets(config, {s: i.target for i in release.images for s in i.services})
     references = {image.target: image.reference for image in release.images}
     ours = {service: references[target] for service, target in targets.items()}
+    images = pinned_images(config, release.third_party, described.fixed_images) | ours
     text = override(
         config,
-        pinned_images(config, release.third_party, described.fixed_images) | ours,
+        images,
         files_labels(config, str(sources.render), hashes),
     )
-    archive = run.mirror.archive(sha, spec.files)
     env_paths = {entry.path for entry in spec.env_files}
     return Bundle(
         archive=archive,
@@ -118,15 +128,23 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         services=tuple(sorted(config.get("services", {}))),
         depended_on=depended_on(config),
         ports=tcp_ports(config),
+        # One that is written out and whose registry told no digest is known, too.
+        images={name: image for name, image in release.third_party.items() if name in described.fixed_images}
+        | images,
+        written=written_paths(config, str(sources.render)),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
 
 
-def _content(source: Path, name: str) -> bytes:
-    """Read a file of the commit; of a link that leads out of it, or to a folder, only where it leads."""
-    path = source / name
-    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source))
-    return path.read_bytes() if inside and path.is_file() else os.fsencode(path.readlink())
+def _refuse_taken_names(archive: Archive, sha: str) -> None:
+    """Refuse what would be lost without a word: a file of the commit in whose place Sluice puts one of its own."""
+    taken = sorted({OVERRIDE, MANIFEST, LISTED} & {*archive.checksums, *archive.links})
+    if taken:
+        raise RefusedError(
+            f"{taken[0]} in the root of {sha[:7]} has the name of a file that Sluice keeps beside each release, so it "
+            "cannot be brought to the hosts",
+            "rename it, or have the compose files name the folders below the root that are needed",
+        )
 
 
 def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) -> Manifest:
@@ -141,6 +159,8 @@ def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) 
         env_file=facts.env_file,
         services=bundle.services,
         depended_on=bundle.depended_on,
+        images=dict(bundle.images),
+        written=bundle.written,
         bundle_checksum=bundle.checksum,
         checksums=bundle.checksums(),
         env_keys=facts.env_keys,

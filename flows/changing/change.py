@@ -183,13 +183,20 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFutu
 
 def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     ports = change.bundle.ports if change.bundle else frozenset[int]()
+    # While it is unpacked, a host has the archive and the files.
+    size = 2 * change.bundle.archive.size if change.bundle else 0
     names = tuple(name for name in change.hosts if not _ready_on(run, change, name))
-    return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup)
+    return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup, bundle=size)
 
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     return [
-        check_compose.submit(run, host=name, project=project_of(run, name, manifest, current=False))
+        check_compose.submit(
+            run,
+            host=name,
+            project=project_of(run, name, manifest, current=False),
+            kept=None if change.bundle else manifest,
+        )
         for name, manifest in change.manifests.items()
         if not _ready_on(run, change, name)
     ]
@@ -260,7 +267,8 @@ def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     futures = []
     for name, manifest in change.manifests.items():
         ready, project = _ready_on(run, change, name), project_of(run, name, manifest, current=False)
-        futures.append(pull.submit(run, host=name, project=project, known=ready.pulled if ready else None))
+        known = ready.pulled if ready else None
+        futures.append(pull.submit(run, host=name, project=project, manifest=manifest, known=known))
     return futures
 
 

@@ -28,6 +28,7 @@ def begin_preflights(
     *,
     ports: frozenset[int],
     backup: bool,
+    bundle: int = 0,
 ) -> list[PrefectFuture[StepReceipt]]:
     """Begin to check hosts, side by side.
 
@@ -37,13 +38,16 @@ def begin_preflights(
         names: The hosts to check.
         ports: The TCP ports the release publishes.
         backup: True when a dump is taken, for which the database's host needs the space.
+        bundle: How many bytes every host needs for the release's files.
 
     Returns:
         One for each of them; `raise_first` waits for them.
     """
     needed = 2 * (hosts[run.primary].database_bytes or 0) if backup else 0
     return [
-        preflight.submit(run, host=name, ports=ports, needed_bytes=needed if name == run.primary else 0)
+        preflight.submit(
+            run, host=name, ports=ports, needed_bytes=bundle + (needed if name == run.primary else 0)
+        )
         for name in names
     ]
 

@@ -154,6 +154,22 @@ def files_labels(config: Config, project_dir: str, hashes: Mapping[str, str]) ->
     return labels
 
 
+def written_paths(config: Config, project_dir: str) -> tuple[str, ...]:
+    """Return the paths relative to the project directory that containers may write to, sorted.
+
+    Args:
+        config: What compose read.
+        project_dir: The absolute directory it was read in.
+    """
+    mounts = (mount for name in _services(config) for mount in _services(config)[name].get("volumes") or [])
+    sources = (str(one["source"]) for one in mounts if _writable(one))
+    return tuple(sorted({path for source in sources if (path := _relative(source, project_dir)) is not None}))
+
+
+def _writable(mount: Config) -> bool:
+    return mount.get("type") == "bind" and bool(mount.get("source")) and not mount.get("read_only")
+
+
 def service_targets(config: Config, built: Mapping[str, str]) -> dict[str, str]:
     """Say which build target each service runs, also where it only names another service's image.
 

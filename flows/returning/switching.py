@@ -102,8 +102,8 @@ def _check(run: Run, change: Change) -> None:
         space = needed if name == run.primary else 0
         futures += [
             preflight.submit(run, host=name, ports=frozenset(), needed_bytes=space),
-            check_compose.submit(run, host=name, project=project),
-            pull.submit(run, host=name, project=project),
+            check_compose.submit(run, host=name, project=project, kept=manifest),
+            pull.submit(run, host=name, project=project, manifest=manifest),
         ]
     raise_first(futures)
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from blocks.values.releases import Commit
 from tasks.adapters import git_refs
+from tasks.adapters.archive import Archive, Packer, shown
 from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
@@ -232,9 +233,23 @@ class GitMirror:
             name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
             (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))
             if content is None:
+                self._check_absent(sha, path)
                 return None
             self._contents[sha, path] = content
         return self._contents[sha, path]
+
+    def _check_absent(self, sha: str, path: str) -> None:
+        """See that git gave no content because there is no such file, and not because the mirror lacks it.
+
+        Raises:
+            TerminalError: The commit has the file.
+        """
+        entries = self._entries(sha) if self.has_commit(sha) else ()
+        if any(entry.path == path and entry.mode not in {LINK, SUBMODULE} for entry in entries):
+            raise TerminalError(
+                f"the mirror of {self.public_url} has not the content of {shown(path)}",
+                f"remove {self.directory}, so that it is fetched anew",
+            )
 
     def tree(self, sha: str) -> str:
         """Return the id of a commit's tree: equal for commits with equal files."""
@@ -267,7 +282,7 @@ class GitMirror:
         refs = self._refs(f"--contains={git.sha(sha)}")
         return [ref.name for ref in refs if ref.kind == "branch"]
 
-    def archive(self, sha: str, paths: tuple[str, ...]) -> bytes:
+    def archive(self, sha: str, paths: tuple[str, ...]) -> Archive:
         """Return a tar archive of files and folders of a commit; equal commits give equal bytes.
 
         `git archive` is not used: it leaves out what the repository excludes from its own source archives.
@@ -277,19 +292,25 @@ class GitMirror:
             paths: Files and folders, from the repository's root.
 
         Raises:
-            TerminalError: One of them is not in the commit.
+            TerminalError: One of them is not in the commit, or the mirror lacks its content.
         """
-        entries = tuple(entry for entry in self._entries(sha) if entry.mode != SUBMODULE)
+        entries = {entry.path: entry for entry in self._entries(sha) if entry.mode != SUBMODULE}
         chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}
         ordered = tuple(chosen[path] for path in sorted(chosen))
         names = "".join(f"{entry.object_id}\n" for entry in ordered).encode()
-        contents = parse_batch(self._git.read(git.cat_objects(self._path), names))
-        return pack(ordered, contents, int(self.commit(sha).committed_at.timestamp()))
+        modified, folder = int(self.commit(sha).committed_at.timestamp()), self.directory.parent
+        with tempfile.TemporaryFile(dir=folder) as contents, Packer(folder, modified) as packer:
+            self._git.read_pieces(git.cat_objects(self._path), contents.write, names)
+            contents.seek(0)
+            pack(packer, ordered, contents)
+            return packer.archive()
 
-    def _below(self, entries: tuple[TreeEntry, ...], path: str, sha: str) -> list[TreeEntry]:
+    def _below(self, entries: Mapping[str, TreeEntry], path: str, sha: str) -> list[TreeEntry]:
         plain = path.strip("/").removeprefix("./")
+        if plain in entries:
+            return [entries[plain]]
         everything = plain in {"", "."}
-        found = [e for e in entries if everything or e.path == plain or e.path.startswith(f"{plain}/")]
+        found = [one for one in entries.values() if everything or one.path.startswith(f"{plain}/")]
         if not found:
             raise TerminalError(f"{path} is not in commit {sha[:7]} of {self.public_url}", "commit it")
         return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
+
+from tasks.adapters.archive import Packer, shown
+from tasks.errors import TerminalError
 
 LINK, SUBMODULE = "120000", "160000"
 _EXECUTABLE = "100755"
@@ -52,29 +55,32 @@ def parse_batch(output: bytes) -> Iterator[bytes | None]:
             yield None
 
 
-def pack(entries: tuple[TreeEntry, ...], contents: Iterator[bytes | None], modified: int) -> bytes:
-    """Return a tar archive of entries; equal commits give equal bytes.
+def pack(packer: Packer, entries: tuple[TreeEntry, ...], contents: IO[bytes]) -> None:
+    """Put entries into an archive, their contents copied piece by piece.
 
     Args:
+        packer: The archive.
         entries: The paths.
-        contents: Their contents, in the same order.
-        modified: The time every file gets, seconds since 1970.
+        contents: What `git cat-file --batch` printed of their contents, in the same order.
+
+    Raises:
+        TerminalError: The repository lacks the content of one of them, or what was printed ends too early.
     """
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for entry, content in zip(entries, contents, strict=True):
-            _add(archive, entry, content or b"", modified)
-    return out.getvalue()
+    for entry in entries:
+        size = _blob_size(contents.readline(), entry)
+        if entry.mode == LINK:
+            packer.add_link(entry.path, contents.read(size).decode(errors="surrogateescape"))
+        else:
+            packer.add_file(entry.path, size, contents, executable=entry.mode == _EXECUTABLE)
+        contents.read(1)
 
 
-def _add(archive: tarfile.TarFile, entry: TreeEntry, content: bytes, modified: int) -> None:
-    info = tarfile.TarInfo(entry.path)
-    info.mtime = modified
-    if entry.mode == LINK:
-        info.type = tarfile.SYMTYPE
-        info.linkname = content.decode(errors="surrogateescape")
-        archive.addfile(info)
-        return
-    info.mode = 0o755 if entry.mode == _EXECUTABLE else 0o644
-    info.size = len(content)
-    archive.addfile(info, io.BytesIO(content))
+def _blob_size(head: bytes, entry: TreeEntry) -> int:
+    words = head.split()
+    if len(words) != 3 or words[:2] != [entry.object_id.encode(), b"blob"]:  # noqa: PLR2004
+        raise TerminalError(
+            f"the mirror of the repository has not the content of {shown(entry.path)} "
+            f"({head.decode(errors='replace').strip() or 'nothing came'})",
+            "remove the mirror's folder, so that it is fetched anew; see `git fsck` in the repository",
+        )
+    return int(words[2])

@@ -10,14 +10,16 @@ from pathlib import Path
 from tasks.adapters.environment import child_environment
 from tasks.adapters.git_login import QUIET
 from tasks.adapters.local import LocalRunner
-from tasks.adapters.output import RawResult
-from tasks.adapters.protocols import Call, Limits
+from tasks.adapters.output import RawResult, refuse_cut, title
+from tasks.adapters.protocols import Call, Limits, PieceSink
 from tasks.adapters.redact import process_redactor
 from tasks.commands.argv import Argv
 from tasks.errors import TerminalError, TransientError
 
 NETWORK = Limits(total_seconds=900, idle_seconds=120)
 READING = Limits(total_seconds=300, idle_seconds=300)
+# Content of any size: as long as something comes, it goes on.
+COPYING = Limits(total_seconds=3600, idle_seconds=300)
 _NO_COMMIT = re.compile(
     r"bad object|bad revision|not a tree object|not a valid object|unknown revision|failed to unpack tree object"
 )
@@ -52,7 +54,7 @@ class GitRunner:
 
     def run(self, argv: Argv) -> RawResult:
         """Run a command that may fail."""
-        return self._runner.run_raw(Call(argv, limits=READING))
+        return self._whole(Call(argv, limits=READING))
 
     def read(
         self, argv: Argv, stdin: bytes | None = None, *, environment: Mapping[str, str] | None = None
@@ -62,10 +64,20 @@ class GitRunner:
         Raises:
             TerminalError: It failed.
         """
-        result = self._runner.run_raw(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
+        result = self._whole(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
         if result.exit_code != 0:
             raise self._unreadable(_last_line(result))
         return result.stdout
+
+    def read_pieces(self, argv: Argv, take: PieceSink, stdin: bytes | None = None) -> None:
+        """Run a command on the mirror whose output may be of any size, and pass it on piece by piece.
+
+        Raises:
+            TerminalError: It failed.
+        """
+        result = self._runner.run_raw(Call(argv, stdin=stdin, limits=COPYING), take=take)
+        if result.exit_code != 0:
+            raise self._unreadable(_last_line(result))
 
     def text(self, argv: Argv) -> str:
         """Run a command on the mirror and return its output as text, without the last line end."""
@@ -78,7 +90,7 @@ class GitRunner:
             TransientError: It does not answer.
             TerminalError: It refused the login, or there is none at that address.
         """
-        result = self._runner.run_raw(Call(argv, env=environment, limits=NETWORK))
+        result = self._whole(Call(argv, env=environment, limits=NETWORK))
         if result.exit_code == 0:
             return result.stdout.decode(errors="surrogateescape")
         said = process_redactor().text(result.stderr.decode(errors="replace"))
@@ -89,6 +101,12 @@ class GitRunner:
                 said,
             )
         raise TransientError(f"{self._url} does not answer: {_last_line(result)}", "try again", said)
+
+    def _whole(self, call: Call) -> RawResult:
+        """Run a command whose output is read as a whole."""
+        result = self._runner.run_raw(call)
+        refuse_cut(result, f"{title(call.argv)} about {self._url}")
+        return result
 
     def _unreadable(self, said: str) -> TerminalError:
         if _NO_COMMIT.search(said):

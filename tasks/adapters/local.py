@@ -12,8 +12,17 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from tasks.adapters.environment import child_environment
-from tasks.adapters.output import KEPT_STDERR_BYTES, KEPT_STDOUT_BYTES, Clock, RawResult, Stream, title
-from tasks.adapters.protocols import Call, LineSink, Result
+from tasks.adapters.output import (
+    KEPT_STDERR_BYTES,
+    KEPT_STDOUT_BYTES,
+    Clock,
+    RawResult,
+    Stream,
+    Tap,
+    refuse_cut,
+    title,
+)
+from tasks.adapters.protocols import Call, LineSink, PieceSink, Result
 from tasks.adapters.redact import Redactor, process_redactor
 from tasks.errors import TerminalError
 
@@ -52,14 +61,21 @@ class LocalRunner:
 
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
-        return self.run_raw(call, on_line=on_line).decoded(call, self._redactor)
+        result = self.run_raw(call, on_line=on_line)
+        # Who is told the lines has them all; anybody else reads the whole as data.
+        if on_line is None and result.exit_code == 0:
+            refuse_cut(result, f"{self._title(call)} on {self.name}")
+        return result.decoded(call, self._redactor)
 
-    def run_raw(self, call: Call, *, on_line: LineSink | None = None) -> RawResult:
+    def run_raw(
+        self, call: Call, *, on_line: LineSink | None = None, take: PieceSink | None = None
+    ) -> RawResult:
         """Run a command to its end and return its output as bytes.
 
         Args:
             call: The command.
             on_line: Told each line of output as it comes, redacted.
+            take: Given standard output piece by piece, which then is not kept.
 
         Returns:
             The finished command. Exit status 127 stands for a program that is not there, as in a shell.
@@ -75,7 +91,7 @@ class LocalRunner:
         except OSError as error:
             return self._not_started(call, error)
         with self._ended_at_last(process):
-            return self._pump(process, call, clock, on_line)
+            return self._pump(process, call, clock, on_line, take)
 
     def _start(self, call: Call) -> subprocess.Popen[bytes]:
         inherited = child_environment(os.environ) if self._environment is None else self._environment
@@ -105,9 +121,14 @@ class LocalRunner:
         return RawResult(code, b"", f"{call.argv[0]}: {error.strerror}".encode(), 0.0)
 
     def _pump(
-        self, process: subprocess.Popen[bytes], call: Call, clock: Clock, on_line: LineSink | None
+        self,
+        process: subprocess.Popen[bytes],
+        call: Call,
+        clock: Clock,
+        on_line: LineSink | None,
+        take: PieceSink | None,
     ) -> RawResult:
-        stdout = Stream(KEPT_STDOUT_BYTES, on_line, self._redactor)
+        stdout = Tap(take) if take else Stream(KEPT_STDOUT_BYTES, on_line, self._redactor)
         stderr = Stream(KEPT_STDERR_BYTES, on_line, self._redactor)
         with selectors.DefaultSelector() as selector:
             for pipe, stream in ((process.stdout, stdout), (process.stderr, stderr)):
@@ -120,7 +141,8 @@ class LocalRunner:
         self._wait(process, call, clock)
         code = process.returncode
         # As a shell reports it: 128 and the signal's number.
-        return RawResult(128 - code if code < 0 else code, stdout.bytes, stderr.bytes, clock.seconds)
+        shown = 128 - code if code < 0 else code
+        return RawResult(shown, stdout.bytes, stderr.bytes, clock.seconds, stdout.cut)
 
     @staticmethod
     def _register_stdin(selector: selectors.BaseSelector, pipe: IO[bytes]) -> None:
@@ -181,9 +203,12 @@ class LocalRunner:
 
     def _limit_passed(self, call: Call, clock: Clock) -> TerminalError:
         return TerminalError(
-            f"{self._redactor.text(title(call.argv))} on {self.name} {clock.passed()} and was ended",
+            f"{self._title(call)} on {self.name} {clock.passed()} and was ended",
             "see its last lines above; raise the step's timeout if it only needs longer",
         )
+
+    def _title(self, call: Call) -> str:
+        return self._redactor.text(title(call.argv))
 
     @contextmanager
     def _ended_at_last(self, process: subprocess.Popen[bytes]) -> Iterator[None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tasks.adapters.protocols import Call, LineSink, Result
 from tasks.adapters.redact import Redactor
+from tasks.errors import TerminalError
 
 MIB = 1024 * 1024
 KEPT_STDERR_BYTES = 1 * MIB
@@ -64,6 +65,11 @@ class Stream:
         self._tell(rest)
 
     @property
+    def cut(self) -> bool:
+        """True where the beginning was dropped."""
+        return self._dropped > 0
+
+    @property
     def bytes(self) -> bytes:
         """What is kept; where the beginning was dropped, a line in its place says so."""
         kept = b"".join(self._chunks)
@@ -79,12 +85,14 @@ class RawResult:
         stdout: Its standard output.
         stderr: Its standard error.
         seconds: How long it took.
+        cut: True where standard output is only the end of what the command wrote: fit for a message, no data.
     """
 
     exit_code: int
     stdout: bytes
     stderr: bytes
     seconds: float
+    cut: bool = False
 
     def decoded(self, call: Call, redactor: Redactor) -> Result:
         """Return the result as steps see it: decoded, standard error redacted.
@@ -98,6 +106,25 @@ class RawResult:
             stdout=self.stdout.decode(errors="replace"),
             stderr=redactor.text(self.stderr.decode(errors="replace")),
             seconds=self.seconds,
+            cut=self.cut,
+        )
+
+
+def refuse_cut(result: RawResult, what: str) -> None:
+    """Refuse output that was cut, before anybody reads it as data.
+
+    Args:
+        result: The finished command.
+        what: What it was, and where: `docker compose config on prod`.
+
+    Raises:
+        TerminalError: Only its end is there.
+    """
+    if result.cut:
+        raise TerminalError(
+            f"{what}: more than {KEPT_STDOUT_BYTES // MIB} MiB came, and only the end was kept; "
+            "cut output is not data, so nothing was made of it",
+            "make what is read there smaller",
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
 from blocks.values.pull_requests import PullFact
@@ -19,6 +19,9 @@ from blocks.values.showing import (
     FileFact,
     ReleaseWish,
 )
+
+if TYPE_CHECKING:
+    from tasks.adapters.archive import Archive
 
 LineSink = Callable[[str], None]
 PieceSink = Callable[[bytes], object]
@@ -52,6 +55,7 @@ class Result:
         stdout: Its standard output, decoded, undecodable bytes replaced.
         stderr: Its standard error, likewise.
         seconds: How long it took.
+        cut: True where standard output is only the end of what the command wrote: fit for a message, no data.
     """
 
     argv: tuple[str, ...]
@@ -59,6 +63,7 @@ class Result:
     stdout: str
     stderr: str
     seconds: float
+    cut: bool = False
 
     @property
     def ok(self) -> bool:
@@ -135,7 +140,8 @@ class Runner(Protocol):
 
         Raises:
             TransientError: The connection was lost or could not be made.
-            TerminalError: A limit was passed (the process was ended), or the login was refused.
+            TerminalError: A limit was passed (the process was ended), the login was refused, or the command was well
+                and its output is too long to be kept whole, where no `on_line` takes it as it comes.
             FencedError: The host knows a higher token.
         """
         ...
@@ -184,10 +190,15 @@ class Host(Runner, Protocol):
         """
         ...
 
-    def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
-        """Unpack a tar archive into a directory that appears whole or not at all (renamed into place).
+    def unpack(self, archive: Archive, directory: str, *, fence: Fence | None = None) -> None:
+        """Unpack an archive into a directory that appears whole or not at all (renamed into place).
 
-        A directory of that name that is there already is replaced.
+        A directory of that name that is there already is replaced. Before that, the checksum of every file that was
+        unpacked is compared.
+
+        Raises:
+            TransientError: The connection was lost.
+            TerminalError: It could not be unpacked, or a file, which is named, is not what was sent.
         """
         ...
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 
+from tasks.adapters.archive import LISTED, Archive, damaged, differing
 from tasks.adapters.output import (
     KEPT_STDERR_BYTES,
     KEPT_STDOUT_BYTES,
@@ -15,6 +16,7 @@ from tasks.adapters.output import (
     RawResult,
     Stream,
     Tap,
+    refuse_cut,
     title,
 )
 from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
@@ -35,6 +37,8 @@ FENCE_SECONDS = 120
 LONGEST_COMMAND_BYTES = 120 * 1024
 _WRAPPER_SAYS = re.compile(rf"^{scripts.MARK} (.*)$", re.MULTILINE)
 FILE_LIMITS = Limits(total_seconds=600, idle_seconds=60)
+# Bytes a second. While a host unpacks and reads back it says nothing.
+SLOWEST_LINE, SLOWEST_DISK = 30_000, 4_000_000
 
 
 class SshHost:
@@ -111,7 +115,11 @@ class SshHost:
 
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
-        return self.run_raw(call, on_line=on_line).decoded(call, self._redactor)
+        result = self.run_raw(call, on_line=on_line)
+        # Who is told the lines has them all; anybody else reads the whole as data.
+        if on_line is None and result.exit_code == 0:
+            refuse_cut(result, f"{self._title(call)} on {self.name}")
+        return result.decoded(call, self._redactor)
 
     def run_raw(
         self,
@@ -245,11 +253,7 @@ class SshHost:
         result = self._run_script(scripts.read(path), f"reading {path}", stdin=None, fence=None)
         if result.exit_code == scripts.EXIT_MISSING:
             return None
-        if len(result.stdout) > KEPT_STDOUT_BYTES:
-            raise TerminalError(
-                f"{path} on {self.name} is larger than {KEPT_STDOUT_BYTES} bytes",
-                "files of this size stay there",
-            )
+        refuse_cut(result, f"reading {path} on {self.name}")
         return result.stdout
 
     def read_pieces(self, path: str, take: PieceSink, *, limits: Limits = FILE_LIMITS) -> None:
@@ -269,10 +273,16 @@ class SshHost:
         if result.exit_code != 0:
             raise self._failed(result, f"writing {path}")
 
-    def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
-        """Unpack a tar archive into a directory that appears whole or not at all. See `Host.unpack`."""
-        argv = scripts.unpack(directory, len(archive))
-        self._run_script(argv, f"unpacking into {directory}", stdin=archive, fence=fence)
+    def unpack(self, archive: Archive, directory: str, *, fence: Fence | None = None) -> None:
+        """Unpack an archive into a directory that appears whole or not at all. See `Host.unpack`."""
+        argv = scripts.unpack(directory, archive.size, LISTED, archive.digest)
+        call = Call(argv, limits=_limits_for(archive.size), fence=fence)
+        result = self.run_raw(call, pieces=archive.pieces())
+        if result.exit_code == scripts.EXIT_OTHER:
+            found = result.stdout.decode(errors="replace").split()
+            raise damaged(differing(archive.paths, archive.checksums, found), directory, self.name)
+        if result.exit_code != 0:
+            raise self._failed(result, f"unpacking into {directory}")
 
     def raise_fence(self, fence: Fence) -> None:
         """Make a token the highest the host knows, waiting for commands of lower tokens to end.
@@ -294,6 +304,14 @@ class SshHost:
     def close(self) -> None:
         """Close the connection; the next command makes it anew."""
         self._connection.close()
+
+
+def _limits_for(size: int) -> Limits:
+    """Return the limits for sending so many bytes, unpacking and reading them back, over a slow line to a slow disk."""
+    return Limits(
+        total_seconds=FILE_LIMITS.total_seconds + size / SLOWEST_LINE,
+        idle_seconds=FILE_LIMITS.idle_seconds + size / SLOWEST_DISK,
+    )
 
 
 def command_line(call: Call) -> bytes:

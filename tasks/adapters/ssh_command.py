@@ -133,7 +133,7 @@ class ChannelCommand:
         self._pid_line.end()
         self._stdout.end()
         self._stderr.end()
-        return RawResult(code, self._stdout.bytes, self._stderr.bytes, self.clock.seconds)
+        return RawResult(code, self._stdout.bytes, self._stderr.bytes, self.clock.seconds, self._stdout.cut)
 
     def await_pid(self, seconds: float) -> int | None:
         """Wait so long for the process id, of a command that is to be ended before it said anything."""

@@ -202,6 +202,16 @@ def parse_json(text: str) -> list[dict[str, Any]]:
     return list(found)
 
 
+def images_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the image of every service that has one.
+
+    Args:
+        config: What `config --format=json` printed, parsed.
+    """
+    services = (config.get("services") or {}).items()
+    return {str(name): str(service["image"]) for name, service in services if service.get("image")}
+
+
 def parse_config(text: str) -> dict[str, Any]:
     """Read the configuration that `config --format=json` printed.
 

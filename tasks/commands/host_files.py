@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from tasks.commands.argv import Argv
+from tasks.commands.references import is_reference, local_name
 from tasks.commands.retention import StoredDump
 from tasks.commands.scripts import script
 
@@ -25,8 +27,29 @@ done
 # Prints those of the given images that the engine does not have: IMAGE….
 MISSING_IMAGES = """
 for image; do
-  docker image inspect --format= "$image" >/dev/null 2>&1 || printf '%s\\n' "$image"
+  docker image inspect --format= -- "$image" >/dev/null 2>&1 || printf '%s\\n' "$image"
 done
+"""
+
+# Runs a pull for what the engine does not have, and nothing where it has all: IMAGES NAME=SERVICE… PROGRAM ARGUMENT…;
+# the first two are one word each, and a NAME is how the engine lists an image, `-` where it cannot be asked about one.
+# The services that lack theirs are added to the command. Asking costs one program, whatever the number.
+PULL_MISSING = """
+set -f
+if said=$(docker image inspect \\
+  --format '{{range .RepoDigests}} {{.}} {{end}}{{range .RepoTags}} {{.}} {{end}}' $1 2>/dev/null)
+then there=yes; else there=; fi
+lacking=
+for pair in $2; do
+  case ${pair%%=*} in
+    -) ;;
+    *) [ -n "$there" ] && continue; case $said in *" ${pair%%=*} "*) continue ;; esac ;;
+  esac
+  lacking="$lacking ${pair#*=}"
+done
+shift 2
+[ -n "$lacking" ] || exit 0
+exec "$@" $lacking
 """
 
 # Lists the dumps of a directory, one a line: bytes, seconds since 1970, yes where the receipt is there too, name:
@@ -83,6 +106,25 @@ def link_shared(directory: str, bundle: str, pairs: tuple[tuple[str, str], ...])
         pairs: Path within the bundle, and what it links to within the directory.
     """
     return script(LINK_SHARED, "sluice-share", directory, bundle, *(word for pair in pairs for word in pair))
+
+
+def pull_missing(images: Mapping[str, str], argv: Argv) -> Argv:
+    """Return the command that pulls the images a host does not have, without asking any registry for the others.
+
+    Args:
+        images: Service → image. Of several services with one image, the first stands for all.
+        argv: The command that pulls; services are added to it.
+    """
+    first = {image: service for service, image in sorted(images.items(), reverse=True)}
+    asked = {image: local_name(image) if is_reference(image) else "-" for image in first}
+    pairs = " ".join(f"{asked[image]}={service}" for image, service in sorted(first.items()))
+    known = " ".join(sorted(image for image, name in asked.items() if name != "-"))
+    return script(PULL_MISSING, "sluice-pull", known, pairs, *argv)
+
+
+def missing_images(images: Iterable[str]) -> Argv:
+    """Return the command that prints those of some images that the engine does not have, one a line."""
+    return script(MISSING_IMAGES, "sluice-images", *sorted(set(images)))
 
 
 def list_dumps(directory: str) -> Argv:

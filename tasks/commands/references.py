@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 HUB = "docker.io"
 _OFFICIAL = "library/"
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,15 @@ def parse_reference(text: str) -> ImageReference:
     if registry == HUB and "/" not in path:
         path = f"{_OFFICIAL}{path}"
     return ImageReference(registry, path, tag if colon else "latest", digest)
+
+
+def is_reference(text: str) -> bool:
+    """Say whether a text can be an image reference at all: no engine takes other characters."""
+    return bool(_REFERENCE.match(text))
+
+
+def local_name(text: str) -> str:
+    """Return an image reference as an engine lists it: Docker Hub left out, the tag too where there is a digest."""
+    found = parse_reference(text)
+    name = found.path.removeprefix(_OFFICIAL) if found.registry == HUB else f"{found.registry}/{found.path}"
+    return f"{name}@{found.digest}" if found.digest else f"{name}:{found.tag}"

@@ -15,6 +15,7 @@ EXIT_NO_FOLDER = 96
 EXIT_FENCED = 97
 EXIT_BUSY = 98
 EXIT_MISSING = 66
+EXIT_OTHER = 67
 
 # Starts every command: CWD FENCE_DIRECTORY TOKEN PROGRAM ARGUMENT…; CWD and FENCE_DIRECTORY may be empty.
 # - Its process id comes first, so that the group can be ended over a second channel. `$$` stays the same
@@ -125,28 +126,63 @@ READ = f"""
 exec cat -- "$1"
 """
 
-# Unpacks a tar archive from standard input: DIRECTORY BYTES. Containers read the files as users of their own,
-# so they must not depend on the login's umask. A folder cannot be replaced in one step, so the old one is
-# moved aside first, and is moved back where that was as far as an earlier attempt came.
-UNPACK = """
+# Compares files with what they should be: `compare LIST DIGEST` in their folder. LIST has their names, NUL after each,
+# DIGEST is the sha256 over their checksums, one a line. Where it is another one, each checksum is printed, in the same
+# order, `-` for what cannot be read. One program reads them all; where its lines do not fit, which is also so where
+# busybox prints a name with a line break as it is, each is read by itself, and those checksums count.
+_COMPARE = """
+sums() { xargs -0 -r sha256sum -- < "$1" 2>/dev/null | sed 's/^\\\\//; s/ .*//'; }
+each() {
+  xargs -0 -r sh -c 'for file; do
+    sum=$([ -f "$file" ] && sha256sum < "$file" 2>/dev/null) || sum=-
+    printf "%s\\n" "${sum%% *}"
+  done' each < "$1"
+}
+compare() {
+  sum=$(sums "$1" | sha256sum); [ "${sum%% *}" = "$2" ] && return 0
+  sum=$(each "$1" | sha256sum); [ "${sum%% *}" = "$2" ] && return 0
+  each "$1"; return 1
+}
+"""
+
+# Unpacks a tar archive from standard input: DIRECTORY BYTES LIST DIGEST. Containers read the files as users of their
+# own, so they must not depend on the login's umask. LIST is the archive's own list of its files; what was unpacked is
+# compared with DIGEST before it gets its name. A folder cannot be replaced in one step, so the old one is moved aside
+# first, and is moved back where that was as far as an earlier attempt came.
+UNPACK = f"""{_COMPARE}
 parent=$(dirname -- "$1"); name=$(basename -- "$1")
 mkdir -p -- "$parent" || exit 1
 umask 022
 part=$(mktemp -d -- "$parent/.$name.XXXXXX") || exit 1
 trap 'rm -rf -- "$part"' EXIT
 trap 'exit 1' HUP INT TERM
-dd of="$part/archive" bs=65536 2>/dev/null || { echo "cannot write to $parent; disk full?" >&2; exit 1; }
+dd of="$part/archive" bs=65536 2>/dev/null || {{ echo "cannot write to $parent; disk full?" >&2; exit 1; }}
 size=$(wc -c < "$part/archive")
-[ "$size" -eq "$2" ] || { echo "only $size of $2 bytes of the archive arrived" >&2; exit 1; }
+[ "$size" -eq "$2" ] || {{ echo "only $size of $2 bytes of the archive arrived" >&2; exit 1; }}
 mkdir "$part/files" && tar -x --no-same-owner -f "$part/archive" -C "$part/files" || exit 1
+rm -f -- "$part/archive"
+mv -- "$part/files/$3" "$part/list" || exit 1
+(cd "$part/files" && compare ../list "$4") || exit {EXIT_OTHER}
 chmod 0755 "$part/files"
-find "$part/files" -type f -exec sync -- {} + 2>/dev/null
+find "$part/files" -type f -exec sync -- {{}} + 2>/dev/null
 old="$parent/.$name.old"
 [ -e "$1" ] || ! [ -e "$old" ] || mv -- "$old" "$1" || exit 1
 rm -rf -- "$old"
 if [ -e "$1" ] || [ -L "$1" ]; then mv -- "$1" "$old" || exit 1; fi
-mv -- "$part/files" "$1" || { mv -- "$old" "$1"; exit 1; }
+mv -- "$part/files" "$1" || {{ mv -- "$old" "$1"; exit 1; }}
 rm -rf -- "$old"
+"""
+
+# Runs a command when files of a folder are what they should be: DIRECTORY DIGEST PROGRAM ARGUMENT…; the list of the
+# files comes by standard input, NUL after each name.
+COMPARED = f"""{_COMPARE}
+list=$(mktemp) || exit 1
+trap 'rm -f -- "$list"' EXIT
+trap 'exit 1' HUP INT TERM
+cat > "$list" || exit 1
+(cd -- "$1" && compare "$list" "$2") || exit {EXIT_OTHER}
+shift 2
+"$@" < /dev/null
 """
 
 # Runs a command with a registry login that exists only as long as it runs: PROGRAM ARGUMENT…; the Docker
@@ -279,9 +315,27 @@ def read(path: str) -> Argv:
     return script(READ, "sluice-read", path)
 
 
-def unpack(directory: str, size: int) -> Argv:
-    """Return the command that unpacks a tar archive of so many bytes from standard input."""
-    return script(UNPACK, "sluice-unpack", directory, str(size))
+def unpack(directory: str, size: int, listed: str, digest: str) -> Argv:
+    """Return the command that unpacks a tar archive from standard input and compares what it unpacked.
+
+    Args:
+        directory: Where to.
+        size: The archive's bytes.
+        listed: The member that lists its regular files, NUL after each name; it is not unpacked.
+        digest: The sha256 over their checksums, one a line, in that order, hex.
+    """
+    return script(UNPACK, "sluice-unpack", directory, str(size), listed, digest)
+
+
+def compared(directory: str, digest: str, argv: Argv) -> Argv:
+    """Return a command that runs only when the files of a folder, listed on standard input, are what they should be.
+
+    Args:
+        directory: The folder.
+        digest: The sha256 over their checksums, one a line, in the order of the list, hex.
+        argv: The command.
+    """
+    return script(COMPARED, "sluice-compared", directory, digest, *argv)
 
 
 def login(argv: Argv) -> Argv:

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from tasks.adapters.archive import LISTED, Archive, damaged, differing, sha256
 from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
 from tasks.errors import FencedError, TerminalError
 from tests.fakes.runner import FakeRunner
@@ -85,15 +86,20 @@ class FakeHost(FakeRunner):
             )
         self.write_file(path, content, mode=0o600)
 
-    def unpack(self, archive: bytes, directory: str, *, fence: Fence | None = None) -> None:
+    def unpack(self, archive: Archive, directory: str, *, fence: Fence | None = None) -> None:
         self._check(fence)
         target = self.absolute(directory)
         try:
-            new = dict(self._unpacked(archive, target))
+            new = dict(self._unpacked(b"".join(archive.pieces()), target))
         except tarfile.TarError as error:
             raise TerminalError(
                 f"unpacking into {directory} on {self.name} failed: {error}", "look"
             ) from error
+        del new[f"{target}/{LISTED}"]
+        there = [new.get(posixpath.normpath(f"{target}/{path}")) for path in archive.paths]
+        found = ["-" if content is None else sha256(content) for content in there]
+        if wrong := differing(archive.paths, archive.checksums, found):
+            raise damaged(wrong, directory, self.name)
         self.files = {
             path: text for path, text in self.files.items() if not path.startswith(f"{target}/")
         } | new

@@ -90,7 +90,12 @@ def test_an_additive_migration_lets_the_code_go_back_alone(running: Scene) -> No
         placed + "select 1, 1, 8900, 'a@example.com', 'paid', 'x' from generate_series(1, 20) returning 1",
     )
     backups = len(ledger_backups(running))
-    name, message = back(reason="prices")
+    # The images lie on the host: nothing of the way back needs the registry.
+    running.lab.registry.stop()
+    try:
+        name, message = back(reason="prices")
+    finally:
+        running.lab.registry.start()
     assert name == "Completed", message
     assert last_way(running) is Way.CODE
     # Nothing was dumped or copied on the way, and no row is lost.

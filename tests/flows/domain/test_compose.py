@@ -20,6 +20,7 @@ from flows.domain.compose import (
     pinned_images,
     service_targets,
     third_party_images,
+    written_paths,
 )
 from flows.domain.compose_text import EnvFile
 from tasks.errors import TerminalError
@@ -223,3 +224,13 @@ def test_an_override_says_what_it_was_given_whatever_that_is(images: dict[str, s
         name.replace("$$", "$"): one["image"].replace("$$", "$") for name, one in services.items()
     } == images
     assert all(one["build"] is None and "labels" not in one for one in services.values())
+
+
+def test_what_containers_may_write_to_is_told() -> None:
+    config = mounting(f"{ROOT}/data", f"{ROOT}/acme.json", "/etc/hosts", f"{ROOT}/data")
+    config["services"]["web"]["volumes"] += [
+        {"type": "bind", "source": f"{ROOT}/conf", "read_only": True},
+        {"type": "volume", "source": "named"},
+    ]
+    assert written_paths(config, ROOT) == ("acme.json", "data")
+    assert written_paths(mounting(ROOT), ROOT) == (".",)

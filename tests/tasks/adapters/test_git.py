@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import subprocess
@@ -21,6 +22,7 @@ from tasks.errors import TerminalError, TransientError
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
 from tests.tasks.adapters.web import Reply, in_turn, serve
+from tests.tasks.packing import whole
 
 
 class Repository:
@@ -489,20 +491,89 @@ def test_every_path_is_told(filled: tuple[GitMirror, str]) -> None:
 
 def test_an_archive_holds_what_was_asked_for(filled: tuple[GitMirror, str]) -> None:
     mirror, sha = filled
-    content = mirror.archive(sha, ("compose.yml", "deep/", "link", "subst", "-n"))
+    content = whole(mirror.archive(sha, ("compose.yml", "deep/", "link", "subst", "-n")))
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         found = {member.name: member for member in archive}
-        assert sorted(found) == ["-n", "compose.yml", "deep/file", "deep/two words", "link", "subst"]
+        listed = {".sluice-files"}
+        assert set(found) - listed == {"-n", "compose.yml", "deep/file", "deep/two words", "link", "subst"}
         assert (found["deep/file"].mode, found["compose.yml"].mode) == (0o755, 0o644)
         assert found["link"].linkname == "deep/file"
         assert archive.extractfile("subst").read() == b"$Format:%H$"  # type: ignore[union-attr]
-    assert content == mirror.archive(sha, ("subst", "deep", "-n", "compose.yml", "link", "deep/file"))
+    again = mirror.archive(sha, ("subst", "deep", "-n", "compose.yml", "link", "deep/file"))
+    assert content == whole(again)
+    assert again.size == len(content)
 
 
 def test_an_archive_of_everything(filled: tuple[GitMirror, str]) -> None:
     mirror, sha = filled
-    with tarfile.open(fileobj=io.BytesIO(mirror.archive(sha, (".",)))) as archive:
-        assert set(archive.getnames()) == mirror.tracked(sha)
+    with tarfile.open(fileobj=io.BytesIO(whole(mirror.archive(sha, (".",))))) as archive:
+        assert set(archive.getnames()) == {*mirror.tracked(sha), ".sluice-files"}
+
+
+def test_what_is_larger_than_any_output_that_is_kept_arrives_whole(
+    origin: Repository, mirror: GitMirror, tmp_path: Path
+) -> None:
+    """Git's output is twice what a runner keeps; the largest file alone is more."""
+    (origin.path / "data").mkdir()
+    sizes = {"data/a small": 5, "data/b": 80 << 20, "data/d empty": 0, "data/e": 60 << 20}
+    for name, size in sizes.items():
+        with (origin.path / name).open("wb") as file:
+            # A hole of zeros, quickly compressed, with an end of its own.
+            file.truncate(max(0, size - 5))
+            file.seek(0, os.SEEK_END)
+            file.write(name[-5:].encode()[:size])
+    sha = origin.commit("much")
+    mirror.fetch()
+    archive = mirror.archive(sha, ("data",))
+    made = tmp_path / "made.tar"
+    with made.open("wb") as file:
+        file.writelines(archive.pieces())
+    with tarfile.open(made) as members:
+        found = {member.name: member.size for member in members}
+    assert found.pop(".sluice-files")
+    assert found == sizes
+    for name in sizes:
+        with (origin.path / name).open("rb") as file:
+            assert archive.checksums[name] == hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_a_listing_that_was_cut_is_refused(
+    filled: tuple[GitMirror, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, sha = filled
+    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100)
+    # Two pieces, of which the first is dropped.
+    monkeypatch.setattr("tasks.adapters.local.CHUNK", 60)
+    with pytest.raises(TerminalError, match="ls-tree .*cut output is not data"):
+        mirror.tracked(sha)
+
+
+def test_content_that_the_mirror_lost_is_no_empty_file(origin: Repository, mirror: GitMirror) -> None:
+    sha = origin.commit("files", **{"compose.yml": "services: {}\n", "kept": "k", "lost": "content\n"})
+    mirror.fetch()
+    blob = origin.git("rev-parse", f"{sha}:lost")
+    (mirror.directory / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(TerminalError, match="has not the content of lost"):
+        mirror.archive(sha, (".",))
+    with pytest.raises(TerminalError, match="has not the content of lost"):
+        mirror.read_file(sha, "lost")
+    assert mirror.read_file(sha, "never there") is None
+
+
+def test_a_file_is_told_by_what_it_holds_and_a_link_by_what_it_leads_to(
+    origin: Repository, mirror: GitMirror
+) -> None:
+    (origin.path / "link").symlink_to("deep/file")
+    (origin.path / "away").symlink_to("/etc/hostname")
+    (origin.path / "round").symlink_to("round")
+    sha = origin.commit("files", deep__file="text", other="text")
+    mirror.fetch()
+    archive = mirror.archive(sha, (".",))
+    texts = {name: archive.fingerprint(name) for name in ("deep/file", "other", "link", "away", "round")}
+    assert texts["deep/file"] == texts["other"] == texts["link"] == hashlib.sha256(b"text").hexdigest()
+    # Never what the control machine has under that name.
+    assert texts["away"] == hashlib.sha256(b"/etc/hostname").hexdigest()
+    assert texts["round"] == hashlib.sha256(b"round").hexdigest()
 
 
 @pytest.mark.parametrize("path", ["missing", "deep/missing", "dee", "/etc", "*", ":(glob)**"])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tasks.adapters.archive import LISTED, Archive
 from tasks.adapters.protocols import Call, Fence, Host
 from tasks.errors import FencedError, TerminalError, TransientError
 from tests.fakes.host import FakeHost
+from tests.tasks.packing import packed
 
 # One of its parameters asks for the lab.
 pytestmark = pytest.mark.lab
@@ -24,15 +25,12 @@ def host(request: pytest.FixtureRequest) -> Host:
     return found
 
 
-def pack(**files: str) -> bytes:
-    """Return a tar archive of files; `__` in a name stands for a slash."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, text in files.items():
-            info = tarfile.TarInfo(name.replace("__", "/"))
-            info.size = len(text)
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
+class Broken(Archive):
+    """An archive whose bytes are none."""
+
+    def pieces(self) -> Iterator[bytes]:
+        content = b"".join(super().pieces())
+        yield b"no archive at all" * (len(content) // 17) + b"!" * (len(content) % 17)
 
 
 def test_a_written_file_is_read_back_byte_by_byte(host: Host, folder: str) -> None:
@@ -87,23 +85,40 @@ def test_a_command_runs_in_its_folder(host: Host, folder: str) -> None:
 
 
 def test_an_archive_is_unpacked(host: Host, folder: str) -> None:
-    host.unpack(pack(one="1", deep__two="2"), f"{folder}/bundle")
+    host.unpack(packed(one="1", deep__two="2"), f"{folder}/bundle")
     assert host.read_file(f"{folder}/bundle/one") == b"1"
     assert host.read_file(f"{folder}/bundle/deep/two") == b"2"
 
 
 def test_an_unpacked_folder_is_replaced_as_a_whole(host: Host, folder: str) -> None:
-    host.unpack(pack(old="1", both="1"), f"{folder}/bundle")
-    host.unpack(pack(new="2", both="2"), f"{folder}/bundle")
+    host.unpack(packed(old="1", both="1"), f"{folder}/bundle")
+    host.unpack(packed(new="2", both="2"), f"{folder}/bundle")
     assert host.read_file(f"{folder}/bundle/old") is None
     assert host.read_file(f"{folder}/bundle/both") == b"2"
 
 
 def test_a_broken_archive_leaves_what_was_there(host: Host, folder: str) -> None:
-    host.unpack(pack(one="1"), f"{folder}/bundle")
-    with pytest.raises(TerminalError, match="unpacking into"):
-        host.unpack(b"this is no archive" * 100, f"{folder}/bundle")
+    host.unpack(packed(one="1"), f"{folder}/bundle")
+    with pytest.raises(TerminalError, match="unpacking into"), tempfile.TemporaryFile() as empty:
+        host.unpack(Broken(empty, {}, {}), f"{folder}/bundle")
     assert host.read_file(f"{folder}/bundle/one") == b"1"
+
+
+def test_a_file_that_is_not_what_was_sent_is_named_and_what_was_there_stays(host: Host, folder: str) -> None:
+    host.unpack(packed(one="1"), f"{folder}/bundle")
+    other = packed({"good": "g", "-bad\nname": "1"})
+    other.checksums |= {"-bad\nname": "0" * 64, "never sent": "1" * 64}
+    with pytest.raises(TerminalError) as error:
+        host.unpack(other, f"{folder}/bundle")
+    assert "-bad\\nname has another content; never sent cannot be read" in str(error.value)
+    assert "good" not in str(error.value)
+    assert host.read_file(f"{folder}/bundle/one") == b"1"
+
+
+def test_small_files_take_the_place_of_others(host: Host, folder: str) -> None:
+    host.unpack(packed(one="1", two="2").with_files({"two": b"two", "three": b""}), f"{folder}/bundle")
+    read = [host.read_file(f"{folder}/bundle/{name}") for name in ("one", "two", "three", LISTED)]
+    assert read == [b"1", b"two", b"", None]
 
 
 def test_a_fenced_command_runs_with_the_token_that_stands(host: Host, folder: str) -> None:
@@ -157,7 +172,7 @@ def test_a_late_write_is_refused(host: Host, folder: str) -> None:
     with pytest.raises(FencedError):
         host.write_file(f"{folder}/file", b"late", fence=Fence(folder, 1))
     with pytest.raises(FencedError):
-        host.unpack(pack(one="1"), f"{folder}/bundle", fence=Fence(folder, 1))
+        host.unpack(packed(one="1"), f"{folder}/bundle", fence=Fence(folder, 1))
     assert host.read_file(f"{folder}/file") == b"in time"
     assert host.read_file(f"{folder}/bundle/one") is None
 

@@ -125,6 +125,40 @@ def test_long_standard_output_is_kept_whole(runner: LocalRunner) -> None:
     assert len(kept) == 20_000_000
 
 
+def test_cut_output_is_not_data(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100_000)
+    whole = Call(("sh", "-c", "yes | head -c 100000"))
+    assert len(runner.run(whole).stdout) == 100_000
+    longer = Call(("sh", "-c", "yes | head -c 300000"))
+    with pytest.raises(TerminalError, match="cut output is not data"):
+        runner.run(longer)
+    assert runner.run_raw(longer).cut
+    # Who is told the lines has all of them; who reads why a command failed needs its end only.
+    told: list[str] = []
+    assert runner.run(longer, on_line=told.append).cut
+    assert len(told) == 150_000
+    failed = runner.run(Call(("sh", "-c", "yes | head -c 300000; echo why; exit 3")))
+    assert (failed.cut, failed.exit_code, failed.tail(1)) == (True, 3, "why")
+
+
+def test_output_of_any_size_is_taken_piece_by_piece(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100_000)
+    taken: list[bytes] = []
+    result = runner.run_raw(Call(("sh", "-c", "yes | head -c 3000000")), take=taken.append)
+    assert (result.stdout, result.cut) == (b"", False)
+    assert b"".join(taken) == b"y\n" * 1_500_000
+
+
+def test_who_takes_the_pieces_may_end_the_command(runner: LocalRunner) -> None:
+    def full(piece: bytes) -> None:
+        raise OSError(f"no room for {len(piece)} bytes")
+
+    with pytest.raises(OSError, match="no room"):
+        runner.run_raw(Call(("yes",)), take=full)
+
+
 def test_lines_come_while_the_command_runs(runner: LocalRunner, tmp_path: Path) -> None:
     told: list[str] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EOF
 
+from tasks.adapters.archive import LISTED
 from tasks.adapters.pool import close_all, host_for
 from tasks.adapters.protocols import Call, Fence, Limits
 from tasks.adapters.redact import Redactor
@@ -29,6 +29,7 @@ from tasks.errors import FencedError, TerminalError, TransientError
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
 from tests.tasks.adapters.conftest import connect
+from tests.tasks.packing import packed
 
 ANY_TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=200)
 
@@ -531,22 +532,27 @@ def test_a_half_sent_file_never_gets_its_name(ssh_host: SshHost, folder: str) ->
     assert ssh_host.run(Call(("ls", "-A", folder))).stdout == "file\n"
 
 
+def test_cut_output_is_not_data(ssh_host: SshHost, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.adapters.ssh.KEPT_STDOUT_BYTES", 100_000)
+    longer = Call(("sh", "-c", "yes | head -c 300000"))
+    with pytest.raises(TerminalError, match=f"on {ssh_host.name}: .*cut output is not data"):
+        ssh_host.run(longer)
+    assert ssh_host.run_raw(longer).cut
+    assert ssh_host.run(longer, on_line=lambda _: None).cut
+    ssh_host.write_file(f"{folder}/large", b"x" * 300_000)
+    with pytest.raises(TerminalError, match=f"reading {folder}/large on {ssh_host.name}: .*cut output"):
+        ssh_host.read_file(f"{folder}/large")
+
+
 def test_a_half_sent_archive_changes_nothing(ssh_host: SshHost, folder: str) -> None:
-    result = ssh_host.run(Call(scripts.unpack(f"{folder}/bundle", 5000), stdin=b"half"))
+    result = ssh_host.run(Call(scripts.unpack(f"{folder}/bundle", 5000, LISTED, "0"), stdin=b"half"))
     assert not result.ok
     assert ssh_host.run(Call(("ls", "-A", folder))).stdout == ""
 
 
 def test_unpacked_files_are_readable_for_containers(ssh_host: SshHost, folder: str) -> None:
-    import tarfile
-
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        info = tarfile.TarInfo("file")
-        info.mode = 0o664
-        archive.addfile(info, io.BytesIO())
     ssh_host.run(Call(("sh", "-c", "umask 077; mkdir -p $0", folder)))
-    ssh_host.unpack(out.getvalue(), f"{folder}/bundle")
+    ssh_host.unpack(packed(file=""), f"{folder}/bundle")
     found = ssh_host.run(Call(("stat", "-c", "%a", f"{folder}/bundle", f"{folder}/bundle/file")))
     assert found.stdout.split() == ["755", "644"]
     assert ssh_host.run(Call(("ls", "-A", folder))).stdout == "bundle\n"

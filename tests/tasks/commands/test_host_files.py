@@ -116,3 +116,36 @@ def test_a_copy_arrives_whole_or_not_at_all(shell: Shell) -> None:
         assert said in refused.stderr.decode()
     assert (shell.folder / path).read_bytes() == content
     assert listing(shell.folder / "copies/prod") == ["it's.dump"]
+
+
+# An engine that has some images: it lists each under all its names, and fails where one was asked for that it lacks.
+ENGINE = """
+if [ "$1 $2" = "image inspect" ]; then
+  shift 4; failed=0
+  for image; do
+    case $image in *there*) printf ' %s  other/name@sha256:0 \\n' "$image" ;; *) failed=1 ;; esac
+  done
+  exit "$failed"
+fi
+for word; do printf '<%s>' "$word"; done
+"""
+
+
+@pytest.mark.parametrize(
+    ("images", "pulled"),
+    [
+        ({"web": "r:5/there@sha256:1", "db": "there:2"}, ""),
+        ({"web": "r:5/lost@sha256:1", "db": "there:2"}, "<web>"),
+        ({"b": "lost:1", "a": "lost:1", "c": "there:1"}, "<a>"),
+        ({"a": "lost:1", "b": "lost:2"}, "<a><b>"),
+        # What cannot be a reference is left to compose, also where all others are there.
+        ({"odd": "$(id) *", "db": "there:2"}, "<odd>"),
+        ({"odd": "--help"}, "<odd>"),
+        ({}, ""),
+    ],
+)
+def test_only_what_an_engine_lacks_is_pulled(shell: Shell, images: dict[str, str], pulled: str) -> None:
+    path = losing(shell, "docker", ENGINE)
+    done = shell.run(host_files.pull_missing(images, ("docker", "compose", "pull", "--")), PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode() == (f"<compose><pull><-->{pulled}" if pulled else "")

@@ -6,18 +6,19 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tarfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.adapters.archive import LISTED, Archive
 from tasks.commands import scripts
 from tasks.commands.argv import Argv
 from tests.lab.shell import wait_until
+from tests.tasks.packing import packed, whole
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 
@@ -208,46 +209,83 @@ def test_a_file_is_read(shell: Shell) -> None:
     assert shell.run(scripts.read("missing")).returncode == scripts.EXIT_MISSING
 
 
-def archive(folder: Path, **files: str) -> bytes:
-    path = folder.parent / "archive.tar"
-    with tarfile.open(path, "w") as made:
-        for name, text in files.items():
-            file = folder.parent / "member"
-            file.write_text(text)
-            made.add(file, name)
-    return path.read_bytes()
+def unpack(shell: Shell, folder: str, archive: Archive) -> subprocess.CompletedProcess[bytes]:
+    argv = scripts.unpack(folder, archive.size, LISTED, archive.digest)
+    return shell.run(argv, whole(archive))
 
 
 def test_an_archive_takes_a_folders_place(shell: Shell) -> None:
     for text in ("one", "two"):
-        content = archive(shell.folder, **{text: text})
-        assert shell.run(scripts.unpack("releases/r 1", len(content)), content).returncode == 0
+        assert unpack(shell, "releases/r 1", packed({text: text})).returncode == 0
         assert listing(shell.folder / "releases/r 1") == [text]
     assert listing(shell.folder / "releases") == ["r 1"]
 
 
 def test_a_broken_archive_leaves_the_folder(shell: Shell) -> None:
-    content = archive(shell.folder, one="one")
-    shell.run(scripts.unpack("r", len(content)), content)
+    archive = packed(one="one")
+    content = whole(archive)
+    unpack(shell, "r", archive)
     for broken, size in (
         (b"no archive at all" * 99, 17 * 99),
         (content[:700], 700),
         (content[:700], len(content)),
     ):
-        assert shell.run(scripts.unpack("r", size), broken).returncode != 0
+        argv = scripts.unpack("r", size, LISTED, archive.digest)
+        assert shell.run(argv, broken).returncode != 0
         assert listing(shell.folder) == ["r"]
         assert listing(shell.folder / "r") == ["one"]
 
 
 def test_a_replacement_cut_half_way_is_mended(shell: Shell) -> None:
-    content = archive(shell.folder, new="new")
     (shell.folder / ".r.old").mkdir()
     (shell.folder / ".r.old/old").touch()
-    broken = shell.run(scripts.unpack("r", 5), b"12345")
+    broken = shell.run(scripts.unpack("r", 5, LISTED, "0"), b"12345")
     assert broken.returncode != 0
-    assert shell.run(scripts.unpack("r", len(content)), content).returncode == 0
+    assert unpack(shell, "r", packed(new="new")).returncode == 0
     assert listing(shell.folder / "r") == ["new"]
     assert listing(shell.folder) == ["r"]
+
+
+# Every kind of name that git takes: what follows a line break or a backslash must not become a line of its own.
+NAMES = (
+    "two words", "it's", '"quoted"', "-rf", "- ", "*", "$HOME", "back\\slash", "\\n", "new\nline", "end\n", "tab\t",
+    "cr\r", "ünï", "\udcff\udcfe", "~", "#", "a  b", "deep/er/file", "x" * 200,
+)  # fmt: skip
+
+
+def test_files_of_every_name_arrive_and_are_compared(shell: Shell) -> None:
+    archive = packed({name: f"<{name}>".encode(errors="surrogateescape") for name in NAMES} | {"empty": ""})
+    done = unpack(shell, "r", archive)
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    for name in NAMES:
+        assert (shell.folder / "r" / name).read_bytes() == f"<{name}>".encode(errors="surrogateescape")
+    assert (shell.folder / "r/empty").read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["plain", "new\nline", "\\n", "\udcff"])
+def test_one_file_that_is_another_is_told_among_many(shell: Shell, name: str) -> None:
+    unpack(shell, "r", packed(before="it was there"))
+    archive = packed({name: "b", "a": "1", "z": "2"})
+    archive.checksums[name] = "0" * 64
+    archive.checksums["nothing"] = "1" * 64
+    done = unpack(shell, "r", archive)
+    assert done.returncode == scripts.EXIT_OTHER
+    told = dict(zip(archive.paths, done.stdout.decode().split(), strict=True))
+    assert (told[name], told["nothing"]) == (hashlib.sha256(b"b").hexdigest(), "-")
+    assert (told["a"], told["z"]) == (archive.checksums["a"], archive.checksums["z"])
+    assert listing(shell.folder / "r") == ["before"]
+    assert listing(shell.folder) == ["r"]
+
+
+def test_a_long_list_of_files_is_read_by_few_programs(shell: Shell) -> None:
+    counting = shell.folder.parent / "counting"
+    counting.mkdir()
+    program = f'#!/bin/sh\necho >> "{counting}/calls"\nexec {shutil.which("sha256sum")} "$@"\n'
+    (counting / "sha256sum").write_text(program)
+    (counting / "sha256sum").chmod(0o755)
+    archive = packed({f"deep/{number}": str(number) for number in range(2000)})
+    assert unpack(replace(shell, path=f"{counting}:{shell.path}"), "r", archive).returncode == 0
+    assert 2 <= len((counting / "calls").read_text()) < 10
 
 
 def test_a_link_is_switched(shell: Shell) -> None:
