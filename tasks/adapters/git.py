@@ -126,7 +126,7 @@ class GitMirror:
         with self._locked(), self._login.environment(self.public_url) as environment:
             self._ensure_mirror()
             listed = self._git.network(git.list_remote(self._path, self.public_url), environment)
-            head, remote = _parse_remote(listed)
+            head, remote = git_refs.parse_remote(listed)
             if remote != {ref.full_name: ref.object_id for ref in self._refs()}:
                 self._git.network(git.fetch(self._path, self.public_url), environment)
             if head and head != self.default_branch():
@@ -392,15 +392,3 @@ def _commit(sha: str, subject: str, name: str, email: str, committed: str) -> Co
         author_email=email,
         committed_at=datetime.fromisoformat(committed).astimezone(UTC),
     )
-
-
-def _parse_remote(text: str) -> tuple[str, dict[str, str]]:
-    """Read what `git ls-remote --symref` printed: the default branch, and ref → object id."""
-    head, refs = "", {}
-    for line in text.splitlines():
-        value, _, name = line.partition("\t")
-        if name == "HEAD":
-            head = value.removeprefix(f"ref: {git_refs.BRANCHES}") if value.startswith("ref: ") else head
-        elif not name.endswith("^{}"):
-            refs[name] = value
-    return head, refs

@@ -69,6 +69,18 @@ def parse_refs(output: str) -> tuple[Ref, ...]:
     return tuple(Ref(*line.split("\0")) for line in output.splitlines())
 
 
+def parse_remote(text: str) -> tuple[str, dict[str, str]]:
+    """Read what `git ls-remote --symref` printed: the default branch, and ref → object id."""
+    head, refs = "", {}
+    for line in text.splitlines():
+        value, _, name = line.partition("\t")
+        if name == "HEAD":
+            head = value.removeprefix(f"ref: {BRANCHES}") if value.startswith("ref: ") else head
+        elif not name.endswith("^{}"):
+            refs[name] = value
+    return head, refs
+
+
 def find(wanted: str, refs: tuple[Ref, ...]) -> Ref | None:
     """Find the branch or tag a name stands for; names are compared, never given to git.
 

@@ -144,7 +144,7 @@ def test_a_kept_bundle_is_compared_before_it_is_started_again(run: Run, server: 
 
 def test_compose_still_refuses_what_it_cannot_read(run: Run, server: Server) -> None:
     of, folder = kept(run, 4)
-    text = "services: {web: {image: ${NOT_THERE:?}}}\n"
+    text = "services:\n  web:\n    image: ${NOT_THERE:?}\n"
     server.run(("tee", f"{folder}/compose.yaml"), stdin=text)
     changed = {**of.checksums, "compose.yaml": hashlib.sha256(text.encode()).hexdigest()}
     with pytest.raises(RefusedError, match="compose on staging refuses the configuration.*NOT_THERE"):
