@@ -10,10 +10,12 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from flows.changing.bundling import make_bundle
 from flows.changing.change import carry_out, keep_running, stopped_meanwhile
 from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
+from flows.changing.leaving import ask_data_gate
 from flows.changing.readiness import raise_first
 from flows.changing.work import Work, change_of
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
@@ -39,7 +41,7 @@ from tasks.smoke import verify
 from tasks.step import log
 
 if TYPE_CHECKING:
-    from blocks.values.plans import Plan
+    from blocks.values.plans import GateAnswer, Plan
     from blocks.values.resolved import Resolved
     from flows.session import Session
     from tasks.ledger.records import PromotionRecord
@@ -189,7 +191,7 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
     gates = decide_entry(
         session, run, work.request, work.resolved, work.release.id, gates, waits=ahead is None
     )
-    gates = (*gates, *ask_schema_gate(run, plan))
+    gates = (*gates, *ask_schema_gate(run, plan), *_ask_data_gate(work))
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.plan_hash != plan.hash:
         if row is not None and row.plan_hash is not None:
@@ -203,6 +205,13 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
     if closed is not None:
         raise closed
     return plan
+
+
+def _ask_data_gate(work: Work) -> tuple[GateAnswer, ...]:
+    def after() -> dict[str, str]:
+        return (work.bundle or make_bundle(work.run, work.release, work.sources)).checksums()
+
+    return ask_data_gate(work.run.policy, work.hosts, work.release.id, after)
 
 
 def _earlier_plan(run: Run) -> Plan | None:

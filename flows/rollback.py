@@ -15,6 +15,7 @@ from flows.changing.change import Change, bring_back
 from flows.changing.continuing import before_the_switch
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
+from flows.changing.leaving import refuse_left
 from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
 from flows.domain.recovery import Action, next_action
 from flows.planning.plan import read_hosts
@@ -138,6 +139,7 @@ def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan,
     plan = show_way(run, target, hosts, way)
     if way.way is Way.FORBIDDEN:
         raise RefusedError(f"rollback of {run.environment} to {target.id}: {way.reason}", way.todo)
+    refuse_left(run.policy, hosts, manifests)
     log().info("%s: %s", way.way, way.reason)
     run.ledger.promotions.set_release(run.promotion_id, target.id, utc_now())
     run.ledger.promotions.set_plan(

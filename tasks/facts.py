@@ -21,9 +21,15 @@ from tasks.commands.host_facts import (
 )
 from tasks.commands.scripts import script
 from tasks.reading import QUICK, app_directory, read_containers, read_manifest
+from tasks.release_data import read_data
 from tasks.step import fact, log
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from blocks.values.facts import ContainerFact
+    from blocks.values.manifests import Manifest
+    from blocks.values.release_data import ReleaseData
     from tasks.adapters.protocols import Host
     from tasks.run import Run
 
@@ -135,10 +141,11 @@ def read_host(run: Run, host: str) -> HostFacts:
     """
     there, directory = run.hosts[host], run.directories[host]
     # Side by side over one connection: on a server far away each question costs several round trips.
-    with ThreadPoolExecutor(3) as beside:
+    with ThreadPoolExecutor(4) as beside:
         manifest = beside.submit(copy_context().run, read_manifest, there, directory)
         containers = beside.submit(copy_context().run, read_containers, there, run.pipeline)
         schema = beside.submit(copy_context().run, read_schema, run, there) if host == run.primary else None
+        data = beside.submit(copy_context().run, _read_data, run, host, manifest, containers)
         env_file, env_keys = read_env_keys(there, directory, run.policy.env_files)
         running, revision, size = schema.result() if schema is not None else (False, None, None)
         return HostFacts(
@@ -150,4 +157,12 @@ def read_host(run: Run, host: str) -> HostFacts:
             revision=revision,
             database_bytes=size,
             containers=containers.result(),
+            data=data.result(),
         )
+
+
+def _read_data(
+    run: Run, host: str, manifest: Future[Manifest | None], containers: Future[tuple[ContainerFact, ...]]
+) -> ReleaseData | None:
+    found = manifest.result()
+    return read_data(run, host, found, containers.result()) if found is not None else None

@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
+from tasks.carry import hand_over, leads_to, writers
+from tasks.commands.carry import make_current
 from tasks.commands.compose import leaves_alone
 from tasks.commands.replacing import half_replaced
-from tasks.commands.scripts import link
 from tasks.errors import TerminalError
 from tasks.logs import log
 from tasks.reading import read_containers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import ContainerFact
     from tasks.adapters.protocols import Result
+    from tasks.carry import Handover
     from tasks.commands.argv import Argv
     from tasks.commands.compose import ComposeProject
     from tasks.site import Site
@@ -36,6 +38,7 @@ def start(
     project: ComposeProject,
     services: tuple[str, ...],
     depended_on: tuple[str, ...] = (),
+    handover: Handover | None = None,
 ) -> UpReceipt:
     """Make a release current on a host and bring its services up.
 
@@ -46,22 +49,26 @@ def start(
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
         depended_on: Those of them that others need to run; none where that is not known.
+        handover: Whose data goes along; None for nobody's.
 
     Returns:
         What runs.
 
     Raises:
-        TerminalError: The services do not all run and stay up.
+        TerminalError: The data could not be carried over, or the services do not all run and stay up.
     """
     began = time.monotonic()
     there, directory = site.hosts[host], site.directories[host]
-    linked = there.run(site.change(host, link(f"releases/{release_id}", f"{directory}/current"), seconds=60))
+    containers = read_containers(there, site.pipeline)
+    if (handover or writers(site, host, containers)) and not leads_to(site, host, release_id):
+        hand_over(site, host, containers, handover)
+        containers = read_containers(there, site.pipeline)
+    linked = there.run(site.change(host, make_current(directory, release_id), seconds=60))
     if not linked.ok:
         raise TerminalError(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
             "look at the permissions of that directory",
         )
-    containers = read_containers(there, site.pipeline)
     ensure_replaced(site, host, containers)
     earlier = {container.id: container.restarts for container in containers}
     # Nothing starts before everything is made: what this says decides whether what others need is waited for.

@@ -10,6 +10,7 @@ from tasks.starting import start
 from tasks.step import step
 
 if TYPE_CHECKING:
+    from tasks.carry import Handover
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -23,6 +24,7 @@ def up(
     project: ComposeProject,
     services: tuple[str, ...],
     depended_on: tuple[str, ...] = (),
+    handover: Handover | None = None,
 ) -> UpReceipt:
     """Switch a host to a release: make its bundle current and start what changed.
 
@@ -36,15 +38,23 @@ def up(
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
         depended_on: Those of them that others need to run; none where that is not known.
+        handover: Whose data goes along; None for nobody's.
 
     Returns:
         What runs.
 
     Raises:
-        TerminalError: A service did not become healthy, ended, or restarts again and again.
+        TerminalError: The data could not be carried over, or a service did not become healthy, ended, or restarts
+            again and again.
     """
     return start(
-        run, host=host, release_id=release_id, project=project, services=services, depended_on=depended_on
+        run,
+        host=host,
+        release_id=release_id,
+        project=project,
+        services=services,
+        depended_on=depended_on,
+        handover=handover,
     )
 
 

@@ -42,6 +42,21 @@ def relative_path(value: str) -> str:
     return relative_path(str(path)) if str(path) != value else value
 
 
+def mount_source(value: str) -> str:
+    """Check the source of a mount as a compose file has it (`./data`), and normalise it.
+
+    Args:
+        value: The path, relative to the compose files' folder; `.` for that folder itself.
+
+    Returns:
+        The path without `./`, doubled slashes and a slash at its end.
+
+    Raises:
+        ValueError: It is absolute, climbs out, could be read as an option or an address, or is empty.
+    """
+    return "." if value and not PurePosixPath(value).parts else relative_path(value)
+
+
 def web_address(value: str) -> str:
     """Check an http or https address without credentials; a trailing slash is dropped.
 

@@ -11,6 +11,8 @@ from blocks.pipeline.checks import GLOB_CHARACTERS
 from blocks.pipeline.fields import (
     BlockNames,
     BranchName,
+    DataRole,
+    DataRoles,
     Paths,
     PipelineName,
     Profiles,
@@ -88,6 +90,9 @@ class Environment(Written):
     keep_releases: int = Field(
         ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
     )
+    data: DataRoles = Field(
+        description="Replaces what the pipeline says about data, all of it.", default_factory=dict
+    )
     watch: Watch | None = Field(
         description="Replaces the pipeline's watch; null: nobody watches here.", default_factory=lambda: None
     )
@@ -124,6 +129,7 @@ class Policy(Value):
         database: What may happen to the database.
         timeouts: How long the steps may take.
         keep_releases: How many releases stay on the hosts.
+        data: Source of a mount within the release → what becomes of what the application wrote there.
         watch: How a release is looked after once it runs; None: nobody watches.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
         show: What is shown on GitHub. It decides nothing.
@@ -150,17 +156,20 @@ class Policy(Value):
     watch: Watch | None
     build_secrets: dict[str, str]
     show: Show = Show()
+    data: dict[str, DataRole] = {}
 
     @property
     def checksum(self) -> str:
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
         data = self.model_dump(mode="json", exclude={"show"})
-        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews and
-        # the watch.
+        # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews,
+        # the watch and the data.
         if self.gates == Gates():
             del data["gates"]
         if self.watch is None:
             del data["watch"]
+        if not self.data:
+            del data["data"]
         if self.approvals is not None and not self.approvals.reviews:
             del data["approvals"]["reviews"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from blocks.pipeline.checks import (
     branch_name,
+    mount_source,
     plain_text,
     ref_pattern,
     relative_path,
     socket_address,
     web_address,
 )
-from blocks.pipeline.shapes import distinct, number_to_text, one_or_many, program_first, refuse_shell
+from blocks.pipeline.shapes import (
+    distinct,
+    number_to_text,
+    one_or_many,
+    program_first,
+    refuse_shell,
+    told_once,
+)
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -71,6 +79,7 @@ SecretId = Annotated[str, Matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "the id 
 HeaderName = Annotated[str, Matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "the name of an HTTP header")]
 HttpPath = Annotated[str, Matching(r"/[\x21-\x7e]*", "a path that begins with /")]
 RelativePath = Annotated[str, AfterValidator(relative_path)]
+MountSource = Annotated[str, AfterValidator(mount_source)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 SocketAddress = Annotated[str, AfterValidator(socket_address)]
 BranchName = Annotated[str, AfterValidator(branch_name)]
@@ -98,6 +107,9 @@ BlockNames = Annotated[
     BeforeValidator(one_or_many, json_schema_input_type=BlockName | tuple[BlockName, ...]),
     AfterValidator(distinct),
 ]
+# What becomes of what an application wrote into the folder of its release: it goes with it, or it stays behind.
+DataRole = Literal["carry", "release"]
+DataRoles = Annotated[dict[MountSource, DataRole], BeforeValidator(told_once)]
 RefPatterns = Annotated[
     tuple[RefPattern, ...],
     BeforeValidator(one_or_many, json_schema_input_type=RefPattern | tuple[RefPattern, ...]),

@@ -12,11 +12,27 @@ from blocks.pipeline.environments import (
     ReleaseDescription,
     ResolvedEnvironment,
 )
-from blocks.pipeline.fields import BlockName, BlockNames, Paths, PipelineName, Profiles, RelativePath
+from blocks.pipeline.fields import (
+    BlockName,
+    BlockNames,
+    DataRoles,
+    Paths,
+    PipelineName,
+    Profiles,
+    RelativePath,
+)
 from blocks.pipeline.problems import PipelineError, Problem, nearest, shown
 from blocks.pipeline.protection import Protect
 from blocks.pipeline.pull_requests import PullRequests
-from blocks.pipeline.sections import Approvals, Backup, Build, DatabaseRules, Migration, Timeouts, Written
+from blocks.pipeline.sections import (
+    Approvals,
+    Backup,
+    Build,
+    DatabaseRules,
+    Migration,
+    Timeouts,
+    Written,
+)
 from blocks.pipeline.show import Show
 from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.watch import Watch
@@ -62,6 +78,12 @@ class Pipeline(Written):
     )
     keep_releases: int = Field(
         5, ge=2, le=100, description="How many releases stay on the hosts, images included, for a rollback."
+    )
+    data: DataRoles = Field(
+        {},
+        description="What becomes of what the application writes into a mount of which git tracks files: source as "
+        "in the compose files (`./data`) → `carry`, copied into the next release, or `release`, left behind on "
+        "purpose. What is not named here and was written is refused.",
     )
     notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
     timeouts: Timeouts = Field(
@@ -186,6 +208,7 @@ class Pipeline(Written):
                 "database",
                 "timeouts",
                 "keep_releases",
+                "data",
                 "watch",
                 "show",
             )

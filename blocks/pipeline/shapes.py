@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import PurePosixPath
 
 
 def number_to_text(value: object) -> object:
@@ -16,6 +17,26 @@ def number_to_text(value: object) -> object:
         Text for a whole number; anything else as it came, for `1.20` or `true` would lose their spelling.
     """
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def told_once(value: object) -> object:
+    """Refuse a mount's source that is written twice in different ways, such as `data` and `./data`.
+
+    Args:
+        value: What the file holds.
+
+    Returns:
+        The same value.
+
+    Raises:
+        ValueError: The same source is meant twice.
+    """
+    names = [str(PurePosixPath(str(name))) for name in value] if isinstance(value, dict) else []
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f'"./{twice}" is named twice — remove one'
+        raise ValueError(message)
+    return value
 
 
 def one_or_many(value: object) -> object:

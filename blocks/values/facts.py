@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blocks.values.base import Value
 from blocks.values.manifests import Manifest
+from blocks.values.release_data import MountFact, ReleaseData
 
 
 class ContainerFact(Value):
@@ -21,6 +22,7 @@ class ContainerFact(Value):
         started_at: When it was last started, likewise.
         name: What the engine calls it.
         successor: True when compose made it to take the place of another one.
+        mounts: What it mounts.
     """
 
     id: str
@@ -34,6 +36,7 @@ class ContainerFact(Value):
     started_at: str = ""
     name: str = ""
     successor: bool = False
+    mounts: tuple[MountFact, ...] = ()
 
 
 class HostFacts(Value):
@@ -48,6 +51,7 @@ class HostFacts(Value):
         revision: The schema revision in the database, None when there is none or it cannot be told.
         database_bytes: The database's size, None when unknown.
         containers: The application's containers, one-offs left out.
+        data: What it wrote into the folder of the release that runs; None where nothing runs.
     """
 
     host: str
@@ -58,6 +62,7 @@ class HostFacts(Value):
     revision: str | None = None
     database_bytes: int | None = None
     containers: tuple[ContainerFact, ...] = ()
+    data: ReleaseData | None = None
 
 
 class Readiness(Value):

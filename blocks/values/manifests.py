@@ -27,6 +27,8 @@ class Manifest(Value):
         bundle_checksum: sha256 over the bundle's files, hex.
         checksums: Path in the bundle → sha256 of its content, hex, by which a hand edit is found; links to what is
             no part of a release are left out. Empty in manifests of earlier versions.
+        links: Path in the bundle → what it leads to, for the commit's symbolic links; None in manifests of earlier
+            versions.
         env_keys: The keys the env file had when the bundle was put there, sorted.
         staged_at: When the bundle was put there, UTC.
     """
@@ -44,5 +46,6 @@ class Manifest(Value):
     written: tuple[str, ...] | None = None
     bundle_checksum: str = ""
     checksums: dict[str, str] = {}
+    links: dict[str, str] | None = None
     env_keys: tuple[str, ...] = ()
     staged_at: datetime

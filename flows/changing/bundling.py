@@ -78,6 +78,12 @@ class Bundle:
             if not any(path == link or path.startswith(f"{link}/") for link in links)
         }
 
+    def links(self) -> dict[str, str]:
+        """Return what each symbolic link of the commit leads to; those that a host makes itself are not among them."""
+        made = (*self.env_links, *self.data_links)
+        with tarfile.open(fileobj=io.BytesIO(self.archive)) as members:
+            return {one.name: one.linkname for one in members if one.issym() and one.name not in made}
+
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     """Cut a release's bundle from its commit.
@@ -163,6 +169,7 @@ def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) 
         written=bundle.written,
         bundle_checksum=bundle.checksum,
         checksums=bundle.checksums(),
+        links=bundle.links(),
         env_keys=facts.env_keys,
         staged_at=utc_now(),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.values.lifecycle import Status
 from flows.changing.bundling import Bundle, make_manifest, project_of
 from flows.changing.copying import begin_copies
+from flows.changing.leaving import handover_of, refuse_left, refuse_written
 from flows.changing.readiness import begin_preflights, raise_first
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import after_failure, failure_note
@@ -112,6 +113,7 @@ def carry_out(run: Run, change: Change) -> Status:
 
 
 def _forward(run: Run, change: Change) -> None:
+    refuse_left(run.policy, change.hosts, change.manifests)
     if change.bundle is None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
         raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
@@ -136,8 +138,11 @@ def switch(run: Run, change: Change) -> None:
         change: What to change.
 
     Raises:
+        RefusedError: The application wrote meanwhile what would be left behind.
         TerminalError: It does not come up somewhere, or a smoke check fails.
     """
+    if not run.journal.begun("up"):
+        refuse_written(run, change.hosts, change.manifests)
     for name, manifest in change.manifests.items():
         up(
             run,
@@ -146,6 +151,7 @@ def switch(run: Run, change: Change) -> None:
             project=project_of(run, name, manifest, current=True),
             services=manifest.services,
             depended_on=manifest.depended_on,
+            handover=handover_of(change.hosts[name], manifest),
         )
     for name in change.manifests:
         smoke(run, host=name, release=change.release, checkout=change.checkout)

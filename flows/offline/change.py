@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.offline import OFFLINE_FOLDER, LiveRelease, OfflineRollback
+from flows.changing.leaving import handover_of
 from tasks.adapters.protocols import Fence
 from tasks.adapters.redact import process_redactor
 from tasks.checks import check_all
@@ -19,6 +20,7 @@ from tasks.starting import start
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from flows.offline.hosts import Readied
+    from tasks.carry import Handover
 
 Tell = Callable[[str], None]
 
@@ -65,10 +67,14 @@ def _forward(readied: Readied, begun: list[str], tell: Tell) -> None:
     release = readied.target.release.id
     for name in site.hosts:
         begun.append(name)
-        _switch(readied, name, readied.memories[name].manifests[release], tell)
+        coming = readied.memories[name].manifests[release]
+        written = readied.written.get(name)
+        _switch(readied, name, coming, tell, handover_of(written, coming) if written else None)
 
 
-def _switch(readied: Readied, host: str, manifest: Manifest, tell: Tell) -> None:
+def _switch(
+    readied: Readied, host: str, manifest: Manifest, tell: Tell, handover: Handover | None = None
+) -> None:
     """Start a release on a host from the bundle that is kept there, and check it."""
     site = readied.site
     project = site.project(
@@ -86,6 +92,7 @@ def _switch(readied: Readied, host: str, manifest: Manifest, tell: Tell) -> None
         project=project,
         services=manifest.services,
         depended_on=manifest.depended_on,
+        handover=handover,
     )
     tell(f"{host}: {release.id} is up after {up.seconds:.1f} s")
     smoked = check_all(site, host=host, release=release, checkout=None)

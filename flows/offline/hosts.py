@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from blocks.pipeline import CommandCheck
+from blocks.values.facts import HostFacts
+from flows.changing.leaving import refuse_left
 from flows.domain.offline import Prospect, look_ahead
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
@@ -18,6 +20,8 @@ from tasks.adapters.protocols import Fence
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, TerminalError
 from tasks.memory import read_applied, read_memory, read_missing_images
+from tasks.reading import read_containers
+from tasks.release_data import read_data
 from tasks.site import Site
 
 if TYPE_CHECKING:
@@ -90,6 +94,7 @@ class Readied:
         prospect: What would be done.
         memories: Host name → what it remembers.
         warnings: What a person must know, one line each.
+        written: Host name → what is known of the data that its application wrote into its release's folder.
     """
 
     site: OfflineSite
@@ -97,6 +102,7 @@ class Readied:
     prospect: Prospect
     memories: Mapping[str, HostMemory]
     warnings: tuple[str, ...]
+    written: Mapping[str, HostFacts] = field(default_factory=dict)
 
     @property
     def target(self) -> Manifest:
@@ -141,8 +147,11 @@ def make_ready(rescue: Rescue, asked: Asked) -> Readied:
         if prospect.target is None:
             raise RefusedError(f"rollback of {site.environment}: {prospect.refused}", "nothing was touched")
         _check_hosts(pool, site, prospect.target, memories)
+        written = _on_each(pool, site, lambda name: _read_written(site, name, memories[name]))
+        coming = {name: memories[name].manifests[prospect.target.release.id] for name in site.hosts}
+        refuse_left(site.policy, written, coming)
     warnings = (*prospect.warnings, *left_out_of(rescue, site))
-    return Readied(site=site, asked=asked, prospect=prospect, memories=memories, warnings=warnings)
+    return Readied(site, asked, prospect, memories, warnings, written)
 
 
 def site_of(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:
@@ -208,6 +217,13 @@ def _check_hosts(
             raise RefusedError(
                 f"{name} no longer has {', '.join(images)} of {release}", "name another release: --release"
             )
+
+
+def _read_written(site: OfflineSite, host: str, memory: HostMemory) -> HostFacts:
+    """Read what the application wrote into the folder of the release that is current."""
+    manifest = memory.manifests.get(memory.current or "")
+    data = manifest and read_data(site, host, manifest, read_containers(site.hosts[host], site.pipeline))
+    return HostFacts(host=host, manifest=manifest, env_file=None, data=data)
 
 
 def _on_each(pool: Executor, site: OfflineSite, read: Callable[[str], T]) -> dict[str, T]:

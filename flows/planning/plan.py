@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.futures import wait
 
 from blocks.values.lifecycle import Kind
+from flows.changing.leaving import ask_data_gate
 from flows.domain.approvals import policy_of
 from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
@@ -270,6 +271,7 @@ def preview(environment: str, ref: str = "", source: str = "default") -> PlanPre
         plan = plan_of(run, subject, described, hosts)
         gates = ask_gates(session, policy, resolved, subject, described=described, hosts=hosts)
         gates = (*gates, *ask_entry(session, policy, resolved, subject.id))
+        gates = (*gates, *ask_data_gate(policy, hosts, subject.id))
         log().info("%s: read, nothing was changed", run_name(Kind.PROMOTE, policy.pipeline, environment))
         close_all()
         return PlanPreview(plan=plan, gates=gates, built=release is not None)

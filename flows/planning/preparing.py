@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect.futures import wait
 
+from flows.changing.leaving import ask_data_gate
 from flows.changing.readiness import begin_preflights
 from flows.changing.work import Work
 from flows.domain.compose_facts import tcp_ports
@@ -122,6 +123,9 @@ def prepare_work(
         described = describe_commit(run.mirror, run.description, resolved.commit.sha)
         sources = check_out(run, described=described, with_bake=release is None)
         hosts = facts()
+        closed = refusal(ask_data_gate(run.policy, hosts, subject.id), run.environment)
+        if closed is not None:
+            raise closed
         ports = tcp_ports(sources.config)
         backup = migrates_or_backs_up(run, hosts[run.primary])
         names = run.hosts if checks else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.values.lifecycle import Kind
+from flows.changing.leaving import ask_data_gate
 from flows.domain.naming import run_name
 from flows.planning.plan import PlanPreview, read_hosts
 from flows.returning.plan import plan_way
@@ -41,8 +42,9 @@ def preview_rollback(
         run = session.run(0, policy, session.pipeline.describe(environment))
         hosts = read_hosts(run)
         target = choose_release(run, wish, hosts)
-        kept_manifests(run, target)
+        kept = kept_manifests(run, target)[run.primary].checksums
         plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
-        return PlanPreview(plan=plan, gates=(), built=True)
+        gates = ask_data_gate(policy, hosts, target.id, lambda: kept)
+        return PlanPreview(plan=plan, gates=gates, built=True)

@@ -8,6 +8,7 @@ from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Status
 from flows.changing.bundling import project_of
 from flows.changing.change import Change, bring_back, carry_out, switch
+from flows.changing.leaving import refuse_left
 from flows.changing.readiness import raise_first
 from flows.domain.naming import backup_name, one_off_name
 from flows.domain.recovery import failure_note, up_started
@@ -85,6 +86,7 @@ def take_back(run: Run, change: Change, cause: str) -> Status:
 
 
 def _forward(run: Run, change: Change, way: GoingBack) -> None:
+    refuse_left(run.policy, change.hosts, change.manifests)
     _check(run, change)
     if way.way is Way.RESTORE:
         _restore(run, change, way)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from blocks.values.facts import ContainerFact, Readiness
+from blocks.values.release_data import MountFact
 
 # One process on the host answers everything the preflight asks: a round trip each would cost more than the facts.
 READINESS = r"""
@@ -166,6 +167,16 @@ def _container(entry: dict[str, Any]) -> ContainerFact:
         started_at=state.get("StartedAt", ""),
         name=entry.get("Name", "").removeprefix("/"),
         successor="com.docker.compose.replace" in _labels(entry),
+        mounts=tuple(map(_mount, entry.get("Mounts") or [])),
+    )
+
+
+def _mount(entry: dict[str, Any]) -> MountFact:
+    bind = entry.get("Type") == "bind"
+    return MountFact(
+        target=entry.get("Destination", ""),
+        source=entry.get("Source", "") if bind else "",
+        writable=entry.get("RW", True),
     )
 
 

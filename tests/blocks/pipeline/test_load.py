@@ -95,6 +95,9 @@ ONE_PROBLEM = [
     ("smoke: [{command: [x], in: '-x'}]", "smoke[0].in: expected the name of a compose service"),
     ("backup: {service: db, command: [dump], user: x}", "backup.user: only for the built-in dump"),
     ("backup: {service: db, database: host=evil}", "backup.database: expected a PostgreSQL name"),
+    ("data: {/srv: carry}", 'data./srv: expected a relative path inside the folder, without "..", ":"'),
+    ("data: {./data: keep}", 'data../data: expected one of carry, release, got "keep"'),
+    ("data: {./data: carry, data/: release}", 'data: "./data" is named twice'),
     ("timeouts: {pul: 1m}", 'timeouts.pul: unknown key — did you mean "pull"?'),
     ("timeouts: {zzz: 1m}", "timeouts.zzz: unknown key — known here: preflight, pull, up, settle, lease_wait"),
 ]  # fmt: skip

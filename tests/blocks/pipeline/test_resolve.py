@@ -49,6 +49,15 @@ def test_an_environment_replaces(pipeline: Pipeline) -> None:
     assert prod.env_files == (".env.prod", ".env")
 
 
+def test_data_is_the_default_branchs_word_and_replaced_as_a_whole() -> None:
+    text = SMALLEST.replace("branches: main", "branches: main\n    data: {./cache/: release}")
+    written = load_pipeline(f"{text}data: {{./data: carry, .: release}}\n")
+    assert written.data == {"data": "carry", ".": "release"}
+    assert written.policy("prod").data == {"cache": "release"}
+    assert "data" not in ReleaseDescription.model_fields
+    assert load_pipeline(SMALLEST).policy("prod").checksum != written.policy("prod").checksum
+
+
 def test_null_takes_away_what_would_be_inherited() -> None:
     text = FULL.replace("    approvals: null\n", "    backup: null\n    migration: null\n")
     feature = load_pipeline(text).environment("feature")

@@ -1,0 +1,67 @@
+"""What an application wrote into the folder of its own release on a host."""
+
+from __future__ import annotations
+
+from blocks.values.base import Value
+
+
+class MountFact(Value):
+    """One mount of a container.
+
+    Attributes:
+        target: Where it is in the container.
+        source: The path on the host; empty for a volume.
+        writable: True where the container may write to it.
+    """
+
+    target: str
+    source: str = ""
+    writable: bool = True
+
+
+class WrittenMount(Value):
+    """A place in a release's folder that a service may write to.
+
+    Attributes:
+        service: The compose service.
+        source: The place, relative to the release's folder; `.` for all of it.
+    """
+
+    service: str
+    source: str
+
+
+class ReleaseData(Value):
+    """What lies where a release's services may write, in the release's own folder, compared with its bundle.
+
+    All paths are relative to that folder.
+
+    Attributes:
+        release_id: The release.
+        mounts: The places.
+        changed: Files of the bundle that have another content now.
+        added: What the bundle does not have. A folder without any file of the bundle stands for all that is in it,
+            with a `/` at its end.
+        deleted: Files of the bundle that are gone.
+        unknown: What the deploy login may not read.
+        empty: Folders the bundle does not have, with nothing in them.
+        folders: Folders the bundle has.
+        elsewhere: Places of which a running service still has the folder of an earlier release.
+        made: What the engine made itself, as places for mounts within mounts.
+    """
+
+    release_id: str
+    mounts: tuple[WrittenMount, ...]
+    changed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    elsewhere: tuple[WrittenMount, ...] = ()
+    made: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """Everything that is not as the bundle has it, sorted."""
+        return tuple(sorted({*self.changed, *self.added, *self.deleted, *self.unknown}))
