@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import StepReceipt
 from tasks.backup import prune_backups
 from tasks.commands.host_files import prune_images
-from tasks.commands.scripts import prune as prune_folders
 from tasks.errors import SluiceError
+from tasks.old_releases import prune_releases
 from tasks.step import log, step
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def prune(
 ) -> StepReceipt:
     """Remove bundles, images and dumps beyond those that are kept. What fails here is told, and no more.
 
+    A bundle's folder that holds what an application wrote, and nobody carried on or agreed to leave, stays.
+
     Running it twice is safe: what is gone is gone.
 
     Args:
@@ -55,11 +57,10 @@ def prune(
     """
     removed: list[str] = []
     for name, host in run.hosts.items():
-        directory = run.directories[name]
         try:
-            folders = host.run(run.change(name, prune_folders(f"{directory}/releases", keep), seconds=120))
+            removed += prune_releases(run, name, keep)
             images = host.run(run.change(name, prune_images(repositories, digests), seconds=300))
-            removed += [*folders.stdout.split(), *images.stdout.split()]
+            removed += images.stdout.split()
         except SluiceError as error:
             log().warning("prune: %s: %s", name, error)
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import StepReceipt
 from tasks.commands.host_files import link_shared
 from tasks.errors import TerminalError
+from tasks.old_releases import make_room, unpack_over
 from tasks.step import log, step
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def put_bundle(
     there, directory = run.hosts[host], run.directories[host]
     files = {OVERRIDE: override.encode(), MANIFEST: manifest.to_json().encode()}
     folder = f"{directory}/releases/{manifest.release.id}"
-    there.unpack(archive.with_files(files), folder, fence=run.fence(host))
+    whole = archive.with_files(files)
+    over = make_room(run, host, manifest, whole)
+    if over is None:
+        there.unpack(whole, folder, fence=run.fence(host))
+    else:
+        unpack_over(run, host, over, folder)
     if shared:
         linked = there.run(run.change(host, link_shared(directory, folder, shared), seconds=60))
         if not linked.ok:

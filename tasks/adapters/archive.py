@@ -9,7 +9,7 @@ import posixpath
 import tarfile
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -66,6 +66,23 @@ class Archive:
         """Return the same archive with further small files in it, which take the place of others of their names."""
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             return Archive(file, self.checksums, self.links, {**self._more, **files})
+
+    def without(self, left_out: Callable[[str], bool]) -> Archive:
+        """Return the same archive without the members that a function says yes to by their paths."""
+        # Opened anew: a copy of the descriptor would share its place in the file with other readers.
+        here = Path(f"/proc/self/fd/{self._descriptor}")
+        with tempfile.TemporaryFile() as file, here.open("rb") as whole:
+            target = _open(file)
+            with tarfile.open(fileobj=whole, encoding="utf-8", errors="surrogateescape") as source:
+                for member in source:
+                    if not left_out(member.name):
+                        target.addfile(member, source.extractfile(member) if member.isreg() else None)
+            return Archive(
+                file,
+                {path: checksum for path, checksum in self.checksums.items() if not left_out(path)},
+                self.links,
+                {path: content for path, content in self._more.items() if not left_out(path)},
+            )
 
     def fingerprint(self, path: str) -> str:
         """Return what tells a path's content: of a link, that of the file it leads to, where that is in here too."""

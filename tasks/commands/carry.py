@@ -81,8 +81,8 @@ done
 fail "the list was cut"
 """
 
-# Unpacks a tar archive from standard input over a folder, file by file: FOLDER.
-UNPACK_OVER = 'umask 022; exec tar -x --no-same-owner -f - -C "$1"'
+# Puts the files of a folder in the place of those of their names in another, and removes the first: FROM FOLDER.
+PUT_OVER = 'umask 022; cp -R -P -p --remove-destination -- "$1/." "$2/" && rm -rf -- "$1"'
 
 # Removes folders, whoever owns what is in them: FOLDER….
 REMOVE = 'rm -rf -- "$@"'

@@ -265,7 +265,7 @@ for folder in *; do
   [ -d "$folder" ] && ! [ -L "$folder" ] || continue
   [ "$folder" = "$current" ] && continue
   for name in "$@"; do [ "$folder" = "$name" ] && continue 2; done
-  rm -rf -- "./$folder" && printf '%s\\n' "$folder"
+  if rm -rf -- "./$folder" 2>/dev/null; then printf '%s\\n' "$folder"; else printf '! %s\\n' "$folder"; fi
 done
 find . -mindepth 1 -maxdepth 1 -name '.*' -mtime +0 -exec rm -rf -- {} +
 """
