@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.adapters.archive import tar_of
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH, ConfinedService, confine
 from tasks.commands.scripts import login as logged_in
 from tasks.errors import TransientError
 from tasks.proving import one_line
 from tasks.reading import QUICK
-from tasks.stage import with_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -114,7 +114,7 @@ def ask(
     """
     bound = min(seconds, MOST_SECONDS)
     argv = service.ask(words, container=container, seconds=bound, starts=starts)
-    stdin = with_files(b"", service.files) if service.files else None
+    stdin = tar_of(service.files) if service.files else None
     limits = Limits(bound + _SLACK_SECONDS, bound + _SLACK_SECONDS)
     return _answer(_run(runner, Call(argv=argv, stdin=stdin, limits=limits), service.image, login), bound)
 

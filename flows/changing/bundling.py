@@ -81,8 +81,7 @@ class Bundle:
     def links(self) -> dict[str, str]:
         """Return what each symbolic link of the commit leads to; those that a host makes itself are not among them."""
         made = (*self.env_links, *self.data_links)
-        with tarfile.open(fileobj=io.BytesIO(self.archive)) as members:
-            return {one.name: one.linkname for one in members if one.issym() and one.name not in made}
+        return {path: target for path, target in self.archive.links.items() if path not in made}
 
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:

@@ -121,14 +121,7 @@ class Archive:
 
     def _end(self) -> bytes:
         """Return the small files, the list of all regular files, and the end of the archive."""
-        listed = list_of(self.checksums)
-        out = io.BytesIO()
-        with _open(out) as target:
-            for path, content in {**self._more, LISTED: listed}.items():
-                info = tarfile.TarInfo(path)
-                info.size, info.mode = len(content), 0o644
-                target.addfile(info, io.BytesIO(content))
-        return out.getvalue()
+        return tar_of({**self._more, LISTED: list_of(self.checksums)})
 
 
 class Packer:
@@ -210,6 +203,17 @@ class _Summed:
         piece = self._content.read(size)
         self._sum.update(piece)
         return piece
+
+
+def tar_of(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive of small files."""
+    out = io.BytesIO()
+    with _open(out) as target:
+        for path, content in files.items():
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(content), 0o644
+            target.addfile(info, io.BytesIO(content))
+    return out.getvalue()
 
 
 def sha256(content: bytes) -> str:

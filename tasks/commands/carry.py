@@ -82,7 +82,7 @@ fail "the list was cut"
 """
 
 # Puts the files of a folder in the place of those of their names in another, and removes the first: FROM FOLDER.
-PUT_OVER = 'umask 022; cp -R -P -p --remove-destination -- "$1/." "$2/" && rm -rf -- "$1"'
+PUT_OVER = 'umask 022; tar -c -f - -C "$1" . | tar -x --no-same-owner -f - -C "$2" && rm -rf -- "$1"'
 
 # Removes folders, whoever owns what is in them: FOLDER….
 REMOVE = 'rm -rf -- "$@"'

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.adapters.archive import tar_of
 from tasks.commands.confined import CONFINED, MOST_BYTES, ConfinedService, confine
-from tasks.stage import with_files
 
 COMPOSE = """
 name: app
@@ -258,13 +258,13 @@ def test_what_does_not_end_is_ended_and_its_container_removed(tmp_path: Path) ->
 
 def test_stand_ins_are_there_while_it_runs_and_gone_afterwards(tmp_path: Path) -> None:
     folder = tmp_path / "made/one"
-    done = play(f"cat {folder}/0", tmp_path, folder=str(folder), stdin=with_files(b"", {"0": b"stand-in"}))
+    done = play(f"cat {folder}/0", tmp_path, folder=str(folder), stdin=tar_of({"0": b"stand-in"}))
     assert done.stdout == b"stand-in"
     assert not folder.exists()
 
 
 def test_the_archive_holds_the_stand_ins(service: ConfinedService) -> None:
-    with tarfile.open(fileobj=io.BytesIO(with_files(b"", placed(service).files))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(tar_of(placed(service).files))) as archive:
         assert archive.getnames() == ["0", "1", "2"]
     assert service.files == {}
     assert str(MOST_BYTES + 1) in service.ask(("x",), container="one", seconds=1)
