@@ -313,7 +313,20 @@ class ControlPlane:
         code: str,
         reason: str = "",
         ticked: tuple[int, ...] = (),
+        form: Mapping[str, object] | None = None,
     ) -> None:
-        """Answer a run that waits for approval, as the form of the UI does; `ticked` are the checklist's items."""
+        """Answer a run that waits for approval, as the form of the UI does.
+
+        Args:
+            flow_run_id: The run.
+            approver: Who answers.
+            decision: What they decide.
+            code: Their one-time code.
+            reason: Why.
+            ticked: The checklist's items that are ticked.
+            form: What the form was filled in with when it was opened; None where it is opened now.
+        """
+        opened = self.api.form(flow_run_id) if form is None else form
         fields = {"approver": approver, "decision": decision, "code": code, "reason": reason}
-        self.api.resume(flow_run_id, fields | {f"item_{number}": True for number in ticked})
+        ticks = {f"item_{number}": True for number in ticked}
+        self.api.resume(flow_run_id, {**opened, **fields, **ticks})

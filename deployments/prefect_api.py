@@ -167,6 +167,27 @@ class PrefectApi:
         """Return the task runs of a flow run."""
         return self._list("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [flow_run_id]}}})
 
+    def form(self, flow_run_id: str) -> Json:
+        """Return what the form of a run that waits is filled in with when the UI opens it.
+
+        Args:
+            flow_run_id: The run.
+
+        Raises:
+            TerminalError: The run does not wait for an answer.
+        """
+        deadline = time.monotonic() + _FORM_SECONDS
+        keys = ((self.run(flow_run_id).get("state") or {}).get("state_details") or {}).get("run_input_keyset")
+        if not keys:
+            raise TerminalError(f"run {flow_run_id} does not wait for an answer", "look at the run")
+        while True:
+            answer = self._send("GET", f"/flow_runs/{flow_run_id}/input/{keys['schema']}")
+            # A run is suspended first, and its form is stored a moment later.
+            if answer.status_code != httpx.codes.NOT_FOUND or time.monotonic() >= deadline:
+                fields = _object(answer)["properties"]
+                return {name: field["default"] for name, field in fields.items() if "default" in field}
+            time.sleep(_POLL_SECONDS)
+
     def resume(self, flow_run_id: str, answer: Mapping[str, object]) -> None:
         """Answer a run that waits, as the form of the UI does.
 

@@ -119,6 +119,7 @@ def _go(
     if row.status in ACTIVE:
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     supersede_older(run, request)
+    _refuse_unasked(run, row)
     planning = row.status is Status.PLANNING
     # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
     asks = run.policy.approvals is not None or run.policy.database.rehearse
@@ -138,6 +139,15 @@ def _go(
 
 
 def _unchanged(prepared: Prepared) -> bool:
+def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
+    """Refuse to go on without an answer where people were asked: theirs may be a no."""
+    if row.status is Status.WAITING and run.policy.approvals is None:
+        raise RefusedError(
+            f"the policy of {run.environment} changed while people were asked: it asks nobody any more",
+            "nothing was touched; start the promotion again",
+        )
+
+
     if prepared.coming.built:
         return False
     release = prepared.coming.known
@@ -197,6 +207,8 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
         if row is not None and row.plan_hash is not None:
             log().warning("the plan changed meanwhile: earlier approvals do not count for it")
         text = plan_markdown(plan) + gates_markdown(gates)
+            # People are told of each plan they are asked about.
+            run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
         publish(f"plan-{run.pipeline}-{run.environment}", text, "What would change")
         run.ledger.promotions.set_plan(
             run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()

@@ -20,7 +20,7 @@ from flows.conduct import Request, conduct, lease_held, rename_run, run_title, s
 from flows.domain.recovery import Action, next_action
 from flows.planning.plan import read_hosts
 from flows.returning.plan import show_way
-from flows.returning.restoring import ask_for_restore, refuse_unaskable, same_ground
+from flows.returning.restoring import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.returning.reverting import revert_left
 from flows.returning.switching import carry_back, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
@@ -103,12 +103,13 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
         return _continue(run, request, row, wish, restoring=action is Action.RESTORE)
     _refuse_bare_wishes(run, request, wish)
     supersede_older(run, request)
-    plan = _asked_before(row)
+    plan = _asked_before(run, row)
     if plan is None:
         with lease_held(run):
             hosts = read_hosts(run)
             plan, manifests = _decide(run, hosts, wish)
             if _way(plan).way is not Way.RESTORE:
+                refuse_unasked(run, row)
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
                 return _carry(run, request, plan, _change(run, plan.release_id, hosts, manifests), wish)
     return _restore(run, request, plan, wish)
@@ -148,10 +149,18 @@ def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan,
     return plan, manifests
 
 
-def _asked_before(row: PromotionRecord) -> Plan | None:
-    """Return the restore people were asked about before this run was suspended."""
+def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
+    """Return the restore people were asked about before this run was suspended; None where the policy changed since."""
     plan = row.plan
-    return plan if plan is not None and _way(plan).way is Way.RESTORE else None
+    if plan is None or _way(plan).way is not Way.RESTORE:
+        return None
+    if plan.policy_checksum == run.policy.checksum:
+        return plan
+    log().warning(
+        "the policy changed meanwhile: earlier approvals do not count for the plan that follows from it"
+    )
+    run.ledger.promotions.move(row.id, Status.PLANNING, now=utc_now())
+    return None
 
 
 def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:

@@ -202,11 +202,14 @@ def history(
         _print_history(rows)
 
 
+_ANSWER = {"created_at", "approver", "decision", "counted", "refusal", "reason", "plan_hash"}
+
+
 def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
     from deployments.views import approvers_of
 
     release = ledger.releases.get(row.release_id) if row.release_id else None
-    ended = row.ended_at
+    ended, answers = row.ended_at, ledger.approvals.of(row.id)
     return {
         "id": row.id,
         "created_at": row.created_at.isoformat(),
@@ -221,7 +224,8 @@ def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
         "status": row.status.value,
         "duration_seconds": (ended - row.started_at).total_seconds() if ended and row.started_at else None,
         "requested_by": row.requested_by,
-        "approvers": list(approvers_of(ledger.approvals.of(row.id), row.plan_hash)),
+        "approvers": list(approvers_of(answers, row.plan_hash)),
+        "answers": [one.model_dump(mode="json", include=_ANSWER) for one in answers],
         "cause": row.cause,
         "message": row.message,
         "flow_run": row.flow_run_id,

@@ -10,7 +10,12 @@ from flows.domain.text import escape
 
 
 def form_description(
-    plan: Plan, quorum: QuorumState, last_refusal: str = "", *, with_reviews: bool = False
+    plan: Plan,
+    quorum: QuorumState,
+    last_refusal: str = "",
+    *,
+    authors: tuple[str, ...] = (),
+    with_reviews: bool = False,
 ) -> str:
     """Render the description of the resume form.
 
@@ -18,6 +23,7 @@ def form_description(
         plan: The plan that is asked about.
         quorum: How far the approvals are.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
+        authors: Those approvers who may not approve, for they wrote some of what comes in.
         with_reviews: A review on GitHub can answer too.
 
     Returns:
@@ -25,7 +31,7 @@ def form_description(
     """
     told = [f"**The last answer did not count:** {escape(last_refusal, 300)}."] if last_refusal else []
     how = [how_to_review(plan)] if with_reviews else []
-    return "\n\n".join([*told, _standing(quorum), *how, plan_markdown(plan)])
+    return "\n\n".join([*told, _standing(quorum), *_excluded(quorum, authors), *how, plan_markdown(plan)])
 
 
 def how_to_review(plan: Plan) -> str:
@@ -44,6 +50,18 @@ def _standing(quorum: QuorumState) -> str:
     given = f" ({_names(quorum.by)})" if quorum.by else ""
     asked = f" May still answer: {_names(quorum.missing)}." if quorum.missing else ""
     return f"**{quorum.have} of {quorum.need} approvals** are in{given}.{asked}"
+
+
+def _excluded(quorum: QuorumState, authors: tuple[str, ...]) -> list[str]:
+    """Say who may only reject, and what to do where too few are left for a quorum."""
+    if not authors:
+        return []
+    line = f"Wrote a commit that comes in, and so may only reject: {_names(authors)}."
+    left = sum(name not in authors for name in quorum.missing)
+    if left >= quorum.need - quorum.have:
+        return [line]
+    todo = "name other approvers in pipeline.yaml on the default branch, or set `approvals.not_author: false` there"
+    return [f"{line} **So the approvals cannot come in:** {todo}."]
 
 
 def _names(names: tuple[str, ...]) -> str:

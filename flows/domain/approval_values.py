@@ -22,6 +22,14 @@ class Refusal(StrEnum):
 
     NONE = ""
     TOO_LONG = "the answer is too long"
+    NO_PLAN = (
+        "it does not say which plan it answers, and its code is used up: read the one that is shown now, then answer "
+        "with your next code"
+    )
+    OTHER_PLAN = (
+        "it answers another plan than the one that is shown now, and its code is used up: read this one, then answer "
+        "with your next code"
+    )
     NO_DECISION = "the decision is neither approve nor reject"
     UNKNOWN_PERSON = "no approver of that name is enrolled"
     NOT_LISTED = "that person is not among this environment's approvers"
@@ -44,6 +52,10 @@ class Refusal(StrEnum):
     )
     OLD_REVIEW = "the review is older than the approvals may be"
     NOT_READ = "GitHub could not be asked for the reviews"
+
+
+# Answers that were given to something else than what is asked about.
+ASIDE = frozenset({Refusal.NO_PLAN, Refusal.OTHER_PLAN})
 
 
 class ApprovalPolicy(Value):
@@ -96,6 +108,7 @@ class Answer(Value):
         code: Their one-time code.
         reason: Why.
         unticked: The items of the checklist that were not ticked.
+        plan_hash: The hash of what was read; empty where the answer does not say.
     """
 
     approver: str
@@ -103,6 +116,7 @@ class Answer(Value):
     code: SecretStr
     reason: str = ""
     unticked: tuple[str, ...] = ()
+    plan_hash: str = ""
 
 
 class ApproverFacts(Value):
@@ -162,6 +176,7 @@ class Verdict(Value):
 
     Attributes:
         counted: True when the answer counts.
+        plan_hash: The plan it answers; empty where it says none.
         approver: The approver's name as enrolled; where nobody of that name is, what was typed, on one line.
         decision: What was decided; what nobody can read is taken as a no, and does not count.
         refusal: Why it does not count, a `Refusal` text; empty where it counts.
@@ -170,6 +185,7 @@ class Verdict(Value):
     """
 
     counted: bool
+    plan_hash: str
     approver: str
     decision: Decision
     refusal: str

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from flows.domain.approval_values import (
     APPROVE,
+    ASIDE,
     REJECT,
     Answer,
     ApprovalPolicy,
@@ -37,6 +38,7 @@ __all__ = [
     "QuorumState",
     "Refusal",
     "Verdict",
+    "authors_among",
     "deadline",
     "judge",
     "person_key",
@@ -49,6 +51,7 @@ WRONG_CODES_ALLOWED = 5
 _PERIOD_SECONDS = 30
 _WINDOW_STEPS = 1
 _CODE = re.compile(r"[0-9]{6}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_REASON = 1000
 _LONGEST_FIELD = 64
 _NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.github\.com")
@@ -80,6 +83,8 @@ def judge(
 ) -> Verdict:
     """Judge one answer. What can be refused without the code is, so that no good code is wasted.
 
+    The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
+
     Args:
         answer: What was typed.
         policy: Who may approve.
@@ -97,20 +102,26 @@ def judge(
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
     decision = _decision(answer)
-    refusal = _form_refusal(answer) or person_refusal(
-        person,
-        decision,
-        policy=policy,
-        earlier=[record for record in earlier if record.plan_hash == plan_hash],
-        author_identities=author_identities,
-        requester=requester,
-        now=now,
+    refusal = (
+        _plan_refusal(answer, plan_hash)
+        or _form_refusal(answer)
+        or person_refusal(
+            person,
+            decision,
+            policy=policy,
+            earlier=[record for record in earlier if record.plan_hash == plan_hash],
+            author_identities=author_identities,
+            requester=requester,
+            now=now,
+        )
     )
     step: int | None = None
-    if person is not None and not refusal:
-        refusal, step = _check_code(person, answer.code, used_steps, now)
+    if person is not None and (not refusal or refusal in ASIDE):
+        wrong, step = _check_code(person, answer.code, used_steps, now)
+        refusal = refusal or wrong
     return Verdict(
         counted=refusal is Refusal.NONE,
+        plan_hash=answer.plan_hash if _HASH.fullmatch(answer.plan_hash) else "",
         approver=person.name if person is not None else one_line(answer.approver, _LONGEST_FIELD),
         decision=decision,
         refusal=refusal.value,
@@ -121,6 +132,12 @@ def judge(
 
 def _decision(answer: Answer) -> Decision:
     return APPROVE if person_key(answer.decision) == APPROVE else REJECT
+
+
+def _plan_refusal(answer: Answer, plan_hash: str) -> Refusal:
+    if not answer.plan_hash.strip():
+        return Refusal.NO_PLAN
+    return Refusal.NONE if answer.plan_hash == plan_hash else Refusal.OTHER_PLAN
 
 
 def _form_refusal(answer: Answer) -> Refusal:
@@ -201,13 +218,28 @@ def _excluded(
 ) -> Refusal:
     if decision == REJECT:
         return Refusal.NONE
-    own = _identities({person.name, person.github_login, *person.identities})
+    own = _own(person)
     authors, asked_by = _identities(author_identities), _identities({requester})
     if policy.exclude_author and (not authors or own & authors):
         return Refusal.IS_AUTHOR if authors else Refusal.AUTHOR_UNKNOWN
     if policy.exclude_requester and (not asked_by or own & asked_by):
         return Refusal.IS_REQUESTER if asked_by else Refusal.REQUESTER_UNKNOWN
     return Refusal.NONE
+
+
+def authors_among(people: Iterable[ApproverFacts], author_identities: Collection[str]) -> tuple[str, ...]:
+    """Return the names of those who wrote some of what comes in.
+
+    Args:
+        people: The enrolled people.
+        author_identities: E-mails, logins and names of the authors.
+    """
+    authors = _identities(author_identities)
+    return tuple(person.name for person in people if _own(person) & authors)
+
+
+def _own(person: ApproverFacts) -> set[str]:
+    return _identities({person.name, person.github_login, *person.identities})
 
 
 def _identities(names: Iterable[str]) -> set[str]:
@@ -308,5 +340,4 @@ def shared_identities(approvers: Sequence[ApproverFacts]) -> tuple[tuple[str, st
 
 def _marks(person: ApproverFacts) -> set[tuple[str, str]]:
     secret = person.totp_secret.get_secret_value().rstrip("=").upper()
-    names = _identities({person.name, person.github_login, *person.identities})
-    return {("identity", name) for name in names} | {("secret", secret)}
+    return {("identity", name) for name in _own(person)} | {("secret", secret)}

@@ -189,6 +189,7 @@ def judge_review(
     )
     return Verdict(
         counted=refusal is Refusal.NONE,
+        plan_hash=plan_hash,
         approver=approver.name,
         decision=decision,
         refusal=refusal.value,

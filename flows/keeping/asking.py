@@ -56,7 +56,10 @@ def ask_to_relax(session: Session, row: RelaxationRecord) -> Outcome:
         rule=row.rule,
         seconds=row.seconds,
         reason=row.reason,
+        requested_by=row.requested_by,
+        policy=policy,
     )
+    waiting = f"waits for {policy.required} of {', '.join(policy.approvers)}"
     while True:
         records = session.ledger.approvals.of_relaxation(row.id)
         state = quorum(policy, hashed, records, now=utc_now())
@@ -68,16 +71,16 @@ def ask_to_relax(session: Session, row: RelaxationRecord) -> Outcome:
         if left <= 0:
             line = f"{state.have} of {state.need} said yes in time — ask again"
             return Outcome(approved=False, by="", message=line)
-        if not row.message:
-            # A run is started again from the top for each answer; the channels are told once.
-            _tell(session, row)
-            waiting = f"waits for {state.need} of {', '.join(policy.approvers)}"
+        if row.message != waiting:
+            # A run is started again from the top for each answer; the channels are told once who has to answer.
+            _tell(session, row, hashed)
             row = session.ledger.relaxations.note(row.id, waiting)
         refused = records[-1].refusal if records else ""
         description = relax_form(
             row, state, row.repository, expires_after=policy.expires_after, last_refusal=refused
         )
-        form = answer_form(policy.approvers, description, "Let the rule be relaxed, or not")
+        what = "Let the rule be relaxed, or not"
+        form = answer_form(policy.approvers, description, what, plan_hash=hashed)
         log().info("waiting for an answer: %s of %s said yes", state.have, state.need)
         given = ask(form, number=len(records) + 1, seconds=left)
         _record(session, row, policy, hashed, given, records)
@@ -101,7 +104,7 @@ def _record(
     def add(verdict: Verdict) -> None:
         session.ledger.approvals.add(
             relaxation_id=row.id,
-            plan_hash=hashed,
+            plan_hash=verdict.plan_hash,
             approver=verdict.approver,
             decision=verdict.decision,
             counted=verdict.counted,
@@ -116,9 +119,9 @@ def _record(
     record_answer(*given, add, policy=policy, plan_hash=hashed, earlier=earlier)
 
 
-def _tell(session: Session, row: RelaxationRecord) -> None:
+def _tell(session: Session, row: RelaxationRecord, hashed: str) -> None:
     """Tell the channels that somebody asks."""
     pipeline = session.pipeline.pipeline
     text = process_redactor().text(waiting_text(pipeline, row, run_link(flow_run_key())))
     data: dict[str, object] = {"pipeline": pipeline, "kind": "rules", "message": text}
-    tell(session.pipeline.notify, text, data, f"{pipeline}/relaxation/{row.id}/asked")
+    tell(session.pipeline.notify, text, data, f"{pipeline}/relaxation/{row.id}/asked/{hashed}")

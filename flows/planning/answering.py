@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from prefect import get_client, runtime
@@ -22,22 +23,34 @@ from tasks.run import utc_now
 if TYPE_CHECKING:
     from tasks.ledger.records import ApprovalRecord
 
+# The form's field with the hash of what it shows.
+PLAN = "plan"
 # How long a worker may take to start a run again.
 _LONGEST_DELAY = timedelta(minutes=15)
 
 Add = Callable[[Verdict], object]
 
 
+class _Form(RunInput, extra="ignore"):
+    """A form whose ticks may be those of an older one that is still open: it is told what became of the plan."""
+
+
 def answer_form(
-    people: Sequence[str], description: str, decision: str, checklist: tuple[str, ...] = ()
+    people: Sequence[str],
+    description: str,
+    decision: str,
+    checklist: tuple[str, ...] = (),
+    *,
+    plan_hash: str,
 ) -> type[RunInput]:
     """Build the resume form: only the named people can be chosen, and each item can be ticked.
 
     Args:
         people: Who may answer.
-        description: Markdown above the fields.
+        description: Markdown above the fields; what `plan_hash` is the hash of.
         decision: What yes and no are about.
         checklist: What has to be ticked.
+        plan_hash: The hash of what is asked about, which the answer brings back.
 
     Returns:
         The form.
@@ -57,7 +70,9 @@ def answer_form(
             bool,
             Field(default=False, title=one_line(item), description="Needed for an approval"),
         )
-    form = create_model("Approval", __base__=RunInput, **fields)
+    told = "The hash of what you read above: your answer counts for that only. Leave it as it is"
+    fields[PLAN] = (str, Field(default=plan_hash, title="Plan", description=told))
+    form = create_model("Approval", __base__=_Form, **fields)
     return form.with_initial_data(description=description)
 
 
@@ -81,36 +96,44 @@ def ask(
         The answer as untrusted text, and when it was given.
     """
     key = f"answer-{number}"
-    try:
+    with suppress(ValidationError):
         # The key makes the server hand out the answer once the run is started again, instead of asking again.
-        given = suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)
-    except ValidationError:
-        given = None
-    fields = cast("dict[str, object]", given.model_dump()) if given is not None else {}
-    code = fields.get("code")
+        suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)
+    fields, given_at = _given(key)
     answer = Answer(
-        approver=str(fields.get("approver", "")),
-        decision=str(fields.get("decision", "")),
-        code=code if isinstance(code, SecretStr) else SecretStr(""),
-        reason=str(fields.get("reason", "")),
+        approver=_text(fields, "approver"),
+        decision=_text(fields, "decision"),
+        code=SecretStr(_text(fields, "code")),
+        reason=_text(fields, "reason"),
         unticked=tuple(item for name, item in _items(checklist) if fields.get(name) is not True),
+        plan_hash=_text(fields, PLAN),
     )
-    return answer, _answered_at(key)
+    return answer, given_at
 
 
-def _answered_at(key: str) -> datetime:
-    """Return when the server took an answer: a code is judged by then, however busy the worker was.
+def _given(key: str) -> tuple[Mapping[str, object], datetime]:
+    """Return what the server took as the answer, and when: a code is judged by then, however busy the worker was.
+
+    It is not read through the form, which is that of the present plan, and would put its hash where none was given.
 
     An answer older than a quarter of an hour is judged by the present time, so that a leaked code cannot be
     kept for a suspended run and used after its time.
     """
-    now = utc_now()
+    now, name = utc_now(), f"suspended-{key}-response"
     with get_client(sync_client=True) as client:
-        found = client.filter_flow_run_input(
-            UUID(str(runtime.flow_run.id)), f"suspended-{key}-response", 5, set()
-        )
-    given = [entry.created for entry in found if entry.created is not None]
-    return given[0] if given and now - _LONGEST_DELAY <= given[0] <= now else now
+        found = client.filter_flow_run_input(UUID(str(runtime.flow_run.id)), name, 5, set())
+    entry = next((entry for entry in found if entry.key == name), None)
+    if entry is None:
+        return {}, now
+    fields = entry.decoded_value
+    at = entry.created
+    in_time = at is not None and now - _LONGEST_DELAY <= at <= now
+    return fields if isinstance(fields, dict) else {}, at if at is not None and in_time else now
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def record_answer(
@@ -151,8 +174,8 @@ def record_answer(
         add(verdict)
     except CodeUsed:
         # Used for something else: only the ledger knows that.
-        refused = {"counted": False, "refusal": Refusal.USED_CODE.value, "code_step": None}
-        add(verdict.model_copy(update=refused))
+        refusal = verdict.refusal or Refusal.USED_CODE.value
+        add(verdict.model_copy(update={"counted": False, "refusal": refusal, "code_step": None}))
 
 
 def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:

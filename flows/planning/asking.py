@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
-from flows.domain.approval_values import ApprovalPolicy, QuorumState
-from flows.domain.approvals import deadline, policy_of, quorum
+from flows.domain.approval_values import ASIDE, ApprovalPolicy, QuorumState
+from flows.domain.approvals import authors_among, deadline, policy_of, quorum
 from flows.domain.review_approvals import review_number
 from flows.outcome import tell_waiting
 from flows.planning.answering import answer_form, ask, record_answer
+from flows.planning.people import approver_facts
 from flows.planning.reviewing import Reviews, record_reviews, standing_answers, write_down
 from flows.showing.show import show
 from tasks.run import Run, utc_now
@@ -63,9 +64,15 @@ def ask_until_quorum(
             return Status.EXPIRED
         _open_for_answers(run, plan, state)
         number = len(records) + 1
-        refusal = _last_refusal(records, plan)
-        description = form_description(plan, state, refusal, with_reviews=reviews is not None)
-        form = answer_form(plan.approvers, description, "Approve this plan, or reject it", checklist)
+        description = form_description(
+            plan,
+            state,
+            _last_refusal(records, plan),
+            authors=_authors(plan, authors) if policy.exclude_author else (),
+            with_reviews=reviews is not None,
+        )
+        what = "Approve this plan, or reject it"
+        form = answer_form(plan.approvers, description, what, checklist, plan_hash=plan.hash)
         log().info("waiting for an approval: %s of %s are in", state.have, state.need)
         answer, given_at = ask(form, number=number, seconds=left, checklist=checklist)
         review = review_number(answer.code)
@@ -73,7 +80,7 @@ def ask_until_quorum(
             record_answer(
                 answer,
                 given_at,
-                partial(write_down, run, plan),
+                partial(write_down, run),
                 policy=policy,
                 plan_hash=plan.hash,
                 earlier=standing,
@@ -82,6 +89,11 @@ def ask_until_quorum(
             )
         else:
             record_reviews(run, plan, policy, answer, review, reviews, authors=authors, requester=requester)
+
+
+def _authors(plan: Plan, authors: frozenset[str]) -> tuple[str, ...]:
+    people = map(approver_facts, plan.approvers)
+    return authors_among((person for person in people if person is not None), authors)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:
@@ -104,4 +116,5 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
 
 def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
     last = records[-1] if records else None
-    return last.refusal if last is not None and last.plan_hash == plan.hash else ""
+    told = last is not None and (last.plan_hash == plan.hash or last.refusal in ASIDE)
+    return last.refusal if last is not None and told else ""

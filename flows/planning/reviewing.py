@@ -147,16 +147,16 @@ def record_reviews(
             requester=requester,
             now=utc_now(),
         )
-        write_down(run, plan, verdict)
+        write_down(run, verdict)
         judged.add(review.number)
     if number not in judged:
         named = one_line(answer.approver, _LONGEST_NAME)
         reason = f"review {number}"
         write_down(
             run,
-            plan,
             Verdict(
                 counted=False,
+                plan_hash=plan.hash,
                 approver=named,
                 decision=REJECT,
                 refusal=(refusal or Refusal.NO_REVIEW).value,
@@ -165,12 +165,11 @@ def record_reviews(
         )
 
 
-def write_down(run: Run, plan: Plan, verdict: Verdict) -> None:
+def write_down(run: Run, verdict: Verdict) -> None:
     """Write a judged answer into the ledger and the log.
 
     Args:
         run: The promotion.
-        plan: The plan it answers.
         verdict: What the judge said.
 
     Raises:
@@ -178,7 +177,7 @@ def write_down(run: Run, plan: Plan, verdict: Verdict) -> None:
     """
     run.ledger.approvals.add(
         promotion_id=run.promotion_id,
-        plan_hash=plan.hash,
+        plan_hash=verdict.plan_hash,
         approver=verdict.approver,
         decision=verdict.decision,
         counted=verdict.counted,

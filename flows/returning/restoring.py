@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from blocks.values.plans import Plan
     from flows.conduct import Request
 
+    from tasks.ledger.records import PromotionRecord
 
 def refuse_unaskable(run: Run, request: Request) -> None:
     """Refuse a restore that nobody could approve, before anything is looked at.
@@ -42,6 +43,23 @@ def refuse_unaskable(run: Run, request: Request) -> None:
 
 
 def ask_for_restore(run: Run, request: Request, plan: Plan) -> bool:
+def refuse_unasked(run: Run, row: PromotionRecord) -> None:
+    """Refuse to go another way than people were asked about, where they were asked.
+
+    Args:
+        run: The rollback.
+        row: Its row from before it was planned anew.
+
+    Raises:
+        RefusedError: People were asked whether a dump may take the database's place.
+    """
+    if row.plan is not None and row.plan.approvals_required:
+        raise RefusedError(
+            f"the policy of {run.environment} changed while people were asked: no restore would be done any more",
+            "nothing was touched; start the rollback again",
+        )
+
+
     """Ask until enough people agree, somebody says no, or the time is up.
 
     Args:

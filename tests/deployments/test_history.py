@@ -40,6 +40,17 @@ def test_json_has_every_field_for_a_script(sluice: Sluice, three: Ledger) -> Non
     assert rows[0]["duration_seconds"] is None
 
 
+def test_json_has_the_answers_that_did_not_count_too(sluice: Sluice, ledger: Ledger) -> None:
+    row = succeeded(ledger, release(1), "prod")
+    answered(ledger, row, "ana", counted=False)
+    answered(ledger, row, "ben")
+    (shown,) = sluice("history", "--json").json
+    told = [(one["approver"], one["decision"], one["counted"], one["refusal"]) for one in shown["answers"]]
+    assert told == [("ana", "approve", False, "the one-time code is wrong"), ("ben", "approve", True, "")]
+    assert shown["answers"][0]["plan_hash"] == row.plan_hash
+    assert shown["approvers"] == ["ben"]
+
+
 def test_limit_and_environment(sluice: Sluice, three: Ledger) -> None:
     assert [row["id"] for row in sluice("history", "--limit", "1", "--json").json] == [3]
     assert sluice("history", "nowhere").out == "nothing was promoted to nowhere yet\n"

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from blocks.git_repository import GitRepository
 from blocks.github import GitHub
 from blocks.values.lifecycle import Status
+from flows.domain.approval_values import Refusal
 from flows.planning.plan import preview
 from flows.promote import promote
+from tasks.ledger.records import ApprovalRecord
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.fakes.github.showing import comments_on
 from tests.lab.browser import open_form, open_page
@@ -98,21 +100,45 @@ def test_red_stops_it_before_anything_is_built_and_green_lets_it_in(scene: Scene
 
 
 def test_a_checklist_is_ticked_in_the_browser(scene: Scene, github: FakeGitHub, page: Page) -> None:
-    asked = "    approvals: {approvers: [ana, ben]}\n    gates: {checklist: [alerts are on, ben knows]}\n"
+    asked = "    approvals: {approvers: [ana, ben]}\n    gates: {checklist: [ben knows, cleo knows]}\n"
     text = (scene.shop.work / "pipeline.yaml").read_text()
     scene.shop.commit_file("pipeline.yaml", text.replace(GATES, asked, 1), "A checklist")
-    run = scene.run("promote/feature", environment="feature", requested_by="cleo")
+    run = scene.run("promote/feature", environment="feature", ref=scene.shop.head, requested_by="cleo")
     scene.suspended(run)
-    code = scene.code("ana")
-    open_form(page, scene.plane.url, run).answer("ana", "approve", code, ticks=("alerts are on",))
-    with scene.ledger() as ledger:
-        row = scene.promotions("feature")[0].id
-        wait_until(lambda: bool(ledger.approvals.of(row)), "the judged answer", seconds=300)
-        (answer,) = ledger.approvals.of(row)
+
+    # While ana reads the form of one approval, a push asks for two, and for another checklist: she answered the first.
+    form, shown = open_form(page, scene.plane.url, run), scene.promotions("feature")[0].plan_hash
+    assert "0 of 1 approvals" in form.text
+    asks = "    approvals: {approvers: [ana, ben], required: 2}\n    gates: {checklist: [alerts are on, ben knows]}\n"
+    scene.shop.commit_file("pipeline.yaml", text.replace(GATES, asks, 1), "Two people")
+    form.answer("ana", "approve", scene.code("ana"), ticks=("ben knows", "cleo knows"))
+    stale = judged(scene, 1)
+    assert (stale.approver, stale.counted, stale.decision) == ("ana", False, "approve")
+    assert (stale.refusal, stale.plan_hash) == (Refusal.OTHER_PLAN, shown)
+    scene.suspended(run)
+    assert scene.promotions("feature")[0].plan_hash != shown
+    assert [one["text"].startswith("Approval needed") for one in scene.inbox.messages[-2:]] == [True, True]
+
+    form = open_form(page, scene.plane.url, run)
+    assert "it answers another plan than the one that is shown now" in form.text
+    assert "0 of 2 approvals" in form.text
+    form.answer("ben", "approve", scene.code("ben"), ticks=("alerts are on",))
+    answer = judged(scene, 2)
     assert (answer.counted, answer.refusal) == (False, "not every item of the checklist is ticked")
     scene.suspended(run)
     form = open_form(page, scene.plane.url, run)
     assert "not every item of the checklist is ticked" in form.text
     form.answer("ana", "approve", scene.code("ana"), ticks=("alerts are on", "ben knows"))
+    assert judged(scene, 3).counted
+    scene.suspended(run)
+    scene.plane.answer(run, approver="ben", code=scene.code("ben"), ticked=(1, 2))
     assert scene.ended(run)["state"]["name"] == "Completed"
     assert scene.promotions("feature")[0].status is Status.SUCCEEDED
+
+
+def judged(scene: Scene, number: int) -> ApprovalRecord:
+    """Wait for an answer's verdict, counted from 1, and return it."""
+    with scene.ledger() as ledger:
+        row = scene.promotions("feature")[0].id
+        wait_until(lambda: len(ledger.approvals.of(row)) == number, "the judged answer", seconds=300)
+        return ledger.approvals.of(row)[-1]

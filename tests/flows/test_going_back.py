@@ -9,10 +9,12 @@ from prefect.client.schemas.objects import State
 
 from blocks.values.going_back import Way
 from blocks.values.lifecycle import Status
+from flows.domain.approval_values import Refusal
 from flows.promote import promote
 from flows.returning.preview import preview_rollback
 from flows.rollback import rollback
 from tests.lab.scene import Scene
+from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -61,6 +63,25 @@ def unhold(scene: Scene) -> None:
 
     with scene.ledger() as ledger:
         ledger.holds.release("shop", "feature", "the test goes on", "a test", utc_now())
+
+
+def answer_what_was_asked_before(scene: Scene, run: str) -> None:
+    """Answer the form of a restore after a push changed the policy: it counts for nothing, and is asked anew."""
+    scene.suspended(run)
+    opened = scene.plane.api.form(run)
+    text = (scene.shop.work / "pipeline.yaml").read_text()
+    assert "{required: 1, approvers: [ana, ben]}" in text
+    text = text.replace("{required: 1, approvers: [ana, ben]}", "{required: 2, approvers: [ana, ben]}")
+    scene.shop.commit_file("pipeline.yaml", text, "Two people are asked")
+    scene.answer(run, "ana", form=opened)
+    with scene.ledger() as ledger:
+        row = scene.promotions("feature")[0].id
+        wait_until(lambda: bool(ledger.approvals.of(row)), "the judged answer", seconds=300)
+        (stale,) = ledger.approvals.of(row)
+    assert (stale.approver, stale.counted, stale.plan_hash) == ("ana", False, opened["plan"])
+    assert stale.refusal == Refusal.OTHER_PLAN
+    scene.suspended(run)
+    assert scene.plane.api.form(run)["plan"] == scene.promotions("feature")[0].plan_hash != opened["plan"]
 
 
 def last_way(scene: Scene) -> Way:
@@ -191,7 +212,10 @@ def copies_left(scene: Scene) -> str:
 
 def agreed(scene: Scene, **wish: Any) -> tuple[str, str]:
     """Start a rollback that asks, and answer yes as both people."""
-    run = scene.run("rollback/feature", environment="feature", requested_by="cleo", **wish)
+    return said_yes(scene, scene.run("rollback/feature", environment="feature", requested_by="cleo", **wish))
+
+
+def said_yes(scene: Scene, run: str) -> tuple[str, str]:
     for name in ("ana", "ben"):
         scene.suspended(run)
         assert ask(scene, "select datname from pg_database where datname like 'sluice%'") == []
@@ -201,7 +225,10 @@ def agreed(scene: Scene, **wish: Any) -> tuple[str, str]:
 
 
 def test_a_restore_that_people_agreed_to_and_its_undoing(running: Scene) -> None:
-    name, message = agreed(running, allow_restore=True, reason="reviews were a mistake")
+    wish = {"allow_restore": True, "reason": "reviews were a mistake"}
+    run = running.run("rollback/feature", environment="feature", requested_by="cleo", **wish)
+    answer_what_was_asked_before(running, run)
+    name, message = said_yes(running, run)
     assert name == "Completed", message
     assert last_way(running) is Way.RESTORE
     assert ask(running, "select version_num from alembic_version") == ["0005"]

@@ -129,11 +129,18 @@ class Scene:
         return self.ended(run)
 
     def answer(
-        self, flow_run_id: str, approver: str, decision: str = "approve", reason: str = "", code: str = ""
+        self,
+        flow_run_id: str,
+        approver: str,
+        decision: str = "approve",
+        reason: str = "",
+        code: str = "",
+        form: Mapping[str, object] | None = None,
     ) -> None:
-        """Answer a waiting run, with the code the person's authenticator shows."""
+        """Answer a waiting run, with the code the person's authenticator shows; in a form that was opened before."""
+        code = code or self.code(approver)
         self.plane.answer(
-            flow_run_id, approver=approver, decision=decision, reason=reason, code=code or self.code(approver)
+            flow_run_id, approver=approver, decision=decision, reason=reason, code=code, form=form
         )
 
     def code(self, approver: str) -> str:

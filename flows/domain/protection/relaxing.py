@@ -117,8 +117,18 @@ def cannot_relax(found: BranchRules, name: str) -> str:
     return ""
 
 
-def request_hash(*, number: int, repository: str, branch: str, rule: str, seconds: int, reason: str) -> str:
-    """Return what answers are bound to: another request has another one.
+def request_hash(
+    *,
+    number: int,
+    repository: str,
+    branch: str,
+    rule: str,
+    seconds: int,
+    reason: str,
+    requested_by: str,
+    policy: ApprovalPolicy,
+) -> str:
+    """Return what answers are bound to: another request has another one, and so has another policy.
 
     Args:
         number: The request's number in the ledger.
@@ -127,8 +137,11 @@ def request_hash(*, number: int, repository: str, branch: str, rule: str, second
         rule: The rule.
         seconds: For how long.
         reason: Why.
+        requested_by: Who asks, as they say.
+        policy: Who has to say yes.
     """
-    data = [number, repository, branch, rule, seconds, reason]
+    who = [requested_by, policy.model_dump(mode="json")]
+    data = [number, repository, branch, rule, seconds, reason, *who]
     return hashlib.sha256(json.dumps(data, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from blocks.pipeline.sections import Approvals
 from blocks.values.base import Value
@@ -20,6 +21,7 @@ from flows.domain.approvals import (
     Decision,
     Refusal,
     Verdict,
+    authors_among,
     deadline,
     judge,
     person_key,
@@ -29,7 +31,7 @@ from flows.domain.approvals import (
 )
 from tests.flows.domain.samples import HOSTILE, NOW
 
-HASH = "p" * 64
+HASH = "a1" * 32
 STEP = int(NOW.timestamp()) // 30
 SECRETS = {name: pyotp.random_base32() for name in ("ada", "ben", "cleo", "dan")}
 POLICY = ApprovalPolicy(required=2, approvers=("ada", "ben", "cleo"))
@@ -57,7 +59,7 @@ def code(name: str = "ada", offset: int = 0) -> str:
 
 
 def answer(**changes: Any) -> Answer:
-    return Answer(**({"approver": "ada", "decision": APPROVE, "code": code(), "reason": ""} | changes))
+    return Answer(**({"approver": "ada", "decision": APPROVE, "code": code(), "plan_hash": HASH} | changes))
 
 
 def decide(given_answer: Answer | None = None, **changes: Any) -> Verdict:
@@ -82,7 +84,13 @@ def wrong_code() -> str:
 def test_a_good_answer_counts() -> None:
     verdict = decide(answer(reason="looks\nright"))
     assert verdict == Verdict(
-        counted=True, approver="ada", decision="approve", refusal="", code_step=STEP, reason="looks right"
+        counted=True,
+        plan_hash=HASH,
+        approver="ada",
+        decision="approve",
+        refusal="",
+        code_step=STEP,
+        reason="looks right",
     )
 
 
@@ -229,6 +237,48 @@ def test_what_was_typed_is_kept_on_one_printable_line_only() -> None:
     assert len(huge.to_json()) < 2000
 
 
+@pytest.mark.parametrize(
+    "read", ["b2" * 32, HASH.upper(), f"{HASH} ", HASH[:32], "x" * 10**6, "\N{FULLWIDTH DIGIT ONE}"]
+)
+@pytest.mark.parametrize(
+    "changes", [{}, {"decision": "reject", "reason": ""}, {"unticked": ("alerts are on",)}]
+)
+def test_an_answer_to_another_plan_does_not_count_and_its_code_is_used_up(
+    read: str, changes: dict[str, Any]
+) -> None:
+    verdict = decide(answer(plan_hash=read, **changes))
+    assert (verdict.counted, verdict.refusal, verdict.code_step) == (False, Refusal.OTHER_PLAN, STEP)
+    assert verdict.approver == "ada"
+    assert verdict.plan_hash == (read if read == "b2" * 32 else "")
+    again = decide(answer(), used_steps=[STEP])
+    assert again.refusal == Refusal.USED_CODE
+
+
+@pytest.mark.parametrize("read", ["", " \n"])
+def test_an_answer_that_does_not_say_what_was_read_does_not_count(read: str) -> None:
+    verdict = decide(answer(plan_hash=read))
+    assert (verdict.counted, verdict.refusal, verdict.code_step) == (False, Refusal.NO_PLAN, STEP)
+    assert decide(answer(plan_hash=read), plan_hash=read).refusal == Refusal.NO_PLAN
+    assert verdict.plan_hash == ""
+
+
+def test_an_answer_to_another_plan_tells_nothing_about_its_code() -> None:
+    stale = answer(plan_hash="b2" * 32)
+    wrong = decide(stale.model_copy(update={"code": SecretStr(wrong_code())}))
+    assert (wrong.refusal, wrong.code_step) == (Refusal.OTHER_PLAN, None)
+    assert decide(stale, used_steps=[STEP]).code_step is None
+    assert decide(stale, approver=None).code_step is None
+    assert decide(stale, approver=person(active=False)).refusal == Refusal.OTHER_PLAN
+
+
+def test_the_authors_among_the_approvers_are_found_by_any_of_their_names() -> None:
+    people = [person(), person("ben", github_login="ben-k"), person("cleo", identities=())]
+    assert authors_among(people, {"ADA@example.com", "7+ben-k@users.noreply.github.com"}) == ("ada", "ben")
+    assert authors_among(people, {"Cleo"}) == ("cleo",)
+    # What the block does not list is somebody else's.
+    assert authors_among(people, {"ada+shop@example.com", "", "ada@example.org"}) == ()
+
+
 def test_neither_code_nor_secret_shows_in_texts() -> None:
     assert code() not in repr(answer()) + answer().to_json()
     assert SECRETS["ada"] not in repr(person()) + person().to_json()
@@ -244,15 +294,26 @@ TEXTS = st.text(max_size=80)
     TEXTS,
     st.sets(st.integers(STEP - 2, STEP + 2)),
     st.sampled_from([None, person(), person("ben"), person("dan"), person(active=False)]),
+    st.one_of(st.sampled_from([HASH, HASH, HASH.upper(), f" {HASH}", HASH[:-1], "b2" * 32, ""]), TEXTS),
 )
 def test_an_answer_counts_only_with_a_fresh_code_of_its_listed_person(
-    name: str, decision: str, typed: str, reason: str, used: set[int], who: ApproverFacts | None
+    name: str,
+    decision: str,
+    typed: str,
+    reason: str,
+    used: set[int],
+    who: ApproverFacts | None,
+    read: str,
 ) -> None:
     named = name or (who.name if who else "")
     verdict = decide(
-        Answer(approver=named, decision=decision, code=typed, reason=reason), approver=who, used_steps=used
+        Answer(approver=named, decision=decision, code=typed, reason=reason, plan_hash=read),
+        approver=who,
+        used_steps=used,
     )
-    assert verdict.counted is (verdict.refusal == "") is (verdict.code_step is not None)
+    assert verdict.counted is (verdict.refusal == "")
+    assert verdict.counted is (verdict.code_step is not None) or read != HASH
+    assert verdict.counted is False or verdict.plan_hash == read == HASH
     assert verdict.decision in get_args(Decision)
     if verdict.counted:
         assert who is not None

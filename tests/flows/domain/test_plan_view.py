@@ -195,6 +195,16 @@ def test_the_form_says_what_became_of_the_last_answer_and_who_is_asked() -> None
     assert "1 of 2 approvals are in (ada). May still answer: ben, cleo." in shown
 
 
+def test_the_form_names_the_authors_and_what_to_do_where_too_few_are_left() -> None:
+    state = QuorumState(approved=False, rejected=False, have=1, need=2, by=("ada",), missing=("ben", "cleo"))
+    shown = text_of(form_description(plan(), state, authors=("ben",)))
+    assert "Wrote a commit that comes in, and so may only reject: ben.\n" in shown
+    assert "cannot come in" not in shown
+    shown = text_of(form_description(plan(), state, authors=("ben", "cleo")))
+    assert "may only reject: ben, cleo. So the approvals cannot come in: name other approvers" in shown
+    assert "may only reject" not in text_of(form_description(plan(), state))
+
+
 def test_the_first_form_tells_no_refusal() -> None:
     state = QuorumState(approved=False, rejected=False, have=0, need=1)
     shown = text_of(form_description(plan(), state))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pyotp
 import pytest
 from prefect import flow
+from prefect.input.actions import read_flow_run_input
 
 from blocks.settings import Settings
 from blocks.values.rules import BranchProtection
+from flows.domain.approval_values import Refusal
 from flows.domain.github_gates import protected as protection_gate
 from flows.domain.protection.rules import BY_NAME
 from flows.github import open_github, open_github_rules
 from flows.relax import RuleName, _let_go, relax
 from flows.session import open_session
 from tasks.adapters.github.rules import GitHubRules
+from tasks.errors import TerminalError
 from tasks.ledger.connect import open_ledger
+from tasks.ledger.records import ApprovalRecord
 from tasks.ledger.relaxation_records import RelaxationRecord
 from tasks.run import utc_now
 from tests.fakes.github import TOKEN, Fault
@@ -137,6 +142,61 @@ def test_from_the_question_until_it_is_put_back(protected_shop: Shop) -> None:
     ended = shop.plane.wait_for_state(other, timeout_seconds=300)
     assert (ended["state"]["name"], ended["state"]["message"]) == ("Refused", "no, said ana: not today")
     assert shop.rows()[1].status == "refused"
+
+
+def test_an_answer_counts_for_the_request_that_was_read(protected_shop: Shop) -> None:
+    """The form of one person is open while a push makes it two: it is told, and both are asked anew."""
+    shop = protected_shop
+    run = shop.plane.run_deployment("relax/github", ASKED)
+    shop.plane.wait_for_state(run, "Suspended", timeout_seconds=300)
+    (row,) = shop.rows()
+    opened, code = shop.plane.api.form(run), shop.code("ana")
+    with pytest.raises(TerminalError, match="did not take the answer"):
+        shop.plane.api.resume(run, {})
+    shop.write(PIPELINE.replace("at_most: 30m}", "at_most: 30m, required: 2}"))
+    shop.plane.answer(run, approver="ana", code=code, form=opened)
+    asked_anew(shop, run, row.id, 1)
+    (stale,) = _records(row.id)
+    assert (stale.approver, stale.counted, stale.decision) == ("ana", False, "approve")
+    assert (stale.refusal, stale.plan_hash) == (Refusal.OTHER_PLAN, opened["plan"])
+    assert "it answers another plan than the one that is shown now" in description(shop, run)
+    assert "0 of 2" in description(shop, run)
+    # An answer as the form of an older version gives it, with the code that was shown before.
+    asked = shop.plane.api.form(run)
+    assert asked["plan"] != opened["plan"]
+    shop.plane.answer(run, approver="ana", code=code, form={})
+    asked_anew(shop, run, row.id, 2)
+    assert [one.refusal for one in _records(row.id)][1:] == [Refusal.NO_PLAN]
+    # The form of before is still open somewhere, and was right all the time: what it asks about did not change.
+    shop.plane.answer(run, approver="ben", code=shop.code("ben"), form=asked)
+    asked_anew(shop, run, row.id, 3)
+    assert not force_pushes(shop)
+    shop.plane.answer(run, approver="ana", code=code)
+    asked_anew(shop, run, row.id, 4)
+    assert _records(row.id)[-1].refusal == Refusal.USED_CODE
+    shop.plane.answer(run, approver="ana", code=shop.code("ana"))
+    ended = shop.plane.wait_for_state(run, timeout_seconds=300)
+    assert ended["state"]["name"] == "Completed", ended
+    assert shop.rows()[0].approved_by == "ben, ana"
+    assert force_pushes(shop)
+    assert [line.split(":")[0] for line in shop.told()] == ["Asked", "Asked", "Relaxed"]
+
+
+def asked_anew(shop: Shop, run: str, number: int, answers: int) -> None:
+    wait_until(lambda: len(_records(number)) == answers, "the judged answer", seconds=120, every_seconds=1)
+    shop.plane.wait_for_state(run, "Suspended", timeout_seconds=300)
+
+
+def description(shop: Shop, run: str) -> str:
+    """Return what the form shows above its fields."""
+    shop.plane.api.form(run)
+    keys = shop.plane.api.run(run)["state"]["state_details"]["run_input_keyset"]
+    return str(read_flow_run_input(keys["description"], flow_run_id=UUID(run)))
+
+
+def _records(number: int) -> list[ApprovalRecord]:
+    with open_ledger(Settings()) as ledger:
+        return ledger.approvals.of_relaxation(number)
 
 
 def _answers(number: int) -> list[tuple[str, bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from blocks.pipeline import Protect, load_pipeline
 from blocks.values.github import RequiredCheck
 from blocks.values.rules import BranchProtection, BranchRules, ReviewRules, StatusRules
+from flows.domain.approval_values import ApprovalPolicy
 from flows.domain.protection.relaxing import (
     cannot_relax,
     is_back,
@@ -143,11 +145,19 @@ def test_only_what_a_protection_enforces_can_be_relaxed() -> None:
 
 
 def test_another_request_has_another_hash() -> None:
-    def hashed(number: int = 1, rule: str = "strict", reason: str = "x") -> str:
-        return request_hash(
-            number=number, repository="r", branch="main", rule=rule, seconds=60, reason=reason
-        )
+    def hashed(**changes: Any) -> str:
+        asked: dict[str, Any] = {
+            "number": 1,
+            "repository": "r",
+            "branch": "main",
+            "rule": "strict",
+            "seconds": 60,
+            "reason": "x",
+        }
+        return request_hash(**(asked | {"requested_by": "cleo", "policy": ApprovalPolicy()} | changes))
 
-    assert len({hashed(), hashed(number=2), hashed(reason="y"), hashed(rule="z")}) == 4
+    others = [hashed(number=2), hashed(reason="y"), hashed(rule="z"), hashed(requested_by="ana")]
+    policies = [hashed(policy=ApprovalPolicy(required=2)), hashed(policy=ApprovalPolicy(approvers=("ben",)))]
+    assert len({hashed(), *others, *policies}) == 7
     assert hashed() == hashed()
     assert set(rule_names()) == set(BY_NAME)
