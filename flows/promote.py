@@ -27,6 +27,7 @@ from flows.domain.recovery import Action, failure_note, next_action
 from flows.outcome import publish
 from flows.planning.ahead import Ahead, going_ahead
 from flows.planning.asking import ask_until_quorum
+from flows.planning.authors import authors_of
 from flows.planning.entry import UndecidedError, decide_entry
 from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve_request
 from flows.planning.judging import evidence_of, judge_schema
@@ -118,8 +119,8 @@ def _go(
         return report_again(run, row, resolved)
     if row.status in ACTIVE:
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
-    supersede_older(run, request)
     _refuse_unasked(run, row)
+    supersede_older(run, request)
     planning = row.status is Status.PLANNING
     # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
     asks = run.policy.approvals is not None or run.policy.database.rehearse
@@ -138,7 +139,6 @@ def _go(
     return _end(run)
 
 
-def _unchanged(prepared: Prepared) -> bool:
 def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
     """Refuse to go on without an answer where people were asked: theirs may be a no."""
     if row.status is Status.WAITING and run.policy.approvals is None:
@@ -148,6 +148,7 @@ def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
         )
 
 
+def _unchanged(prepared: Prepared) -> bool:
     if prepared.coming.built:
         return False
     release = prepared.coming.known
@@ -206,9 +207,9 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
     if row is None or row.plan_hash != plan.hash:
         if row is not None and row.plan_hash is not None:
             log().warning("the plan changed meanwhile: earlier approvals do not count for it")
-        text = plan_markdown(plan) + gates_markdown(gates)
             # People are told of each plan they are asked about.
             run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
+        text = plan_markdown(plan) + gates_markdown(gates)
         publish(f"plan-{run.pipeline}-{run.environment}", text, "What would change")
         run.ledger.promotions.set_plan(
             run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
@@ -314,12 +315,11 @@ def _decide(session: Session, work: Work) -> None:
 
 
 def _approved(session: Session, work: Work, plan: Plan) -> Status:
-    authors = {name for commit in plan.commits for name in (commit.author_email, commit.author_name)}
-    authors |= {work.release.commit.author_email, work.release.commit.author_name}
+    run = work.run
     return ask_until_quorum(
-        work.run,
+        run,
         plan,
-        authors=frozenset(authors),
+        authors=authors_of(run.mirror, run.ledger, plan),
         requester=work.request.requested_by,
         reviews=Reviews(session.repository.github, work.release.commit.sha),
     )

@@ -252,9 +252,7 @@ class Approvals(Value):
         "environments, where two are named.",
     )
     approvers: BlockNames = Field(min_length=1, description="The Approver blocks of those who may approve.")
-    not_author: bool = Field(
-        default=True, description="The author of a commit that comes in may not approve it."
-    )
+    not_author: bool = Field(default=True, description="Who wrote a commit that comes in may not approve it.")
     not_requester: bool = Field(default=True, description="Who asked for the promotion may not approve it.")
     expires: Duration = Field(
         24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes counts."

@@ -38,7 +38,7 @@ class Refusal(StrEnum):
     NO_CODE = "the one-time code must be six digits"
     NO_REASON = "a rejection needs a reason"
     NOT_TICKED = "not every item of the checklist is ticked"
-    IS_AUTHOR = "the author of a commit in this plan may not approve it"
+    IS_AUTHOR = "who wrote a commit that comes in may not approve it, also one that the plan does not list"
     IS_REQUESTER = "who asked for the promotion may not approve it"
     AUTHOR_UNKNOWN = "the commits' authors are not known, so nobody can be told apart from them"
     REQUESTER_UNKNOWN = "it is not known who asked for the promotion: start it again with a requester"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.domain.return_evidence import as_revisions
 from flows.planning.asking import ask_until_quorum
+from flows.planning.authors import authors_of
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.plans import Plan
     from flows.conduct import Request
-
     from tasks.ledger.records import PromotionRecord
+
 
 def refuse_unaskable(run: Run, request: Request) -> None:
     """Refuse a restore that nobody could approve, before anything is looked at.
@@ -42,7 +43,6 @@ def refuse_unaskable(run: Run, request: Request) -> None:
         )
 
 
-def ask_for_restore(run: Run, request: Request, plan: Plan) -> bool:
 def refuse_unasked(run: Run, row: PromotionRecord) -> None:
     """Refuse to go another way than people were asked about, where they were asked.
 
@@ -60,6 +60,7 @@ def refuse_unasked(run: Run, row: PromotionRecord) -> None:
         )
 
 
+def ask_for_restore(run: Run, request: Request, plan: Plan) -> bool:
     """Ask until enough people agree, somebody says no, or the time is up.
 
     Args:
@@ -70,9 +71,8 @@ def refuse_unasked(run: Run, row: PromotionRecord) -> None:
     Returns:
         True when they agreed; otherwise the promotion has ended, and says why.
     """
-    commits = (plan.commit, *plan.commits)
-    authors = {name for commit in commits for name in (commit.author_email, commit.author_name)}
-    answer = ask_until_quorum(run, plan, authors=frozenset(authors), requester=request.requested_by)
+    authors = authors_of(run.mirror, run.ledger, plan)
+    answer = ask_until_quorum(run, plan, authors=authors, requester=request.requested_by)
     if answer is Status.APPROVED:
         if not plan.approvals_required:
             raise RuntimeError("a restore nobody was asked about")

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -19,6 +18,7 @@ from blocks.values.releases import Commit
 from tasks.adapters import git_refs
 from tasks.adapters.archive import Archive, Packer, shown
 from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
+from tasks.adapters.git_log import commits_of, names_of
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
 from tasks.adapters.git_runner import GitRunner
@@ -206,6 +206,23 @@ class GitMirror:
         coming = self._log(new, f"^{old}", limit=MOST_COMMITS)
         return coming, self._log(old, f"^{new}", limit=MOST_COMMITS)
 
+    def authors(self, new: str, old: str | None) -> frozenset[str] | None:
+        """Return the names and e-mails of all who wrote a commit on the way from one commit to another.
+
+        Args:
+            new: The commit that would run.
+            old: The commit that runs now; None, or one that the repository has lost, for all of the history.
+
+        Returns:
+            Those of authors, and of co-authors whom the messages name; None where they are not all known.
+        """
+        known = old is not None and self._git.run(git.peel(self._path, git.sha(old))).exit_code == 0
+        revisions = (new, f"^{old}") if known else (new,)
+        if self._git.text(git.is_shallow(self._path)) != "false":
+            return None
+        wrote = self._git.text(git.log_authors(self._path, *revisions))
+        return names_of(wrote, self._git.text(git.log_co_authored(self._path, *revisions)))
+
     def holds(self, sha: str, commit: str) -> bool:
         """Say whether a commit is in the history of another one; what the mirror does not have is in none.
 
@@ -216,9 +233,7 @@ class GitMirror:
         return self._git.run(git.is_ancestor(self._path, commit, sha)).exit_code == 0
 
     def _log(self, *revisions: str, limit: int) -> list[Commit]:
-        fields = self._git.text(git.log(self._path, *revisions, limit=limit)).split("\0")
-        rows = zip(*[iter(fields)] * git.COMMIT_FIELDS, strict=False)
-        return [_commit(*row) for row in rows]
+        return commits_of(self._git.text(git.log(self._path, *revisions, limit=limit)))
 
     def read_file(self, sha: str, path: str) -> str | None:
         """Return a file's text at a commit, symbolic links followed; None where there is none."""
@@ -381,14 +396,3 @@ class GitMirror:
         with Path(f"{self.directory}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _commit(sha: str, subject: str, name: str, email: str, committed: str) -> Commit:
-    return Commit(
-        # Each record begins on a new line.
-        sha=sha.strip(),
-        subject=subject,
-        author_name=name,
-        author_email=email,
-        committed_at=datetime.fromisoformat(committed).astimezone(UTC),
-    )

@@ -13,6 +13,13 @@ REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # Fields of a commit, each ended by NUL: no field can hold one.
 COMMIT_FORMAT = "%H%x00%s%x00%an%x00%ae%x00%cI%x00"
 COMMIT_FIELDS = 5
+AUTHOR_FORMAT = "%H%x00%an%x00%ae%x00"
+AUTHOR_FIELDS = 3
+MESSAGE_FORMAT = "%H%x00%B%x00"
+MESSAGE_FIELDS = 2
+# A squashed commit has them anywhere in its message, not only among the trailers at its end.
+_CO_AUTHOR = "^[[:space:]]*co-authored-by[[:space:]]*:"
+_PLAIN_LOG = ("--no-show-signature", "--no-color", "--no-decorate", "--encoding=UTF-8")
 
 
 def sha(text: str) -> str:
@@ -116,12 +123,39 @@ def log(directory: str, *revisions: str, limit: int) -> Argv:
         revisions: Commit ids; one with `^` in front leaves out what it contains.
         limit: At most so many.
     """
+    return _log(directory, revisions, f"--max-count={limit}", f"--format={COMMIT_FORMAT}")
+
+
+def log_authors(directory: str, *revisions: str) -> Argv:
+    """List who wrote each commit, however many there are, newest first.
+
+    Args:
+        directory: The repository.
+        revisions: Commit ids; one with `^` in front leaves out what it contains.
+    """
+    return _log(directory, revisions, f"--format={AUTHOR_FORMAT}")
+
+
+def log_co_authored(directory: str, *revisions: str) -> Argv:
+    """Print the messages of the commits that name co-authors.
+
+    Args:
+        directory: The repository.
+        revisions: Commit ids; one with `^` in front leaves out what it contains.
+    """
+    search = ("--regexp-ignore-case", "--extended-regexp", f"--grep={_CO_AUTHOR}")
+    return _log(directory, revisions, *search, f"--format={MESSAGE_FORMAT}")
+
+
+def _log(directory: str, revisions: tuple[str, ...], *options: str) -> Argv:
     for revision in revisions:
         sha(revision.removeprefix("^"))
-    options = ("--no-show-signature", "--no-color", "--no-decorate", "--encoding=UTF-8")
-    return git(
-        directory, "log", *options, f"--max-count={limit}", f"--format={COMMIT_FORMAT}", *revisions, "--"
-    )
+    return git(directory, "log", *_PLAIN_LOG, *options, *revisions, "--")
+
+
+def is_shallow(directory: str) -> Argv:
+    """Print `true` where the repository lacks the older part of its history."""
+    return git(directory, "rev-parse", "--is-shallow-repository")
 
 
 def list_tree(directory: str, commit: str) -> Argv:

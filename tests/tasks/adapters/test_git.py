@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
 from tasks.adapters.git import GitMirror, mirror_directory
+from tasks.adapters.git_log import names_of
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.errors import TerminalError, TransientError
 from tests.lab.keys import ensure_key
@@ -55,6 +56,26 @@ class Repository:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
+
+    def commit_by(self, name: str, email: str, message: str) -> str:
+        """Commit nothing, written by somebody else or by nobody; return the commit's id."""
+        tree, parent = self.git("rev-parse", "HEAD^{tree}", "HEAD").split()
+        who = f"{name} <{email}> 1764320000 +0000"
+        text = f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{message}\n"
+        argv = ("git", "-C", str(self.path), "hash-object", "-t", "commit", "-w", "--stdin", "--literally")
+        sha = subprocess.run(argv, check=True, capture_output=True, text=True, input=text).stdout.strip()
+        self.git("reset", "--quiet", "--soft", sha)
+        return sha
+
+    def commits_of(self, name: str, email: str, count: int) -> None:
+        """Commit nothing, many times."""
+        made = "".join(
+            f"commit refs/heads/main\ncommitter {name} <{email}> {1764320000 + number} +0000\ndata 1\nx\n"
+            + ("from refs/heads/main^0\n" if number == 0 else "")
+            for number in range(count)
+        )
+        argv = ("git", "-C", str(self.path), "fast-import", "--quiet")
+        subprocess.run(argv, check=True, capture_output=True, text=True, input=made)
 
 
 WHO = {"NAME": "Ana Žák", "EMAIL": "ana@example.com", "DATE": "2026-11-21T10:00:00+01:00"}
@@ -414,6 +435,73 @@ def test_a_running_commit_that_was_lost_does_not_stop_a_plan(origin: Repository,
     mirror.fetch()
     coming, leaving = mirror.commits_between("a" * 40, sha)
     assert ([commit.sha for commit in coming], leaving) == ([sha], [])
+
+
+def test_who_wrote_what_comes_in_is_told_of_all_commits(origin: Repository, mirror: GitMirror) -> None:
+    old = origin.commit("first", file="1")
+    oldest = origin.commit_by("Zoe Oldest", "zoe@example.org", "the oldest that comes in")
+    origin.commits_of("Dora", "dora@example.com", 249)
+    new = origin.git("rev-parse", "HEAD")
+    mirror.fetch()
+    dora = frozenset({"Dora", "dora@example.com"})
+    zoe = frozenset({"Zoe Oldest", "zoe@example.org"})
+    # The list that people read is cut; who wrote the rest is known nevertheless.
+    assert {commit.author_name for commit in mirror.commits_between(old, new)[0]} == {"Dora"}
+    assert mirror.authors(new, old) == dora | zoe
+    assert mirror.authors(new, oldest) == dora
+    assert mirror.authors(new, new) == frozenset()
+    everybody = dora | zoe | {WHO["NAME"], WHO["EMAIL"]}
+    assert mirror.authors(new, None) == everybody
+    assert mirror.authors(new, "a" * 40) == everybody
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("Pair\n\nbody\n\nCo-authored-by: Ben Boss <ben@example.com>", {"Ben Boss", "ben@example.com"}),
+        ("Pair\n\nCO-AUTHORED-BY:ben@example.com", {"ben@example.com"}),
+        ("Pair\n\nCo-authored-by: <ben@example.com>", {"ben@example.com"}),
+        ("Squash (#7)\n\n* One\n\nCo-authored-by: Ben <b@x.org>\n\n* Two\n\ntext", {"Ben", "b@x.org"}),
+        (
+            "Two\n\nCo-authored-by: Ben <b@x.org>\nCo-authored-by: Cy <c@x.org>\r\n",
+            {"Ben", "b@x.org", "Cy", "c@x.org"},
+        ),
+        ("No\n\nThis is not Co-authored-by: Ben <b@x.org>\nSigned-off-by: Cy <c@x.org>", set()),
+    ],
+)
+def test_co_authors_wrote_it_too(
+    origin: Repository, mirror: GitMirror, message: str, names: set[str]
+) -> None:
+    old = origin.commit("first", file="1")
+    new = origin.commit(message)
+    mirror.fetch()
+    assert mirror.authors(new, old) == frozenset(names | {WHO["NAME"], WHO["EMAIL"]})
+
+
+def test_authors_that_are_not_all_known_are_told_as_none(
+    origin: Repository, mirror: GitMirror, tmp_path: Path
+) -> None:
+    first = origin.commit("first", file="1")
+    # A mailmap is a commit's own word on who wrote it.
+    old = origin.commit("mailmap", **{".mailmap": "Eve <eve@example.com> <ana@example.com>\n"})
+    origin.commit_by("", "", "by nobody")
+    new = origin.commit("last", file="2")
+    mirror.fetch()
+    assert mirror.authors(old, first) == frozenset({WHO["NAME"], WHO["EMAIL"]})
+    assert mirror.authors(new, old) is None
+    shallow = tmp_path / "shallow.git"
+    argv = ("git", "clone", "--quiet", "--bare", "--depth=1", f"file://{origin.path}", str(shallow))
+    subprocess.run(argv, check=True, capture_output=True)
+    assert GitMirror(str(origin.path), shallow).authors(new, None) is None
+
+
+def test_a_list_of_authors_that_was_cut_is_not_taken_for_all() -> None:
+    sha, told = "a" * 40, "[7 bytes left out]\n"
+    wrote = f"{sha}\0Ana\0a@x.org\0\n"
+    assert names_of(wrote * 2, "") == frozenset({"Ana", "a@x.org"})
+    assert names_of(told + wrote, "") is None
+    assert names_of(f"{told}a\0Ana\0a@x.org\0\n{wrote}", "") is None
+    assert names_of(wrote, f"{told}Co-authored-by: Ben\0\n{sha}\0x\0") is None
 
 
 def test_tags_and_branches_of_a_commit(origin: Repository, mirror: GitMirror) -> None:
