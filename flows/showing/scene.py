@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from blocks.values.lifecycle import ENDED, Kind, Status
+from blocks.values.lifecycle import ENDED, OPEN, Kind, Status
 from flows.domain.showing.states import moment_of
 from flows.offline.taking_in import is_offline
 from flows.outcome import run_link
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tasks.showing import Showing
 
 _MOST_ROWS = 50
+# The gates let it in, and it has not ended.
+_LET_IN = OPEN - {Status.PLANNING}
+_NOT_YET = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -121,15 +125,23 @@ class Scene:
 
     @cached_property
     def newest_of_commit(self) -> bool:
-        """Whether no later promotion brings the same commit here: its status is the later one's."""
+        """Whether the commit's status here is this promotion's, should several bring the same commit.
+
+        It is the one's that waits for people or changes something, where there is one: what is only planned, or was
+        refused, took nobody's place. Else it is the one's that ended last.
+        """
         history = self.showing.ledger.promotions.history(
             self.row.pipeline, self.row.environment, limit=_MOST_ROWS
         )
-        return not any(row.id > self.row.id and self._same_commit(row) for row in history)
+        mine = _rank(self.row)
+        return not any(_rank(row) > mine and self._same_commit(row) for row in history)
 
     def _same_commit(self, other: PromotionRecord) -> bool:
-        if other.release_id is not None:
+        if other.release_id is not None and self.row.release_id is not None:
             return other.release_id == self.row.release_id
+        if other.release_id is not None:
+            release = self.showing.ledger.releases.get(other.release_id)
+            return release is not None and release.commit.sha == self.sha
         ref = other.ref or (self.policy.branch or "")
         try:
             return bool(ref) and self.showing.mirror.resolve(ref).sha == self.sha
@@ -140,6 +152,11 @@ class Scene:
     def brings_version(self) -> bool:
         """Whether it may have brought a version to the last environment."""
         return self.last and self.runs and self.row.kind is not Kind.ROLLBACK and self.release is not None
+
+
+def _rank(row: PromotionRecord) -> tuple[bool, datetime, int]:
+    """Say which of several promotions counts: the higher one."""
+    return row.status in _LET_IN, row.ended_at or _NOT_YET, row.id
 
 
 def page_of(row: PromotionRecord) -> str:

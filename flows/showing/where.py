@@ -81,8 +81,11 @@ class Whereabouts:
         )
 
     def _attempt(self, policy: Policy, history: list[PromotionRecord], sha: str) -> Attempt | None:
-        """Return the last promotion it was part of, unless that one's release simply runs."""
-        for row in history:
+        """Return the last promotion it was part of, unless that one's release simply runs.
+
+        One that waits for people or changes something comes first: what was refused since took nobody's place.
+        """
+        for row in sorted(history, key=lambda one: one.status not in _PLANNED):
             if row.status is Status.UNCHANGED:
                 continue
             comes = self._has(row.release_id, sha)

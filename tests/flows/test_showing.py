@@ -330,6 +330,28 @@ def test_the_later_promotion_of_a_commit_has_its_status(place: Place) -> None:
     assert sorted(place.github.shown.states_of("staging")[sha]) == ["inactive", "queued", "queued"]
 
 
+@pytest.mark.parametrize("end", [Status.SUCCEEDED, Status.REJECTED])
+def test_what_is_refused_says_nothing_about_what_waits(place: Place, end: Status) -> None:
+    sha = place.merge(7, "Add orders")
+    waits = place.open("staging", "main")
+    place.plan(waits, sha)
+    place.go(waits, Status.WAITING)
+    (asked,) = comments_on(place.github, 7)
+    assert "waiting" in asked
+
+    refused = place.open("staging", "main")
+    place.show(refused, sha)
+    place.go(refused, Status.REFUSED, message="branch main is not allowed")
+    assert place.github.shown.status_of(sha, "sluice/staging")[-1][0] == "pending"
+    assert comments_on(place.github, 7) == [asked]
+
+    # What became of the one that waited is shown, though a later one ended before it.
+    way = (Status.APPROVED, Status.RUNNING) if end is Status.SUCCEEDED else ()
+    place.go(waits, *way, end)
+    state = "success" if end is Status.SUCCEEDED else "failure"
+    assert place.github.shown.status_of(sha, "sluice/staging")[-1][0] == state
+
+
 def test_nothing_is_shown_where_nothing_is_asked_for(place: Place) -> None:
     policy = load_pipeline(PIPELINE.replace("show:", "# show:")).policy("staging")
     place.showing.policies = {"staging": policy}
@@ -413,17 +435,23 @@ def conducted(
     place: Place, monkeypatch: pytest.MonkeyPatch, act: Callable[[PromotionRecord], object]
 ) -> tuple[State[Any], PromotionRecord]:
     """Carry a promotion through a flow as `conduct` does, its body what a test says."""
-    from contextlib import contextmanager
+    from contextlib import contextmanager, nullcontext
     from types import SimpleNamespace
 
     policy = place.showing.policies["staging"]
-    session = SimpleNamespace(ledger=place.ledger, policy=lambda _: policy, showing=lambda _: place.showing)
+    session = SimpleNamespace(
+        ledger=place.ledger,
+        repository=GitRepository(url=str(place.work), github="shop"),
+        policy=lambda _: policy,
+        showing=lambda _: place.showing,
+    )
 
     @contextmanager
-    def open_session(source: str, *, must_fetch: bool) -> Iterator[object]:
-        del source, must_fetch
+    def open_session(source: str, **_: object) -> Iterator[object]:
+        del source
         yield session
 
+    monkeypatch.setattr(conduct, "open_ledger", lambda: nullcontext(place.ledger))
     monkeypatch.setattr(conduct, "open_session", open_session)
 
     def body(_session: object, _request: object, row: PromotionRecord) -> PromotionRecord:
