@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect import get_client, runtime
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
+from blocks.values.asked import AskedFor, Parameter
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from flows.domain.approvals import deadline, policy_of
 from flows.domain.naming import run_name
 from flows.domain.recovery import up_started
+from flows.first_start import (
+    ChangedError,
+    end_changed,
+    flow_run_key,
+    promotion_of,
+    refuse_changed,
+    refuse_elsewhere,
+    refuse_renamed,
+)
 from flows.outcome import failed_state, state_of
-from flows.session import Session, open_session
+from flows.session import Session, open_session, repository_facts
 from flows.showing.show import show_aside, show_end
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, SluiceError, unexpected
 from tasks.lease import take_lease
+from tasks.ledger.connect import open_ledger
 from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
     from tasks.ledger.records import PromotionRecord
-
-# A run that is retried after one of these is a new attempt, with a row of its own: rows are never reopened.
-_TRY_ANEW = frozenset(
-    {Status.FAILED, Status.REFUSED, Status.RESTORED, Status.BROKEN, Status.EXPIRED, Status.ABANDONED}
-)
+    from tasks.ledger.store import Ledger
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Request:
         cause: Why.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
         freeze_override: Why it may enter in a freeze; empty without.
+        parameters: Every parameter of the flow, by name, with the value it has.
     """
 
     kind: Kind
@@ -55,6 +65,11 @@ class Request:
     cause: str = ""
     override: str = ""
     freeze_override: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def asked(self, session: Session) -> AskedFor:
+        """Return what the ledger keeps of it."""
+        return AskedFor(parameters=dict(self.parameters), repository=repository_facts(session.repository))
 
 
 Body = Callable[[Session, Request, "PromotionRecord"], "PromotionRecord"]
@@ -71,22 +86,47 @@ def conduct(request: Request, body: Body) -> State[Any]:
         A completed state, or a failed one whose message is the one line a person needs.
     """
     try:
-        with open_session(request.source, must_fetch=request.kind is not Kind.ROLLBACK) as session:
-            policy = session.policy(request.environment)
-            row = open_promotion(session, request, policy.pipeline)
-            state = _carried_out(session, request, row, body)
-            # Last of all, when the lease was given back: nobody waits for what is only shown.
-            show_end(session.showing(policy), row.id)
-            return state
+        with open_ledger() as ledger:
+            return _begun(ledger, request, body)
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
         return failed_state(text)
 
 
+def _begun(ledger: Ledger, request: Request, body: Body) -> State[Any]:
+    """Find the run's row first: nothing of what a run asks for is used before it is what it was started for."""
+    run = flow_run_key()
+    known, key = promotion_of(ledger, run)
+    try:
+        refuse_changed(known, request.kind, request.parameters, run=run)
+        with open_session(
+            request.source,
+            must_fetch=request.kind is not Kind.ROLLBACK,
+            ledger=ledger,
+            check=partial(refuse_elsewhere, known, run=run),
+        ) as session:
+            policy = session.policy(request.environment)
+            if known is not None:
+                refuse_renamed(known, policy.pipeline, run=run)
+            row = open_promotion(session, request, policy.pipeline, key)
+            # Taken up twice at the same moment, the run finds the other's row.
+            refuse_changed(row, request.kind, request.parameters, run=run)
+            state = _carried_out(session, request, row, body)
+            # Last of all, when the lease was given back: nobody waits for what is only shown.
+            show_end(session.showing(policy), row.id)
+            return state
+    except ChangedError as error:
+        if known is None:
+            raise
+        return end_changed(ledger, known, error)
+
+
 def _carried_out(session: Session, request: Request, row: PromotionRecord, body: Body) -> State[Any]:
     try:
         return state_of(body(session, request, row))
+    except ChangedError:
+        raise
     except SluiceError as error:
         return _end(session, row.id, error)
     except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
@@ -114,33 +154,19 @@ def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
     return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))
 
 
-def flow_run_key() -> str:
-    """Return the present flow run's id."""
-    return str(runtime.flow_run.id)
-
-
-def open_promotion(session: Session, request: Request, pipeline: str) -> PromotionRecord:
+def open_promotion(session: Session, request: Request, pipeline: str, key: str) -> PromotionRecord:
     """Find this run's promotion in the ledger, or open it.
 
     Args:
         session: The flow's session.
         request: What was asked for.
         pipeline: The pipeline's name.
+        key: What the run's promotion stands under.
 
     Returns:
         The row: this run's own from before it was suspended or killed, or a new one.
     """
-    promotions = session.ledger.promotions
-    key = flow_run_key()
-    known = promotions.of_run(key)
-    attempt = 1
-    while known is not None and known.status in _TRY_ANEW:
-        attempt += 1
-        key = f"{flow_run_key()}#{attempt}"
-        known = promotions.of_run(key)
-    if known is not None:
-        return known
-    return promotions.open(
+    return session.ledger.promotions.open(
         pipeline=pipeline,
         environment=request.environment,
         kind=request.kind,
@@ -149,6 +175,7 @@ def open_promotion(session: Session, request: Request, pipeline: str) -> Promoti
         requested_by=request.requested_by,
         cause=request.cause,
         now=utc_now(),
+        asked=request.asked(session),
     )
 
 
@@ -158,28 +185,53 @@ def rename_run(name: str) -> None:
         client.update_flow_run(flow_run_id=runtime.flow_run.id, name=name)
 
 
-def supersede_older(run: Run, request: Request) -> None:
-    """End the older promotions to the same environment that still wait: the newest counts.
+def take_place(run: Run, request: Request) -> None:
+    """End the older promotions to the same environment that have touched nothing yet: the newest counts.
+
+    A promotion may do so only once it is let in, and may wait for people or change something itself: what is refused,
+    or only verifies what runs, ends nothing.
 
     Args:
-        run: The promotion.
+        run: The promotion, its plan recorded.
         request: What was asked for.
 
     Raises:
-        RefusedError: A newer promotion waits already.
+        RefusedError: A newer promotion took this one's place.
+    """
+    if _out_of_time(run):
+        # It ends without having asked anybody.
+        return
+    line = f"promotion {run.promotion_id} of {request.ref or 'the default ref'} took its place"
+    row, ended = run.ledger.promotions.take_place(run.promotion_id, line, utc_now())
+    for other in ended:
+        show_aside(run.showing, other.id)
+        cancel_run(other.flow_run_id, line)
+    if row.status in ENDED:
+        raise RefusedError(row.message or f"promotion {row.id} ended", "nothing was touched")
+
+
+def _out_of_time(run: Run) -> bool:
+    row = run.ledger.promotions.get(run.promotion_id)
+    approvals = run.policy.approvals
+    if row is None or approvals is None:
+        return False
+    return utc_now() >= deadline(row.created_at, policy_of(approvals))
+
+
+def begin_change(run: Run) -> None:
+    """Move a promotion that holds the lease to `RUNNING`; what a dead run left active is marked abandoned.
+
+    Args:
+        run: The promotion, approved.
     """
     promotions = run.ledger.promotions
     for other in promotions.open_in(run.pipeline, run.environment):
-        if other.status in ACTIVE or other.id == run.promotion_id:
-            continue
-        if other.id > run.promotion_id:
-            line = f"promotion {other.id} to {run.environment} is newer and takes this one's place"
-            promotions.move(run.promotion_id, Status.SUPERSEDED, now=utc_now(), message=line)
-            raise RefusedError(line, "nothing was touched")
-        line = f"promotion {run.promotion_id} of {request.ref or 'the default ref'} took its place"
-        promotions.move(other.id, Status.SUPERSEDED, now=utc_now(), message=line)
-        show_aside(run.showing, other.id)
-        cancel_run(other.flow_run_id, line)
+        if other.status in ACTIVE and other.id != run.promotion_id:
+            line = f"its run died; promotion {run.promotion_id} took over"
+            promotions.move(other.id, Status.ABANDONED, now=utc_now(), message=line)
+            show_aside(run.showing, other.id)
+    promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
+    show_aside(run.showing, run.promotion_id)
 
 
 def cancel_run(flow_run_id: str | None, message: str) -> None:
@@ -195,7 +247,7 @@ def cancel_run(flow_run_id: str | None, message: str) -> None:
 
 @contextmanager
 def lease_held(run: Run) -> Iterator[None]:
-    """Hold the environment's lease; what a dead run left active is marked abandoned.
+    """Hold the environment's lease.
 
     Within a block that holds it already, it does nothing: whoever took it gives it back.
 
@@ -211,11 +263,6 @@ def lease_held(run: Run) -> Iterator[None]:
         return
     try:
         take_lease(run)
-        for other in run.ledger.promotions.open_in(run.pipeline, run.environment):
-            if other.status in ACTIVE and other.id != run.promotion_id:
-                line = f"its run died; promotion {run.promotion_id} took over"
-                run.ledger.promotions.move(other.id, Status.ABANDONED, now=utc_now(), message=line)
-                show_aside(run.showing, other.id)
         yield
     finally:
         if run.keeper is not None:

@@ -8,8 +8,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.conduct import flow_run_key, rename_run
+from flows.conduct import rename_run
 from flows.domain.drill import drill_line, drill_markdown, failure_text
+from flows.first_start import flow_run_key
 from flows.outcome import failed_state, publish, run_link
 from flows.session import Session, open_session
 from tasks.adapters.pool import close_all

@@ -102,6 +102,23 @@ def data_of(row: PromotionRecord, release: Release | None) -> dict[str, object]:
     }
 
 
+def tell_end(names: tuple[str, ...], row: PromotionRecord, release: Release | None) -> None:
+    """Tell channels that a promotion ended, as its own run would have. What fails is logged, no more.
+
+    Args:
+        names: The channels.
+        row: The promotion, ended.
+        release: Its release.
+    """
+    text = process_redactor().text(message_of(row, release))
+    tell(names, text, data_of(row, release), end_key(row))
+
+
+def end_key(row: PromotionRecord) -> str:
+    """Return what makes the message about a promotion's status one of a kind."""
+    return f"{row.pipeline}/{row.environment}/{row.id}/{row.status.value}"
+
+
 def report_markdown(row: PromotionRecord, steps: list[StepRecord], release: Release | None) -> str:
     """Return the report people read after a promotion."""
     title = f"{row.kind.value.capitalize()} {row.pipeline} → {row.environment}: {row.status.value}"

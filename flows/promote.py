@@ -18,12 +18,21 @@ from flows.changing.finishing import finish
 from flows.changing.leaving import ask_data_gate
 from flows.changing.readiness import raise_first
 from flows.changing.work import Work, change_of
-from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.conduct import (
+    Request,
+    begin_change,
+    conduct,
+    lease_held,
+    rename_run,
+    run_title,
+    take_place,
+)
 from flows.domain.gates import refusal
 from flows.domain.gates_view import gates_markdown
 from flows.domain.hotfix import policy_for
 from flows.domain.plan_view import plan_markdown
 from flows.domain.recovery import Action, failure_note, next_action
+from flows.first_start import settle_unknown
 from flows.outcome import publish
 from flows.planning.ahead import Ahead, going_ahead
 from flows.planning.asking import ask_until_quorum
@@ -33,6 +42,7 @@ from flows.planning.gating import ask_gates, ask_schema_gate, ref_facts, resolve
 from flows.planning.judging import evidence_of, judge_schema
 from flows.planning.plan import expected_images, is_running, plan_of, read_hosts
 from flows.planning.preparing import Prepared, prepare_work
+from flows.planning.releasing import Coming
 from flows.planning.reviewing import Reviews
 from flows.showing.show import show_aside
 from flows.watching.beginning import begin_watch
@@ -80,8 +90,24 @@ def promote(
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
-    reasons = {"override": override.strip(), "freeze_override": freeze_override.strip()}
-    return conduct(Request(Kind.PROMOTE, environment, ref, source, requested_by, **reasons), promote_body)
+    request = Request(
+        Kind.PROMOTE,
+        environment,
+        ref,
+        source,
+        requested_by,
+        override=override.strip(),
+        freeze_override=freeze_override.strip(),
+        parameters={
+            "environment": environment,
+            "ref": ref,
+            "source": source,
+            "requested_by": requested_by,
+            "override": override,
+            "freeze_override": freeze_override,
+        },
+    )
+    return conduct(request, promote_body)
 
 
 def promote_body(session: Session, request: Request, row: PromotionRecord) -> PromotionRecord:
@@ -100,6 +126,7 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
         # What was resolved first counts: a branch may have moved while people were asked.
         resolved = resolve_request(session, policy, row.release_id or request.ref)
         policy = policy_for(policy, ref_facts(resolved), freeze_override=request.freeze_override)
+        settle_unknown(session.ledger, row, policy, request.asked(session))
         description = session.describe(request.environment, resolved.release_text)
         run = session.run(row.id, policy, description, reached())
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
@@ -120,7 +147,6 @@ def _go(
     if row.status in ACTIVE:
         return go_on(session, run, request, resolved, row, restoring=action is Action.RESTORE)
     _refuse_unasked(run, row)
-    supersede_older(run, request)
     planning = row.status is Status.PLANNING
     # A rehearsal takes its time, in which the lease is free: somebody may have to go back.
     asks = run.policy.approvals is not None or run.policy.database.rehearse
@@ -253,11 +279,15 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
     """Nobody is asked between plan and change, so nothing can change meanwhile."""
     run = prepared.run
     with lease_held(run):
+        if (there := _brought_meanwhile(session, prepared)) is not None:
+            _verify_only(there.work())
+            return
         try:
             with going_ahead(prepared) as ahead:
                 work = replace(prepared.work(ahead.revisions), hosts=ahead.hosts, bundle=ahead.bundle)
                 plan = make_and_show_plan(session, work, ahead)
                 change = change_of(work, plan, ready=ahead.ready())
+                take_place(run, prepared.request)
                 run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
         except FencedError:
             raise
@@ -266,10 +296,21 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
             if isinstance(error, RefusedError) and not stopped_meanwhile(run, prepared.hosts):
                 raise
             raise _still_running(run, prepared, error) from error
-        run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-        show_aside(run.showing, run.promotion_id)
+        begin_change(run)
         carry_out(run, change)
         finish(run, resolved=work.resolved)
+
+
+def _brought_meanwhile(session: Session, prepared: Prepared) -> Prepared | None:
+    """Return what is known now where another promotion brought the same release while this one waited for the lease."""
+    run, promotions = prepared.run, session.ledger.promotions
+    last = promotions.running(run.pipeline, run.environment)
+    ended = last.ended_at if last is not None and last.release_id == prepared.coming.release_id else None
+    release = session.ledger.releases.get(prepared.coming.release_id)
+    if ended is None or ended < prepared.checked_at or release is None:
+        return None
+    there = replace(prepared, coming=Coming.recorded(run, release), hosts=read_hosts(run))
+    return there if _unchanged(there) else None
 
 
 def _still_running(run: Run, prepared: Prepared, error: SluiceError) -> TerminalError:
@@ -286,6 +327,7 @@ def _decide(session: Session, work: Work) -> None:
     run = work.run
     for _ in range(_MOST_REPLANS):
         plan = make_and_show_plan(session, work)
+        take_place(run, work.request)
         answer = _approved(session, work, plan)
         if answer is not Status.APPROVED:
             line = {
@@ -301,8 +343,7 @@ def _decide(session: Session, work: Work) -> None:
                 run, work.release, work.sources.described, work.hosts, evidence=evidence_of(run, plan)
             )
             if again.hash == plan.hash:
-                run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-                show_aside(run.showing, run.promotion_id)
+                begin_change(run)
                 carry_out(run, change_of(work, plan))
                 finish(run, resolved=work.resolved)
                 return

@@ -19,7 +19,7 @@ from flows.keeping.watching import Kept, keep_rules, put_back_first
 from flows.offline.rescue import refresh_rescue
 from flows.offline.taking_in import take_in
 from flows.outcome import failed_state, publish
-from flows.session import Session, open_session
+from flows.session import Session, open_session, repository_facts
 from flows.showing.show import show, show_missed
 from flows.upkeep.comparing import Compared, compare
 from flows.upkeep.ending import Judged, end_what_died, give_back_lease
@@ -139,9 +139,10 @@ def _reconciled(session: Session, policy: Policy, source: str) -> Found:
     looks, amiss = look_at(session, policy)
     # First of all: whoever rolled back without the ledger took over from what was open then.
     taken = take_in(looks)
-    judged = end_what_died(session.ledger, policy, looks, amiss)
+    here = repository_facts(session.repository)
+    judged = end_what_died(session.ledger, policy, looks, amiss, here)
     lease = give_back_lease(session.ledger, policy)
-    watch = continue_watch(session.ledger, policy, source)
+    watch = continue_watch(session.ledger, policy, source, here)
     _show(session, policy, [*taken, *(one.row for one in judged)])
     refresh_rescue(policy, looks)
     calls = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -39,18 +40,16 @@ def redeploy(environment: str, source: str = "default", requested_by: str = "sch
     Returns:
         A completed state, or a failed one with one line.
     """
-    return conduct(Request(Kind.REDEPLOY, environment, "", source, requested_by), _redeploy_body)
+    given = {"environment": environment, "source": source, "requested_by": requested_by}
+    request = Request(Kind.REDEPLOY, environment, "", source, requested_by, parameters=given)
+    return conduct(request, _redeploy_body)
 
 
 def _redeploy_body(session: Session, request: Request, row: PromotionRecord) -> PromotionRecord:
     if row.release_id is not None:
         return promote_body(session, request, row)
     ref = _head_or_running(session, request)
-    return promote_body(
-        session,
-        Request(request.kind, request.environment, ref, request.source, request.requested_by),
-        row,
-    )
+    return promote_body(session, replace(request, ref=ref), row)
 
 
 def _head_or_running(session: Session, request: Request) -> str:

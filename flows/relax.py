@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.conduct import flow_run_key, rename_run
+from blocks.values.asked import AskedFor
+from flows.conduct import rename_run
 from flows.domain.protection.relaxing import (
     LONGEST_REASON,
     cannot_relax,
@@ -20,19 +22,23 @@ from flows.domain.protection.relaxing import (
 from flows.domain.protection.rules import BY_NAME
 from flows.domain.protection.view import relaxed_text, standing_line
 from flows.domain.text import one_line
+from flows.first_start import flow_run_key
 from flows.github import open_github_rules
 from flows.keeping.asking import ask_to_relax
+from flows.keeping.first_start import refuse_changed, refuse_elsewhere, refuse_other_rules
 from flows.keeping.putting_back import restore
 from flows.outcome import failed_state
-from flows.session import Session, open_session
+from flows.session import Session, open_session, repository_facts
 from tasks.adapters.redact import process_redactor
 from tasks.errors import RefusedError, SluiceError, unexpected
+from tasks.ledger.connect import open_ledger
 from tasks.notify import tell
 from tasks.protection import protect_branch, read_rules
 from tasks.run import utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from blocks.values.asked import Parameter
     from blocks.values.rules import BranchRules
     from tasks.adapters.protocols import RuleKeeper
     from tasks.ledger.relaxation_records import RelaxationRecord
@@ -78,11 +84,21 @@ def relax(
     Returns:
         A completed state that says until when; a failed one with one line.
     """
+    asked: dict[str, Parameter] = {
+        "branch": branch,
+        "rule": rule,
+        "minutes": minutes,
+        "reason": reason,
+        "requested_by": requested_by,
+        "source": source,
+    }
     try:
-        with open_session(source) as session, closing(open_github_rules(session.repository.github)) as keeper:
-            rename_run(f"relax {rule} on {one_line(branch, 60)} of {session.pipeline.pipeline}")
-            row = _request(session, keeper, branch, rule, minutes * _MINUTE, reason, requested_by)
-            return _carried_through(session, keeper, row)
+        with open_ledger() as ledger:
+            known = ledger.relaxations.of_run(flow_run_key())
+            refuse_changed(ledger, known, asked)
+            check = partial(refuse_elsewhere, ledger, known)
+            with open_session(source, ledger=ledger, check=check) as session:
+                return _relax(session, known, asked)
     except RefusedError as error:
         return failed_state(_said(error), "Refused")
     except SluiceError as error:
@@ -92,26 +108,28 @@ def relax(
         return failed_state(_said(unexpected(error)))
 
 
+def _relax(session: Session, known: RelaxationRecord | None, asked: dict[str, Parameter]) -> State[Any]:
+    with closing(open_github_rules(session.repository.github)) as keeper:
+        refuse_other_rules(session.ledger, known, keeper.page)
+        branch = one_line(str(asked["branch"]), 60)
+        rename_run(f"relax {asked['rule']} on {branch} of {session.pipeline.pipeline}")
+        return _carried_through(session, keeper, _request(session, keeper, asked))
+
+
 def _said(error: SluiceError) -> str:
     text = process_redactor().text(str(error))
     log().error("%s", text)
     return text
 
 
-def _request(
-    session: Session,
-    keeper: RuleKeeper,
-    branch: str,
-    rule: str,
-    seconds: int,
-    reason: str,
-    requested_by: str,
-) -> RelaxationRecord:
+def _request(session: Session, keeper: RuleKeeper, asked: dict[str, Parameter]) -> RelaxationRecord:
     """Return this run's request: the one from before it was suspended or killed, or a new one.
 
     Raises:
         RefusedError: The pipeline does not allow it.
     """
+    branch, rule, reason = (str(asked[name]) for name in ("branch", "rule", "reason"))
+    seconds = int(asked["minutes"]) * _MINUTE
     problem = refusal(session.pipeline.protect, branch, rule, seconds, reason)
     if problem:
         raise RefusedError(problem)
@@ -122,9 +140,10 @@ def _request(
         rule=rule,
         seconds=seconds,
         reason=process_redactor().text(one_line(reason, LONGEST_REASON)),
-        requested_by=one_line(requested_by, 100),
+        requested_by=one_line(str(asked["requested_by"]), 100),
         flow_run_id=flow_run_key(),
         now=utc_now(),
+        asked=AskedFor(parameters=asked, repository=repository_facts(session.repository)),
     )
 
 

@@ -16,15 +16,23 @@ from flows.changing.continuing import before_the_switch
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
 from flows.changing.leaving import refuse_left
-from flows.conduct import Request, conduct, lease_held, rename_run, run_title, supersede_older
+from flows.conduct import (
+    Request,
+    begin_change,
+    conduct,
+    lease_held,
+    rename_run,
+    run_title,
+    take_place,
+)
 from flows.domain.recovery import Action, next_action
+from flows.first_start import settle_unknown
 from flows.planning.plan import read_hosts
 from flows.returning.plan import show_way
 from flows.returning.restoring import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.returning.reverting import revert_left
 from flows.returning.switching import carry_back, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
-from flows.showing.show import show_aside
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
 from tasks.step import log
@@ -76,7 +84,25 @@ def rollback(
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
-    request = Request(Kind.ROLLBACK, environment, release, source, requested_by, cause=reason)
+    request = Request(
+        Kind.ROLLBACK,
+        environment,
+        release,
+        source,
+        requested_by,
+        cause=reason,
+        parameters={
+            "environment": environment,
+            "release": release,
+            "source": source,
+            "reason": reason,
+            "requested_by": requested_by,
+            "allow_restore": allow_restore,
+            "undo": undo,
+            "insist": insist,
+            "leaving": leaving,
+        },
+    )
     wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip())
     return conduct(request, partial(_rollback_body, wish=wish))
 
@@ -85,6 +111,7 @@ def _rollback_body(
     session: Session, request: Request, row: PromotionRecord, *, wish: Wish
 ) -> PromotionRecord:
     policy = session.policy(request.environment)
+    settle_unknown(session.ledger, row, policy, request.asked(session))
     run = session.run(row.id, policy, session.pipeline.describe(request.environment))
     rename_run(run_title(request, policy.pipeline))
     ended = _go(run, request, row, wish)
@@ -102,7 +129,6 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
     if row.status in ACTIVE:
         return _continue(run, request, row, wish, restoring=action is Action.RESTORE)
     _refuse_bare_wishes(run, request, wish)
-    supersede_older(run, request)
     plan = _asked_before(run, row)
     if plan is None:
         with lease_held(run):
@@ -110,6 +136,7 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
             plan, manifests = _decide(run, hosts, wish)
             if _way(plan).way is not Way.RESTORE:
                 refuse_unasked(run, row)
+                take_place(run, request)
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
                 return _carry(run, request, plan, _change(run, plan.release_id, hosts, manifests), wish)
     return _restore(run, request, plan, wish)
@@ -165,6 +192,7 @@ def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
 
 def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:
     """Ask people for the restore; when enough of them agreed and all is as it was, do it."""
+    take_place(run, request)
     if not ask_for_restore(run, request, plan):
         return finish(run)
     run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
@@ -175,8 +203,7 @@ def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRec
 
 
 def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: Wish) -> PromotionRecord:
-    run.ledger.promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-    show_aside(run.showing, run.promotion_id)
+    begin_change(run)
     carry_back(run, change, _way(plan))
     return _finish(run, request, plan, wish)
 

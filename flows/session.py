@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from blocks.git_repository import GitRepository
 from blocks.pipeline import Pipeline, PipelineError, Policy, ReleaseDescription, load_pipeline
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
+from blocks.values.asked import RepositoryFacts
 from flows.blocks import read_block
 from tasks.adapters.engine import DockerEngine
 from tasks.adapters.git import GitMirror, mirror_directory
@@ -228,13 +229,31 @@ def open_mirror(repository: GitRepository, settings: Settings) -> GitMirror:
     return GitMirror(repository.url, mirror_directory(settings.home / "mirrors", repository.url), login)
 
 
+def repository_facts(repository: GitRepository) -> RepositoryFacts:
+    """Return where a repository's block leads."""
+    return RepositoryFacts(
+        url=repository.url,
+        default_branch=repository.default_branch,
+        pipeline_path=repository.pipeline_path,
+        github=repository.github,
+    )
+
+
 @contextmanager
-def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
+def open_session(
+    source: str,
+    *,
+    must_fetch: bool = True,
+    ledger: Ledger | None = None,
+    check: Callable[[RepositoryFacts], None] | None = None,
+) -> Iterator[Session]:
     """Open the ledger and the repository, and read the policy from the default branch.
 
     Args:
         source: The name of the application's `git-repository` block.
         must_fetch: False where the last known state of the repository will do: a rollback must not depend on it.
+        ledger: The ledger, where it is open already; whoever opened it closes it.
+        check: Says whether the repository may be used at all, before it is.
 
     Yields:
         The session.
@@ -246,6 +265,8 @@ def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
     install_log_redaction(process_redactor())
     settings = Settings()
     repository = read_block(GitRepository, source)
+    if check is not None:
+        check(repository_facts(repository))
     mirror = open_mirror(repository, settings)
     try:
         fetch(mirror)
@@ -255,22 +276,24 @@ def open_session(source: str, *, must_fetch: bool = True) -> Iterator[Session]:
         log().warning("%s; going on with what was fetched last", error)
     text = read_policy(mirror, repository.default_branch, repository.pipeline_path)
     pipeline = read_pipeline(text, repository.pipeline_path)
-    ledger = open_ledger(settings)
-    try:
+    with nullcontext(ledger) if ledger is not None else open_ledger(settings) as opened:
         yield Session(
             settings=settings,
-            ledger=ledger,
+            ledger=opened,
             repository=repository,
             mirror=mirror,
             policy_text=text,
             pipeline=pipeline,
-            github=Showing(
-                ledger=ledger,
-                policies={name: pipeline.policy(name) for name in pipeline.names},
-                mirror=mirror,
-                github=repository.github,
-                default_branch=repository.default_branch,
-            ),
+            github=showing_of(opened, pipeline, mirror, repository_facts(repository)),
         )
-    finally:
-        ledger.close()
+
+
+def showing_of(ledger: Ledger, pipeline: Pipeline, mirror: GitMirror, repository: RepositoryFacts) -> Showing:
+    """Return what showing promotions on GitHub needs."""
+    return Showing(
+        ledger=ledger,
+        policies={name: pipeline.policy(name) for name in pipeline.names},
+        mirror=mirror,
+        github=repository.github,
+        default_branch=repository.default_branch,
+    )

@@ -10,11 +10,14 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.watching import WatchEnd
-from flows.conduct import flow_run_key, rename_run
+from flows.conduct import rename_run
+from flows.domain.asked import belongs
+from flows.domain.text import one_line
 from flows.domain.watching import TOLD, WATCH, switch_of
 from flows.domain.watching_view import watch_markdown
+from flows.first_start import flow_run_key
 from flows.outcome import failed_state, publish
-from flows.session import Session, open_session
+from flows.session import Session, open_session, repository_facts
 from flows.watching.ending import TO_TELL, act
 from flows.watching.looking import Seen, end_of, look_on
 from tasks.adapters.pool import close_all
@@ -81,6 +84,13 @@ def _opened(
         raise TerminalError(
             f"watch of {environment}: there is no promotion {promotion or ''} there that switched anything",
             f"`sluice history {environment}` lists them",
+        )
+    # Another repository has other rules, and may call a good release red.
+    if row.asked is not None and not belongs(row.asked, repository_facts(session.repository)):
+        raise TerminalError(
+            f"watch of {environment}: promotion {row.id} is of {one_line(row.asked.repository.url)}, not of the "
+            "repository of this run",
+            f"name its block: `--param source={row.asked.source}`",
         )
     return session.run(row.id, policy, session.pipeline.describe(policy.name)), row, release, switch
 

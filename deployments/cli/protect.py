@@ -47,7 +47,7 @@ def _as_data(found: Protected) -> dict[str, object]:
         "pipeline": found.pipeline,
         "repository": found.found.page,
         "rules": [line.model_dump(mode="json") for line in found.lines],
-        "relaxed": [one.model_dump(mode="json", exclude={"protection"}) for one in found.standing],
+        "relaxed": [one.model_dump(mode="json", exclude={"protection", "asked"}) for one in found.standing],
         "changed": list(found.changed),
         "failed": list(found.failed),
     }

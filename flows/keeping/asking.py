@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from flows.conduct import flow_run_key
 from flows.domain.approvals import deadline, quorum
 from flows.domain.protection.relaxing import policy_of_relaxing, request_hash
 from flows.domain.protection.view import relax_form, waiting_text
+from flows.first_start import flow_run_key
 from flows.outcome import run_link
 from flows.planning.answering import answer_form, ask, record_answer
 from tasks.adapters.redact import process_redactor

@@ -10,12 +10,13 @@ from blocks.values.lifecycle import ENDED, Status
 from blocks.values.receipts import StepReceipt
 from flows.conduct import cancel_run
 from flows.domain.approvals import deadline, policy_of
+from flows.domain.asked import belongs
 from flows.domain.naming import one_off_name
 from flows.domain.reconcile import Act, Decision, Life, Open, decide, how_it_ended, life_of
 from flows.domain.reconcile_view import cut_text
 from flows.domain.recovery import up_started
 from flows.offline.taking_in import is_offline
-from flows.outcome import data_of, message_of
+from flows.outcome import data_of, end_key, tell_end
 from flows.upkeep.looking import current_releases
 from tasks.adapters.redact import process_redactor
 from tasks.drift import list_containers
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.pipeline import Policy
+    from blocks.values.asked import RepositoryFacts
     from blocks.values.flow_runs import RunFact
     from tasks.ledger.records import PromotionRecord, StepRecord
     from tasks.ledger.store import Ledger
@@ -54,7 +56,11 @@ class Judged:
 
 
 def end_what_died(
-    ledger: Ledger, policy: Policy, looks: Mapping[str, Run], amiss: Mapping[str, str]
+    ledger: Ledger,
+    policy: Policy,
+    looks: Mapping[str, Run],
+    amiss: Mapping[str, str],
+    here: RepositoryFacts | None = None,
 ) -> tuple[Judged, ...]:
     """Judge every open promotion of an environment, and do what was decided.
 
@@ -65,6 +71,7 @@ def end_what_died(
         policy: The environment's policy.
         looks: Host → a look at it, for those that answer.
         amiss: Host → what is wrong with it, for the others.
+        here: The repository whose pipeline this is; a promotion of another one is left alone. None: nobody asks.
 
     Returns:
         The promotions that were not left as they were.
@@ -75,6 +82,9 @@ def end_what_died(
     judged: list[Judged] = []
     for opened in ledger.promotions.open_in(policy.pipeline, policy.name):
         if opened.flow_run_id is None:
+            continue
+        if not belongs(opened.asked, here):
+            log().warning("promotion %s was started for another repository and is left alone", opened.id)
             continue
         key = opened.flow_run_id
         fact, life = carried(key)
@@ -207,13 +217,11 @@ def _retry(ledger: Ledger, policy: Policy, row: PromotionRecord, decision: Decis
 def _tell(policy: Policy, row: PromotionRecord, ledger: Ledger) -> None:
     """Tell the environment's channels; a promotion that ended is told as its own run would have."""
     release = ledger.releases.get(row.release_id) if row.release_id else None
-    said = (
-        message_of(row, release)
-        if row.status in ENDED
-        else cut_text(row.pipeline, row.environment, row.message)
-    )
-    key = f"{row.pipeline}/{row.environment}/{row.id}/{row.status.value}"
-    tell(policy.notify, process_redactor().text(said), data_of(row, release), key)
+    if row.status in ENDED:
+        tell_end(policy.notify, row, release)
+        return
+    said = process_redactor().text(cut_text(row.pipeline, row.environment, row.message))
+    tell(policy.notify, said, data_of(row, release), end_key(row))
 
 
 def give_back_lease(ledger: Ledger, policy: Policy) -> str:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.domain.approval_values import policy_of
+from flows.domain.asked import belongs
 from flows.domain.review_approvals import approver_of, not_judged, review_code
 from flows.planning.people import approver_facts
 from flows.planning.reviewing import Reviews
+from flows.session import repository_facts
 from tasks.errors import SluiceError
 from tasks.flow_runs import answer_flow_run
 from tasks.step import log
@@ -35,9 +37,10 @@ def tell_of_reviews(session: Session, policy: Policy) -> tuple[str, ...]:
     """
     if not policy_of(policy.approvals).reviews or not session.repository.github:
         return ()
+    here = repository_facts(session.repository)
     rows = session.ledger.promotions.open_in(policy.pipeline, policy.name)
     lines = []
-    for row in rows:
+    for row in (row for row in rows if belongs(row.asked, here)):
         if row.status is Status.WAITING and row.plan is not None and row.plan.going_back is None:
             try:
                 lines += _told(session, row, row.plan)

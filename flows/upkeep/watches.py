@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
+from flows.domain.asked import belongs
 from flows.domain.reconcile import GRACE, Life
 from flows.domain.watching import LONGEST_LATE, WATCH, switch_of
 from flows.upkeep.ending import carried
@@ -18,6 +19,7 @@ from tasks.watching import watch_run
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
+    from blocks.values.asked import RepositoryFacts
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
@@ -28,7 +30,7 @@ _MOST_TRIES = 3
 _LOOK_BACK = 5
 
 
-def continue_watch(ledger: Ledger, policy: Policy, source: str) -> str:
+def continue_watch(ledger: Ledger, policy: Policy, source: str, here: RepositoryFacts | None = None) -> str:
     """See to it that the release that runs is watched until its time is over, and that a red watch was acted upon.
 
     Running it twice is safe: a promotion has one watch, and its run is started again a few times at most.
@@ -37,6 +39,7 @@ def continue_watch(ledger: Ledger, policy: Policy, source: str) -> str:
         ledger: The ledger.
         policy: The environment's policy.
         source: The `git-repository` block of the application.
+        here: Where that block leads; a promotion of another repository is left alone. None: nobody asks.
 
     Returns:
         A line that says what was done; empty where there was nothing to do.
@@ -44,7 +47,9 @@ def continue_watch(ledger: Ledger, policy: Policy, source: str) -> str:
     running = ledger.promotions.running(policy.pipeline, policy.name)
     done: list[str] = []
     for row in ledger.promotions.history(policy.pipeline, policy.name, _LOOK_BACK):
-        if not _wanted(ledger, policy, row, runs=running is not None and running.id == row.id):
+        if not belongs(row.asked, here) or not _wanted(
+            ledger, policy, row, runs=running is not None and running.id == row.id
+        ):
             continue
         try:
             done.append(_carry_on(ledger, row, source))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from blocks.values.lifecycle import ACTIVE
 from tasks.ledger.columns import Moment, PlainText
 
-HEAD = "0004"
+HEAD = "0005"
 VERSION_TABLE = "ledger_version"
 
 Id = Annotated[int, mapped_column(primary_key=True)]
@@ -90,6 +90,7 @@ class PromotionRow(Base):
     updated_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    asked_json: Mapped[str | None] = mapped_column("asked")
 
 
 class StepRow(Base):
@@ -352,3 +353,4 @@ class RelaxationRow(Base):
     until: Mapped[datetime | None]
     relaxed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    asked: Mapped[str | None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
-from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, Kind, Status, may_follow
+from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, OPEN, Kind, Status, may_follow
 from tasks.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
 from tasks.ledger.models import PromotionRow
@@ -17,6 +17,7 @@ from tasks.ledger.records import PromotionRecord
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from blocks.values.asked import AskedFor
     from blocks.values.plans import Plan
 
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _ENDS_OF_CHANGE = frozenset(
     status for status in ENDED if any(may_follow(before, status) for before in ACTIVE)
 )
+# What nothing was touched for: a newer promotion may take its place.
+_REPLACEABLE = OPEN - ACTIVE
 
 
 class Promotions(PromotionQueries):
@@ -40,6 +43,7 @@ class Promotions(PromotionQueries):
         requested_by: str,
         cause: str,
         now: datetime,
+        asked: AskedFor | None = None,
     ) -> PromotionRecord:
         """Open a promotion. Running it twice is safe: a flow run has one row, returned as it stands.
 
@@ -52,6 +56,7 @@ class Promotions(PromotionQueries):
             requested_by: Who asked for it.
             cause: Why it is started.
             now: The present time, UTC.
+            asked: All that was asked for; a later start of the run is compared with it.
 
         Returns:
             The promotion, new or as an earlier life of the run left it.
@@ -68,6 +73,7 @@ class Promotions(PromotionQueries):
             "message": "",
             "created_at": now,
             "updated_at": now,
+            "asked_json": asked.to_json() if asked is not None else None,
         }
         known = self.of_run(flow_run_id) if flow_run_id is not None else None
         return known or self._opened(values)
@@ -181,6 +187,54 @@ class Promotions(PromotionQueries):
             moved = self._moved(current, changes)
             if moved is not None:
                 return moved
+
+    def take_place(
+        self, promotion_id: int, message: str, now: datetime
+    ) -> tuple[PromotionRecord, list[PromotionRecord]]:
+        """Let a promotion take the place of the older ones to its environment that have touched nothing yet.
+
+        Only who may wait or run itself may call it. Of two that do so at the same moment the newer one stays, whichever
+        comes first: the older one ends in both orders, and the newer one in none. Running it twice is safe.
+
+        Args:
+            promotion_id: The promotion's number.
+            message: What the others are told, one line.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion, which has ended where a newer one came first, and those that were ended by this call.
+        """
+        current = self._known(promotion_id)
+        place = PromotionRow.pipeline == current.pipeline, PromotionRow.environment == current.environment
+        # Everybody locks in the order of numbers: nobody waits for who waits for him.
+        locked = (
+            select(PromotionRow.id, PromotionRow.status)
+            .where(*place, PromotionRow.id <= promotion_id, PromotionRow.status.in_(_REPLACEABLE))
+            .order_by(PromotionRow.id)
+            .with_for_update()
+        )
+        with self._database.writing() as connection:
+            waiting = [row[0] for row in connection.execute(locked)]
+            others = [number for number in waiting if number != promotion_id]
+            ended = []
+            if promotion_id in waiting and others:
+                change = update(PromotionRow).where(PromotionRow.id.in_(others))
+                values = {"status": Status.SUPERSEDED, "message": message, "updated_at": now, "ended_at": now}
+                rows = connection.execute(change.values(values).returning(PromotionRow))
+                ended = [PromotionRecord.of(row) for row in rows]
+        return self._known(promotion_id), sorted(ended, key=lambda row: row.id)
+
+    def keep_asked(self, promotion_id: int, asked: AskedFor) -> PromotionRecord:
+        """Write down what a promotion of an earlier version of Sluice was asked for; what stands there already stays.
+
+        Args:
+            promotion_id: The promotion's number.
+            asked: What its run asks for now.
+        """
+        empty = update(PromotionRow).where(PromotionRow.id == promotion_id, PromotionRow.asked_json.is_(None))
+        with self._database.writing() as connection:
+            connection.execute(empty.values(asked_json=asked.to_json()))
+        return self._known(promotion_id)
 
     def _after_the_last(self, current: PromotionRecord, now: datetime) -> datetime:
         """Return when a promotion ends that is the last one to succeed, whatever a clock that jumped back says.

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 
+from blocks.values.asked import AskedFor
 from blocks.values.base import Value
 from blocks.values.evidence import DrillReceipt, RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
@@ -49,6 +50,7 @@ class PromotionRecord(Record):
         updated_at: When the row last changed, UTC.
         started_at: When it began to change the environment, UTC; None before.
         ended_at: When it ended, UTC; None before.
+        asked: All it was asked for at its first start; None for a row from before that was written down.
     """
 
     id: int
@@ -69,6 +71,12 @@ class PromotionRecord(Record):
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    asked: AskedFor | None = Field(None, validation_alias=AliasChoices("asked_json", "asked"), repr=False)
+
+    @field_validator("asked", mode="before")
+    @classmethod
+    def _asked_from_text(cls, value: object) -> object:
+        return AskedFor.from_json(value) if isinstance(value, str) else value
 
     @property
     def plan(self) -> Plan | None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
+from blocks.values.asked import AskedFor
 from blocks.values.rules import BranchProtection
 from tasks.ledger.records import Record
 
@@ -35,6 +36,7 @@ class RelaxationRecord(Record):
         until: When it is put back, UTC; None until it is begun.
         relaxed_at: When GitHub was changed, UTC; None before.
         ended_at: When it was over, UTC; None before.
+        asked: All it was asked for at its first start; None for a request from before that was written down.
     """
 
     id: int
@@ -54,6 +56,12 @@ class RelaxationRecord(Record):
     until: datetime | None
     relaxed_at: datetime | None
     ended_at: datetime | None
+    asked: AskedFor | None = None
+
+    @field_validator("asked", mode="before")
+    @classmethod
+    def _asked_from_text(cls, value: object) -> object:
+        return AskedFor.from_json(value) if isinstance(value, str) else value
 
     @field_validator("protection", mode="before")
     @classmethod

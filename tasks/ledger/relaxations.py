@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from blocks.values.asked import AskedFor
     from blocks.values.rules import BranchProtection
     from tasks.ledger.database import Database
 
@@ -45,6 +46,7 @@ class Relaxations:
         requested_by: str,
         flow_run_id: str,
         now: datetime,
+        asked: AskedFor | None = None,
     ) -> RelaxationRecord:
         """Record a request. Running it twice is safe: a run has one request.
 
@@ -58,11 +60,12 @@ class Relaxations:
             requested_by: Who asks, as they say.
             flow_run_id: The flow run that carries it.
             now: The present time, UTC.
+            asked: All of it, as a later start of the run has to ask for it again.
 
         Returns:
             The run's request.
         """
-        there = self._first(RelaxationRow.flow_run_id == flow_run_id)
+        there = self.of_run(flow_run_id)
         if there is not None:
             return there
         values: dict[str, Any] = {
@@ -78,6 +81,7 @@ class Relaxations:
             "message": "",
             "flow_run_id": flow_run_id,
             "asked_at": now,
+            "asked": asked.to_json() if asked is not None else None,
         }
         with self._database.writing() as connection:
             row = connection.execute(insert(RelaxationRow).values(values).returning(RelaxationRow)).one()
@@ -148,6 +152,10 @@ class Relaxations:
         """
         open_ones = ("asked", *_STANDING)
         return self._move(number, open_ones, {"status": status, "message": message, "ended_at": now})
+
+    def of_run(self, flow_run_id: str) -> RelaxationRecord | None:
+        """Return the request a flow run carries, or None."""
+        return self._first(RelaxationRow.flow_run_id == flow_run_id)
 
     def get(self, number: int) -> RelaxationRecord:
         """Return a request.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import State
 
+from blocks.git_repository import GitRepository
 from blocks.values.lifecycle import Kind, Status
 from flows import conduct
 from tasks.errors import RefusedError, TerminalError
@@ -46,14 +47,18 @@ class Play:
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         policy = SimpleNamespace(pipeline="shop")
-        session = SimpleNamespace(ledger=ledger, policy=lambda _: policy, showing=lambda _: None)
+        repository = GitRepository(url=str(tmp_path / "shop.git"))
+        session = SimpleNamespace(
+            ledger=ledger, repository=repository, policy=lambda _: policy, showing=lambda _: None
+        )
 
         @contextmanager
-        def open_session(source: str, *, must_fetch: bool) -> Iterator[object]:
-            del source, must_fetch
+        def open_session(source: str, **_: object) -> Iterator[object]:
+            del source
             yield session
 
         run_id = str(uuid4())
+        monkeypatch.setattr(conduct, "open_ledger", lambda: nullcontext(ledger))
         monkeypatch.setattr(conduct, "open_session", open_session)
         monkeypatch.setattr(conduct, "flow_run_key", lambda: run_id)
         yield Play(ledger)

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed, Failed, Running, Scheduled, Suspended
 
 from blocks.pipeline import Policy, load_pipeline
+from blocks.values.asked import AskedFor, RepositoryFacts
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.receipts import StepReceipt
 from flows.domain import reconcile as decisions
@@ -289,3 +290,24 @@ def test_the_journal_of_a_restart_does_not_look_like_a_failure(ledger: Ledger) -
     assert next_action(Status.RUNNING, ledger.steps.of(row.id)).action is Action.CONTINUE
     ledger.steps.finish(row.id, RETRIED, receipt=StepReceipt(text="again"), now=datetime.now(UTC))
     assert next_action(Status.RUNNING, ledger.steps.of(row.id)).action is Action.CONTINUE
+
+
+def test_a_promotion_of_another_repository_is_left_alone(ledger: Ledger, policy: Policy) -> None:
+    mine = RepositoryFacts(url="/shop.git", default_branch="main", pipeline_path="pipeline.yaml")
+    row = ledger.promotions.open(
+        pipeline="shop",
+        environment="prod",
+        kind=Kind.PROMOTE,
+        ref="v1",
+        flow_run_id=run_in(Failed()),
+        requested_by="cleo",
+        cause="",
+        now=datetime.now(UTC) - timedelta(minutes=10),
+        asked=AskedFor(
+            parameters={"source": "other"}, repository=mine.model_copy(update={"url": "/other.git"})
+        ),
+    )
+    assert end_what_died(ledger, policy, {}, {}, mine) == ()
+    assert ledger.promotions.get(row.id) == row
+    (judged,) = end_what_died(ledger, policy, {}, {}, mine.model_copy(update={"url": "/other.git"}))
+    assert judged.row.status is Status.ABANDONED
