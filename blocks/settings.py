@@ -17,6 +17,8 @@ class Settings(BaseSettings):
             where it exists, and SQLite in the home folder otherwise.
         source: The `git-repository` block used when a command or a run names none.
         prefect_ui_url: Where people open Prefect's UI; links in messages start with it.
+        api_hosts: Further host names by which Prefect's server may be called, separated by commas.
+        further_flows: Flows of the user's own that the worker runs too, as `module.function`, separated by commas.
         webhook_host: The address the receiver of GitHub's webhooks listens on.
         webhook_port: Its port.
     """
@@ -27,6 +29,8 @@ class Settings(BaseSettings):
     ledger_url: str = ""
     source: str = "default"
     prefect_ui_url: str = "http://127.0.0.1:4200"
+    api_hosts: str = ""
+    further_flows: str = ""
     webhook_host: str = "127.0.0.1"
     webhook_port: int = Field(4210, ge=1, le=65535)
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from deployments import processes
-from deployments.connect import refresh_prefect
+from deployments.connect import active_profile, refresh_prefect
 from deployments.environment import (
     WEBHOOKS_BLOCK,
     WEBHOOKS_PATH,
@@ -22,6 +22,7 @@ from deployments.environment import (
     root_url,
     webhooks_url,
 )
+from deployments.login import SERVER, Login, ensure_login, login_file
 from deployments.parts import (
     PREFECT_FILE,
     Progress,
@@ -104,18 +105,24 @@ class ControlPlane:
         self.home = home.resolve()
         self.port = port if port is not None else free_port()
         self.limit = limit
-        self.env = control_plane_environment(
-            self.home, self.port, os.environ if inherited is None else inherited
-        )
-        self.url = root_url(self.port)
-        self.api = PrefectApi(api_url(self.port))
         self.server = processes.load(process_file(self.home, "server"))
+        inherited = os.environ if inherited is None else inherited
+        self.login = self._find_login(inherited)
+        self.env = control_plane_environment(self.home, self.port, inherited) | self.login.variables
+        self.url = root_url(self.port)
+        self.api = PrefectApi(api_url(self.port), login=self.login.text)
         self.worker = processes.load(process_file(self.home, "worker"))
         self.receiver = processes.load(process_file(self.home, "receiver"))
         self._prefect_file = prefect_file
         self._progress = progress
         self._workers_before: frozenset[str] | None = None
         self._activated: dict[str, str | None] | None = None
+
+    def _find_login(self, inherited: Mapping[str, str]) -> Login:
+        """Return the login of the server that runs, else the one that it is to be started with."""
+        if self.server is not None:
+            return Login(self.server.variable(SERVER), str(login_file(self.home)))
+        return ensure_login(self.home, inherited, active_profile().login_at(api_url(self.port)))
 
     def __enter__(self) -> Self:
         """Start everything; what was started is ended again when a part fails."""
@@ -140,7 +147,7 @@ class ControlPlane:
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.server is None or not self.server.alive():
-            self.server = start_server(self.port, self.home, self.env)
+            self.server = start_server(self.home, self.env)
         setup = start_provisioning(self.home, self.env, self._prefect_file)
         try:
             wait_for_server(self.server, self.port)
@@ -191,7 +198,7 @@ class ControlPlane:
 
     def _await_worker(self) -> None:
         if self.worker is not None and self._workers_before is not None:
-            wait_for_worker(self.worker, self.port, self._workers_before)
+            wait_for_worker(self.worker, self.api, self._workers_before)
             self._workers_before = None
             self._progress(f"worker, {self.limit} runs at once")
 
@@ -248,7 +255,7 @@ class ControlPlane:
     def restart_server(self) -> None:
         """End the server and start it again on the same port and database; runs go on meanwhile."""
         self.stop_server()
-        self.server = start_server(self.port, self.home, self.env)
+        self.server = start_server(self.home, self.env)
         wait_for_server(self.server, self.port)
 
     def restart_worker(self) -> None:

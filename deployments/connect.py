@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blocks.settings import Settings
 from deployments import processes
-from deployments.environment import process_file
-from deployments.prefect_api import PrefectApi
+from deployments.environment import process_file, same_server
+from deployments.login import CLIENT, SERVER
+from deployments.prefect_api import TRIES, PrefectApi
 from tasks.errors import SluiceError, TerminalError, TransientError
 from tasks.ledger.store import Ledger
 
@@ -36,16 +38,70 @@ def find_api_url(settings: Settings) -> str | None:
     return active_profile_url()
 
 
+@dataclass(frozen=True)
+class Profile:
+    """A Prefect profile of this user.
+
+    Attributes:
+        url: The address in it, None where it has none.
+        login: The login in it, None where it has none.
+    """
+
+    url: str | None = None
+    login: str | None = field(default=None, repr=False)
+
+    def login_at(self, url: str) -> str | None:
+        """Return its login for a server: one for another server is nobody else's business."""
+        return self.login if self.url is None or same_server(self.url, url) else None
+
+
+def profiles_file() -> Path:
+    """Return the file of this user's Prefect profiles."""
+    if path := os.environ.get("PREFECT_PROFILES_PATH"):
+        return Path(path)
+    return Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect") / "profiles.toml"
+
+
+def active_profile() -> Profile:
+    """Return the active Prefect profile of this user, an empty one where there is none."""
+    try:
+        profiles = tomllib.loads(profiles_file().read_text())
+    except (OSError, tomllib.TOMLDecodeError):
+        return Profile()
+    name = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    found = profiles.get("profiles", {}).get(name, {})
+    url, login = found.get("PREFECT_API_URL"), found.get(CLIENT) or found.get(SERVER)
+    return Profile(str(url) if url else None, str(login) if login else None)
+
+
 def active_profile_url() -> str | None:
     """Return the address in the active Prefect profile of this user, None where it has none."""
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    try:
-        profiles = tomllib.loads((home / "profiles.toml").read_text())
-    except (OSError, tomllib.TOMLDecodeError):
-        return None
-    name = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    url = profiles.get("profiles", {}).get(name, {}).get("PREFECT_API_URL")
-    return str(url) if url else None
+    return active_profile().url
+
+
+def find_login(settings: Settings, url: str) -> str:
+    """Find the login of a Prefect server.
+
+    Args:
+        settings: Sluice's settings.
+        url: Its API's address.
+
+    Returns:
+        `PREFECT_API_AUTH_STRING`, else what the server was started with where `sluice up` started it, else the
+        login in the active Prefect profile where that names this server; empty where none is known.
+    """
+    if login := os.environ.get(CLIENT):
+        return login
+    server = processes.load(process_file(settings.home, "server"))
+    if server is not None and same_server(server.variable("PREFECT_API_URL"), url):
+        return server.variable(SERVER)
+    profile = active_profile()
+    return profile.login or "" if same_server(profile.url, url) else ""
+
+
+def api_at(settings: Settings, url: str, *, tries: int = TRIES) -> PrefectApi:
+    """Return a Prefect server with the login that is known for it."""
+    return PrefectApi(url, tries=tries, login=find_login(settings, url))
 
 
 def known_api(settings: Settings) -> PrefectApi:
@@ -63,7 +119,7 @@ def known_api(settings: Settings) -> PrefectApi:
         raise TerminalError(
             "no Prefect server is known here", "start one with `sluice up`, or set PREFECT_API_URL"
         )
-    api = PrefectApi(url)
+    api = api_at(settings, url)
     if not api.healthy():
         raise TransientError(
             f"Prefect's server at {url} does not answer", "start it with `sluice up`, or set PREFECT_API_URL"
@@ -94,6 +150,8 @@ def use_prefect(settings: Settings) -> PrefectApi:
     """
     api = known_api(settings)
     os.environ["PREFECT_API_URL"] = api.url
+    if login := find_login(settings, api.url):
+        os.environ[CLIENT] = login
     # Without a server Prefect would start one of its own, on an empty database.
     os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"
     os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -131,11 +189,11 @@ def ledger_url(settings: Settings) -> str:
     document = None
     if url is not None:
         try:
-            document = PrefectApi(url, tries=1).block_document(*LEDGER_BLOCK)
+            document = api_at(settings, url, tries=1).block_document(*LEDGER_BLOCK)
         except SluiceError as error:
             if not (settings.home / "ledger.db").exists():
                 what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} cannot be told: {error.what}"
-                raise TransientError(what, "start the server, or set SLUICE_LEDGER_URL") from error
+                raise TransientError(what, f"{error.todo}, or set SLUICE_LEDGER_URL") from error
             sys.stderr.write(f"note: {error.what}; reading the ledger in {settings.home}\n")
     return str(document["data"]["url"]) if document is not None else settings.sqlite_url
 

@@ -1,4 +1,4 @@
-"""The command of a run: `prefect.engine`, from the worker's fork server where there is one.
+"""The command of a run: `prefect.engine` with Sluice's flows alone, from the worker's fork server where there is one.
 
 Only the standard library is imported here, and little of it: this process waits while its copy works.
 """
@@ -19,7 +19,7 @@ from deployments.forkserver import Order, read_number, send_order, socket_file
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def main(module: str = "prefect.engine") -> NoReturn:
+def main(module: str = "deployments.known_flows") -> NoReturn:
     """Carry out a module, by default the run that `PREFECT__FLOW_RUN_ID` names, and end as it ends.
 
     Args:

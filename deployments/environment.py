@@ -5,12 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from blocks.settings import Settings
+from deployments.server import further_names
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
 POOL = "sluice"
+# The command of every run: a copy of a process that has imported everything (docs/decisions/0009-runs-are-forked.md).
+# `python` is the one of the environment the worker was started from. No variables: what a run or a deployment asks for
+# as command, environment or folder then has no place to go.
+JOB_TEMPLATE: dict[str, Any] = {
+    "job_configuration": {"command": "python -m deployments.engine"},
+    "variables": {"type": "object", "properties": {}},
+}
 # Type and name of the block the receiver of GitHub's webhooks reads, and where it listens.
 WEBHOOKS_BLOCK = ("github-webhooks", "default")
 WEBHOOKS_PATH = "/webhooks/github"
@@ -48,6 +58,9 @@ _CHOICES = {
     "PREFECT_CLI_WRAP_LINES": "false",
 }
 
+# Whose pages may read answers: Prefect's default is everybody's.
+_ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+
 # A profile or key of the user's is for another server, and the profile is not in this home.
 _ANOTHER_SERVERS = frozenset({"PREFECT_PROFILE", "PREFECT_API_KEY"})
 
@@ -57,9 +70,26 @@ def root_url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
+def same_server(one: str | None, other: str) -> bool:
+    """Say whether two addresses of an API are those of one server."""
+    plain = (url.rstrip("/").replace("//localhost:", f"//{HOST}:") for url in (one or "", other))
+    return len(set(plain)) == 1
+
+
 def api_url(port: int) -> str:
     """Return the address of Prefect's API."""
     return f"{root_url(port)}/api"
+
+
+def own_origins(port: int, ui_url: str = "") -> tuple[str, ...]:
+    """Return the addresses of Prefect's own UI, whose pages may call the API from another name of the same server.
+
+    Args:
+        port: The server's port.
+        ui_url: Where people open the UI; another server's on this machine is not meant.
+    """
+    own, public = (root_url(port), f"http://localhost:{port}"), urlsplit(ui_url.lower())
+    return (*own, f"{public.scheme}://{public.netloc}") if further_names("", ui_url) else own
 
 
 def webhooks_url(env: Mapping[str, str]) -> str:
@@ -89,6 +119,7 @@ def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str
     Returns:
         The environment for a child process.
     """
+    public = inherited.get("SLUICE_PREFECT_UI_URL", "")
     places = {
         "SLUICE_HOME": str(home),
         "SLUICE_PREFECT_UI_URL": root_url(port),
@@ -101,7 +132,9 @@ def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str
         "PATH": _with_own_interpreter(inherited.get("PATH", "")),
     }
     kept = {name: value for name, value in inherited.items() if name not in _ANOTHER_SERVERS}
-    return {**_CHOICES, **kept, **places}
+    if names := further_names(inherited.get("SLUICE_API_HOSTS", ""), public):
+        places["SLUICE_API_HOSTS"] = ",".join(names)
+    return {**_CHOICES, _ORIGINS: ",".join(own_origins(port, public)), **kept, **places}
 
 
 def _with_own_interpreter(path: str) -> str:

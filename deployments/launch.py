@@ -1,4 +1,4 @@
-"""Runs Prefect's own command line with signals as a terminal would give them.
+"""Runs Prefect's server or worker with signals as a terminal would give them.
 
 A shell that starts a command in the background without job control makes it ignore SIGINT, and what is
 ignored stays so in every descendant. Prefect's worker turns SIGTERM into SIGINT, so it would never stop.
@@ -19,10 +19,14 @@ from pathlib import Path
 import deployments.ending
 import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.client_tuning import share_certificates
-from deployments.environment import process_file
+from deployments.environment import POOL, process_file
 from deployments.forkserver import start_beside_worker
+from deployments.known_flows import load_known_flows_only
+from deployments.prefect_api import PrefectApi
+from deployments.server import serve
 from deployments.server_tuning import announce_writes, calm_the_scheduler
 from deployments.worker_tuning import let_runs_come_back
+from tasks.errors import SluiceError
 
 _PAUSE_SECONDS = 5.0
 _FIRST_SECONDS = 60.0
@@ -30,7 +34,7 @@ _AGAIN = "SLUICE_WORKER_STARTED_AGAIN"
 
 
 def main(arguments: list[str]) -> None:
-    """Run `prefect` with these arguments in this process.
+    """Run Prefect's server for `server`, else `prefect` with these arguments, which start a worker, in this process.
 
     A worker gives up when its server stays away for minutes. It is started again under the same process id, as
     long as it is written down as the one that should run. One that ends as soon as it was first started would end
@@ -41,26 +45,30 @@ def main(arguments: list[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
-    if arguments[:1] == ["worker"]:
-        _reap()
-        start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=_read_ahead)
-        _keep_temporary_files_at(Path(os.environ["SLUICE_HOME"]) / "tmp")
-    from prefect.cli import app
-
-    if arguments[:1] == ["server"]:
+    if arguments == ["server"]:
         calm_the_scheduler()
         announce_writes()
-    if arguments[:1] == ["worker"]:
-        share_certificates()
-        let_runs_come_back()
+        serve()
+        return
+    _reap()
+    start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=_read_ahead)
+    _keep_temporary_files_at(Path(os.environ["SLUICE_HOME"]) / "tmp")
+    from prefect.cli import app
+    from prefect.runner import runner
+    from prefect.workers import process
+
+    share_certificates()
+    let_runs_come_back()
+    load_known_flows_only(process, runner)
     sys.argv = ["prefect", *arguments]
     try:
         app()
     except SystemExit as ended:
-        if not ended.code or arguments[:1] != ["worker"]:
+        if not ended.code:
             raise
     else:
         return
+    _say_what_is_refused()
     if _AGAIN not in os.environ and time.monotonic() - began < _FIRST_SECONDS:
         raise SystemExit(1)
     os.environ[_AGAIN] = "1"
@@ -69,6 +77,15 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(1)
     sys.stdout.flush()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command this process was started with
+
+
+def _say_what_is_refused() -> None:
+    """Say in one line, the last of the log, where it is the login that is wrong."""
+    api = PrefectApi(os.environ["PREFECT_API_URL"], tries=1)
+    try:
+        api.workers(POOL)
+    except SluiceError as error:
+        sys.stderr.write(f"sluice: {error}\n")
 
 
 def _read_ahead() -> None:

@@ -48,20 +48,17 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def start_server(port: int, home: Path, env: Mapping[str, str]) -> Running:
+def start_server(home: Path, env: Mapping[str, str]) -> Running:
     """Start Prefect's server. It is not awaited; `wait_for_server` does that.
 
     Args:
-        port: Its port on the loopback address.
         home: Sluice's home folder; the log goes to `logs/server.log` in it.
         env: The environment of `control_plane_environment`.
 
     Returns:
         The process.
     """
-    argv = processes.python(
-        "-m", "deployments.launch", "server", "start", "--host", HOST, "--port", str(port)
-    )
+    argv = processes.python("-m", "deployments.launch", "server")
     log = log_file(home, "server")
     server = processes.start("Prefect's server", argv, env=env, cwd=home, log=log)
     server.save(process_file(home, "server"))
@@ -103,20 +100,19 @@ def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
 
 
 def wait_for_worker(
-    worker: Running, port: int, known: frozenset[str], seconds: float = START_SECONDS
+    worker: Running, api: PrefectApi, known: frozenset[str], seconds: float = START_SECONDS
 ) -> None:
     """Wait until the worker has reported to the server.
 
     Args:
         worker: Its process.
-        port: The server's port.
+        api: The server.
         known: The ids of workers that were there before.
         seconds: How long to wait.
 
     Raises:
         TerminalError: It ended, or did not report in time.
     """
-    api = PrefectApi(api_url(port))
     _wait_until(lambda: bool(online_workers(api) - known), worker, seconds, "report to the server")
 
 

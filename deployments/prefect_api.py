@@ -12,13 +12,15 @@ from typing import Any, cast
 
 import httpx
 
+from blocks.settings import Settings
+from deployments.login import CLIENT, refused
 from tasks.errors import SluiceError, TerminalError, TransientError
 
 TERMINAL_STATES = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 
 _TIMEOUT_SECONDS = 30.0
 _HEALTH_SECONDS = 10.0
-_TRIES = 6
+TRIES = 6
 _POLL_SECONDS = 0.25
 _LONGEST_POLL_SECONDS = 0.5
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -35,9 +37,10 @@ class PrefectApi:
     Args:
         url: The API's address, with `/api`.
         tries: How often a request that found no answer is sent.
+        login: `user:password`; the one in the environment when None.
     """
 
-    def __init__(self, url: str, *, tries: int = _TRIES) -> None:
+    def __init__(self, url: str, *, tries: int = TRIES, login: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._tries = tries
         # A proxy of the environment must not come between this machine and its own loopback address.
@@ -45,7 +48,7 @@ class PrefectApi:
         self._client = httpx.Client(
             base_url=self.url,
             timeout=_TIMEOUT_SECONDS,
-            headers=_authorization(),
+            headers=_authorization(os.environ.get(CLIENT, "") if login is None else login),
             trust_env=False,
             verify=not self.url.startswith("http://"),
         )
@@ -83,6 +86,11 @@ class PrefectApi:
         """
         identifier = self.deployment(name)["id"]
         _checked(self._send("POST", f"/deployments/{identifier}/pause_deployment"))
+
+    def work_pool(self, pool: str) -> Json | None:
+        """Return a work pool, None where there is none."""
+        answer = self._send("GET", f"/work_pools/{pool}")
+        return None if answer.status_code == httpx.codes.NOT_FOUND else _object(answer)
 
     def workers(self, pool: str) -> list[Json] | None:
         """Return the workers of a work pool, None where the pool does not exist."""
@@ -274,8 +282,7 @@ class PrefectApi:
         raise AssertionError("unreachable")
 
 
-def _authorization() -> dict[str, str]:
-    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+def _authorization(login: str) -> dict[str, str]:
     if not login:
         return {}
     return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
@@ -285,6 +292,9 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     request = answer.request
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        given = "Authorization" in request.headers
+        raise refused(str(request.url.copy_with(raw_path=b"/api")), given=given, home=Settings().home)
     said = " ".join(answer.text.split())[:300]
     what = f"Prefect's server answered {answer.status_code} to {request.method} {request.url}: {said}"
     if answer.status_code in _BUSY:

@@ -11,12 +11,13 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.client_tuning import share_certificates
-from deployments.environment import POOL
+from deployments.environment import JOB_TEMPLATE, POOL
 from deployments.prefect_api import PrefectApi
 
 if TYPE_CHECKING:
@@ -70,20 +71,19 @@ def deploy_all(prefect_file: Path) -> None:
 
 
 async def ensure_work_pool(client: PrefectClient) -> None:
-    """Create the work pool of process workers where it is missing."""
-    from prefect.client.schemas.actions import WorkPoolCreate
+    """Create the work pool of process workers where it is missing; give one that is there Sluice's job template."""
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-    from prefect.workers.process import ProcessWorker
 
-    try:
-        await client.read_work_pool(POOL)
-    except ObjectNotFound:
-        template = ProcessWorker.get_default_base_job_template()
-        pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+    pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
+    with suppress(ObjectAlreadyExists):
         try:
+            there = await client.read_work_pool(POOL)
+        except ObjectNotFound:
             await client.create_work_pool(pool)
-        except ObjectAlreadyExists:
             return
+        if there.base_job_template != JOB_TEMPLATE:
+            await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=JOB_TEMPLATE))
 
 
 def _wait_for_server(seconds: float) -> None:

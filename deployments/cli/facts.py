@@ -25,8 +25,7 @@ _SHORT_HASH = 12
 
 def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
     """Show which release runs where, since when, by whom; what waits for approval; what is held."""
-    from deployments.connect import find_api_url, open_ledger, ui_url
-    from deployments.prefect_api import PrefectApi
+    from deployments.connect import api_at, find_api_url, open_ledger, ui_url
     from deployments.rules_view import rules_status
     from deployments.views import environment_status
 
@@ -39,7 +38,7 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
                 name,
                 environment,
                 ui_url=ui_url(settings),
-                until=PrefectApi(url, tries=1).waits_until if url else lambda _run: None,
+                until=api_at(settings, url, tries=1).waits_until if url else lambda _run: None,
             )
             for name, environment in ledger.promotions.environments(pipeline)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 
@@ -12,6 +13,7 @@ import typer
 import deployments.ending
 import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
+from deployments.cli.options import read_settings
 from deployments.cli.output import warn
 from deployments.ending import end_with
 from tasks.errors import SluiceError
@@ -85,9 +87,19 @@ def _lines(error: Exception) -> list[str]:
     if isinstance(error, SluiceError):
         return [f"sluice: {' '.join(str(error).split())}", *_indented(error.detail)]
     text = " ".join(str(error).split())[:500]
+    if "401 Unauthorized" in text:
+        return [f"sluice: {_unauthorized(text)}"]
     if "Failed to reach API" in text:
         return [f"sluice: Prefect's server does not answer: {text} — start it with `sluice up`"]
     return [f"sluice: {type(error).__name__}: {text} — SLUICE_DEBUG=1 shows where"]
+
+
+def _unauthorized(text: str) -> SluiceError:
+    """Return what Prefect's own client means where it is asked for a login."""
+    from deployments.login import CLIENT, refused
+
+    url = re.search(r"https?://[^\s']+?/api", text)
+    return refused(url[0] if url else "", given=CLIENT in os.environ, home=read_settings().home)
 
 
 def _indented(detail: str) -> list[str]:

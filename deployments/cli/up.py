@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,8 @@ import typer
 from deployments import processes
 from deployments.cli.options import read_settings
 from deployments.cli.output import counted, say, warn
-from deployments.environment import DEFAULT_PORT, api_url, log_file, process_file, root_url
+from deployments.environment import DEFAULT_PORT, api_url, log_file, process_file, root_url, same_server
+from deployments.login import CLIENT, login_file, open_to_others
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ def up(
     ] = False,
     profile: Annotated[
         bool,
-        typer.Option(help="Write the address into your Prefect profile where that has none."),
+        typer.Option(
+            help="Write address and login into your Prefect profile, unless that is for another server."
+        ),
     ] = True,
 ) -> None:
     """Start Prefect's server, a worker and the receiver of webhooks here, deploy the flows; until Ctrl-C."""
@@ -59,6 +63,7 @@ def up(
         if server is None:
             _check_port(port)
         plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
+        _check_login(plane)
         if server is not None and worker is not None:
             # The block may have been saved since.
             plane.start_receiver()
@@ -95,7 +100,22 @@ def _start(plane: ControlPlane, *, undo: bool) -> None:
 def _show(plane: ControlPlane) -> None:
     say(f"  Prefect's UI  {plane.url}")
     say(f"  its API       {api_url(plane.port)}")
+    say(f"  its login     {plane.login.place} (type the whole line at {plane.url}/login)")
     say(f"  logs          {log_file(plane.home, 'server').parent}")
+
+
+def _check_login(plane: ControlPlane) -> None:
+    if not plane.login.text:
+        raise TerminalError(
+            f"the server that runs at {plane.url} asks for no login: an earlier version started it",
+            "`sluice down`, then `sluice up`: runs that wait go on afterwards",
+        )
+    if open_to_others(login_file(plane.home)):
+        path = login_file(plane.home)
+        warn(
+            f"note: others on this machine can read {path}, the login of Prefect's API — `sluice down`, "
+            f"`rm {path}`, `prefect config unset {CLIENT}`, `sluice up`: that makes a new one"
+        )
 
 
 def _check_port(port: int) -> None:
@@ -113,17 +133,31 @@ def _check_port(port: int) -> None:
 
 
 def _remember(plane: ControlPlane) -> None:
-    """Write the address into the user's Prefect profile, so that `prefect deployment run` finds the server."""
-    from deployments.connect import active_profile_url
-
-    if os.environ.get("PREFECT_API_URL") or active_profile_url() is not None:
-        return
-    argv = processes.python("-m", "prefect", "config", "set", f"PREFECT_API_URL={api_url(plane.port)}")
-    done = subprocess.run(argv, capture_output=True, timeout=_PROFILE_SECONDS, check=False, cwd=plane.home)
+    """Write address and login into the user's Prefect profile, so that `prefect deployment run` works as typed."""
+    url = api_url(plane.port)
+    argv = processes.python("-m", "deployments.profile")
+    told = json.dumps({"url": url, "login": plane.login.text})
+    done = subprocess.run(
+        argv,
+        input=told,
+        text=True,
+        capture_output=True,
+        timeout=_PROFILE_SECONDS,
+        check=False,
+        cwd=plane.home,
+    )
     if done.returncode == 0:
-        say("  your Prefect profile knows the address")
+        say(f"  {done.stdout.strip()}")
     else:
-        warn(f"note: your Prefect profile could not be written; export PREFECT_API_URL={api_url(plane.port)}")
+        why = done.stderr.strip().rpartition("\n")[2]
+        warn(
+            f"note: your Prefect profile could not be written ({why}); export PREFECT_API_URL={url}, "
+            f"and {CLIENT} as in {plane.login.place}"
+        )
+    if (given := os.environ.get("PREFECT_API_URL")) and not same_server(given, url):
+        warn(
+            f"note: PREFECT_API_URL in your environment is {given}: `prefect` and `sluice` talk to that server"
+        )
 
 
 def _stay(plane: ControlPlane) -> None:

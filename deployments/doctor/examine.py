@@ -24,9 +24,10 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
         api = use_prefect(settings)
     except SluiceError:
         api = None
+    from deployments.doctor.access import access_checks
     from deployments.doctor.control import control_checks
 
-    found = run_checks(control_checks(settings))
+    found = run_checks([*control_checks(settings), *(access_checks(settings) if api is not None else ())])
     if api is None:
         return found
     from deployments.doctor.application import application_checks, read_application

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from blocks.settings import Settings
-from deployments.connect import LEDGER_BLOCK, find_api_url
+from deployments.connect import LEDGER_BLOCK, api_at, find_api_url
 from deployments.prefect_api import PrefectApi
 from deployments.webhook.app import Receiver, create_app
 from deployments.webhook.applications import Applications, Blocks
@@ -152,7 +152,7 @@ def _opened(settings: Settings) -> Iterator[Service]:
             url = find_api_url(settings)
             if url is None:
                 raise TransientError("no Prefect server is known here", "start one with `sluice up`")
-            api = PrefectApi(url, tries=1)
+            api = api_at(settings, url, tries=1)
             ledger = Ledger.open(_ledger_url(settings, api))
         except TransientError as error:
             _log.warning("%s", error)

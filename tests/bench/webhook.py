@@ -177,7 +177,7 @@ class Bench:
 
     def start_server(self) -> None:
         """Start Prefect's server and wait for it."""
-        self.plane.server = start_server(self.plane.port, self.plane.home, self.plane.env)
+        self.plane.server = start_server(self.plane.home, self.plane.env)
         wait_for_server(self.plane.server, self.plane.port)
 
     def start_receiver(self) -> None:

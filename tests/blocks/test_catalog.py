@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL
 from blocks import catalog
 from blocks.catalog import BLOCKS
 from tests.blocks.documents import DOCUMENTS, SECRETS
+from tests.deployments.webhook.prefect_server import login
 from tests.lab.control import open_server
 
 PREFECT = Path(sys.executable).with_name("prefect")
@@ -51,11 +52,11 @@ def test_the_catalog_has_every_block_of_the_package() -> None:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_is_registered_with_its_form(api: str, block: type[Block]) -> None:
     slug = block.get_block_type_slug()
-    kind = httpx.get(f"{api}/block_types/slug/{slug}").raise_for_status().json()
+    kind = httpx.get(f"{api}/block_types/slug/{slug}", auth=login()).raise_for_status().json()
     assert kind["name"] == block.get_block_type_name()
     assert kind["description"] == block.get_description()
     wanted = {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
-    (schema,) = httpx.post(f"{api}/block_schemas/filter", json=wanted).raise_for_status().json()
+    (schema,) = httpx.post(f"{api}/block_schemas/filter", json=wanted, auth=login()).raise_for_status().json()
     assert set(schema["fields"]["properties"]) == set(block.model_fields)
 
 
@@ -68,6 +69,7 @@ def test_a_block_comes_back_and_its_secrets_do_not_show(api: str, block: type[Bl
         name: getattr(made, name) for name in block.model_fields
     }
     slug = block.get_block_type_slug()
-    answer = httpx.get(f"{api}/block_types/slug/{slug}/block_documents/name/probe").raise_for_status().text
+    probe = f"{api}/block_types/slug/{slug}/block_documents/name/probe"
+    answer = httpx.get(probe, auth=login()).raise_for_status().text
     assert "****" in answer
     assert not [secret for secret in SECRETS if secret in answer]

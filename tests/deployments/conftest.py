@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deployments.cli.main import run
 from tasks.ledger.store import Ledger
+from tests.deployments.running import Printed, earlier, env, plane, port
 
-
-@dataclass(frozen=True)
-class Printed:
-    """What a command did.
-
-    Attributes:
-        code: Its exit code.
-        out: Its standard output.
-        err: Its standard error.
-    """
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
+__all__ = ["Printed", "earlier", "env", "plane", "port"]
 
 Sluice = Callable[..., Printed]
 

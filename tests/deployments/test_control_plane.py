@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,62 +19,15 @@ from blocks.git_repository import GitRepository
 from deployments import processes
 from deployments.bootstrap import ControlPlane
 from deployments.environment import POOL, process_file
-from deployments.parts import free_port, online_workers, start_provisioning, wait_for_provisioning
+from deployments.parts import free_port, online_workers
 from tasks.errors import TerminalError
-from tests.deployments.conftest import Printed, Sluice
+from tests.deployments.conftest import Sluice
+from tests.deployments.running import auth_of, clean_environment, command, sluice
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
 from tests.deployments.webhook.shop import Shop
-from tests.lab.prefect_database import lay_database
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
-
-ROOT = Path(__file__).parents[2]
-TRIAL = Path(__file__).parent / "trial.yaml"
-FOREIGN = ("PREFECT_API_URL", "PREFECT_HOME", "SLUICE_LEDGER_URL", "SLUICE_PREFECT_UI_URL", "SLUICE_DEBUG")
-
-
-def clean_environment(home: Path) -> dict[str, str]:
-    """Return an environment in which runs can import this package, and nothing is known of another server."""
-    env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return {**env, "SLUICE_HOME": str(home), "HOME": str(home), "PYTHONPATH": str(ROOT)}
-
-
-def command(env: dict[str, str], *argv: str) -> Printed:
-    done = subprocess.run(
-        argv, env=env, capture_output=True, text=True, timeout=900, check=False, cwd=env["HOME"]
-    )
-    return Printed(done.returncode, done.stdout, done.stderr)
-
-
-def sluice(env: dict[str, str], *arguments: str) -> Printed:
-    return command(env, sys.executable, "-P", "-m", "deployments.cli.main", *arguments)
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    home = tmp_path_factory.mktemp("home")
-    lay_database(home)
-    return clean_environment(home)
-
-
-@pytest.fixture(scope="module")
-def plane(env: dict[str, str]) -> Iterator[ControlPlane]:
-    """What `sluice up --detach` started, with the trial flows beside the real ones."""
-    port, home = free_port(), Path(env["HOME"])
-    printed = sluice(env, "up", "--detach", "--port", str(port), "--limit", "2")
-    try:
-        assert printed.code == 0, printed
-        assert "your Prefect profile knows the address" in printed.out
-        plane = ControlPlane(home, port, 2, inherited=env)
-        setup = start_provisioning(home, plane.env, TRIAL)
-        wait_for_provisioning(setup, lambda _line: None)
-        yield plane
-    finally:
-        ended = sluice(env, "down", "--wait", "0")
-        assert ended.code == 0, ended
-        assert processes.load(process_file(home, "server")) is None
-        assert sluice(env, "down").out == f"nothing runs in {home}\n"
 
 
 def test_every_entry_of_prefect_yaml_is_deployed(plane: ControlPlane) -> None:
@@ -102,7 +54,13 @@ def test_the_nightly_redeploy_is_scheduled(plane: ControlPlane) -> None:
     }
 
     def nights() -> list[dict[str, object]]:
-        answer = httpx.post(f"{plane.url}/api/flow_runs/filter", json=wanted, timeout=60, trust_env=False)
+        answer = httpx.post(
+            f"{plane.url}/api/flow_runs/filter",
+            json=wanted,
+            timeout=60,
+            trust_env=False,
+            auth=auth_of(plane.login.text),
+        )
         return list(answer.raise_for_status().json())
 
     wait_until(lambda: bool(nights()), "the scheduled nights", seconds=300, every_seconds=1)

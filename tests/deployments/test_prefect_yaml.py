@@ -11,6 +11,7 @@ import yaml
 from prefect import Flow
 
 from deployments.environment import POOL
+from deployments.known_flows import KNOWN_FLOWS
 from deployments.parts import PREFECT_FILE
 
 FILE = yaml.safe_load(PREFECT_FILE.read_text())
@@ -61,9 +62,11 @@ def test_an_entry_is_found_in_the_ui(entry: dict[str, Any]) -> None:
 def test_nothing_is_pulled_and_nothing_is_bound_to_a_machine() -> None:
     assert FILE["pull"] == []
     assert "/" not in "".join(entry["entrypoint"] for entry in ENTRIES)
-    assert {entry["work_pool"]["job_variables"]["command"] for entry in ENTRIES} == {
-        "python -m deployments.engine"
-    }
+    assert all(entry["work_pool"] == {"name": POOL} for entry in ENTRIES)
+
+
+def test_the_worker_runs_what_is_deployed_here_and_nothing_else() -> None:
+    assert {entry["entrypoint"] for entry in ENTRIES} == KNOWN_FLOWS
 
 
 def test_staging_is_redeployed_every_night() -> None:

@@ -14,7 +14,7 @@ import pytest
 from deployments import processes
 from deployments.environment import HOST, process_file
 from deployments.parts import free_port
-from tests.deployments.test_control_plane import clean_environment, sluice
+from tests.deployments.running import clean_environment, sluice
 
 pytestmark = pytest.mark.timeout(1500)
 

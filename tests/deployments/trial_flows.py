@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.flow_runs import suspend_flow_run
@@ -28,6 +30,6 @@ def ask() -> str:
 
 @flow
 def last(seconds: float) -> None:
-    """Last for some time."""
-    get_run_logger().info("lasting")
+    """Last for some time, and tell what somebody may have slipped in."""
+    get_run_logger().info("lasting in %s with %s", Path.cwd(), os.environ.get("SLIPPED_IN"))
     time.sleep(seconds)

@@ -107,7 +107,10 @@ def test_a_checklist_is_ticked_in_the_browser(scene: Scene, github: FakeGitHub, 
     scene.suspended(run)
 
     # While ana reads the form of one approval, a push asks for two, and for another checklist: she answered the first.
-    form, shown = open_form(page, scene.plane.url, run), scene.promotions("feature")[0].plan_hash
+    form, shown = (
+        open_form(page, scene.plane.url, run, scene.plane.login.text),
+        scene.promotions("feature")[0].plan_hash,
+    )
     assert "0 of 1 approvals" in form.text
     asks = "    approvals: {approvers: [ana, ben], required: 2}\n    gates: {checklist: [alerts are on, ben knows]}\n"
     scene.shop.commit_file("pipeline.yaml", text.replace(GATES, asks, 1), "Two people")
@@ -119,14 +122,14 @@ def test_a_checklist_is_ticked_in_the_browser(scene: Scene, github: FakeGitHub, 
     assert scene.promotions("feature")[0].plan_hash != shown
     assert [one["text"].startswith("Approval needed") for one in scene.inbox.messages[-2:]] == [True, True]
 
-    form = open_form(page, scene.plane.url, run)
+    form = open_form(page, scene.plane.url, run, scene.plane.login.text)
     assert "it answers another plan than the one that is shown now" in form.text
     assert "0 of 2 approvals" in form.text
     form.answer("ben", "approve", scene.code("ben"), ticks=("alerts are on",))
     answer = judged(scene, 2)
     assert (answer.counted, answer.refusal) == (False, "not every item of the checklist is ticked")
     scene.suspended(run)
-    form = open_form(page, scene.plane.url, run)
+    form = open_form(page, scene.plane.url, run, scene.plane.login.text)
     assert "not every item of the checklist is ticked" in form.text
     form.answer("ana", "approve", scene.code("ana"), ticks=("alerts are on", "ben knows"))
     assert judged(scene, 3).counted

@@ -91,7 +91,7 @@ def test_a_rejection_in_the_browser_touches_nothing(scene: Scene, page: Page) ->
     run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
     scene.suspended(run)
     assert scene.lab.servers["prod"].run(("docker", "ps", "-aq")).stdout == ""
-    form = open_form(page, scene.plane.url, run)
+    form = open_form(page, scene.plane.url, run, scene.plane.login.text)
     assert "0 of 1 approvals" in form.text
     assert "The shop: products, orders, a worker and a scheduler" in form.text
     form.answer("ben", "reject", scene.code("ben"), reason="not on a Friday")
@@ -104,7 +104,7 @@ def test_a_rejection_in_the_browser_touches_nothing(scene: Scene, page: Page) ->
 def test_a_wrong_code_then_an_approval_in_the_browser(scene: Scene, page: Page) -> None:
     run = scene.run("promote/prod", environment="prod", ref="v1.0.0", requested_by="cleo")
     scene.suspended(run)
-    open_form(page, scene.plane.url, run).answer("ana", "approve", "000000")
+    open_form(page, scene.plane.url, run, scene.plane.login.text).answer("ana", "approve", "000000")
     with scene.ledger() as ledger:
         row = scene.promotions("prod")[0].id
         wait_until(lambda: bool(ledger.approvals.of(row)), "the judged answer", seconds=300)
@@ -116,7 +116,7 @@ def test_a_wrong_code_then_an_approval_in_the_browser(scene: Scene, page: Page) 
     # Waiting costs no process: server and worker may go and come back.
     scene.plane.restart_server()
     scene.plane.restart_worker()
-    form = open_form(page, scene.plane.url, run)
+    form = open_form(page, scene.plane.url, run, scene.plane.login.text)
     assert "the one-time code is wrong" in form.text
     form.answer("ana", "approve", scene.code("ana"))
     assert ended(scene.ended(run))[0] == "Completed"

@@ -105,14 +105,24 @@ def open_page() -> Iterator[Page]:
             browser.close()
 
 
-def open_form(page: Page, ui_url: str, flow_run_id: str) -> ApprovalForm:
-    """Open a waiting run's page and its resume form.
+def log_in(page: Page, ui_url: str, login: str) -> None:
+    """Log in, as a person does once: the UI keeps it. A run's own page does not ask, so that comes after."""
+    page.goto(f"{ui_url}/login")
+    page.get_by_placeholder("admin:pass").fill(login)
+    page.get_by_role("button", name="Login").click()
+    page.wait_for_url(lambda url: not url.endswith("/login"))
+
+
+def open_form(page: Page, ui_url: str, flow_run_id: str, login: str) -> ApprovalForm:
+    """Log in, open a waiting run's page and its resume form.
 
     Args:
         page: The browser's page.
         ui_url: Where the UI is.
         flow_run_id: The run.
+        login: `user:password`, which the UI asks for in one field.
     """
+    log_in(page, ui_url, login)
     page.goto(f"{ui_url}/runs/flow-run/{flow_run_id}")
     page.get_by_role("button", name="Resume").first.click()
     page.locator(".p-modal .schema-form-property").first.wait_for()

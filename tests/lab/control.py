@@ -18,6 +18,7 @@ from prefect import Task, flow_engine
 from prefect.events.worker import EventsWorker
 
 from deployments.bootstrap import ControlPlane
+from deployments.login import login_file
 from tests.lab.prefect_database import lay_database
 
 _DRAIN_SECONDS = 60
@@ -108,5 +109,5 @@ def _empty(home: Path) -> None:
     for path in home.iterdir():
         if path.is_dir() and path.name not in _KEPT_FOLDERS:
             shutil.rmtree(path)
-        elif path.is_file():
+        elif path.is_file() and path != login_file(home):
             path.unlink()

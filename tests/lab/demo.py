@@ -154,6 +154,9 @@ def show(scene: Scene) -> list[str]:
             if done.returncode:
                 failed.append(f"sluice {' '.join(words)}: exit code {done.returncode}")
     console.print(f"\nPrefect UI      {scene.plane.url}")
+    console.print(
+        f"its login       {scene.plane.login.place} (type the whole line at {scene.plane.url}/login)"
+    )
     for name, server in scene.lab.servers.items():
         console.print(f"{name:<15} http://{server.address}:8080")
     console.print(f"ledger          sqlite:///{scene.home / 'ledger.db'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +12,23 @@ from typing import Any
 
 import httpx
 
+from deployments.login import CLIENT
+
 DEPLOYMENTS = (
     *(f"{flow}/{name}" for flow in ("promote", "rollback") for name in ("feature", "staging", "prod")),
     "tend/pull-requests",
 )
 
 
+def login() -> httpx.BasicAuth:
+    """Return the login this process's environment has."""
+    user, _, password = os.environ[CLIENT].partition(":")
+    return httpx.BasicAuth(user, password)
+
+
 def deploy(url: str) -> None:
     """Make the deployments, as `prefect deploy` does; no worker takes their runs."""
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60, auth=login()) as client:
         for one in DEPLOYMENTS:
             flow, name = one.split("/")
             identifier = client.post("/flows/", json={"name": flow}).raise_for_status().json()["id"]
@@ -30,7 +39,7 @@ def deploy(url: str) -> None:
 def runs_of(url: str) -> list[dict[str, Any]]:
     """Return every flow run, the oldest first."""
     found: list[dict[str, Any]] = []
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60, auth=login()) as client:
         while True:
             wanted = {"sort": "START_TIME_ASC", "limit": 200, "offset": len(found)}
             page = client.post("/flow_runs/filter", json=wanted).raise_for_status().json()
@@ -68,7 +77,10 @@ def gate_to(target: str) -> Iterator[Gate]:
             gate.asked.append(self.path)
             status, text = 503, b"{}"
             if gate.mode != "down":
-                kept = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
+                kept = {
+                    "Content-Type": self.headers.get("Content-Type") or "application/json",
+                    "Authorization": self.headers.get("Authorization") or "",
+                }
                 answer = client.request(
                     self.command, target.removesuffix("/api") + self.path, content=body, headers=kept
                 )

@@ -1,0 +1,102 @@
+"""Checks of who may use Prefect's API: its login, web pages, what its work pool lets a run decide."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from blocks.settings import Settings
+from deployments.connect import active_profile, known_api, profiles_file
+from deployments.doctor.findings import Check, Finding, fail, ok
+from deployments.environment import JOB_TEMPLATE, POOL
+from deployments.login import CLIENT, SERVER, login_file, open_to_others
+from deployments.prefect_api import PrefectApi
+
+# A name that is nobody's, as a page would have one that leads it to the server's address.
+_STRANGER = "sluice-doctor.invalid"
+_TIMEOUT_SECONDS = 20.0
+_AGAIN = "`sluice down`, then `sluice up`"
+
+
+def access_checks(settings: Settings) -> list[Check]:
+    """Return the checks of the API's doors."""
+    return [Check("api", lambda: _api(settings)), Check("login", lambda: _kept(settings.home))]
+
+
+def _api(settings: Settings) -> Iterator[Finding]:
+    api = known_api(settings)
+    with httpx.Client(
+        trust_env=False, timeout=_TIMEOUT_SECONDS, verify=not api.url.startswith("http://")
+    ) as stranger:
+        yield _login(api, stranger)
+        yield _pages(api, stranger)
+        yield _names(api, stranger)
+    yield _template(api)
+
+
+def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
+    answer = stranger.post(f"{api.url}/block_documents/filter", json={"limit": 1})
+    if answer.is_success:
+        return fail(
+            "api",
+            f"{api.url} answers without a login: everybody on this machine can read secrets and start runs",
+            f"{_AGAIN}; a server that you start yourself needs {SERVER}",
+        )
+    return ok("api", "answers nobody without the login")
+
+
+def _pages(api: PrefectApi, stranger: httpx.Client) -> Finding:
+    asked = {"Origin": f"http://{_STRANGER}", "Access-Control-Request-Method": "POST"}
+    answer = stranger.options(f"{api.url}/block_documents/filter", headers=asked)
+    if "access-control-allow-origin" in answer.headers:
+        return fail(
+            "api",
+            "lets every web page that a person here opens read its answers (CORS)",
+            f"unset PREFECT_SERVER_CORS_ALLOWED_ORIGINS, or name the UI's address in it; {_AGAIN}",
+        )
+    return ok("api", "lets no foreign web page read answers")
+
+
+def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
+    if stranger.get(f"{api.url}/health", headers={"Host": _STRANGER}).is_success:
+        return fail(
+            "api",
+            "answers to any host name: a web page can give its own name this machine's address",
+            f"{_AGAIN}; a server that you start yourself needs a proxy that looks at `Host`",
+        )
+    return ok("api", "answers to its own names only")
+
+
+def _template(api: PrefectApi) -> Finding:
+    pool = api.work_pool(POOL)
+    if pool is None:
+        return fail("api", f"there is no work pool {POOL}", "run `sluice up`")
+    template = pool.get("base_job_template") or {}
+    if template == JOB_TEMPLATE:
+        return ok("api", f"runs of pool {POOL} choose no command, environment or folder")
+    offered = sorted((template.get("variables") or {}).get("properties") or {})
+    said = f"lets a run set {', '.join(offered)}" if offered else "is not Sluice's"
+    return fail("api", f"the job template of pool {POOL} {said}", f"{_AGAIN}: it is set right at the start")
+
+
+def _kept(home: Path) -> Iterator[Finding]:
+    path = login_file(home)
+    if open_to_others(path):
+        yield fail(
+            "login",
+            f"others on this machine can read or change {path}",
+            f"make a new one: `sluice down`, `rm {path}`, `prefect config unset {CLIENT}`, `sluice up`",
+        )
+    elif path.exists():
+        yield ok("login", f"{path} is for its owner's eyes")
+    if home.exists() and home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        yield fail("login", f"others on this machine can change what is in {home}", f"`chmod 700 {home}`")
+    if active_profile().login is not None and open_to_others(profiles_file()):
+        yield fail(
+            "login",
+            f"others on this machine can read {profiles_file()}, which has a login in it",
+            f"`chmod 600 {profiles_file()}`, and make a new login as docs/security.md says",
+        )

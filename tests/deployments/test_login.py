@@ -1,0 +1,187 @@
+"""The login of Prefect's API: made once, for its owner's eyes, and never mistaken for another server's."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from blocks.settings import Settings
+from deployments.connect import active_profile, find_login
+from deployments.environment import control_plane_environment
+from deployments.login import CLIENT, SERVER, ensure_login, login_file
+from deployments.server import host_name
+from tasks.errors import TerminalError
+
+URL = "http://127.0.0.1:4200/api"
+TEAM = "https://prefect.example.org/api"
+
+
+def test_it_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    before = os.umask(0)
+    try:
+        made = ensure_login(home, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(login_file(home).stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert made.text == login_file(home).read_text().strip()
+    assert made.place == str(login_file(home))
+    assert ensure_login(home, {}).text == made.text
+    assert made.text not in repr(made)
+    assert list(home.iterdir()) == [login_file(home)]
+    assert ensure_login(tmp_path / "other", {}).text != made.text
+
+
+def test_of_many_at_once_all_have_the_same(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from deployments.login import ensure_login; "
+        "print(ensure_login(Path(sys.argv[1]), {}).text)"
+    )
+    argv = (sys.executable, "-P", "-c", code, str(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        said = list(
+            pool.map(lambda _: subprocess.run(argv, capture_output=True, check=True).stdout, range(4))
+        )
+    assert len(set(said)) == 1
+
+
+def test_a_login_of_the_users_own_counts_first(tmp_path: Path) -> None:
+    for name in (SERVER, CLIENT):
+        given = ensure_login(tmp_path, {name: "me:mine"}, "profile:one")
+        assert (given.text, given.place) == ("me:mine", f"{name} in your environment")
+        assert given.variables == {SERVER: "me:mine", CLIENT: "me:mine"}
+    assert ensure_login(tmp_path, {SERVER: "me:mine", CLIENT: "me:mine"}).text == "me:mine"
+    assert ensure_login(tmp_path, {SERVER: ""}, "profile:one").text == "profile:one"
+    assert not login_file(tmp_path).exists()
+
+
+def test_two_logins_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TerminalError, match="are different"):
+        ensure_login(tmp_path, {SERVER: "me:mine", CLIENT: "me:other"})
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "admin", ":secret", "admin:", "admin:two words", "admin:pässword", "a:b\nc:d"]
+)
+def test_a_file_without_a_login_is_named(tmp_path: Path, kept: str) -> None:
+    login_file(tmp_path).write_text(kept)
+    with pytest.raises(TerminalError, match="api-login is no login"):
+        ensure_login(tmp_path, {})
+
+
+@pytest.fixture
+def profiles(home: Path) -> Path:
+    del home
+    file = Path(os.environ["PREFECT_HOME"]) / "profiles.toml"
+    file.parent.mkdir()
+    return file
+
+
+def remembered(url: str = URL, login: str = "admin:secret") -> str:
+    """Run what `sluice up` runs."""
+    argv = (sys.executable, "-P", "-m", "deployments.profile")
+    told = json.dumps({"url": url, "login": login})
+    return subprocess.run(argv, input=told, text=True, capture_output=True, check=True, timeout=300).stdout
+
+
+def test_a_profile_gets_the_login_and_keeps_what_else_it_has(profiles: Path) -> None:
+    profiles.write_text(
+        f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{URL.replace("127.0.0.1", "localhost")}"\n'
+        'PREFECT_LOGGING_LEVEL = "DEBUG"\n[profiles.team]\n'
+        f'PREFECT_API_URL = "{TEAM}"\nPREFECT_API_KEY = "pnu_1"\n'
+    )
+    profiles.chmod(0o644)
+    assert remembered() == f"your Prefect profile mine knows address and login ({profiles})\n"
+    assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
+    after = profiles.read_text()
+    assert tomllib.loads(after) == {
+        "active": "mine",
+        "profiles": {
+            "mine": {"PREFECT_API_URL": URL, CLIENT: "admin:secret", "PREFECT_LOGGING_LEVEL": "DEBUG"},
+            "team": {"PREFECT_API_URL": TEAM, "PREFECT_API_KEY": "pnu_1"},
+        },
+    }
+    remembered()
+    assert profiles.read_text() == after
+
+
+def test_a_profile_for_another_server_stays(profiles: Path) -> None:
+    team = f'[profiles.team]\nPREFECT_API_URL = "{TEAM}"\nPREFECT_API_AUTH_STRING = "team:secret"\n'
+    profiles.write_text(f'active = "team"\n{team}')
+    said = remembered()
+    assert f"team is for {TEAM} and stays; type `prefect --profile sluice …`" in said
+    found = tomllib.loads(profiles.read_text())
+    assert found["active"] == "team"
+    assert found["profiles"] == {
+        "team": {"PREFECT_API_URL": TEAM, CLIENT: "team:secret"},
+        "sluice": {"PREFECT_API_URL": URL, CLIENT: "admin:secret"},
+    }
+    profiles.write_text(
+        f'active = "team"\n{team}[profiles.sluice]\nPREFECT_API_URL = "https://other.example/api"\n'
+    )
+    before = profiles.read_text()
+    assert f"for this one export PREFECT_API_URL={URL} and {CLIENT}" in remembered()
+    assert profiles.read_text() == before
+
+
+def test_where_there_is_no_profile_one_is_made_for_its_owner_alone(profiles: Path) -> None:
+    remembered()
+    assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
+    assert tomllib.loads(profiles.read_text())["profiles"]["ephemeral"][CLIENT] == "admin:secret"
+
+
+def test_a_login_goes_to_its_own_server_only(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles.write_text(f'active = "a"\n[profiles.a]\nPREFECT_API_URL = "{URL}"\n{CLIENT} = "admin:secret"\n')
+    monkeypatch.delenv(CLIENT, raising=False)
+    assert find_login(Settings(), URL) == "admin:secret"
+    assert find_login(Settings(), URL.replace("127.0.0.1", "localhost") + "/") == "admin:secret"
+    assert find_login(Settings(), TEAM) == ""
+    assert active_profile().login_at(TEAM) is None
+    monkeypatch.setenv(CLIENT, "me:mine")
+    assert find_login(Settings(), TEAM) == "me:mine"
+
+
+def test_only_the_own_ui_may_read_and_only_own_names_are_answered() -> None:
+    origins = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+    env = control_plane_environment(Path("/h"), 4200, {"SLUICE_PREFECT_UI_URL": "http://127.0.0.1:9"})
+    assert env[origins] == "http://127.0.0.1:4200,http://localhost:4200"
+    assert "SLUICE_API_HOSTS" not in env
+    given = {
+        "SLUICE_PREFECT_UI_URL": "https://Prefect.example.org/",
+        "SLUICE_API_HOSTS": "one.example:8, localhost",
+    }
+    env = control_plane_environment(Path("/h"), 4200, given)
+    assert env[origins].endswith(",https://prefect.example.org")
+    assert env["SLUICE_API_HOSTS"] == "one.example,prefect.example.org"
+    assert (
+        control_plane_environment(Path("/h"), 4200, {origins: "https://a.example"})[origins]
+        == "https://a.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("LOCALHOST:4200", "localhost"),
+        ("localhost.", "localhost"),
+        ("[0:0:0:0:0:0:0:1]:80", "::1"),
+        ("::1", None),
+        ("[localhost]", None),
+        ("a@localhost", None),
+        ("localhost:80:80", None),
+        ("localhost, evil.example", None),
+        ("", None),
+        (".", None),
+    ],
+)
+def test_a_host_is_compared_without_port_case_and_dot(host: str, name: str | None) -> None:
+    assert host_name(host) == name
