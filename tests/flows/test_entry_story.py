@@ -112,7 +112,8 @@ def test_a_checklist_is_ticked_in_the_browser(scene: Scene, github: FakeGitHub, 
         scene.promotions("feature")[0].plan_hash,
     )
     assert "0 of 1 approvals" in form.text
-    asks = "    approvals: {approvers: [ana, ben], required: 2}\n    gates: {checklist: [alerts are on, ben knows]}\n"
+    people = "    approvals: {approvers: [ana, ben], required: 2}\n"
+    asks = people + "    gates: {checklist: [alerts are on, ben knows]}\n"
     scene.shop.commit_file("pipeline.yaml", text.replace(GATES, asks, 1), "Two people")
     form.answer("ana", "approve", scene.code("ana"), ticks=("ben knows", "cleo knows"))
     stale = judged(scene, 1)
