@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -19,7 +20,6 @@ from tasks.run import Run
 from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.lab.shell import run as run_here
 from tests.tasks.database import APP, run_on
 from tests.tasks.test_starting import Keeper
 
@@ -57,7 +57,7 @@ class Scene:
             compose_files=("compose.yaml",),
             services=tuple(sorted(services)),
             images=services if remembers else {},
-            staged_at=NOW,
+            staged_at=NOW + timedelta(minutes=number),
         )
         there, folder = self.run.hosts[self.run.primary], f"{APP}/releases/{one.id}"
         there.write_file(f"{folder}/compose.yaml", text.encode())
@@ -72,11 +72,6 @@ class Scene:
 
     def remove(self, *images: str) -> None:
         self.server.run(("docker", "image", "rm", "--force", *images), check=False)
-
-    def asked(self, name: str = "") -> int:
-        """Return how often the registry was asked for one of the images, or for any."""
-        done = run_here(("docker", "logs", self.lab.registry.container), check=False)
-        return (done.stdout + done.stderr).count(f"/v2/pull/{name}")
 
     @contextmanager
     def registry_down(self) -> Iterator[None]:
@@ -107,24 +102,20 @@ def test_what_lies_on_the_host_is_not_asked_for(scene: Scene, *, remembers: bool
     one, two, _ = scene.images
     staged = scene.stage(1, remembers=remembers, web=one, worker=one, db=two)
     scene.pull(staged)
-    before = scene.asked()
-    assert scene.pull(staged) == "staging: all images are there"
-    assert scene.asked() == before
     with scene.registry_down():
         assert scene.pull(staged) == "staging: all images are there"
 
 
 def test_only_what_is_missing_is_pulled(scene: Scene) -> None:
     one, two, three = scene.images
-    staged = scene.stage(2, web=one, db=two, cache=three)
-    scene.pull(staged)
+    # The registry never had it, so the pull fails where it is asked for it.
+    local = f"{scene.lab.registry.address}/pull/local:latest"
+    scene.pull(scene.stage(2, web=one, cache=three))
+    scene.server.run(("docker", "tag", one, local))
     scene.remove(two, two.partition("@")[0] + ":1")
-    before = [scene.asked(f"{name}/") for name in ("one", "two", "three")]
-    scene.pull(staged)
-    asked, missing, other = (scene.asked(f"{name}/") for name in ("one", "two", "three"))
-    assert [asked, other] == [before[0], before[2]]
-    assert missing > before[1]
+    scene.pull(scene.stage(2, web=local, db=two, cache=three))
     assert scene.server.run(("docker", "image", "inspect", "--format", "x", two)).stdout == "x\n"
+    scene.remove(local)
 
 
 def test_a_missing_image_is_named_with_what_starts_without_the_registry(scene: Scene) -> None:
