@@ -206,7 +206,23 @@ def take_place(run: Run, request: Request) -> None:
     for other in ended:
         show_aside(run.showing, other.id)
         cancel_run(other.flow_run_id, line)
-    if row.status in ENDED:
+    _refuse_ended(row)
+
+
+def refuse_ended(run: Run) -> None:
+    """See that nobody took a promotion's place while it waited for the lease.
+
+    Args:
+        run: The promotion.
+
+    Raises:
+        RefusedError: It has ended.
+    """
+    _refuse_ended(run.ledger.promotions.get(run.promotion_id))
+
+
+def _refuse_ended(row: PromotionRecord | None) -> None:
+    if row is not None and row.status in ENDED:
         raise RefusedError(row.message or f"promotion {row.id} ended", "nothing was touched")
 
 

@@ -23,6 +23,7 @@ from flows.conduct import (
     begin_change,
     conduct,
     lease_held,
+    refuse_ended,
     rename_run,
     run_title,
     take_place,
@@ -279,6 +280,7 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
     """Nobody is asked between plan and change, so nothing can change meanwhile."""
     run = prepared.run
     with lease_held(run):
+        refuse_ended(run)
         if (there := _brought_meanwhile(session, prepared)) is not None:
             _verify_only(there.work())
             return

@@ -21,6 +21,7 @@ from flows.conduct import (
     begin_change,
     conduct,
     lease_held,
+    refuse_ended,
     rename_run,
     run_title,
     take_place,
@@ -132,6 +133,7 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
     plan = _asked_before(run, row)
     if plan is None:
         with lease_held(run):
+            refuse_ended(run)
             hosts = read_hosts(run)
             plan, manifests = _decide(run, hosts, wish)
             if _way(plan).way is not Way.RESTORE:

@@ -25,6 +25,7 @@ _COLUMNS: dict[Kind, dict[str, str]] = {
     Kind.REDEPLOY: {"environment": "environment", "requested_by": "requested_by"},
 }
 _LONGEST_VALUE = 80
+_LONGEST_DATA = 800
 
 
 class Change(Value):
@@ -163,8 +164,9 @@ def what_to_do(status: Status, run: str, asked: AskedFor | None, environment: st
         ended = "its promotion had ended and stays as it is; " if status in ENDED else ""
         return f"{ended}start a new run with what you want"
     back = "put them back as they were"
-    if asked is not None:
-        data = shlex.quote(json.dumps({"parameters": asked.parameters}))
+    data = shlex.quote(json.dumps({"parameters": asked.parameters})) if asked is not None else ""
+    # A command that was cut would do harm.
+    if 0 < len(data) <= _LONGEST_DATA:
         back = f"{back} (`prefect api PATCH /flow_runs/{run} --data {data}`)"
     return (
         f"it was cut in the middle of the change, so its promotion stays open: {back} and `prefect flow-run retry "

@@ -85,6 +85,9 @@ def test_who_is_let_in_ends_the_older_one_and_cancels_its_run(place: Place) -> N
     # The older one, on its way to its own question, hears of it, and ends nobody.
     with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
         conduct.take_place(place.run(older), REQUEST)
+    with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
+        conduct.refuse_ended(place.run(older))
+    conduct.refuse_ended(place.run(newer))
     assert place.status(newer) is Status.PLANNING
 
 

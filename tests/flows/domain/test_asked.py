@@ -166,3 +166,9 @@ def test_what_to_do_depends_on_whether_anything_was_changed(status: Status) -> N
     assert json.loads(words[-1]) == {"parameters": given}
     assert "`prefect flow-run retry run-1`" in todo
     assert "`prefect deployment run rollback/prod`" in todo
+
+
+def test_a_command_that_would_be_cut_is_not_given() -> None:
+    asked = AskedFor(parameters={"reason": "x" * 3000}, repository=WHERE)
+    todo = what_to_do(Status.RUNNING, "run-1", asked, "prod")
+    assert "put them back as they were and `prefect flow-run retry run-1`" in todo
