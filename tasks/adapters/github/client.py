@@ -314,8 +314,13 @@ class GitHubClient:
                 "check the API address in the github block, and what stands between here and GitHub",
             )
         start = f"GitHub redirected (status {error.status}) what was to {asking.verb} {what} in {where}"
-        name = self._new_name(error)
-        if name:
+        name, path = self._name_now(error), moved_path(error, self._base_url)
+        if path and name.casefold() == where.casefold():
+            return TerminalError(
+                f"{start}, within the same repository: it has another name there now, as a branch that was renamed",
+                f"look at the branches of {self.page}, and set the new name in pipeline.yaml and git-repository",
+            )
+        if name and name.casefold() != where.casefold():
             return TerminalError(
                 f"{start}: {where} is {name} now; it was not followed",
                 f"set the new name in the github block: {name}; and in git-repository and github-webhooks as well",
@@ -326,8 +331,8 @@ class GitHubClient:
             f"look where {self.page} leads, and set that name in the github block; or correct its API address",
         )
 
-    def _new_name(self, error: GithubException) -> str:
-        """Ask for the name behind a redirection, at the API only; empty where it has none or the one that is set."""
+    def _name_now(self, error: GithubException) -> str:
+        """Ask for the repository's name behind a redirection, at the API only; empty where it tells none."""
         path = moved_path(error, self._base_url) or f"/repos/{self.repository}"
         for _ in range(_MOST_SIGNS):
             try:
@@ -340,7 +345,7 @@ class GitHubClient:
             except (OSError, *_NOT_GITHUB):
                 break
             else:
-                return name if name.casefold() != self.repository.casefold() else ""
+                return name
         return ""
 
 

@@ -466,15 +466,15 @@ def _budget(github: FakeGitHub) -> dict[str, int]:
 
 
 def _elsewhere(github: FakeGitHub, request: Request, path: str) -> Response | None:
-    """Answer for a repository that moved: its old name points to its number, and the number answers."""
+    """Answer for the repository's number, and for one that moved: its old name points to its number."""
     old, number = f"/repos/{github.repository}", f"/repositories/{NUMBER}"
     move = github.moved
-    if move is None:
-        return None
-    if path.startswith(number) and not move.loop:
+    if path.startswith(number) and not (move and move.loop):
         if path == number:
-            return JSONResponse({"id": NUMBER, "full_name": move.name})
+            return JSONResponse({"id": NUMBER, "full_name": move.name if move else github.repository})
         request.scope["path"] = old + path.removeprefix(number)
+        return None
+    if move is None:
         return None
     if not path.startswith((old, number)) and not move.everything:
         return None

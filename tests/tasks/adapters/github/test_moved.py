@@ -208,6 +208,18 @@ def test_another_host_is_never_asked(github: FakeGitHub, elsewhere: FakeGitHub, 
     assert elsewhere.asked == []
 
 
+def test_a_branch_that_was_renamed_is_told_as_such(github: FakeGitHub) -> None:
+    """GitHub redirects it to the new branch, by the number of the same repository."""
+    there = {"Location": f"{github.base}/repositories/{NUMBER}/branches/trunk"}
+    for kind, name in ((GitHubApi, "protection"), (GitHubRules, "branch")):
+        github.faults.append(Fault("/branches/main", 301, "Moved Permanently", headers=there))
+        more = {"details": False} if kind is GitHubApi else {}
+        with pytest.raises(TerminalError, match="within the same repository") as told:
+            ask(github, kind, name, ("main",), more)
+        assert "branch that was renamed" in told.value.what
+        assert "github block" not in told.value.todo
+
+
 def test_a_redirection_in_a_circle_ends(github: FakeGitHub) -> None:
     github.moved = Move(NEW, loop=True, everything=True)
     with pytest.raises(TerminalError, match="redirected .* new name is not told"):
@@ -241,7 +253,15 @@ def test_a_merge_that_nobody_confirms_is_none(github: FakeGitHub, body: str) -> 
         ask(github, GitHubPulls, "merge", (pull(), "merge"), {})
 
 
-@pytest.mark.parametrize("body", ["{}", '{"data": null}', '{"data": {"enablePullRequestAutoMerge": null}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"data": null}',
+        '{"data": {"enablePullRequestAutoMerge": null}}',
+        '{"data": {"enablePullRequestAutoMerge": {"pullRequest": null}}}',
+    ],
+)
 def test_a_change_by_graphql_that_nobody_confirms_is_none(github: FakeGitHub, body: str) -> None:
     github.faults.append(Fault("/graphql", 200, body=body, times=10))
     with pytest.raises((TerminalError, TransientError)):
