@@ -50,7 +50,7 @@ def watch(environment: str = "", promotion: int = 0, source: str = "default") ->
         source: The `git-repository` block of the application.
 
     Returns:
-        A completed state where nothing is wrong or another release was brought in; a failed one named `Red` or
+        A completed state where nothing wrong was seen or another release was brought in; a failed one named `Red` or
         `Blind` otherwise.
     """
     try:
@@ -127,6 +127,6 @@ def _ended(run: Run, row: PromotionRecord, seen: Seen, switch: Switch, source: s
 
 def _state(end: WatchEnd) -> State[Any]:
     log().info("%s: %s", end.verdict, end.text)
-    if end.verdict in {"green", "over"}:
+    if end.verdict in {"green", "unclear", "over"}:
         return Completed(message=f"{end.verdict}: {end.text}")
     return failed_state(end.text, name=end.verdict.capitalize())

@@ -11,7 +11,7 @@ from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary
 from tasks.adapters.protocols import Call, Limits
 from tasks.adapters.redact import process_redactor
 from tasks.checks import check_all
-from tasks.commands.log_errors import LogPatterns, find_errors, too_long
+from tasks.commands.log_errors import MOST_KINDS, LogPatterns, find_errors, too_long
 from tasks.commands.masking import LONGEST_LINE
 from tasks.commands.service_logs import HostLogs, RawLogs, parse_logs, parse_moment, read_logs
 from tasks.errors import SluiceError, TerminalError
@@ -260,6 +260,7 @@ def _part(
     if found is None or not found.readable:
         problem = found.problem if found is not None else "it is gone"
         return _Part(notes=(f"the log of {one.service} cannot be read: {problem}",))
+    errors = find_errors(one.service, found.lines, patterns)
     age = (read.now - made).total_seconds() if made is not None else since
     notes = []
     if found.capped:
@@ -268,10 +269,14 @@ def _part(
         notes.append(
             f"{one.service}'s log has lines of more than {LONGEST_LINE} characters, which were cut: {cut}"
         )
+    if len(errors) >= MOST_KINDS:
+        notes.append(
+            f"{one.service}'s log has more than {MOST_KINDS - 1} kinds of errors; the rarest were left out"
+        )
     return _Part(
         seconds=found.seconds if found.capped else max(0.0, min(since, age)),
         lines=len(found.lines),
-        errors=find_errors(one.service, found.lines, patterns),
+        errors=errors,
         notes=tuple(notes),
     )
 

@@ -118,13 +118,14 @@ class WatchEnd(Value):
     """How a watch ended.
 
     Attributes:
-        verdict: `green`; `red`; `over` where the release was replaced; `blind` where nothing could be looked at.
+        verdict: `green`; `red`; `unclear` where nothing was red in what could be read, and not all could; `over` where
+            the release was replaced; `blind` where nothing could be looked at.
         text: One line for a person.
         findings: Why it is red.
-        errors: The errors that were seen; those of a green watch are known to the next one.
+        errors: The errors that were seen; those of a watch that was not red are known to the next one.
     """
 
-    verdict: Literal["green", "red", "over", "blind"]
+    verdict: Literal["green", "red", "unclear", "over", "blind"]
     text: str
     findings: tuple[Finding, ...] = ()
     errors: tuple[LogError, ...] = ()

@@ -200,20 +200,21 @@ def _more_frequent(
 
 
 def not_known(
-    rules: Watch, hosts: Sequence[str], before: Sequence[LogSummary], looks: Sequence[HostLook]
+    hosts: Sequence[str], before: Sequence[LogSummary], looks: Sequence[HostLook]
 ) -> tuple[str, ...]:
-    """Say what of the logs nobody knows, one line each: what was not read holds no proof that all is well.
+    """Say what of logs and restarts nobody knows, one line each: what was not read is no proof that all is well.
 
     Args:
-        rules: The pipeline's rules.
         hosts: The hosts that are watched.
-        before: The logs before the switch, by host.
+        before: What was there before the switch, by host.
         looks: The last looks.
     """
-    if rules.logs is None:
-        return ()
     there = {one.host for one in before}
-    missing = [f"what {host} logged before the switch is not known" for host in hosts if host not in there]
+    missing = [
+        f"what ran on {host} before the switch, and what it logged, is not known"
+        for host in hosts
+        if host not in there
+    ]
     noted = [f"before the switch, {note}" for one in before for note in one.notes]
     return tuple(dict.fromkeys([*(note for look in looks for note in look.logs.notes), *missing, *noted]))
 

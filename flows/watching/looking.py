@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from blocks.pipeline.watch import Watch
     from blocks.values.releases import Release
-    from blocks.values.watching import HostLook
+    from blocks.values.watching import HostLook, LogError
     from flows.domain.watching import Switch
     from tasks.ledger.records import PromotionRecord
 
@@ -81,8 +81,7 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
         if last and problem:
             return Seen(WatchEnd(verdict="blind", text=problem), before, looks)
         if last and not findings:
-            text = _green(run, row, rules, before, looks)
-            return Seen(WatchEnd(verdict="green", text=text, errors=errors), before, looks)
+            return Seen(_not_red(run, row, before, looks, errors), before, looks)
         log().info("%s: nothing is wrong, watching until %s", row.environment, f"{until:%H:%M:%S} UTC")
         wait_here(min(rules.every, (until - utc_now()).total_seconds()), "BetweenLooks")
 
@@ -129,17 +128,21 @@ def _look(
     return tuple(looks), problem
 
 
-def _green(
-    run: Run, row: PromotionRecord, rules: Watch, before: tuple[LogSummary, ...], looks: tuple[HostLook, ...]
-) -> str:
+def _not_red(
+    run: Run,
+    row: PromotionRecord,
+    before: tuple[LogSummary, ...],
+    looks: tuple[HostLook, ...],
+    errors: tuple[LogError, ...],
+) -> WatchEnd:
+    """Return the end of a watch that saw nothing red: green only where it saw all there was."""
     lines = sum(look.logs.lines for look in looks)
-    unknown = not_known(rules, tuple(run.hosts), before, looks)
+    unknown = not_known(tuple(run.hosts), before, looks)
+    where = f"{row.release_id} is well in {row.environment}"
     if not unknown:
-        return f"{row.release_id} is well in {row.environment}: {lines} log lines, nothing red"
-    return (
-        f"{row.release_id} is well in {row.environment} as far as is known: {lines} log lines, nothing red in them; "
-        f"{'; '.join(unknown)}"
-    )
+        return WatchEnd(verdict="green", text=f"{where}: {lines} log lines, nothing red", errors=errors)
+    text = f"{where} as far as is known: {lines} log lines, nothing red in them; {'; '.join(unknown)}"
+    return WatchEnd(verdict="unclear", text=text, errors=errors)
 
 
 def _checkout(run: Run, release: Release) -> Path | None:
@@ -163,7 +166,7 @@ def known_errors(run: Run) -> frozenset[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for row in run.ledger.promotions.history(run.pipeline, run.environment, _LOOK_BACK):
         end = end_of(run, row.id)
-        if end is not None and end.verdict == "green":
+        if end is not None and end.verdict in {"green", "unclear"}:
             found |= {error.kind for error in end.errors if error.sign == "error"}
     return frozenset(found)
 

@@ -10,7 +10,8 @@ from blocks.values.watching import LogError
 from tasks.commands.log_levels import error_text
 from tasks.commands.masking import LONGEST_LINE, mask, plain, scrub
 
-_MOST_KINDS = 200
+# Of a service's errors; the rarest are left out.
+MOST_KINDS = 200
 _LONGEST_SAMPLE = 400
 
 _TRACEBACK = re.compile(r"^[\s|+]*+(?:Exception Group )?Traceback \(most recent call last\):")
@@ -97,7 +98,7 @@ def find_errors(service: str, lines: Sequence[str], patterns: LogPatterns) -> tu
                 _count(found, LogError(service=service, sign="pattern", text=pattern, count=1, sample=sample))
     # What is watched for must not be crowded out.
     ranked = sorted(found.values(), key=lambda one: (one.sign != "pattern", -one.count, one.text))
-    return tuple(ranked[:_MOST_KINDS])
+    return tuple(ranked[:MOST_KINDS])
 
 
 def _count(found: dict[tuple[str, str], LogError], one: LogError) -> None:

@@ -25,7 +25,7 @@ _BRACKETED = re.compile(
 )
 _LOGFMT = re.compile(r"\b(?:level|lvl|severity|loglevel)=\"?+([A-Za-z]++)\"?+")
 _KLOG = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d")
-_ACCESS = re.compile(r"\"([A-Z]{3,10}+) ([^\s\"?]{1,300}+)[^\"]{0,1500}+\" (\d{3})\b")
+_ACCESS = re.compile(r"\"([A-Z]{3,10}+) ([^\s\"?]{1,300}+)[^\"]*+\" (\d{3})\b")
 # How programs end that do not log: Node, Java, Go, shells.
 _BARE = re.compile(
     r"^(?:error|fatal|panic|npm ERR!)\s*+:|^(?:Uncaught|Unhandled|Exception in thread)\b"

@@ -206,10 +206,10 @@ def test_a_log_that_breaks_the_reader_stops_no_promotion_and_is_not_known(
     assert "the logs of prod cannot be summed up: ValueError: hostile" in end.text
 
 
-def test_what_is_not_known_is_said_beside_green(world: World) -> None:
+def test_where_not_all_is_known_it_is_not_green(world: World) -> None:
     long = host_with("INFO " + "x" * 20_000)
     end = looked(world, long).end
-    assert end.verdict == "green"
+    assert end.verdict == "unclear"
     assert "as far as is known" in end.text
     assert "web's log has lines of more than 16384 characters, which were cut: 1" in end.text
     row = world.succeeded("v8")
@@ -217,7 +217,12 @@ def test_what_is_not_known_is_said_beside_green(world: World) -> None:
     rules, run = policy.watch, world.run(row, policy, host_with("INFO ready"))
     assert rules is not None
     end = in_flow(lambda: look_on(run, row, make_release("v8"), rules, world.switch(row))).end
-    assert "what prod logged before the switch is not known" in end.text
+    assert end.verdict == "unclear"
+    assert "what ran on prod before the switch, and what it logged, is not known" in end.text
+    # Restarts are counted from what ran before, also where no logs are read.
+    silent = rules.model_copy(update={"logs": None})
+    end = in_flow(lambda: look_on(run, row, make_release("v8"), silent, world.switch(row))).end
+    assert end.verdict == "unclear"
 
 
 def test_a_log_that_the_engine_does_not_give_is_noted(world: World) -> None:

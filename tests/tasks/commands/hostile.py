@@ -51,11 +51,14 @@ PIECES = (
     ", client: ",
     "🦊",
 )
-STARTS = ("", '{"level": "error", "msg": "', '"GET /', "x=")
+# What makes a line one of a format, so that more of it is read.
+STARTS = ('{"level": "error", "msg": "', '"GET /', "x=")
 _FOLDERS = "assets/v1/images_large-0a1b2c3d/" * 5
 URL = f"2026-11-26 06:00:00 INFO fetched https://cdn.example.com/{_FOLDERS}x.png?width=1"
 
 
-def hostile(length: int) -> list[str]:
+def hostile(length: int, *starts: str) -> list[str]:
     """Return every such line, of about a length."""
-    return [start + (piece * (length // len(piece) + 1))[:length] for piece in PIECES for start in STARTS]
+    return [
+        start + (piece * (length // len(piece) + 1))[:length] for piece in PIECES for start in starts or ("",)
+    ]

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from tasks.commands.log_levels import error_text
 
 ERRORS = [
+    (
+        f'10.0.0.1 - - [26/Nov/2026] "GET /search?q={"x" * 4000} HTTP/1.1" 500 0',
+        "Internal Server Error: GET /search",
+    ),
     ("2026-11-26 06:00:00,123 ERROR order 5 is lost", "ERROR order 5 is lost"),
     ("ERROR:    Exception in ASGI application", "ERROR:    Exception in ASGI application"),
     ("ERROR:root:it broke", "ERROR:root:it broke"),
