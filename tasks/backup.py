@@ -108,6 +108,9 @@ def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
     if text is None:
         return None
     receipt = BackupReceipt.from_json(text)
+    if not receipt.counts:
+        log().warning("%s: of %s it is not known that it holds a table; dumping again", there.name, path)
+        return None
     limits = Limits(_policy(run).timeout, _policy(run).timeout)
     measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
     if measured == [receipt.sha256, str(receipt.bytes)]:

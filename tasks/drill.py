@@ -116,6 +116,7 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
         rows=restored.rows,
         extensions=tuple(sorted(f"{name} {version}" for name, version in restored.extensions.items())),
         revision=restored.revision,
+        why_empty="" if restored.tables else backup.why_empty,
         differences=(
             *(f"pg_restore: {line}" for line in copy.restore_errors),
             *empty_difference(restored, backup.why_empty),

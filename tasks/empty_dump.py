@@ -11,6 +11,7 @@ from tasks.reading import read_manifest
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from blocks.values.receipts import BackupReceipt
     from tasks.adapters.protocols import Host
     from tasks.run import Run
 
@@ -34,17 +35,28 @@ def explain_empty(run: Run, there: Host) -> str:
     backup = run.policy.backup
     if backup is None:
         raise RuntimeError("a dump was looked at where the policy takes none")
-    argv = other_databases(run.pipeline, backup.service, backup.user or "", backup.database or "")
+    directory = run.directories[there.name]
+    files = tuple(f"{directory}/{name}" for name in run.policy.env_files)
+    argv = other_databases(run.pipeline, backup.service, backup.user or "", backup.database or "", files)
     result = there.run(Call(argv=argv, limits=_LIMITS))
     found = parse_others(result.stdout)
+    migrating = run.description.migration.service if run.description.migration else ""
     what = f"backup: the dump of {_named(backup.database, backup.service)} on {there.name} holds no table"
-    if found.full:
+    agreed = backup.may_be_empty and backup.database is not None
+    if other := found.against(migrating, agreed=agreed):
         raise TerminalError(
-            f"{what}, while {found.full[0]} has some: it is not the application's database",
-            "set backup.database (or backup.service) in pipeline.yaml to the one the application uses; "
-            "nothing was changed",
+            f"{what}, while {other} has some: it is not known to be the application's database",
+            "set backup.database (or backup.service) in pipeline.yaml to the one the application migrates; where that "
+            "is the dumped one, name it in backup.database and set backup.may_be_empty to true; nothing was changed",
         )
-    why = "" if not result.ok else found.why_empty(first=_is_first(run, there))
+    before = _last(run, there)
+    if before is not None and before.holds and not backup.may_be_empty:
+        raise TerminalError(
+            f"{what}, while the one of {before.taken_at:%Y-%m-%d %H:%M} UTC held some: they are gone",
+            f"find out who removed them, and restore {before.path} (docs/backups.md, restore by hand); where they were "
+            "meant to go, set backup.may_be_empty to true in pipeline.yaml; nothing was changed",
+        )
+    why = found.why_empty(first=_is_first(run, there), migrating=migrating) if result.ok else ""
     if not why and backup.may_be_empty:
         why = "pipeline.yaml says so (backup.may_be_empty)"
     if not why:
@@ -60,6 +72,12 @@ def explain_empty(run: Run, there: Host) -> str:
 
 def _named(database: str | None, service: str) -> str:
     return f"database {database} of service {service}" if database else f"service {service}'s database"
+
+
+def _last(run: Run, there: Host) -> BackupReceipt | None:
+    """Return the receipt of the newest dump that was taken on the host."""
+    receipts = (one.receipt for one in run.ledger.backups.of(run.pipeline, run.environment))
+    return next((one for one in receipts if one.host == there.name), None)
 
 
 def _is_first(run: Run, there: Host) -> bool:

@@ -203,7 +203,7 @@ class Backup(Value):
     may_be_empty: bool = Field(
         default=False,
         description="True where a dump without a table is right although nobody can say which database the "
-        "application uses. It never counts where tables were found in another one.",
+        "application uses. Where another one holds tables it counts only beside `database`.",
     )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import model_validator
+
 from blocks.values.base import Value
 from blocks.values.releases import Revision
+
+NO_TABLE = "the dump holds no table: it may be of another database than the application's"
 
 
 class Rendered(Value):
@@ -52,6 +56,7 @@ class DrillReceipt(Value):
         rows: How many rows the restored tables have together.
         extensions: The restored database's extensions, `name version`, sorted.
         revision: The restored schema revision, None without one.
+        why_empty: Why it is right that no table was restored; empty where there are some, or nobody could say.
         differences: What differs in a way that a dump of a living database does not explain, one line each;
             empty: the dump is proven.
         notes: What a person may want to know, one line each (rows written since the dump, …).
@@ -67,6 +72,7 @@ class DrillReceipt(Value):
     rows: int
     extensions: tuple[str, ...] = ()
     revision: str | None = None
+    why_empty: str = ""
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     restore_seconds: float
@@ -77,6 +83,15 @@ class DrillReceipt(Value):
     def passed(self) -> bool:
         """True when nothing differs."""
         return not self.differences
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_proves_nothing(cls, values: object) -> object:
+        """Take a drill without a table for what it is: before that was a difference, such drills were recorded too."""
+        if isinstance(values, dict) and values.get("tables") == 0:
+            told = values.get("differences") or values.get("why_empty")
+            return values if told else {**values, "differences": (NO_TABLE,)}
+        return values
 
 
 class LockFact(Value):

@@ -68,7 +68,17 @@ class BackupReceipt(Value):
     @property
     def counts(self) -> bool:
         """False for a dump without a table where nobody could say that this is right."""
-        return self.tables != 0 or bool(self.why_empty)
+        return self.holds is not False or bool(self.why_empty)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether it holds a table; None where that cannot be told of what a team's own command wrote.
+
+        Before tables were counted, PostgreSQL's own dumps had the statistics' counters of each.
+        """
+        if self.tables is None:
+            return None if self.entries is None else bool(self.counters)
+        return self.tables > 0
 
 
 class MigrateReceipt(Value):

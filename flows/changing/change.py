@@ -225,6 +225,12 @@ def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[
     end_reading(run, reading)
     if dumping is not None:
         backup = dumping.result()
+        if not backup.counts:
+            # Its step ended before tables were counted.
+            raise TerminalError(
+                f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may hold no table",
+                "nothing was changed by this try; promote again, which takes a new dump",
+            )
         known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
         if backup.path not in known:
             run.ledger.backups.add(

@@ -141,10 +141,11 @@ def fitting_backup(
 
     Returns:
         The newest dump that has exactly its schema; where migrations have no names, that was taken while it
-        ran. None where there is none.
+        ran. One without a table only where none holds some. None where there is none.
     """
     wanted = set(heads(target))
-    for receipt, ran in backups:
+    # Tables may have been dropped by mistake since: what a rightly empty dump is of has none that holds some.
+    for receipt, ran in sorted(backups, key=lambda one: one[0].holds is False):
         revision = as_revisions(receipt.revision)
         same = set(revision) == wanted if target else ran == target_id
         if same and receipt.entries and receipt.counts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from blocks.values.evidence import NO_TABLE
+
 # One snapshot, one round trip. Tables that an extension made are left out: they are no part of a dump. Waiting for a
 # lock of the application, a drill gives up before it makes anybody wait.
 DATABASE_FACTS = r"""
@@ -124,7 +126,7 @@ def empty_difference(restored: DatabaseFacts, why_empty: str) -> tuple[str, ...]
     """
     if why_empty or any(table.kind in {"table", "partitioned table"} for table in restored.tables.values()):
         return ()
-    return ("the dump holds no table: it may be of another database than the application's",)
+    return (NO_TABLE,)
 
 
 def compare(

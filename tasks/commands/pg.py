@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from blocks.pipeline.sections import DatabaseRules
 
 # A table in a dump's table of contents: `215; 1259 16385 TABLE public orders shop`. Its rows are an entry of their own
-# (`TABLE DATA`), without the number of the catalog of tables.
-_TABLE = re.compile(r"\d+; 1259 \d+ (?:FOREIGN )?TABLE ")
+# (`TABLE DATA`), without the number of the catalog of tables; those of a `FOREIGN TABLE` are in no dump.
+_TABLE = re.compile(r"\d+; 1259 \d+ TABLE ")
 
 # Sets user and database from the arguments or the image's variables, and the password psql and its kin ask
 # for where the server wants one even on its own socket.

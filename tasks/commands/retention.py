@@ -61,6 +61,7 @@ class Dump:
         drilled: True when it was restored and nothing differed.
         needed: True while the promotion that took it is open.
         undoes: True when it was taken before a restore, which it undoes.
+        empty: True when it holds no table, whether that is right or not.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Dump:
     drilled: bool = False
     needed: bool = False
     undoes: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def _known(
         drilled=whole and receipt.sha256 in proven,
         needed=record.promotion_id in history.open,
         undoes=record.promotion_id in history.restoring,
+        empty=receipt.holds is False,
     )
 
 
@@ -163,9 +166,9 @@ def to_remove(dumps: Sequence[Dump], *, keep: int, keep_days: int | None, now: d
     """Decide which dumps of one place may go.
 
     Kept are the newest `keep` good ones that are not older than `keep_days`, and as many of the others (taken for a
-    plan, or before the ledger was made anew): they take no good one's place. Whatever their number and age there stay
-    the newest good one, the newest drilled one, those of open promotions, and for `keep_days` those that undo a
-    restore. Where none is good, the newest stays: it may be all there is.
+    plan, before the ledger was made anew, or of an emptied database): they take no good one's place. Whatever their
+    number and age there stay the newest good one, the newest drilled one, those of open promotions, and for
+    `keep_days` those that undo a restore. Where none is good, the newest stays: it may be all there is.
 
     Args:
         dumps: The dumps there, in any order.
@@ -177,13 +180,13 @@ def to_remove(dumps: Sequence[Dump], *, keep: int, keep_days: int | None, now: d
         The names of those to remove, oldest first.
     """
     newest = sorted(dumps, key=lambda dump: (dump.taken_at, dump.name), reverse=True)
-    good = [dump for dump in newest if dump.good]
-    others = [dump for dump in newest if not dump.good]
+    good = [dump for dump in newest if dump.good and not dump.empty]
+    others = [dump for dump in newest if dump not in good]
     kept = [dump for dump in (*good[:keep], *others[:keep]) if not _older(dump, keep_days, now)]
     kept += [dump for dump in newest if dump.needed]
     kept += [dump for dump in newest if dump.undoes and not _older(dump, keep_days or RESTORE_DAYS, now)]
     kept += (good or newest)[:1]
-    kept += [dump for dump in newest if dump.drilled][:1]
+    kept += [dump for dump in newest if dump.drilled and not dump.empty][:1]
     names = {dump.name for dump in kept}
     return tuple(dump.name for dump in reversed(newest) if dump.name not in names)
 

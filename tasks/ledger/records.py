@@ -237,7 +237,6 @@ class DrillRecord(Record):
         promotion_id: The promotion it was part of, None for one on schedule.
         pipeline: The pipeline's name.
         environment: The environment's name.
-        passed: True when nothing differed.
         receipt: What was found.
         created_at: When it was recorded, UTC.
     """
@@ -246,9 +245,13 @@ class DrillRecord(Record):
     promotion_id: int | None
     pipeline: str
     environment: str
-    passed: bool
     receipt: DrillReceipt
     created_at: datetime
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing differed, as that is judged now."""
+        return self.receipt.passed
 
     @field_validator("receipt", mode="before")
     @classmethod

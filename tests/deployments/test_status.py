@@ -127,6 +127,28 @@ def test_the_last_drill_that_passed_is_the_recovery_time(sluice: Sluice, ledger:
     assert "the table orders was not restored" in line
 
 
+def test_a_drill_of_a_dump_without_a_table_is_no_proof_though_it_was_recorded_as_one(
+    sluice: Sluice, ledger: Ledger
+) -> None:
+    succeeded(ledger, release(1), "prod")
+    found = DrillReceipt(
+        host="prod",
+        backup_path="/srv/one.dump",
+        backup_sha256="0" * 64,
+        tables=3,
+        rows=0,
+        restore_seconds=61.0,
+        seconds=70.0,
+        drilled_at=T0,
+    )
+    before = found.model_copy(update={"tables": 0})
+    assert before.passed
+    ledger.drills.add(promotion_id=None, pipeline="shop", environment="prod", receipt=before, now=T0)
+    recovery = sluice("status", "--json").json[0]["recovery"]
+    assert recovery["restore_seconds"] is None
+    assert "no table" in recovery["failing"]
+
+
 def test_pipelines_are_told_apart(sluice: Sluice, ledger: Ledger) -> None:
     succeeded(ledger, release(1), "prod")
     succeeded(ledger, release(1, pipeline="blog").model_copy(update={"id": "20261120090000-b"}), "prod")

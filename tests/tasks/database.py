@@ -96,6 +96,7 @@ class LiveDatabase:
             bytes=int(size),
             sha256=checksum,
             entries=1,
+            tables=1,
             revision=self.revision(),
             taken_at=utc_now(),
             seconds=done.seconds,

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from blocks.values.manifests import Manifest
+from blocks.values.receipts import BackupReceipt
 from tasks.adapters.protocols import Fence
 from tasks.backup import take_dump
 from tasks.drill import prove
 from tasks.errors import TerminalError
+from tasks.ledger.store import Ledger
 from tasks.run import Run
 from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.tasks.database import APP, ENVIRONMENT, LiveDatabase, live_database, run_on
+from tests.tasks.ledger.samples import make_backup, open_promotion
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -57,14 +61,20 @@ def live(server: Server) -> Iterator[LiveDatabase]:
 
 
 @pytest.fixture
-def prepare(server: Server, live: LiveDatabase) -> Iterator[Callable[..., Run]]:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as found:
+        yield found
+
+
+@pytest.fixture
+def prepare(server: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Callable[..., Run]]:
     def run(*, backup: str = "", promoted: bool = True) -> Run:
         found = run_on(server, backup=backup)
         there = found.hosts[server.name]
         there.raise_fence(Fence(APP, 1))
         if promoted:
             there.write_file(f"{APP}/current/manifest.json", manifest().to_json().encode())
-        return replace(found, keeper=cast("Any", Keeper()))
+        return replace(found, keeper=cast("Any", Keeper()), ledger=cast("Any", ledger))
 
     yield run
     live.sql(CLEAN)
@@ -138,6 +148,60 @@ def test_tables_in_another_database_of_the_server(live: LiveDatabase, prepare: C
     assert (named.tables, named.counts) == (1, True)
 
 
+def test_another_database_with_tables_beside_the_applications_own(
+    server: Server, live: LiveDatabase, prepare: Callable[..., Run]
+) -> None:
+    live.sql("create database my_app")
+    live.sql("\\connect my_app\ncreate table orders (n int)")
+    run = prepare()
+    with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
+        receipt = take_dump(run, host="staging", name="own.dump")
+    assert receipt.why_empty == "DATABASE_URL of web leads to it"
+    with web(server, "DB_HOST=db", "DB_NAME=unused"):
+        text = refused(prepare())
+        agreed = take_dump(
+            prepare(backup=", database: unused, may_be_empty: true"), host="staging", name="two.dump"
+        )
+    assert "name it in backup.database and set backup.may_be_empty to true" in text
+    assert agreed.counts
+
+
+def test_a_first_deployment_to_a_database_elsewhere(server: Server, prepare: Callable[..., Run]) -> None:
+    run = prepare(promoted=False)
+    there = run.hosts["staging"]
+    with other_server(server):
+        there.write_file(f"{APP}/.env", f'# Moved\nexport DATABASE_URL="{ELSEWHERE}"\n'.encode())
+        assert "DATABASE_URL of the env file" in refused(run)
+    # Its password may be another variable.
+    there.write_file(f"{APP}/.env", b"DATABASE_URL=postgres://shop:${PASSWORD}@db:5432/unused\n")
+    assert take_dump(run, host="staging", name="one.dump").counts
+
+
+def test_tables_that_are_gone(server: Server, prepare: Callable[..., Run], ledger: Ledger) -> None:
+    row = open_promotion(ledger)
+
+    def keep(receipt: BackupReceipt) -> None:
+        ledger.backups.add(promotion_id=row.id, pipeline="shop", environment="prod", receipt=receipt, now=NOW)
+
+    keep(make_backup(f"{APP}/backups/full.dump").model_copy(update={"host": "staging"}))
+    with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
+        assert "they are gone" in refused(prepare())
+        meant = take_dump(prepare(backup=", may_be_empty: true"), host="staging", name="one.dump")
+        keep(meant)
+        # Said once, it need not be said again.
+        assert take_dump(prepare(), host="staging", name="two.dump").counts
+
+
+def test_a_dump_of_an_earlier_version_is_taken_again(prepare: Callable[..., Run]) -> None:
+    run = prepare(promoted=False)
+    found = take_dump(run, host="staging", name="one.dump")
+    path = f"{APP}/backups/one.dump.json"
+    before = found.model_copy(update={"tables": None, "why_empty": ""})
+    run.hosts["staging"].write_file(path, before.to_json().encode())
+    assert not before.counts
+    assert take_dump(run, host="staging", name="one.dump").why_empty
+
+
 def test_tables_where_the_application_connects_to(server: Server, prepare: Callable[..., Run]) -> None:
     run = prepare()
     with other_server(server), web(server, f"DATABASE_URL={ELSEWHERE}"):
@@ -148,6 +212,8 @@ def test_nobody_can_say(server: Server, prepare: Callable[..., Run]) -> None:
     run = prepare()
     with web(server):
         assert "may_be_empty" in refused(run)
+    with web(server, "DB_HOST=db"):
+        assert "DB_HOST of web" in take_dump(run, host="staging", name="parts.dump").why_empty
     with web(server, f"DATABASE_URL=postgresql://shop:{SECRET}@nowhere/store"):
         assert "DATABASE_URL of web" in refused(run)
     agreed = take_dump(prepare(backup=", may_be_empty: true"), host="staging", name="one.dump")

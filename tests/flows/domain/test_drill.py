@@ -37,6 +37,17 @@ FAILED = PASSED.model_copy(
 )
 
 
+def test_a_drill_of_nothing_that_was_recorded_as_passed_proves_nothing() -> None:
+    """Before, a dump of the wrong database was recorded so: no table restored, nothing different."""
+    recorded = PASSED.to_json().replace('"tables":7', '"tables":0').replace('"why_empty":"",', "")
+    before = DrillReceipt.from_json(recorded)
+    assert not before.passed
+    assert "holds no table" in drill_line("prod", BACKUP, before)
+    assert DrillReceipt.from_json(before.to_json()) == before
+    known = DrillReceipt.from_json(recorded.replace('"rows"', '"why_empty":"nothing was promoted","rows"'))
+    assert known.passed
+
+
 def test_a_dump_that_restores_says_how_long_it_takes() -> None:
     line = drill_line("prod", BACKUP, PASSED)
     assert line == "the dump of prod of 2026-11-22 04:30 UTC restores in 2.5 s: 7 tables, 1200 rows"

@@ -33,6 +33,7 @@ def backup(revision: str | None = "m1", *, entries: int | None = 9, minute: int 
         bytes=1,
         sha256="a" * 64,
         entries=entries,
+        tables=1,
         revision=revision,
         taken_at=NOW + timedelta(minutes=minute),
         seconds=1.0,
@@ -344,6 +345,13 @@ def test_the_newest_dump_with_the_very_schema_fits() -> None:
     assert fitting_backup(dumps, "r0", revisions("m0")) is None
     nameless = [(backup(None, minute=2), NEW), (backup(None, minute=1), OLD)]
     assert fitting_backup(nameless, OLD, ()) == nameless[1][0]
+    # After tables were dropped by mistake, a dump without one is newer than what is to come back.
+    emptied = backup(None, minute=3).model_copy(update={"tables": 0, "why_empty": "URL of web leads to it"})
+    assert fitting_backup([(emptied, OLD), *nameless], OLD, ()) == nameless[1][0]
+    assert fitting_backup([(emptied, OLD)], OLD, ()) == emptied
+    # One of the version before may hold none, too.
+    before = backup(None, minute=3).model_copy(update={"tables": None})
+    assert fitting_backup([(before, OLD)], OLD, ()) is None
     # A team's own command makes dumps that only the team can restore.
     assert fitting_backup([(backup("m1", entries=None), OLD)], OLD, revisions("m1")) is None
 

@@ -132,7 +132,7 @@ LISTING = """;
         ("", (0, 0)),
         (";\n; Archive created at x\n;\n", (0, 0)),
         ("; x\n\n4; 2615 2200 SCHEMA - TABLE shop\n4; 0 0 COMMENT - TABLE t\n", (2, 0)),
-        (LISTING, (7, 3)),
+        (LISTING, (7, 2)),
     ],
 )
 def test_entries_and_tables_of_a_listing_are_counted(text: str, counted: tuple[int, int]) -> None:

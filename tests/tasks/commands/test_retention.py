@@ -136,6 +136,7 @@ def receipt(name: str, **changes: object) -> BackupReceipt:
         "bytes": 100,
         "sha256": "a" * 64,
         "entries": 3,
+        "tables": 2,
         "revision": "1",
         "taken_at": days_ago(1),
         "seconds": 1.0,
@@ -191,7 +192,7 @@ def test_a_dump_the_ledger_does_not_know_is_not_good() -> None:
         (StoredDump(NAME, 99, NOW, receipt=True), {}, True, False),
         (StoredDump(NAME, 100, NOW, receipt=False), {}, True, False),
         (StoredDump(NAME, 100, NOW, receipt=True), {"entries": None}, True, False),
-        (StoredDump(NAME, 100, NOW, receipt=True), {"entries": None}, False, True),
+        (StoredDump(NAME, 100, NOW, receipt=True), {"entries": None, "tables": None}, False, True),
     ],
 )
 def test_good_is_what_was_read_back_and_has_its_size(
@@ -218,3 +219,18 @@ def test_open_promotions_and_restores_are_seen() -> None:
 
 def test_an_empty_dump_is_not_good() -> None:
     assert not is_good(receipt(NAME, bytes=0), built_in=False)
+
+
+def test_a_dump_without_a_table_never_takes_the_place_of_one_that_holds_some() -> None:
+    """After tables were dropped by mistake each promotion takes an empty dump."""
+    why = "DATABASE_URL of web leads to it"
+    history = History(recorded=[Row(7, receipt(NAME, tables=0, why_empty=why))], drills=[drill()])
+    (empty,) = known(StoredDump(NAME, 100, NOW, receipt=True), history)
+    assert (empty.good, empty.empty) == (True, True)
+    assert removed(empty, dump(2, good=True, drilled=True), dump(3, good=True), keep=1, keep_days=1) == {"3"}
+
+
+def test_of_an_earlier_versions_dump_the_counters_tell_whether_it_held_a_table() -> None:
+    assert not is_good(receipt(NAME, tables=None), built_in=True)
+    assert is_good(receipt(NAME, tables=None, counters={"public.orders": (0, 0, 0)}), built_in=True)
+    assert is_good(receipt(NAME, tables=None, entries=None), built_in=False)

@@ -102,6 +102,7 @@ def make_backup(path: str = "backups/1.dump") -> BackupReceipt:
         bytes=104_857_600,
         sha256="f" * 64,
         entries=42,
+        tables=7,
         revision="b2",
         taken_at=START,
         seconds=1.44,
