@@ -163,7 +163,7 @@ class Policy(Value):
         """Sha256 over the policy, hex: it changes when anything that decides changes."""
         data = self.model_dump(mode="json", exclude={"show"})
         # Without gates of its own an environment keeps the checksum it had before there were any; likewise reviews,
-        # the watch and the data.
+        # the watch, the data and the empty dump: plans that wait across an update were made with this checksum.
         if self.gates == Gates():
             del data["gates"]
         if self.watch is None:
@@ -172,6 +172,8 @@ class Policy(Value):
             del data["data"]
         if self.approvals is not None and not self.approvals.reviews:
             del data["approvals"]["reviews"]
+        if self.backup is not None and not self.backup.may_be_empty:
+            del data["backup"]["may_be_empty"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -205,3 +205,15 @@ def test_the_last_of_several_environments_asks_two_where_nothing_else_is_written
     pipeline = load_pipeline(ASKING.format(environments="\n".join(lines)))
     found = {name: pipeline.policy(name).approvals for name in expected}
     assert {name: one.required if one else 0 for name, one in found.items()} == expected
+
+
+def test_an_update_of_sluice_leaves_the_checksum_as_it_was(pipeline: Pipeline) -> None:
+    # As version b685396 made them: what waits across the update goes on under the policy it was planned with.
+    before = {
+        "feature": "248aac607e20f11f360c27cd49745dbd4052460057efba039bcdc71e494b4399",
+        "staging": "df5a27e47680f0dc650b750bc3231264eb8d7447f95abbdadf415ee3031304a0",
+        "prod": "a7db71e20c9f7ad62beb97f999557f226da0c30d80748d7436750a2c83cb68a6",
+    }
+    assert {name: pipeline.policy_checksum(name) for name in pipeline.names} == before
+    empty = FULL.replace("keep: 10}", "keep: 10, may_be_empty: true}")
+    assert load_pipeline(empty).policy_checksum("prod") != before["prod"]
