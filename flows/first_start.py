@@ -84,7 +84,8 @@ def refuse_changed(
         ChangedError: It asks for something else.
     """
     if row is not None:
-        _refuse(row, changes_of(row, kind, parameters), "this run's parameters were", run)
+        first = row.asked.parameters if row.asked is not None else None
+        _refuse(row, changes_of(row, kind, parameters), "this run's parameters were", run, first)
 
 
 def refuse_elsewhere(row: PromotionRecord | None, now: RepositoryFacts, *, run: str) -> None:
@@ -118,10 +119,16 @@ def refuse_renamed(row: PromotionRecord, pipeline: str, *, run: str) -> None:
         _refuse(row, changes, "pipeline.yaml was", run)
 
 
-def _refuse(row: PromotionRecord, changes: tuple[Change, ...], what: str, run: str) -> None:
+def _refuse(
+    row: PromotionRecord,
+    changes: tuple[Change, ...],
+    what: str,
+    run: str,
+    parameters: Mapping[str, Parameter] | None = None,
+) -> None:
     if not changes:
         return
-    todo = what_to_do(row.status, run, row.asked, row.environment)
+    todo = what_to_do(row.status, run, row.environment, parameters)
     raise ChangedError(changed_text(changes, what), todo)
 
 
@@ -147,7 +154,7 @@ def settle_unknown(ledger: Ledger, row: PromotionRecord, policy: Policy, asked: 
         raise ChangedError(
             f"promotion {row.id} was started with an earlier version of Sluice, and the policy of {row.environment} is "
             "not the one it was planned with: nobody knows which repository it was started for",
-            what_to_do(row.status, str(row.flow_run_id), None, row.environment),
+            what_to_do(row.status, str(row.flow_run_id).partition("#")[0], row.environment),
         )
     ledger.promotions.keep_asked(row.id, asked)
 

@@ -151,20 +151,23 @@ def changed_text(changes: tuple[Change, ...], what: str = "this run's parameters
     return f"{what} changed after its first start, and nothing of that was used: {said}"
 
 
-def what_to_do(status: Status, run: str, asked: AskedFor | None, environment: str) -> str:
+def what_to_do(
+    status: Status, run: str, environment: str, parameters: Mapping[str, Parameter] | None = None
+) -> str:
     """Say what to do about a run that asks for something else than it was started for.
 
     Args:
         status: Where its promotion stands.
         run: The flow run's id.
-        asked: What was asked for first; None where nobody knows all of it.
         environment: The promotion's environment.
+        parameters: All that were asked for first, where a parameter was changed; None where something else was, or
+            nobody knows all of them.
     """
     if status not in ACTIVE:
         ended = "its promotion had ended and stays as it is; " if status in ENDED else ""
         return f"{ended}start a new run with what you want"
-    back = "put them back as they were"
-    data = shlex.quote(json.dumps({"parameters": asked.parameters})) if asked is not None else ""
+    back = "put that back as it was"
+    data = shlex.quote(json.dumps({"parameters": dict(parameters)})) if parameters is not None else ""
     # A command that was cut would do harm.
     if 0 < len(data) <= _LONGEST_DATA:
         back = f"{back} (`prefect api PATCH /flow_runs/{run} --data {data}`)"

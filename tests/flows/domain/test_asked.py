@@ -154,7 +154,7 @@ def test_the_line_names_what_was_and_what_is() -> None:
 @pytest.mark.parametrize("status", sorted(Status))
 def test_what_to_do_depends_on_whether_anything_was_changed(status: Status) -> None:
     given: dict[str, Parameter] = {"ref": "it's; rm -rf /\n", "undo": False}
-    todo = what_to_do(status, "run-1", AskedFor(parameters=given, repository=WHERE), "prod")
+    todo = what_to_do(status, "run-1", "prod", given)
     assert ("stays open" in todo) is (status in ACTIVE)
     assert ("its promotion had ended" in todo) is (status in ENDED)
     if status not in ACTIVE:
@@ -169,6 +169,11 @@ def test_what_to_do_depends_on_whether_anything_was_changed(status: Status) -> N
 
 
 def test_a_command_that_would_be_cut_is_not_given() -> None:
-    asked = AskedFor(parameters={"reason": "x" * 3000}, repository=WHERE)
-    todo = what_to_do(Status.RUNNING, "run-1", asked, "prod")
-    assert "put them back as they were and `prefect flow-run retry run-1`" in todo
+    todo = what_to_do(Status.RUNNING, "run-1", "prod", {"reason": "x" * 3000})
+    assert "put that back as it was and `prefect flow-run retry run-1`" in todo
+
+
+def test_parameters_are_not_put_back_where_something_else_was_changed() -> None:
+    todo = what_to_do(Status.RUNNING, "run-1", "prod")
+    assert "put that back as it was and `prefect flow-run retry run-1`" in todo
+    assert "PATCH" not in todo
