@@ -209,6 +209,16 @@ def take_place(run: Run, request: Request) -> None:
     _refuse_ended(row)
 
 
+def others_wait(run: Run) -> bool:
+    """Say whether a promotion would take another one's place: one that has touched nothing yet.
+
+    Args:
+        run: The promotion.
+    """
+    found = run.ledger.promotions.open_in(run.pipeline, run.environment)
+    return any(other.id != run.promotion_id and other.status not in ACTIVE for other in found)
+
+
 def refuse_ended(run: Run) -> None:
     """See that nobody took a promotion's place while it waited for the lease.
 
@@ -239,7 +249,11 @@ def begin_change(run: Run) -> None:
 
     Args:
         run: The promotion, approved.
+
+    Raises:
+        RefusedError: It ended while it waited for the lease: what does not begin takes over nothing.
     """
+    refuse_ended(run)
     promotions = run.ledger.promotions
     for other in promotions.open_in(run.pipeline, run.environment):
         if other.status in ACTIVE and other.id != run.promotion_id:

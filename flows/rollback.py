@@ -21,6 +21,7 @@ from flows.conduct import (
     begin_change,
     conduct,
     lease_held,
+    others_wait,
     refuse_ended,
     rename_run,
     run_title,
@@ -32,7 +33,7 @@ from flows.planning.plan import read_hosts
 from flows.returning.plan import show_way
 from flows.returning.restoring import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.returning.reverting import revert_left
-from flows.returning.switching import carry_back, take_back
+from flows.returning.switching import carry_back, refuse_unready, take_back
 from flows.returning.way import Wish, choose_release, choose_way, kept_manifests, release_of
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
@@ -138,9 +139,12 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
             plan, manifests = _decide(run, hosts, wish)
             if _way(plan).way is not Way.RESTORE:
                 refuse_unasked(run, row)
+                change = _change(run, plan.release_id, hosts, manifests)
+                if others_wait(run):
+                    refuse_unready(run, change)
                 take_place(run, request)
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
-                return _carry(run, request, plan, _change(run, plan.release_id, hosts, manifests), wish)
+                return _carry(run, request, plan, change, wish)
     return _restore(run, request, plan, wish)
 
 

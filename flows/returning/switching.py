@@ -95,9 +95,29 @@ def _forward(run: Run, change: Change, way: GoingBack) -> None:
     switch(run, change)
 
 
+def refuse_unready(run: Run, change: Change) -> None:
+    """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again.
+
+    Args:
+        run: The rollback, holding the lease.
+        change: What would be changed.
+
+    Raises:
+        RefusedError: A host cannot, or has not what was put there.
+    """
+    raise_first(_checks(run, change, 0))
+
+
 def _check(run: Run, change: Change) -> None:
     """See that everything is there that will be needed, before anything is touched."""
-    needed = 3 * (change.hosts[run.primary].database_bytes or 0)
+    futures = _checks(run, change, 3 * (change.hosts[run.primary].database_bytes or 0))
+    for name, manifest in change.manifests.items():
+        project = project_of(run, name, manifest, current=False)
+        futures.append(pull.submit(run, host=name, project=project, manifest=manifest))
+    raise_first(futures)
+
+
+def _checks(run: Run, change: Change, needed: int) -> list[PrefectFuture[Any]]:
     futures: list[PrefectFuture[Any]] = []
     for name, manifest in change.manifests.items():
         project = project_of(run, name, manifest, current=False)
@@ -105,9 +125,8 @@ def _check(run: Run, change: Change) -> None:
         futures += [
             preflight.submit(run, host=name, ports=frozenset(), needed_bytes=space),
             check_compose.submit(run, host=name, project=project, kept=manifest),
-            pull.submit(run, host=name, project=project, manifest=manifest),
         ]
-    raise_first(futures)
+    return futures
 
 
 def _restore(run: Run, change: Change, way: GoingBack) -> None:

@@ -11,15 +11,18 @@ from typing import Any, cast
 import pytest
 
 from blocks.pipeline import Policy, load_pipeline
+from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Kind, Status
 from flows import conduct, promote, rollback
+from flows.changing.change import Change
 from flows.planning.preparing import Prepared
+from flows.returning import switching
 from flows.returning.way import Wish
 from tasks.errors import RefusedError
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.run import Run, utc_now
-from tests.tasks.ledger.samples import START, bring, make_release, open_promotion
+from tests.tasks.ledger.samples import START, bring, make_plan, make_release, open_promotion
 
 PIPELINE = """
 pipeline: shop
@@ -116,6 +119,20 @@ def test_a_dead_change_is_abandoned_only_by_who_begins_its_own(place: Place) -> 
     assert (place.status(dead), place.status(mine)) == (Status.ABANDONED, Status.RUNNING)
 
 
+def test_who_lost_its_place_while_it_waited_for_the_lease_takes_over_no_dead_change(place: Place) -> None:
+    dead, mine, newer = (
+        bring(place.ledger, "one", Status.RUNNING),
+        opened(place, "two"),
+        opened(place, "three"),
+    )
+    place.ledger.promotions.move(mine.id, Status.APPROVED, now=utc_now())
+    conduct.take_place(place.run(newer), REQUEST)
+    with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
+        conduct.begin_change(place.run(mine))
+    # Its run can still go on where it was cut.
+    assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
+
+
 def refuse(*_: object, **__: object) -> None:
     raise RefusedError("branch main is not allowed in prod", "nothing was touched")
 
@@ -140,6 +157,32 @@ def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pyte
         rollback._go(place.run(mine), REQUEST, mine, Wish())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
     assert place.status(dead) is Status.RUNNING
+
+
+@pytest.mark.parametrize("way", [Way.CODE, Way.DOWNGRADE])
+def test_a_rollback_that_no_host_can_carry_ends_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    waits, mine = opened(place, "one"), opened(place, "two", kind=Kind.ROLLBACK)
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    plan = make_plan("v1", going_back=GoingBack(way=way, reason="proven"))
+    change = Change(
+        make_release("v1"), {}, None, {"prod": cast("Any", SimpleNamespace())}, False, False, None
+    )
+    monkeypatch.setattr(conduct, "take_lease", lambda _: None)
+    monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
+    monkeypatch.setattr(rollback, "_decide", lambda *_: (plan, {}))
+    monkeypatch.setattr(rollback, "_change", lambda *_: change)
+    monkeypatch.setattr(rollback, "carry_back", refuse)
+    monkeypatch.setattr(switching, "raise_first", refuse)
+    with pytest.raises(RefusedError, match="nothing was touched"):
+        rollback._go(place.run(mine), REQUEST, mine, Wish())
+    assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
+    # Where nobody waits the hosts are not asked twice.
+    place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
+    with pytest.raises(RefusedError):
+        rollback._go(place.run(mine), REQUEST, mine, Wish())
+    assert place.status(mine) is Status.RUNNING
 
 
 @pytest.mark.parametrize("there", [True, False])
