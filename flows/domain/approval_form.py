@@ -14,7 +14,8 @@ def form_description(
     quorum: QuorumState,
     last_refusal: str = "",
     *,
-    authors: tuple[str, ...] = (),
+    authors: tuple[str, ...] | None = (),
+    requester: tuple[str, ...] = (),
     with_reviews: bool = False,
 ) -> str:
     """Render the description of the resume form.
@@ -23,7 +24,9 @@ def form_description(
         plan: The plan that is asked about.
         quorum: How far the approvals are.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
-        authors: Those approvers who may not approve, for they wrote some of what comes in.
+        authors: Those approvers who may not approve, for they wrote some of what comes in; None where nobody knows
+            them, and so nobody may.
+        requester: The approver who may not approve, for they asked for it.
         with_reviews: A review on GitHub can answer too.
 
     Returns:
@@ -31,7 +34,8 @@ def form_description(
     """
     told = [f"**The last answer did not count:** {escape(last_refusal, 300)}."] if last_refusal else []
     how = [how_to_review(plan)] if with_reviews else []
-    return "\n\n".join([*told, _standing(quorum), *_excluded(quorum, authors), *how, plan_markdown(plan)])
+    excluded = _excluded(quorum, authors, requester, plan.environment)
+    return "\n\n".join([*told, _standing(quorum), *excluded, *how, plan_markdown(plan)])
 
 
 def how_to_review(plan: Plan) -> str:
@@ -52,16 +56,33 @@ def _standing(quorum: QuorumState) -> str:
     return f"**{quorum.have} of {quorum.need} approvals** are in{given}.{asked}"
 
 
-def _excluded(quorum: QuorumState, authors: tuple[str, ...]) -> list[str]:
+def _excluded(
+    quorum: QuorumState, authors: tuple[str, ...] | None, requester: tuple[str, ...], environment: str
+) -> list[str]:
     """Say who may only reject, and what to do where too few are left for a quorum."""
-    if not authors:
-        return []
-    line = f"Wrote a commit that comes in, and so may only reject: {_names(authors)}."
-    left = sum(name not in authors for name in quorum.missing)
-    if left >= quorum.need - quorum.have:
-        return [line]
-    todo = "name other approvers in pipeline.yaml on the default branch, or set `approvals.not_author: false` there"
-    return [f"{line} **So the approvals cannot come in:** {todo}."]
+    lines = []
+    if authors is None:
+        lines.append("Not all authors of what comes in are known, and so nobody may approve.")
+    elif authors:
+        lines.append(f"Wrote a commit that comes in, and so may only reject: {_names(authors)}.")
+    if requester:
+        lines.append(f"Asked for it, and so may only reject: {_names(requester)}.")
+    barred = {*quorum.missing} if authors is None else {*authors, *requester}
+    left = sum(name not in barred for name in quorum.missing)
+    if lines and left < quorum.need - quorum.have:
+        lines.append(f"**So the approvals cannot come in.** {_way_out(authors, requester, environment)}")
+    return lines
+
+
+def _way_out(authors: tuple[str, ...] | None, requester: tuple[str, ...], environment: str) -> str:
+    """Say what lets the approvals come in, with the keys as pipeline.yaml has them."""
+    where = f"environments.{environment}.approvals"
+    ways = [f"add other people to `{where}.approvers`"] if authors is not None else []
+    ways += (
+        [f"set `{where}.not_author: false` until this release is in"] if authors is None or authors else []
+    )
+    todo = f"In pipeline.yaml on the default branch {', or '.join(ways)}"
+    return f"{todo}{', or have somebody else ask for it' if requester else ''}; then start it again."
 
 
 def _names(names: tuple[str, ...]) -> str:

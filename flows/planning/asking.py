@@ -19,6 +19,8 @@ from tasks.run import Run, utc_now
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from blocks.values.plans import Plan
     from tasks.ledger.records import ApprovalRecord
 
@@ -69,6 +71,7 @@ def ask_until_quorum(
             state,
             _last_refusal(records, plan),
             authors=_authors(plan, authors) if policy.exclude_author else (),
+            requester=_among(plan, {requester}) if policy.exclude_requester else (),
             with_reviews=reviews is not None,
         )
         what = "Approve this plan, or reject it"
@@ -91,9 +94,13 @@ def ask_until_quorum(
             record_reviews(run, plan, policy, answer, review, reviews, authors=authors, requester=requester)
 
 
-def _authors(plan: Plan, authors: frozenset[str]) -> tuple[str, ...]:
+def _authors(plan: Plan, authors: frozenset[str]) -> tuple[str, ...] | None:
+    return _among(plan, authors) if authors else None
+
+
+def _among(plan: Plan, identities: Collection[str]) -> tuple[str, ...]:
     people = map(approver_facts, plan.approvers)
-    return authors_among((person for person in people if person is not None), authors)
+    return authors_among((person for person in people if person is not None), identities)
 
 
 def _seconds_left(run: Run, policy: ApprovalPolicy) -> int:

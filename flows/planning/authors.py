@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.errors import SluiceError
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def authors_of(mirror: GitMirror, ledger: Ledger, plan: Plan) -> frozenset[str]:
             if plan.running_release_id
             else f"nothing runs in {plan.environment} yet",
         )
-    found = mirror.authors(plan.commit.sha, old)
+    try:
+        found = mirror.authors(plan.commit.sha, old)
+    except SluiceError as error:
+        log().warning("%s", error)
+        found = None
     if found is None:
         log().warning("not all authors of what comes in are known: nobody can be told apart from them")
         return frozenset()

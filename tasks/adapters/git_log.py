@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from blocks.values.releases import Commit
 from tasks.commands.git import AUTHOR_FIELDS, COMMIT_FIELDS, MESSAGE_FIELDS, SHA
 
-_CO_AUTHOR = re.compile(r"^[ \t]*co-authored-by[ \t]*:([^\n]*)$", re.IGNORECASE | re.MULTILINE)
-_ADDRESS = re.compile(r"([^<]*)<([^<>]*)>")
+# With the lines it goes on in, which begin with a blank, as trailers may.
+_CO_AUTHOR = re.compile(
+    r"^[ \t]*co-authored-by[ \t]*:([^\n]*(?:\n(?![ \t]*co-authored-by)[ \t]+[^\n]*)*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def commits_of(listed: str) -> list[Commit]:
@@ -42,12 +45,18 @@ def names_of(wrote: str, messages: str) -> frozenset[str] | None:
 
 
 def _co_authors(messages: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for message in messages:
-        for text in _CO_AUTHOR.findall(message):
-            address = _ADDRESS.fullmatch(text.strip())
-            found |= {part.strip() for part in (address.groups() if address else (text,))}
-    return found
+    return {name for message in messages for text in _CO_AUTHOR.findall(message) for name in _people(text)}
+
+
+def _people(text: str) -> Iterable[str]:
+    """Return the names and addresses of one line: usually `name <address>`, often several of them."""
+    parts = re.split(r"[<>]", text)
+    if len(parts) == 1:
+        parts += [address for address in re.split(r"[\s,;]+", text) if "@" in address]
+    elif len(parts) % 2:
+        # What stands behind the last address is no name.
+        del parts[-1]
+    return (part.strip(" \t\r\n,;&\"'").removeprefix("and ") for part in parts)
 
 
 def _rows(listed: str, count: int) -> Iterable[tuple[str, ...]]:

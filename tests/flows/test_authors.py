@@ -17,6 +17,7 @@ from flows import promote
 from flows.domain.approvals import Answer, ApprovalPolicy, ApproverFacts, Refusal, judge
 from flows.returning import restoring
 from tasks.adapters.git import GitMirror
+from tasks.errors import TerminalError
 from tasks.ledger.store import Ledger
 from tests.flows.domain.samples import NOW, plan, release
 from tests.tasks.adapters.test_git import WHO, Repository
@@ -151,5 +152,18 @@ def test_where_a_commit_has_no_author_nobody_may_approve(
     what = planned(mirror, ledger, mirror.resolve("oldest").sha).model_copy(
         update={"commit": mirror.commit(head)}
     )
+    for authors in asked(monkeypatch, mirror, ledger, what):
+        assert verdict(authors) is Refusal.AUTHOR_UNKNOWN
+
+
+def test_where_git_does_not_tell_the_authors_nobody_may_approve(
+    monkeypatch: pytest.MonkeyPatch, mirror: GitMirror, ledger: Ledger
+) -> None:
+    what = planned(mirror, ledger, None)
+
+    def fail(*_: object) -> None:
+        raise TerminalError("git log: more than 64 MiB came", "make what is read there smaller")
+
+    monkeypatch.setattr(mirror, "authors", fail)
     for authors in asked(monkeypatch, mirror, ledger, what):
         assert verdict(authors) is Refusal.AUTHOR_UNKNOWN

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from functools import reduce
+from typing import Any
+
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from blocks.pipeline import load_pipeline
 from blocks.values.plans import KeyChange
 from blocks.values.releases import Image, Revision
 from flows.domain.approval_form import form_description
-from flows.domain.approvals import QuorumState
+from flows.domain.approvals import QuorumState, policy_of
 from flows.domain.plan_view import plan_markdown, plan_text
 from flows.domain.verdicts import pending_unknown
 from tests.flows.domain.samples import HOSTILE, commit, image, plan, revisions
@@ -201,8 +207,39 @@ def test_the_form_names_the_authors_and_what_to_do_where_too_few_are_left() -> N
     assert "Wrote a commit that comes in, and so may only reject: ben.\n" in shown
     assert "cannot come in" not in shown
     shown = text_of(form_description(plan(), state, authors=("ben", "cleo")))
-    assert "may only reject: ben, cleo. So the approvals cannot come in: name other approvers" in shown
+    assert "may only reject: ben, cleo.\n" in shown
+    assert "So the approvals cannot come in. In pipeline.yaml on the default branch add other people" in shown
     assert "may only reject" not in text_of(form_description(plan(), state))
+
+
+def test_who_asked_for_it_and_unknown_authors_are_missing_in_the_quorum_too() -> None:
+    state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=("ada", "ben", "cleo"))
+    shown = text_of(form_description(plan(), state, requester=("cleo",)))
+    assert "Asked for it, and so may only reject: cleo.\n" in shown
+    assert "cannot come in" not in shown
+    shown = text_of(form_description(plan(), state, authors=("ben",), requester=("cleo",)))
+    assert "So the approvals cannot come in." in shown
+    assert ", or have somebody else ask for it; then start it again." in shown
+    shown = text_of(form_description(plan(), state, authors=None))
+    assert "Not all authors of what comes in are known, and so nobody may approve.\n" in shown
+    assert "So the approvals cannot come in." in shown
+    assert "add other people" not in shown
+
+
+def test_the_key_that_lets_a_first_release_in_is_the_one_that_pipeline_yaml_has() -> None:
+    state = QuorumState(approved=False, rejected=False, have=0, need=1, missing=("ben",))
+    shown = form_description(plan(environment="prod"), state, authors=("ben",))
+    path, value = re.findall(r"set `([a-z_.]+): (\w+)` until this release is in", shown)[0]
+    pipeline: dict[str, Any] = {
+        "pipeline": "shop",
+        "environments": {"prod": {"hosts": "prod", "branches": "main", "approvals": {"approvers": ["ben"]}}},
+    }
+    for off in (False, True):
+        if off:
+            *parents, key = path.split(".")
+            reduce(lambda found, name: found[name], parents, pipeline)[key] = yaml.safe_load(value)
+        approvals = load_pipeline(yaml.safe_dump(pipeline)).policy("prod").approvals
+        assert policy_of(approvals).exclude_author is not off
 
 
 def test_the_first_form_tells_no_refusal() -> None:

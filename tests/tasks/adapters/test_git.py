@@ -466,6 +466,15 @@ def test_who_wrote_what_comes_in_is_told_of_all_commits(origin: Repository, mirr
             "Two\n\nCo-authored-by: Ben <b@x.org>\nCo-authored-by: Cy <c@x.org>\r\n",
             {"Ben", "b@x.org", "Cy", "c@x.org"},
         ),
+        ("Two\n\nCo-authored-by: Ben <b@x.org>, Cy <c@x.org>", {"Ben", "b@x.org", "Cy", "c@x.org"}),
+        ("Two\n\nCo-authored-by: Ben <b@x.org> and Cy <c@x.org>", {"Ben", "b@x.org", "Cy", "c@x.org"}),
+        ("Pair\n\nCo-authored-by: Ben Boss <ben@example.com> (they)", {"Ben Boss", "ben@example.com"}),
+        ("Two\n\nCo-authored-by: b@x.org, c@x.org", {"b@x.org, c@x.org", "b@x.org", "c@x.org"}),
+        ("Pair\n\nCo-authored-by: Ben Boss\n  <ben@example.com>", {"Ben Boss", "ben@example.com"}),
+        (
+            "Two\n\nCo-authored-by: Ben <b@x.org>\n  Co-authored-by: Cy <c@x.org>",
+            {"Ben", "b@x.org", "Cy", "c@x.org"},
+        ),
         ("No\n\nThis is not Co-authored-by: Ben <b@x.org>\nSigned-off-by: Cy <c@x.org>", set()),
     ],
 )
