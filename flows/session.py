@@ -107,7 +107,8 @@ class Session:
             own = read_pipeline(release_text, f"{self.repository.pipeline_path} (in the commit)")
             if environment in own.names and own.pipeline == self.pipeline.pipeline:
                 return own.describe(environment)
-        return self.pipeline.describe(environment)
+        description = self.pipeline.describe(environment)
+        return description.model_copy(update={"defaulted": release_text != self.policy_text})
 
     def reach(self, policy: Policy) -> Reached:
         """Read an environment's blocks, and log in to its hosts.

@@ -204,6 +204,7 @@ class ReleaseDescription(Value):
         migration: The migration command; None for none.
         env_example: The file that lists the required keys.
         env_example_required: True when the pipeline names the file, so that it must exist.
+        defaulted: True when the commit says nothing about itself, and the default branch, which moves, does.
     """
 
     pipeline: str
@@ -214,3 +215,9 @@ class ReleaseDescription(Value):
     migration: Migration | None
     env_example: str
     env_example_required: bool
+    defaulted: bool = False
+
+    @property
+    def checksum(self) -> str:
+        """Sha256 over what the default branch says, hex; empty where the commit says it, which stays as it is."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest() if self.defaulted else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
@@ -74,6 +75,8 @@ class Plan(Value):
         approvals_required: How many approvals the policy asks for.
         approvers: Who may approve.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
+        description_checksum: sha256 over what the default branch says about a release whose commit says nothing; empty
+            where the commit does.
         expected_seconds: The median duration of earlier promotions here, None without history.
         database_bytes: The database's size, None when unknown.
     """
@@ -102,6 +105,7 @@ class Plan(Value):
     approvals_required: int = 0
     approvers: tuple[str, ...] = ()
     policy_checksum: str = ""
+    description_checksum: str = ""
     expected_seconds: float | None = None
     database_bytes: int | None = None
 
@@ -116,5 +120,11 @@ class Plan(Value):
     @property
     def hash(self) -> str:
         """Sha256 over everything but the estimates, hex."""
-        text = self.model_dump_json(exclude=set(self._informative))
+        left_out: dict[str, Any] = dict.fromkeys(self._informative, True)
+        # What earlier versions did not have and is not there keeps the hash as it was: people may have answered it.
+        if not self.description_checksum:
+            left_out["description_checksum"] = True
+        if self.rehearsal is not None and self.rehearsal.asked is None:
+            left_out["rehearsal"] = {"asked"}
+        text = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -58,6 +58,7 @@ class PlanFacts:
         backup: True when a dump is taken first.
         policy: Who has to approve.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
+        description_checksum: sha256 over what the default branch says about the release, empty where its commit does.
         expected_seconds: The median duration of earlier promotions here.
         database_bytes: The database's size.
     """
@@ -79,6 +80,7 @@ class PlanFacts:
     backup: bool = False
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     policy_checksum: str = ""
+    description_checksum: str = ""
     expected_seconds: float | None = None
     database_bytes: int | None = None
 
@@ -122,6 +124,7 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         approvals_required=_quorum(facts),
         approvers=facts.policy.approvers,
         policy_checksum=facts.policy_checksum,
+        description_checksum=facts.description_checksum,
         expected_seconds=facts.expected_seconds,
         database_bytes=facts.database_bytes,
     )

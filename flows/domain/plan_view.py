@@ -13,6 +13,9 @@ from flows.domain.text import code, escape, fenced, one_line, table
 
 _MOST_ROWS = 50
 _DIGEST_LENGTH = 12
+_DEFAULTED = (
+    "pipeline.yaml of the default branch as it is now; the commit's own does not describe this environment"
+)
 
 
 def plan_markdown(plan: Plan) -> str:
@@ -80,6 +83,7 @@ def _plain_summary(plan: Plan) -> list[tuple[str, str]]:
         ("backup", _backup(plan)),
         ("expected", _expected(plan)),
         ("approvals", _approvals(plan)),
+        *([("described by", _DEFAULTED)] if plan.description_checksum else []),
         ("plan", plan.hash[:_DIGEST_LENGTH]),
     ]
 
@@ -95,6 +99,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("Backup", _backup(plan)),
         ("Expected duration", _expected(plan)),
         ("Approvals", escape(_approvals(plan), 400)),
+        *([("Described by", _DEFAULTED)] if plan.description_checksum else []),
         ("Plan", code(plan.hash[:_DIGEST_LENGTH])),
     ]
 

@@ -135,6 +135,7 @@ def plan_of(
             backup=migrates_or_backs_up(run, primary),
             policy=policy_of(run.policy.approvals),
             policy_checksum=run.policy.checksum,
+            description_checksum=run.description.checksum,
             expected_seconds=statistics.median(durations) if durations else None,
             database_bytes=primary.database_bytes,
             known=known_revisions(run),

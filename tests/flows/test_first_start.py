@@ -186,7 +186,7 @@ def test_in_the_middle_of_a_change_its_promotion_stays_open(place: Place, status
     state = place.start(place.request(source="other", requested_by="dora"))
     assert state.name == "Refused"
     message = state.message or ""
-    assert "its promotion stays open: put them back as they were (`prefect api PATCH /flow_runs/" in message
+    assert "its promotion stays open: put that back as it was (`prefect api PATCH /flow_runs/" in message
     (row,) = place.rows
     assert (row.status, row.message, place.bodies, place.fetched(place.other)) == (status, "", 1, False)
     assert place.inbox.messages == []
@@ -233,6 +233,18 @@ def test_a_block_that_leads_elsewhere_is_not_followed(place: Place) -> None:
     assert (place.rows[0].status, place.bodies, place.fetched(place.other)) == (Status.REFUSED, 1, False)
     # The channels of the application it was started for hear of it.
     assert [one["key"] for one in place.inbox.messages] == [f"shop/prod/{place.rows[0].id}/refused/team"]
+
+
+def test_in_the_middle_of_a_change_the_advice_is_about_what_was_changed(place: Place) -> None:
+    place.start(place.request(), *WAYS[Status.RUNNING])
+    GitRepository(url=str(place.other)).save("default", overwrite=True)
+    message = place.start(place.request()).message or ""
+    # Parameters that are put back would change nothing.
+    assert "PATCH" not in message
+    assert f"put that back as it was and `prefect flow-run retry {place.run}`" in message
+    GitRepository(url=str(place.repository)).save("default", overwrite=True)
+    place.start(place.request(), Status.SUCCEEDED)
+    assert place.rows[0].status is Status.SUCCEEDED
 
 
 def test_a_pipeline_that_got_another_name_is_another_one(place: Place) -> None:
@@ -304,3 +316,18 @@ def test_approvals_from_before_the_upgrade_do_not_count_under_another_policy(pla
     state = settled(place, place.request(source="other"))
     assert (state.name, place.rows[0].status, place.bodies) == ("Refused", Status.REFUSED, 0)
     assert "nobody knows which repository it was started for" in (state.message or "")
+
+
+def test_what_the_default_branch_says_of_a_commit_that_says_nothing_is_in_the_plan(place: Place) -> None:
+    def told(text: str) -> str:
+        with open_session("default") as session:
+            return session.describe("prod", text).checksum
+
+    before = told("")
+    migrates = "backup: {service: db}\nmigration: {service: web, command: [./migrate]}\n"
+    (place.repository / "pipeline.yaml").write_text(f"{PIPELINE}{migrates}")
+    git(place.repository, "commit", "--quiet", "--all", "--message", "Another command")
+    assert told("") not in {"", before}
+    # What a commit says itself stays as it is.
+    assert told(PIPELINE) == ""
+    assert told(f"{PIPELINE}{migrates}") == ""

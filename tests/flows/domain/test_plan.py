@@ -192,6 +192,7 @@ OTHER: dict[str, Any] = {
     "approvals_required": 1,
     "approvers": ("ben", "ada", "cleo"),
     "policy_checksum": "d",
+    "description_checksum": "e",
     "expected_seconds": None,
     "database_bytes": None,
 }
@@ -201,6 +202,13 @@ OTHER: dict[str, Any] = {
 def test_the_hash_changes_exactly_when_something_approved_of_does(fields: set[str]) -> None:
     changed = plan(**{name: OTHER[name] for name in fields})
     assert (changed.hash == plan().hash) is (fields <= ESTIMATES)
+
+
+def test_an_update_of_sluice_leaves_the_hash_as_it_was() -> None:
+    # As version b685396 made them: what people answered before the update counts for the same plan after it.
+    assert plan().hash == "9a54d97f1ca1eea05a20e4b4594e47d72a6ce126ef27de1f928a4053eeb38b6c"
+    rehearsed = plan(rehearsal=rehearsal(), verdicts=(verdict(Risk.DESTRUCTIVE),))
+    assert rehearsed.hash == "9294d0e9ec756497ac237b5580cdc51c5225809c7d0d395a7d0824de6b1b258a"
 
 
 def test_the_hash_survives_the_ledger() -> None:
