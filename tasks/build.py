@@ -97,7 +97,9 @@ def build(
     result = run.local.run(
         Call(
             argv=argv,
-            cwd=str(sources.source),
+            # Bake reads `.env` of the folder it runs in, and says what it cannot read there; newer ones ask before they
+            # read outside of it.
+            cwd=str(sources.source.parent),
             env={**WITHOUT_GIT, **hidden},
             limits=Limits(description.timeout, description.idle_timeout),
         ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
@@ -15,7 +17,7 @@ from tasks.adapters.protocols import Call, Limits
 from tasks.commands.build_definition import Checkouts, build_definition
 from tasks.commands.compose import ComposeProject
 from tasks.commands.stand_ins import env_text, is_setting
-from tasks.errors import RefusedError, TerminalError
+from tasks.errors import RefusedError
 from tasks.step import fact
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 _QUICK = Limits(120, 120)
+Read = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Described:
         env_files: Env files compose names and the commit lacks: the hosts have them.
         tracked: Every path of the commit.
         fixed_images: The services whose image is written without a variable.
-        refused: Why compose must not read it on the control machine; None where it may.
+        check: Refuses, given what reads a file of the checkout, what compose must not read on the control machine.
     """
 
     sha: str
@@ -50,7 +53,7 @@ class Described:
     env_files: tuple[str, ...]
     tracked: frozenset[str]
     fixed_images: frozenset[str] = frozenset()
-    refused: TerminalError | None = None
+    check: Callable[[Read], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,14 @@ def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
         RefusedError: The compose files are not valid, or compose or a build would read what is not in the commit.
         TerminalError: A file that they include is not a compose file.
     """
-    if described.refused is not None:
-        raise described.refused
     sha = described.sha
     source, render = run.work / "source" / sha, run.work / "render" / sha
     with ThreadPoolExecutor(1) as beside:
         checkout = beside.submit(run.mirror.checkout, sha, source)
         run.mirror.checkout(sha, render)
         _unlink_ways_out(render, run.mirror.links(sha))
+        # What compose will open, and not what git has under that name: links and attributes come in between.
+        described.check(_reader(render))
         _stand_in(render, described)
         config = _compose_config(run, render, described)
         checkout.result()
@@ -128,6 +131,20 @@ def _unlink_ways_out(render: Path, links: tuple[str, ...]) -> None:
             path.unlink(missing_ok=True)
 
 
+def _reader(render: Path) -> Read:
+    home = Path(os.path.realpath(render))
+
+    def read(name: str) -> str | None:
+        path = render / name
+        # A name may be none: too long, or with characters that no file's name has.
+        with suppress(OSError, ValueError):
+            if Path(os.path.realpath(path)).is_relative_to(home) and path.is_file():
+                return path.read_bytes().decode("utf-8-sig", errors="replace")
+        return None
+
+    return read
+
+
 def _stand_ins(described: Described) -> str:
     """Return the env file of examples; a key that a program takes for a setting is not among them."""
     return env_text({key: value for key, value in described.variables.items() if not is_setting(key)})
@@ -137,9 +154,11 @@ def _stand_in(render: Path, described: Described) -> None:
     """Write the env files compose wants to read and the commit lacks, with example values."""
     for name in described.env_files:
         path = render / name
-        if path.resolve().is_relative_to(render.resolve()) and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_stand_ins(described), "utf-8")
+        # What can be no file's name is none on a host either, and compose says so.
+        with suppress(OSError, ValueError):
+            if path.resolve().is_relative_to(render.resolve()) and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(_stand_ins(described), "utf-8")
 
 
 def _compose_config(run: Run, render: Path, described: Described) -> dict[str, Any]:
@@ -156,12 +175,22 @@ def _compose_config(run: Run, render: Path, described: Described) -> dict[str, A
         files=tuple(str(render / name) for name in described.compose_files),
         profiles=run.description.profiles,
     )
-    environment = reading_environment(os.environ)
+    environment = reading_environment(os.environ, str(render))
     call = Call(argv=project.config_json(), cwd=str(render), env=environment, alone=True, limits=_QUICK)
     result = run.local.run(call)
     if not result.ok:
         said = result.tail(2).replace(f"{render}/", "")
         raise RefusedError(
-            f"the compose files of {described.sha[:7]} are not valid: {said}", "correct them in the commit"
+            f"the compose files of {described.sha[:7]} are not valid: {said}", _what_to_do(described, said)
         )
     return dict(json.loads(result.stdout))
+
+
+def _what_to_do(described: Described, said: str) -> str:
+    untold = [name for name in described.variables if is_setting(name) and name in said]
+    if not untold:
+        return "correct them in the commit"
+    return (
+        f"compose is given no value for {untold[0]}, which programs take for a setting of their own: give it a "
+        f"default in the compose file, as ${{{untold[0]}:-}}, or rename it"
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.domain.compose_text import parse_compose
+from flows.domain.compose_yaml import check_yaml
 from flows.domain.text import one_line
 from tasks.commands.env_file import parse_env
 from tasks.commands.stand_ins import is_setting
@@ -26,6 +27,15 @@ _ADVICE = "name a file of the repository, or one below it that the hosts have; n
 Read = Callable[[str], str | None]
 # A value that holds it may hold a variable, whose value only compose can tell.
 _UNTOLD = "$"
+# It holds nothing; the usual way to say that an include has no variables of its own.
+_NOTHING = "/dev/null"
+# Includes may double at each level, and what is judged with other variables is another file.
+_MOST_FILES = 1000
+# A line of an env file that can be read in one way only.
+_PLAIN_LINE = re.compile(
+    r"""[ \t]*+(?:#.*|(?:export[ ]++)?[A-Za-z_]\w*+=(?:"[^"\\$]*+"|'[^'\\]*+'|[^"'\\$\s#][^"'\\$#]*+)?)?[ \t\r]*+""",
+    re.ASCII,
+)
 
 
 def check_reach(
@@ -45,19 +55,38 @@ def check_reach(
     """
     given = {key: value for key, value in variables.items() if not is_setting(key)}
     queue = [_File(path, ".", given) for path in compose_files]
+    commit = _Commit(read, frozenset(tracked))
     seen: set[tuple[str, str, tuple[tuple[str, str], ...]]] = set()
     while queue:
         file = queue.pop()
         mark = (file.path, file.base, tuple(sorted(file.variables.items())))
         if mark not in seen:
             seen.add(mark)
-            queue += file.follow(_Commit(read, frozenset(tracked)))
+            if len(seen) > _MOST_FILES:
+                raise RefusedError(
+                    f"the compose files include each other more than {_MOST_FILES} times",
+                    "include each file once",
+                )
+            queue += file.follow(commit)
 
 
 @dataclass(frozen=True)
 class _Commit:
     read: Read
     tracked: frozenset[str]
+    known: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def document(self, path: str) -> Mapping[str, Any]:
+        """Return what a compose file says; however often it is included, it is read once."""
+        if path not in self.known:
+            text = self.read(path)
+            if text is None:
+                raise RefusedError(
+                    f"{one_line(path)} is not a file of the commit", "correct the path, or commit it"
+                )
+            check_yaml(path, text)
+            self.known[path] = parse_compose(path, text)
+        return self.known[path]
 
 
 @dataclass(frozen=True)
@@ -70,12 +99,7 @@ class _File:
 
     def follow(self, commit: _Commit) -> Iterator[_File]:
         """Check what a file makes compose open; give the compose files among it."""
-        text = commit.read(self.path)
-        if text is None:
-            raise RefusedError(
-                f"{one_line(self.path)} is not a file of the commit", "correct the path, or commit it"
-            )
-        document = self._keys(parse_compose(self.path, text), "the file")
+        document = commit.document(self.path)
         for name, told in self._keys(document.get("services"), "services").items():
             yield from self._service(f"services.{name}", self._keys(told, f"services.{name}"), commit)
         for number, entry in enumerate(_list(document.get("include"))):
@@ -83,31 +107,46 @@ class _File:
 
     def _service(self, where: str, service: Mapping[str, Any], commit: _Commit) -> Iterator[_File]:
         for key in ("env_file", "label_file"):
-            for path in self._paths(service.get(key), f"{where}.{key}"):
-                self._readable(path, f"{where}.{key}", commit)
+            for path in self._paths(service.get(key)):
+                if path != _NOTHING:
+                    self._readable(path, f"{where}.{key}", commit)
         extends = service.get("extends")
         if isinstance(extends, Mapping) and extends.get("file") is not None:
             place = self._compose_file(extends["file"], f"{where}.extends.file", commit)
             yield _File(place, posixpath.dirname(place) or ".", self.variables)
 
     def _include(self, where: str, entry: object, commit: _Commit) -> Iterator[_File]:
-        options = self._keys(entry, where) if isinstance(entry, Mapping) else {"path": entry}
-        places = [self._compose_file(path, where, commit) for path in self._paths(options.get("path"), where)]
+        options = entry if isinstance(entry, Mapping) else {"path": entry}
+        places = [self._compose_file(path, where, commit) for path in self._paths(options.get("path"))]
         base = posixpath.dirname(places[0]) or "." if places else "."
         if options.get("project_directory"):
-            base = self._place(options["project_directory"], f"{where}.project_directory")
+            base = self._fixed(options["project_directory"], f"{where}.project_directory")
+        named = self._paths(options.get("env_file"))
         # Compose takes the folder's own `.env` where no other is named.
-        named = self._paths(options.get("env_file"), f"{where}.env_file") or [None]
         own = posixpath.normpath(posixpath.join(base, ".env"))
-        files = [own if one is None else self._readable(one, f"{where}.env_file", commit) for one in named]
-        told = {key: value for file in files for key, value in _values(commit.read(file)).items()}
+        read = [self._told(path, f"{where}.env_file", commit) for path in named] or [
+            _values(commit.read(own))
+        ]
+        told = {key: value for values in read for key, value in values.items()}
         yield from (_File(place, base, {**told, **self.variables}) for place in places)
 
+    def _told(self, path: object, where: str, commit: _Commit) -> dict[str, str]:
+        if path == _NOTHING:
+            return {}
+        self._fixed(path, where)
+        return _values(commit.read(self._readable(path, where, commit)))
+
     def _compose_file(self, path: object, where: str, commit: _Commit) -> str:
-        place = self._place(path, where)
+        place = self._fixed(path, where)
         if commit.read(place) is None:
             raise self._refused(where, path, "which is not a file of the commit")
         return place
+
+    def _fixed(self, path: object, where: str) -> str:
+        """Return the place of what is read on: which one it is must be known."""
+        if "COMPOSE_PROJECT_NAME" in str(path):
+            raise self._refused(where, path, "a path that only compose could fill in")
+        return self._place(path, where)
 
     def _readable(self, path: object, where: str, commit: _Commit) -> str:
         """Return the place of a file that the hosts may have instead of the commit."""
@@ -126,16 +165,17 @@ class _File:
             raise self._refused(where, path, "outside the commit")
         return place
 
-    def _paths(self, value: object, where: str) -> list[Any]:
+    @staticmethod
+    def _paths(value: object) -> list[Any]:
         """Return the paths of `a`, `[a, b]` and `[{path: a, required: false}]`."""
-        entries = _list(value)
-        return [self._keys(one, where).get("path") if isinstance(one, Mapping) else one for one in entries]
+        return [one.get("path") if isinstance(one, Mapping) else one for one in _list(value)]
 
     def _keys(self, value: object, where: str) -> Mapping[str, Any]:
-        found = value if isinstance(value, Mapping) else {}
-        if any(isinstance(key, bytes) for key in found):
-            raise self._refused(where, "!!binary", "a key that cannot be judged")
-        return found
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self._refused(where, value, "which is no mapping")
+        return value
 
     def _refused(self, where: str, path: object, why: str) -> RefusedError:
         shown = one_line(str(path))[:200]
@@ -172,7 +212,12 @@ def _value(match: re.Match[str], variables: Mapping[str, str]) -> str | None:
 
 
 def _values(text: str | None) -> dict[str, str]:
-    return parse_env(text) if text is not None else {}
+    """Return what an env file says; of one that might be read in another way, every name in it is untold."""
+    if text is None:
+        return {}
+    if all(_PLAIN_LINE.fullmatch(line) for line in text.split("\n")):
+        return parse_env(text)
+    return dict.fromkeys(re.findall(_NAME, text), _UNTOLD)
 
 
 def _list(value: object) -> list[Any]:

@@ -58,7 +58,15 @@ class Variables(Value):
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads compose files: `!reset` and `!override` are read as what they stand at."""
+    """Reads compose files: `!reset` and `!override` are read as what they stand at, and keys as they are written."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Return a mapping in which `yes` and `on` are two keys, as they are for compose."""
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep)
 
 
 def _untagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:  # noqa: ANN401

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.pipeline import COMPOSE_DEFAULTS
 from flows.domain.compose_reach import check_reach
 from flows.domain.compose_text import fixed_images, named_files, required_variables
 from tasks.commands.env_file import parse_env, required_keys
-from tasks.errors import RefusedError, TerminalError
+from tasks.errors import RefusedError
 from tasks.sources import Described
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from blocks.pipeline import ReleaseDescription
     from tasks.adapters.git import GitMirror
 
@@ -78,19 +77,9 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
         env_files=tuple(entry.path for entry in named.env_files if entry.path not in tracked),
         tracked=tracked,
         fixed_images=fixed_images(texts),
-        refused=_refused(mirror, sha, files, tracked, variables),
+        # What runs already is only described.
+        check=partial(check_reach, files, tracked=tracked, variables=variables),
     )
-
-
-def _refused(
-    mirror: GitMirror, sha: str, files: tuple[str, ...], tracked: frozenset[str], variables: Mapping[str, str]
-) -> TerminalError | None:
-    """Return what is wrong with letting compose read a commit; what runs already is only described."""
-    try:
-        check_reach(files, lambda path: mirror.read_file(sha, path), tracked, variables)
-    except TerminalError as error:
-        return error
-    return None
 
 
 def _text(mirror: GitMirror, sha: str, name: str) -> str:

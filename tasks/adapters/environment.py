@@ -52,11 +52,12 @@ def child_environment(own: Mapping[str, str]) -> dict[str, str]:
     return {name: own[name] for name in INHERITED if name in own}
 
 
-def reading_environment(own: Mapping[str, str]) -> dict[str, str]:
+def reading_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
     """Return what compose gets to read a commit with: a commit may name each of these in its compose files.
 
     Args:
         own: The control plane's own variables.
+        folder: The commit's checkout.
     """
     settings = own.get("DOCKER_CONFIG") or f"{own.get('HOME', '')}/.docker"
     return {
@@ -64,6 +65,8 @@ def reading_environment(own: Mapping[str, str]) -> dict[str, str]:
         # Compose may be a plugin that only the user has.
         "DOCKER_CONFIG": settings,
         "HOME": "/nonexistent",
+        # Newer versions of compose make it of the folder they run in, others take whatever the commit says it is.
+        "PWD": folder,
         # A compose file elsewhere is none of the commit's.
         "COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false",
         "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false",

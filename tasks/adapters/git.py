@@ -245,7 +245,11 @@ class GitMirror:
         if "\n" in path or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             return None
         if (sha, path) not in self._contents:
-            name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
+            try:
+                name = f"{git.sha(sha)}:{path}\n".encode(errors="surrogateescape")
+            except UnicodeEncodeError:
+                # Half a character, as YAML may have it, is in no name.
+                return None
             (content,) = parse_batch(self._git.read(git.cat_files(self._path), name))
             if content is None:
                 self._check_absent(sha, path)

@@ -46,6 +46,8 @@ class Checkouts:
         """
         root = posixpath.normpath(self.render)
         found = posixpath.normpath(posixpath.join(base or root, path))
+        if "\0" in found:
+            return None
         if found != root and not found.startswith(f"{root}/"):
             return None
         placed = self.source + found.removeprefix(root)

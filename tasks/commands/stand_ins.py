@@ -9,7 +9,7 @@ from collections.abc import Mapping
 # that begin alike (`DOCKER_IMAGE`, `GIT_COMMIT`, `SSH_PORT`).
 _SETTINGS = frozenset(
     {
-        "PATH", "HOME", "TMPDIR", "SHELL", "ENV", "BASH_ENV", "GODEBUG", "GOTRACEBACK",
+        "PATH", "HOME", "PWD", "TMPDIR", "SHELL", "ENV", "BASH_ENV", "GODEBUG", "GOTRACEBACK",
         "GOMAXPROCS", "GOGC", "GOMEMLIMIT",
         "DOCKER_API_VERSION", "DOCKER_AUTH_CONFIG", "DOCKER_BUILDKIT", "DOCKER_CERT_PATH", "DOCKER_CONFIG",
         "DOCKER_CONTEXT", "DOCKER_CUSTOM_HEADERS", "DOCKER_DEFAULT_PLATFORM", "DOCKER_HIDE_LEGACY_COMMANDS",
@@ -22,8 +22,18 @@ _SETTINGS = frozenset(
 )  # fmt: skip
 # Programs read both spellings.
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"})
+# Not all that begins with `LD_` and `OTEL_`: applications have LD_SDK_KEY and OTEL_COLLECTOR_PORT.
+_LOADER = (
+    "LD_ASSUME", "LD_AUDIT", "LD_BIND", "LD_DEBUG", "LD_DYNAMIC", "LD_HWCAP", "LD_LIBRARY", "LD_ORIGIN", "LD_POINTER",
+    "LD_PREFER", "LD_PRELOAD", "LD_PROFILE", "LD_SHOW", "LD_TRACE", "LD_USE_LOAD", "LD_VERBOSE", "LD_WARN",
+)  # fmt: skip
+_TELEMETRY = (
+    "OTEL_ATTRIBUTE_", "OTEL_BLRP_", "OTEL_BSP_", "OTEL_CONFIG_FILE", "OTEL_EVENT_", "OTEL_EXPERIMENTAL_",
+    "OTEL_EXPORTER_", "OTEL_GO_", "OTEL_LINK_", "OTEL_LOG", "OTEL_METRIC", "OTEL_PROPAGATORS", "OTEL_RESOURCE_",
+    "OTEL_SDK_", "OTEL_SERVICE_NAME", "OTEL_SPAN_", "OTEL_TRACES_",
+)  # fmt: skip
 _PREFIXES = (
-    "LD_", "DYLD_", "COMPOSE_", "BUILDX_", "BUILDKIT_", "OTEL_", "XDG_", "DOCKER_CLI_", "DOCKER_CONTENT_TRUST",
+    *_LOADER, "DYLD_", "COMPOSE_", "BUILDX_", "BUILDKIT_", *_TELEMETRY, "XDG_", "DOCKER_CLI_", "DOCKER_CONTENT_TRUST",
     "GIT_CONFIG", "GIT_PROXY", "GIT_SSH", "GIT_SSL", "GIT_TRACE",
 )  # fmt: skip
 # It names profiles of the commit, which compose starts with the same file on a host.

@@ -263,6 +263,48 @@ WAYS: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
         {},
         "which is not a file of the commit",
     ),
+    # Git makes other characters of it on the way out: it has no brackets there.
+    "compose file in another encoding": (
+        {
+            "compose.yaml": f"services:\n  web:\n    image: x\n    env_file: [{OUT}/canary.env]\n",
+            ".gitattributes": "compose.yaml text working-tree-encoding=ISO646-DE\n",
+        },
+        {},
+        "services.web.env_file names .*canary.env, outside",
+    ),
+    "included folder's env file by a link that git does not follow": (
+        {
+            "compose.yaml": json.dumps({"include": ["in/a.yaml"]}),
+            "in/a.yaml": service(env_file="${FILE:-x}"),
+            "in/vars": f"FILE={OUT}/canary.env\n",
+        },
+        {"in/.env": "./vars"},
+        r"services.web.env_file names \$\{FILE:-x\}, outside",
+    ),
+    "included file by the project's name": (
+        {
+            "compose.yaml": json.dumps({"include": ["${COMPOSE_PROJECT_NAME}.yaml"]}),
+            "project.yaml": service(),
+            "shop.yaml": service(env_file=f"{OUT}/canary.env"),
+        },
+        {},
+        "include.0 names .*only compose could fill in",
+    ),
+    "service that is two in YAML": (
+        {"compose.yaml": f"services:\n  yes: {{image: x, env_file: {OUT}/canary.env}}\n  on: {{image: x}}\n"},
+        {},
+        "services.yes.env_file names .*canary.env, outside",
+    ),
+    "services as a set": (
+        {"compose.yaml": f"services: !!set {{web: {{image: x, env_file: {OUT}/canary.env}}}}\n"},
+        {},
+        "line 1 is YAML that programs read in different ways",
+    ),
+    "variables of the builder": (
+        {"compose.yaml": web(), "Dockerfile": DOCKERFILE},
+        {".env": f"{OUT}/canary"},
+        "",
+    ),
     "compose file by link": (
         {"other": "x"},
         {"compose.yaml": f"{OUT}/compose.yaml"},
@@ -317,6 +359,27 @@ def test_nothing_outside_a_commit_is_reached(
         assert refusal.todo
         with pytest.raises(RefusedError, match=told):
             raise refusal
+
+
+@pytest.mark.parametrize("path", ["a\\ud800", "a\\0b", "a" * 300, "README/x"])
+def test_what_is_no_files_name_is_refused_in_compose_s_words(path: str, tmp_path: Path) -> None:
+    odd = commit(
+        tmp_path / "application",
+        {"compose.yaml": f'services: {{web: {{image: x, env_file: "{path}"}}}}', "README": "x"},
+    )
+    with pytest.raises(RefusedError, match="the compose files of ....... are not valid"):
+        odd.read()
+
+
+def test_a_variable_that_gets_no_stand_in_is_named(tmp_path: Path) -> None:
+    needs = commit(
+        tmp_path / "application",
+        {"compose.yaml": service(environment={"A": "${HTTP_PROXY:?}"}), ".env.example": "HTTP_PROXY=x\n"},
+    )
+    with pytest.raises(RefusedError) as caught:
+        needs.read()
+    assert caught.value.todo.startswith("compose is given no value for HTTP_PROXY")
+    assert "${HTTP_PROXY:-}" in caught.value.todo
 
 
 def test_what_runs_already_is_still_described(tmp_path: Path) -> None:

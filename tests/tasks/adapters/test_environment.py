@@ -62,8 +62,9 @@ def test_git_inherits_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_compose_reads_a_commit_with_less(tmp_path: Path) -> None:
-    found = reading_environment({**OURS, **KEPT})
+    found = reading_environment({**OURS, **KEPT, "PWD": "hidden"}, "/checkout")
+    assert found["PWD"] == "/checkout"
     assert found["DOCKER_CONFIG"] == "/home/deploy/.docker"
     assert not {"DOCKER_HOST", "HTTPS_PROXY", *OURS} & set(found)
-    assert reading_environment({"DOCKER_CONFIG": "/own"})["DOCKER_CONFIG"] == "/own"
+    assert reading_environment({"DOCKER_CONFIG": "/own"}, "")["DOCKER_CONFIG"] == "/own"
     assert "HTTPS_PROXY" not in smoke_environment(KEPT, str(tmp_path))

@@ -75,6 +75,7 @@ def test_compose_reads_the_values_as_they_are(tmp_path: Path) -> None:
             "HTTPS_PROXY",
             "SSL_CERT_FILE",
         ),
+        *("PWD", "LD_LIBRARY_PATH", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_EXPORTER"),
         *("OTEL_EXPORTER_OTLP_ENDPOINT", "GODEBUG", "XDG_CONFIG_HOME", "BUILDKIT_HOST"),
     ],
 )
@@ -93,6 +94,9 @@ def test_what_programs_take_for_a_setting_is_known(name: str) -> None:
         "HTTP_PORT",
         "USER",
         "COMPOSE_PROFILES",
+        "LD_SDK_KEY",
+        "OTEL_COLLECTOR_PORT_GRPC",
+        "OTEL_COLLECTOR_CONFIG",
     ],
 )
 def test_applications_keep_their_own_names(name: str) -> None:
