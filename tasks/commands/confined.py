@@ -27,6 +27,10 @@ _TMPFS = f"rw,exec,nosuid,nodev,mode=1777,{_SIZE}"
 _USER = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?\Z")
 # The Docker client adds these by itself where its configuration names a proxy, with the proxy's password.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+# A proxy on the host that looks at all containers (nginx-proxy and its companion) would lead requests to this one.
+_ROUTES = ("VIRTUAL_HOST", "VIRTUAL_HOST_MULTIPORTS", "LETSENCRYPT_HOST")
+# `uv run` writes into its cache and brings the environment up to date first, and there is no place and no network.
+_TOOLS = {"UV_CACHE_DIR": "/tmp/uv", "UV_NO_SYNC": "1"}  # noqa: S108 - a folder in a container
 _OPTIONS = (
     "--rm",
     "--pull=never",
@@ -47,23 +51,59 @@ _OPTIONS = (
     f"--label={LABEL}",
 )
 
-# Asks an image: NAME SECONDS BYTES FOLDER PROGRAM ARGUMENT…; the program is `docker run`. Its output is cut after so
-# many bytes, its time after so many seconds, here and not by who asked: that one may be killed meanwhile, and
-# the container must not outlive its question. What was left all the same goes with the next question: the same
-# promotion's at once, others' after a day. FOLDER is made from a tar archive on standard input; empty for none.
+# Asks an image: NAME SECONDS BYTES FOLDER IMAGE PROGRAM WORD ARGUMENT…; program and word are `docker run`. Its output
+# is cut after so many bytes, its time after so many seconds, here and not by who asked: that one may be killed
+# meanwhile, and the container must not outlive its question. What was left all the same goes with the next question:
+# the same promotion's at once, others' after a day. FOLDER is made from a tar archive on standard input, or empty.
+# What the image itself asks for counts as little as what the commit asks for. Proxies and schedulers on the host
+# obey the labels of all containers, so each is emptied. A volume lies on the host's disk without a bound, so it
+# can only be read; where something is mounted below it, it is an empty folder in memory. No anonymous volume
+# can be read-only, and a named one has to be removed.
 CONFINED = r"""
-name=$1; seconds=$2; most=$3; folder=$4; shift 4
+name=$1; seconds=$2; most=$3; folder=$4; image=$5; program=$6; word=$7; shift 7
 left=$(docker container ls --all --filter label=sluice.plan --format '{{.ID}} {{.Names}} {{.RunningFor}}' |
   awk -v name="$name" '$2 == name || / (day|week|month|year)s? / {print $1}')
 [ -z "$left" ] || docker container rm --force --volumes $left >/dev/null
-status=
+status= volumes= number=0
 over() {
   # A client that was killed, or refused the output, leaves its container behind.
   [ "${status:-255}" -lt 125 ] || docker container rm --force --volumes "$name" >/dev/null 2>&1
+  [ -z "$volumes" ] || docker volume rm --force $volumes >/dev/null 2>&1
   [ -z "$folder" ] || rm -rf -- "$folder"
 }
 trap over EXIT
 trap 'exit 143' HUP INT TERM
+brought=$(docker image inspect --format '
+{{- range $key, $_ := .Config.Labels}}{{printf "label %q\n" $key}}{{end}}
+{{- range $path, $_ := .Config.Volumes}}{{printf "volume %q\n" $path}}{{end}}' -- "$image") || exit 125
+mounted() {
+  for one; do case $one in "--tmpfs=$path$below"*|*"\"target=$path$below"*) return 0 ;; esac; done
+  return 1
+}
+while read -r what quoted; do
+  path=${quoted#\"}; path=${path%\"}
+  case $what$path in
+    '') ;;
+    *[\\=,\ ]*|volume*:*)
+      printf 'the image has a %s whose name cannot be judged: %s\n' "$what" "$quoted" >&2; exit 1 ;;
+    label*) set -- "--label=$path=" "$@" ;;
+    volume*)
+      path=${path%/}
+      if below=: mounted "$@" || below='"' mounted "$@"; then continue
+      elif below=/ mounted "$@"; then set -- "--tmpfs=$path:TMPFS" "$@"
+      else
+        # What killed ones left.
+        left=$(docker volume ls --quiet --filter label=sluice.plan --filter dangling=true)
+        [ "$number" -gt 0 ] || [ -z "$left" ] || docker volume rm --force $left >/dev/null 2>&1
+        number=$((number + 1)); volumes="$volumes $name.$number"
+        docker volume create --label=sluice.plan "$name.$number" >/dev/null || exit 125
+        set -- "--mount=type=volume,source=$name.$number,destination=$path,readonly" "$@"
+      fi ;;
+  esac
+done <<END
+$brought
+END
+set -- "$program" "$word" "$@"
 if [ -n "$folder" ]; then
   # Whoever the container runs as must be able to read it; there is nothing in it to hide.
   umask 022
@@ -78,7 +118,7 @@ status=$({
   } 4>&1
 })
 exit "${status:-255}"
-"""
+""".replace("TMPFS", _TMPFS)
 
 
 @dataclass(frozen=True)
@@ -134,6 +174,7 @@ class ConfinedService:
             # One more, by which it is seen that something was cut.
             str(MOST_BYTES + 1),
             f"{self.folder}/{container}" if self.files else "",
+            self.image,
             *("docker", "run", *_OPTIONS, f"--name={container}"),
             *self._options(container),
             *self._command(words, starts=starts),
@@ -151,7 +192,8 @@ class ConfinedService:
         if self.user:
             yield f"--user={self.user}"
         proxies = {key: "" for upper in _PROXIES for key in (upper, upper.lower())}
-        yield from (f"--env={key}={value}" for key, value in {**proxies, **self.environment}.items())
+        environment = {**proxies, **self.environment, **dict.fromkeys(_ROUTES, ""), **_TOOLS}
+        yield from (f"--env={key}={value}" for key, value in environment.items())
 
     def _command(self, words: Argv, *, starts: bool) -> Iterator[str]:
         own = self.entrypoint if starts else words
@@ -159,7 +201,7 @@ class ConfinedService:
         if own is not None:
             yield f"--entrypoint={own[0] if own else ''}"
             rest = (*own[1:], *rest)
-        yield from (self.image, *rest)
+        yield from ("--", self.image, *rest)
 
 
 def confine(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any, cast
@@ -49,13 +52,14 @@ def shop(lab: Lab) -> Iterator[SmallShop]:
 
 @pytest.fixture(autouse=True)
 def nothing_happens(shop: SmallShop) -> Iterator[None]:
-    before, networks = shop.containers(), names(shop, "network")
+    before, networks, volumes = shop.containers(), names(shop, "network"), names(shop, "volume")
     yield
     assert shop.containers() == before
     assert shop.database.sql("select count(*) from product").strip() == "200"
     for folder in ("/media", "/uploads"):
         assert shop.server.run(("docker", "exec", "the-app", "ls", folder)).stdout.split() == ["mark"]
     assert names(shop, "network") == networks
+    assert names(shop, "volume") == volumes
     assert shop.server.run(("find", APP, "-name", "evil")).stdout == ""
     assert shop.server.run(("find", f"{APP}/rehearsals", "-mindepth", "1"), check=False).stdout == ""
     assert asked(shop.server) == ""
@@ -123,6 +127,33 @@ def test_a_release_that_tries_everything_reaches_nothing(shop: SmallShop, tmp_pa
         assert "CapEff:\t0000000000000000" in said.replace("\\t", "\t")
         for forbidden in ("a secret", PASSWORD, "socket", " host", " network"):
             assert forbidden not in said
+
+
+def test_what_an_image_brings_along_has_no_effect(shop: SmallShop, tmp_path: Path) -> None:
+    """Its labels would lead a proxy's requests to it, its volume would fill the host's disk."""
+    program = "#!/bin/sh\nls /usr/share | head -1\ntouch /usr/share/evil /srv/evil && echo written\nsleep 4\n"
+    run, service = stage(shop, tmp_path, program)
+    run_docker(shop, "create", "--name=evil", "postgres:17")
+    changes = ("--change=LABEL caddy=shop.example.com", "--change=VOLUME /usr/share /srv")
+    run_docker(shop, "commit", *changes, "evil", "evil:1")
+    run_docker(shop, "rm", "evil")
+    service = replace(service, image="evil:1")
+    with ThreadPoolExecutor(1) as beside:
+        asking = beside.submit(
+            render_migrations.fn, run, host="prod", service=service, start="a1", container="sluice-one"
+        )
+        wait_until(lambda: asked(shop.server) != "", "the container", seconds=120)
+        labels = run_docker(shop, "inspect", "--format={{json .Config.Labels}}", asked(shop.server).strip())
+        rendered = asking.result()
+    run_docker(shop, "image", "rm", "evil:1")
+    assert json.loads(labels)["caddy"] == ""
+    assert rendered.exit_code == 0, rendered.reason
+    assert rendered.text.strip(), "its content is there"
+    assert "written" not in rendered.text
+
+
+def run_docker(shop: SmallShop, *words: str) -> str:
+    return shop.server.run(("docker", *words)).stdout
 
 
 def test_a_tool_that_needs_the_database_does_not_know(shop: SmallShop, tmp_path: Path) -> None:

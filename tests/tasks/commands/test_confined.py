@@ -123,7 +123,7 @@ def test_what_the_commit_asks_for_is_not_there(service: ConfinedService) -> None
             "--name=one",
         ),
         *("--pull=never", "--workdir=/srv/app", "--user=1000:1000", "--entrypoint=alembic"),
-        *("registry/app@sha256:1", "history"),
+        *("--", "registry/app@sha256:1", "history"),
     }
     rest = [word for word in argv if word not in allowed]
     assert {word.partition("=")[0] for word in rest} == {"--tmpfs", "--mount", "--env"}
@@ -159,6 +159,12 @@ def test_every_value_is_an_example(service: ConfinedService) -> None:
     }
     # A proxy of the Docker client's configuration, with its password, would come in by itself.
     assert {"--env=HTTP_PROXY=", "--env=https_proxy="} <= set(options(service))
+    # A proxy on the host would take it for the application.
+    routed = ConfinedService(
+        image="i", environment={"VIRTUAL_HOST": "shop.example.com", "UV_CACHE_DIR": "/root"}
+    )
+    words = [word for word in options(routed) if "VIRTUAL_HOST=" in word or "UV_CACHE" in word]
+    assert words == ["--env=VIRTUAL_HOST=", "--env=UV_CACHE_DIR=/tmp/uv"]
 
 
 def test_it_starts_alone_or_as_the_application_does(service: ConfinedService) -> None:
@@ -196,7 +202,7 @@ def test_no_value_of_a_commit_becomes_an_option(
     anything: Callable[[str], bool] = lambda _: True  # noqa: E731
     made = confine(config, "app", image="i", project_dir="/x", examples={}, in_bundle=anything)
     argv = options(placed(made))
-    words = argv[argv.index("--name=one") + 1 : -2]
+    words = argv[argv.index("--name=one") + 1 : argv.index("--")]
     known = (
         "--tmpfs=/",
         '--mount="type=bind","source=/app/',
@@ -218,18 +224,84 @@ def play(
     most: str = "100",
     folder: str = "",
     stdin: bytes = b"",
+    brought: str = "",
+    given: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the script with a program in the place of `docker run`, and a `docker` that writes down what it was told."""
-    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/told\n')
+    """Run the script with a program in the place of `docker run`, and a `docker` that writes down what it was told.
+
+    What the image brings along comes before what is given; the program finds all of it in its arguments.
+    """
+    (tmp_path / "brought").write_text(brought)
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/told\n[ "$1" != image ] || cat {tmp_path}/brought\n'
+    )
+    (tmp_path / "run").write_text(f'#!/bin/sh\n[ "$1" = run ] && shift\n{program}\n')
+    (tmp_path / "run").chmod(0o755)
     (tmp_path / "docker").chmod(0o755)
     return subprocess.run(
-        ("sh", "-c", CONFINED, "sluice-confined", "one", seconds, most, folder, "sh", "-c", program),
+        (
+            "sh",
+            "-c",
+            CONFINED,
+            "sluice-confined",
+            "one",
+            seconds,
+            most,
+            folder,
+            "the-image",
+            "run",
+            "run",
+            *given,
+        ),
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         input=stdin,
         capture_output=True,
         timeout=60,
         check=False,
     )
+
+
+def test_what_an_image_brings_along_is_taken_away(tmp_path: Path) -> None:
+    taken = ("--tmpfs=/taken:rw", '--mount="type=bind","source=/x","target=/mounted","readonly"')
+    below = ("--tmpfs=/cache/below:rw", '--mount="type=bind","source=/x","target=/www/conf","readonly"')
+    labels = 'label "caddy"\nlabel "caddy.respond"\nlabel "traefik.http.routers.x.rule"\n'
+    volumes = "".join(
+        f'volume "{path}"\n' for path in ("/data/", "/taken", "/mounted", "/cache", "/www", "/ww")
+    )
+    done = play(
+        """printf '%s\\n' "$@" """, tmp_path, most="9999", brought=labels + volumes, given=(*taken, *below)
+    )
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.decode().splitlines()
+    assert words[-4:] == [*taken, *below]
+    tmpfs = "rw,exec,nosuid,nodev,mode=1777,size=256m"
+    assert sorted(words[:-4]) == [
+        "--label=caddy.respond=",
+        "--label=caddy=",
+        "--label=traefik.http.routers.x.rule=",
+        "--mount=type=volume,source=one.1,destination=/data,readonly",
+        "--mount=type=volume,source=one.2,destination=/ww,readonly",
+        f"--tmpfs=/cache:{tmpfs}",
+        f"--tmpfs=/www:{tmpfs}",
+    ]
+    assert "volume rm --force one.1 one.2" in (tmp_path / "told").read_text()
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        r'label "a\nb"',
+        'label "a b"',
+        'label "a=b"',
+        'volume "/a,readonly=false"',
+        'volume "/a:/b"',
+        r'volume "/\"x"',
+    ],
+)
+def test_what_cannot_be_taken_away_is_not_started(tmp_path: Path, brought: str) -> None:
+    done = play("echo started", tmp_path, brought=f"{brought}\n")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"whose name cannot be judged" in done.stderr
 
 
 def removed(tmp_path: Path) -> bool:
