@@ -342,7 +342,11 @@ def _decide(session: Session, work: Work) -> None:
         with lease_held(run):
             work = replace(work, hosts=read_hosts(run))
             again = plan_of(
-                run, work.release, work.sources.described, work.hosts, evidence=evidence_of(run, plan)
+                run,
+                work.release,
+                work.sources.described,
+                work.hosts,
+                evidence=evidence_of(run, work.release, plan),
             )
             if again.hash == plan.hash:
                 begin_change(run)

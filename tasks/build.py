@@ -11,7 +11,8 @@ from blocks.values.receipts import BuildReceipt, PushReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.alembic import parse_history
 from tasks.commands.bake import WITHOUT_GIT, BuildTarget, bake
-from tasks.confined import ask_either_way
+from tasks.commands.confined import ConfinedService
+from tasks.confined import ask, ask_either_way
 from tasks.errors import TerminalError
 from tasks.secrets import read_secret
 from tasks.sources import build_secrets
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from blocks.values.releases import Revision
-    from tasks.commands.confined import ConfinedService
     from tasks.run import Run
     from tasks.sources import Sources
 
@@ -184,11 +184,22 @@ def list_revisions(run: Run, *, service: ConfinedService) -> tuple[Revision, ...
         seconds=migration.timeout,
         login=run.registry_login,
     )
+    if not answer.ok and service != (bare := ConfinedService(image=service.image)):
+        # A list needs no settings as a rule, and an example may be worse than none: `1` is no address.
+        again = ask(
+            run.local,
+            bare,
+            (*words, "history"),
+            container=f"sluice-list-{token_hex(8)}",
+            seconds=migration.timeout,
+        )
+        answer = again if again.ok else answer
     if not answer.ok:
         raise TerminalError(
             f"plan: `{' '.join(words)} history` fails in {service.image}: {answer.why}",
             "correct migration.command in the commit's pipeline.yaml, the image, or the example values in "
-            ".env.example: before approval an image is given nothing else",
+            ".env.example: before approval an image is given nothing else, and can write to /tmp and the service's "
+            "`tmpfs` and volumes only",
             answer.result.tail(30),
         )
     return parse_history(answer.text)

@@ -11,6 +11,7 @@ from blocks.values.base import Value
 from blocks.values.evidence import NO_SQL_COMMAND, Rendered
 from blocks.values.releases import Revision
 from tasks.commands.alembic import parse_history, parse_pending
+from tasks.commands.alembic import pending as pending_of
 from tasks.confined import ask, ask_either_way
 from tasks.step import fact, log
 
@@ -126,9 +127,12 @@ def render_migrations(
 
 @fact("list pending migrations")
 def list_pending(
-    run: Run, *, host: str, service: ConfinedService, container: str
+    run: Run, *, host: str, service: ConfinedService, container: str, current: tuple[str, ...] = ()
 ) -> tuple[Revision, ...] | None:
-    """Have a tool that is not Alembic name its pending migrations, where it can without a database.
+    """Have a release name its pending migrations that did not name them when it was built.
+
+    Alembic lists all it has, which is compared with where the database stands; another tool is asked what is pending,
+    where it can tell without a database.
 
     Running it twice is safe: it only reads, in a confined container that is removed.
 
@@ -137,25 +141,34 @@ def list_pending(
         host: The host that has the image.
         service: The new release's service that has the migration command, confined.
         container: The one-off container's name.
+        current: The revisions the database stands at; none where it has none, or they are not known.
 
     Returns:
-        One for each line the command printed, in its order; None where it failed or printed nothing, which without
-        the database says nothing.
+        The pending migrations: of another tool one for each line the command printed, in its order. None where it
+        failed or printed nothing, which without the database says nothing.
 
     Raises:
         TransientError: The host does not answer.
     """
     migration = run.description.migration
-    if migration is None or migration.revisions is None:
+    words = migration.alembic if migration else None
+    command = (*words, "history") if words is not None else migration.revisions if migration else None
+    if migration is None or command is None:
         return ()
-    answer = ask_either_way(
-        run.hosts[host], service, migration.revisions, container=container, seconds=migration.timeout
-    )
-    pending = parse_pending(answer.text) if answer.ok else ()
-    if not pending:
-        why = answer.why or "it printed nothing"
-        log().warning("%s: `%s` does not tell what is pending: %s", host, " ".join(migration.revisions), why)
-    return pending or None
+    answer = ask_either_way(run.hosts[host], service, command, container=container, seconds=migration.timeout)
+    named = _named(answer.text, current, alembic=words is not None) if answer.ok else None
+    if named is None:
+        why = answer.why or "it printed nothing of the kind"
+        log().warning("%s: `%s` does not tell what is pending: %s", host, " ".join(command), why)
+    return named
+
+
+def _named(text: str, current: tuple[str, ...], *, alembic: bool) -> tuple[Revision, ...] | None:
+    if not alembic:
+        return parse_pending(text) or None
+    listed = parse_history(text)
+    # Nothing is right where there are no migrations yet, and nowhere else.
+    return pending_of(listed, current) if listed or not (current or text.strip()) else None
 
 
 def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:
@@ -201,7 +214,7 @@ def _revision_of(text: str) -> str | None:
     """Return the identifier a revision file assigns to `revision`."""
     try:
         body = ast.parse(text).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for line in body:
         targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]

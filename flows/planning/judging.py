@@ -90,12 +90,12 @@ def judge_schema(
         # Nothing runs yet that a migration could break.
         return base
     pending = _pending(run, release, hosts)
-    if migration.only_upgrades and not pending:
+    if migration.only_upgrades and release.revisions and not pending:
         return base
     _database_must_run(run, hosts[run.primary])
     kept = _kept(earlier, release, running, hosts[run.primary].revision, pending)
     if kept is not None:
-        return evidence_of(run, kept)
+        return evidence_of(run, release, kept)
     return _find_out(run, release, sources, hosts, migration, pending, base, ahead)
 
 
@@ -134,15 +134,16 @@ def _kept(
     return earlier
 
 
-def evidence_of(run: Run, plan: Plan) -> Evidence:
+def evidence_of(run: Run, release: Release, plan: Plan) -> Evidence:
     """Return what a plan knows of its migrations, to compare it with the plan of a moment later.
 
     Args:
         run: The promotion.
+        release: The release.
         plan: The plan.
     """
     migration = run.description.migration
-    told = plan.pending if migration is not None and migration.alembic is None else ()
+    told = plan.pending if migration is not None and not (migration.alembic and release.revisions) else ()
     return Evidence(
         verdicts=plan.verdicts,
         rehearsal=plan.rehearsal,
@@ -171,7 +172,7 @@ def _find_out(
             ahead.wait_for_images()
         else:
             begin_images(run, manifest, bundle).result()
-        named = _ask_pending(run, service)
+        named = _ask_pending(run, release, service, primary.revision)
         wanted = rules.rehearse and (named is None or bool(pending or named) or migration.at_boot)
         rehearsal = _rehearsed(run, release, primary) if wanted else None
         dump = _dump(run, release) if wanted and rehearsal is None else None
@@ -181,7 +182,7 @@ def _find_out(
     if named is None:
         named = asked.pending if asked else None
     if named is None:
-        verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(service, asked)),)
+        verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(migration, service, asked)),)
     elif pending or named:
         told = (asked.rendered, read_shape(run)) if asked else ahead.told(primary.revision) if ahead else None
         told = told or _ask(run, service, primary.revision)
@@ -193,23 +194,30 @@ def _find_out(
     return replace(base, verdicts=verdicts, rehearsal=brief, pending=named or ())
 
 
-def _ask_pending(run: Run, service: ConfinedService | None) -> tuple[Revision, ...] | None:
-    """Ask a tool that is not Alembic which of its migrations are pending; None where it cannot tell by itself."""
+def _ask_pending(
+    run: Run, release: Release, service: ConfinedService | None, revision: str | None
+) -> tuple[Revision, ...] | None:
+    """Ask a release that does not name its migrations which are pending; None where it cannot tell by itself.
+
+    Of Alembic such is one whose image is not built here, so that it was not asked when the release was made.
+    """
     migration = run.description.migration
-    if migration is None or migration.alembic is not None or migration.revisions is None:
+    if migration is None or (release.revisions if migration.alembic else migration.revisions is None):
         return ()
     if service is None:
         return None
     container = one_off_name(run.pipeline, "pending", str(run.promotion_id))
-    return list_pending(run, host=run.primary, service=service, container=container)
+    current = tuple(revision.split(",")) if revision else ()
+    return list_pending(run, host=run.primary, service=service, container=container, current=current)
 
 
-def _why_unknown(service: ConfinedService | None, asked: Asked | None) -> str:
+def _why_unknown(migration: Migration, service: ConfinedService | None, asked: Asked | None) -> str:
     if asked is not None:
         return f"migration.revisions failed on a copy of the database: {asked.why}"
     if service is None:
         return UNKNOWN_IMAGE.reason
-    return "migration.revisions does not tell it without a database, and before approval it is asked nowhere else"
+    who = "migration.revisions" if migration.alembic is None else "Alembic's history"
+    return f"{who} does not tell it without a database, and before approval it is asked nowhere else"
 
 
 def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt | None:

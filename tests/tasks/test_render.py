@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,9 +13,10 @@ from blocks.pipeline import Migration
 from blocks.values.evidence import Rendered
 from blocks.values.releases import Revision
 from tasks.adapters.protocols import Call, Result
+from tasks.build import list_revisions
 from tasks.commands.confined import MOST_BYTES, ConfinedService
 from tasks.confined import ask_either_way, confined
-from tasks.errors import TransientError
+from tasks.errors import TerminalError, TransientError
 from tasks.render import Told, brings_revisions, list_pending, render_migrations, tell_migrations
 from tasks.sources import Described, Sources
 from tests.fakes.host import FakeHost
@@ -68,7 +70,7 @@ def image(folder: Path) -> FakeHost:
 
     def run(call: Call) -> Result:
         entrypoint = next(word for word in call.argv if word.startswith("--entrypoint="))
-        rest = call.argv[call.argv.index(SERVICE.image) + 1 :]
+        rest = call.argv[call.argv.index("--") + 2 :]
         command = (entrypoint.partition("=")[2], *rest)
         if (folder / "no-shell").exists():
             return Result(call.argv, 127, "", 'exec: "sh": executable file not found in $PATH', 0.1)
@@ -145,6 +147,52 @@ def test_pending_migrations_that_are_not_told_are_not_none(answer: dict[str, Any
     host.answer("sluice-confined", **answer)
     migration = Migration(service="backend", command=("up",), revisions=("pending",))
     assert list_pending.fn(live(host, migration), host="prod", service=SERVICE, container="one") is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "current", "pending"),
+    [
+        ("a1 -> b2 (head), second\n<base> -> a1, first", ("a1",), ["b2"]),
+        ("a1 -> b2 (head), second\n<base> -> a1, first", ("b2",), []),
+        ("<base> -> a1 (head), first", (), ["a1"]),
+        ("", (), []),
+        # It stands at a migration, so there is one.
+        ("", ("a1",), None),
+        ("INFO starting", (), None),
+    ],
+)
+def test_alembic_that_was_not_asked_at_the_build_is_asked_on_the_host(
+    printed: str, current: tuple[str, ...], pending: list[str] | None
+) -> None:
+    host = FakeHost()
+    host.answer("sluice-confined", "history", stdout=printed)
+    found = list_pending.fn(live(host), host="prod", service=SERVICE, container="one", current=current)
+    assert (None if found is None else [one.id for one in found]) == pending
+
+
+def test_a_list_needs_no_examples() -> None:
+    runner = FakeRunner()
+    runner.answer("sluice-confined", stdout="<base> -> a1 (head), first")
+    runner.answer("sluice-confined", "--env=DATABASE_URL=1", exit_code=1, stderr="ArgumentError: no URL: '1'")
+    service = replace(SERVICE, environment={"DATABASE_URL": "1"})
+
+    class Build:
+        class description:  # noqa: N801 - it plays an attribute
+            migration = ALEMBICS
+
+        local, registry_login = runner, ""
+
+    assert list_revisions.fn(cast("Any", Build()), service=service) == (Revision(id="a1", message="first"),)
+    runner.answer("sluice-confined", exit_code=1, stderr="KeyError: 'HOME'")
+    runner.answer("sluice-confined", "--env=DATABASE_URL=1", exit_code=1, stderr="ArgumentError: no URL: '1'")
+    with pytest.raises(TerminalError, match="no URL: '1'"):
+        list_revisions.fn(cast("Any", Build()), service=service)
+
+
+def test_python_that_cannot_be_parsed_is_no_migration(tmp_path: Path) -> None:
+    for text in ("down_revision = " + "-" * 200_000 + "1", "down_revision = a" + ".b" * 100_000):
+        (tmp_path / "b2.py").write_text(text)
+        assert not brings_revisions(tmp_path, frozenset({"b2.py"}))
 
 
 def test_an_engine_that_dies_says_nothing_about_migrations() -> None:
