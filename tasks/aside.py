@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands import rehearsal
 from tasks.commands.argv import name as checked_name
+from tasks.commands.compose import complaint
 from tasks.commands.isolation import Place, breaches, override
 from tasks.commands.shape import (
     bind_sources,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.manifests import Manifest
-    from tasks.adapters.protocols import Host
+    from tasks.adapters.protocols import Host, Result
     from tasks.commands.compose import ComposeProject
     from tasks.commands.shape import Shape
     from tasks.copies import Copy
@@ -122,11 +124,15 @@ def _read_shape(there: Host, project: ComposeProject) -> Shape:
         return parse_shape(result.stdout)
     except ValueError:
         # Never its standard output: it may hold values.
-        said = (result.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        raise TerminalError(
-            f"compose on {there.name} cannot read {project.directory}: {said}",
-            "look at the compose files and the env file there",
-        ) from None
+        raise _unreadable(there, project, result) from None
+
+
+def _unreadable(there: Host, project: ComposeProject, result: Result) -> TerminalError:
+    return TerminalError(
+        f"compose on {there.name} cannot read {project.directory}: {complaint(result.stderr)}",
+        "look at the compose files and the env file there; "
+        f"to see its own words there: `{project.shown('config', '--quiet')}`",
+    )
 
 
 def _read_kinds(there: Host, bundle: str, paths: tuple[str, ...]) -> dict[str, str]:
@@ -163,7 +169,8 @@ def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: st
         seconds=patience(shape, described.services, run.policy.timeouts.up),
     )
     file = f"{folder}/{role}.yaml"
-    there.write_file(file, override(shape, services, place, described.kinds).encode(), mode=0o600)
+    brought = _labels(there, described)
+    there.write_file(file, override(shape, services, place, described.kinds, brought).encode(), mode=0o600)
     project = replace(
         described.project,
         name=checked_name(f"{mark}-{role}", "compose project"),
@@ -178,6 +185,15 @@ def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: st
             "docker compose 2.24.4 or later is needed there; nothing was started",
         )
     return Aside(described.manifest.release.id, project, described.services, described.missing, place.seconds)
+
+
+def _labels(there: Host, described: Described) -> tuple[str, ...]:
+    """Return the labels that the images of the services to be started bring along."""
+    images = described.project.argv("config", "--images", *described.needed)
+    result = there.run(Call(argv=rehearsal.labels(images), limits=QUICK))
+    if not result.ok:
+        raise _unreadable(there, described.project, result)
+    return tuple(sorted({json.loads(line) for line in result.stdout.splitlines() if line} - {""}))
 
 
 def _address(there: Host, copy: Copy) -> str:

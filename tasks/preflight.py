@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from tasks.adapters.archive import differing, digest_of, list_of, named
+from tasks.commands.compose import complaint
 from tasks.commands.scripts import EXIT_OTHER, compared
 from tasks.errors import RefusedError
 from tasks.facts import read_readiness
@@ -124,7 +125,7 @@ def check_compose(
         A line that says so.
 
     Raises:
-        RefusedError: Compose refuses the configuration, its words are in the message; or a file of the bundle is not
+        RefusedError: Compose refuses the configuration, its words are not shown; or a file of the bundle is not
             what was put there, it is named.
     """
     argv, listed = project.argv("config", "--quiet"), None
@@ -136,9 +137,9 @@ def check_compose(
         raise _changed(run, host, kept, differing(sorted(files), files, result.stdout.split()))
     if not result.ok:
         raise RefusedError(
-            f"preflight: compose on {host} refuses the configuration: {result.tail(3)}",
-            "correct the compose files or the env file there, then promote again",
-            result.tail(20),
+            f"preflight: compose on {host} refuses the configuration: {complaint(result.stderr)}",
+            "correct the compose files or the env file there, then promote again; "
+            f"to see its own words there: `{project.shown('config', '--quiet')}`",
         )
     return StepReceipt(text=f"{host}: the compose configuration is valid")
 

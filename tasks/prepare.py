@@ -31,7 +31,8 @@ def prepare(
     """Bring the new release's bundle and images to a host, so that its migrations can be asked for and tried.
 
     Nothing that runs is touched. It leaves no row in the journal. Where people are asked the change does the same
-    again, finding it done unless something was cleared away meanwhile; where nobody is, it takes the images as pulled.
+    again, finding it done unless something was cleared away meanwhile, or an image waits for the approvals because the
+    host's env file names it; where nobody is asked, it takes the images as pulled.
     Running it twice is safe.
 
     Args:
@@ -51,7 +52,8 @@ def prepare(
         TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
     """
     put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
-    return pull_images(run, host=host, project=project, manifest=manifest)
+    asks = run.policy.approvals is not None
+    return pull_images(run, host=host, project=project, manifest=manifest, only_written=asks)
 
 
 @fact("early dump")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from tasks.adapters.protocols import Call
-from tasks.commands.compose import images_of, parse_config
+from tasks.commands.compose import complaint, images_of, parse_config
 from tasks.commands.host_files import missing_images, pull_missing
 from tasks.commands.scripts import login
 from tasks.errors import SluiceError, TerminalError, TransientError
@@ -16,9 +16,10 @@ from tasks.reading import QUICK
 from tasks.step import log, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from blocks.values.manifests import Manifest
+    from tasks.adapters.protocols import Result
     from tasks.commands.compose import ComposeProject
     from tasks.run import Run
 
@@ -73,7 +74,9 @@ def pull(
     return known or pull_images(run, host=host, project=project, manifest=manifest)
 
 
-def pull_images(run: Run, *, host: str, project: ComposeProject, manifest: Manifest) -> StepReceipt:
+def pull_images(
+    run: Run, *, host: str, project: ComposeProject, manifest: Manifest, only_written: bool = False
+) -> StepReceipt:
     """Pull under the lease that is held; `pull` is the same as a step of the journal.
 
     Args:
@@ -81,6 +84,8 @@ def pull_images(run: Run, *, host: str, project: ComposeProject, manifest: Manif
         host: The host's name.
         project: The compose project on the new release's bundle.
         manifest: What the host remembers of the release.
+        only_written: True to leave out images of whose names the host's env file decides a part: a commit nobody
+            approved could send any of its values to any registry so.
 
     Returns:
         A line that says so.
@@ -90,6 +95,8 @@ def pull_images(run: Run, *, host: str, project: ComposeProject, manifest: Manif
         TerminalError: An image cannot be pulled.
     """
     images = _images(run, host, project, manifest)
+    if only_written:
+        images = _written(images, manifest, host)
     seconds = run.policy.timeouts.pull
     call = run.change(
         host,
@@ -101,6 +108,7 @@ def pull_images(run: Run, *, host: str, project: ComposeProject, manifest: Manif
     result = run.hosts[host].run(call, on_line=_tell)
     if result.ok:
         return StepReceipt(text=f"{host}: all images are there")
+    _check_readable(run, host, project)
     said = result.tail(1)
     missing = ", ".join(_missing(run, host, images.values())) or "an image"
     kind = TransientError if _PASSING.search(said) else TerminalError
@@ -118,12 +126,36 @@ def _images(run: Run, host: str, project: ComposeProject, manifest: Manifest) ->
         return {service: manifest.images[service] for service in manifest.services}
     result = run.hosts[host].run(Call(argv=project.config_json(), limits=QUICK))
     if not result.ok:
-        raise TerminalError(
-            f"pull: compose on {host} refuses the configuration: {result.tail(3)}",
-            "nothing was started; correct the compose files or the env file there",
-            result.tail(20),
-        )
+        raise _unreadable(host, project, result)
     return images_of(parse_config(result.stdout))
+
+
+def _written(images: Mapping[str, str], manifest: Manifest, host: str) -> dict[str, str]:
+    """Return the images whose names are known without the host's env file."""
+    examples = manifest.release.third_party
+    known = {
+        service: image
+        for service, image in images.items()
+        if service in manifest.images or image == examples.get(service)
+    }
+    for service in sorted(images.keys() - known.keys()):
+        log().info("%s: the env file there names the image of %s; it is pulled after approval", host, service)
+    return known
+
+
+def _check_readable(run: Run, host: str, project: ComposeProject) -> None:
+    """Raise where a pull failed because compose does not read the bundle: its words may hold values then."""
+    result = run.hosts[host].run(Call(argv=project.argv("config", "--quiet"), limits=QUICK))
+    if not result.ok:
+        raise _unreadable(host, project, result)
+
+
+def _unreadable(host: str, project: ComposeProject, result: Result) -> TerminalError:
+    return TerminalError(
+        f"pull: compose on {host} refuses the configuration: {complaint(result.stderr)}",
+        "nothing was started; correct the compose files or the env file there; "
+        f"to see its own words there: `{project.shown('config', '--quiet')}`",
+    )
 
 
 def _missing(run: Run, host: str, images: Iterable[str]) -> tuple[str, ...]:

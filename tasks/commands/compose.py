@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,10 @@ class ComposeProject:
             *(f"--profile={profile}" for profile in self.profiles),
             *arguments,
         )
+
+    def shown(self, *arguments: str) -> str:
+        """Return a compose command on the project as a person types it on the host."""
+        return shlex.join(self.argv(*arguments))
 
     def config_json(self) -> Argv:
         """Print the merged configuration, variables filled in, as JSON."""
@@ -160,6 +165,24 @@ def _services(services: tuple[str, ...]) -> Argv:
 
 _WARNING = re.compile(r'time="[^"]*" level=warning ')
 _CONTAINER = re.compile(r"Container (?P<name>\S+)\s+(?P<what>\S+)")
+
+
+_LACKING = re.compile(r"required variable (?P<name>[A-Za-z_][A-Za-z0-9_]*) is missing a value")
+
+
+def complaint(said: str) -> str:
+    """Say why compose does not take a configuration on a host, in words that hold no value of the host.
+
+    Compose repeats what it does not take, and that may be a secret of the env file which a commit put in the place of
+    a number. Only the first variable is told: whatever is named after it may be such a value.
+
+    Args:
+        said: What it said.
+    """
+    lacking = _LACKING.search(said)
+    if lacking:
+        return f"required variable {lacking['name']} is missing a value"
+    return "it does not take the values of the env file there; its words may hold them and are not shown"
 
 
 def leaves_alone(said: str, containers: Collection[str], others: Collection[str]) -> bool:

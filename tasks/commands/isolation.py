@@ -68,7 +68,13 @@ class Place:
     seconds: float
 
 
-def override(shape: Shape, services: tuple[str, ...], place: Place, kinds: Mapping[str, str]) -> str:
+def override(
+    shape: Shape,
+    services: tuple[str, ...],
+    place: Place,
+    kinds: Mapping[str, str],
+    brought: Iterable[str] = (),
+) -> str:
     """Write the compose file that takes services out of the live application.
 
     Args:
@@ -77,6 +83,8 @@ def override(shape: Shape, services: tuple[str, ...], place: Place, kinds: Mappi
         place: Where they run.
         kinds: Path on the host → what is there: `file`, `inside` (a folder of the release's bundle), `outside` (any
             other folder), `missing`, or `other` (a socket, a device).
+        brought: The labels of the images, which are emptied: proxies and schedulers on the host obey those of all
+            containers.
 
     Returns:
         Its text: a file for compose, values as JSON, which is YAML.
@@ -85,9 +93,11 @@ def override(shape: Shape, services: tuple[str, ...], place: Place, kinds: Mappi
     # Compose makes the networks and volumes of every service that is not left out.
     left_out = (f"  {json.dumps(name)}: {{profiles: !override {json.dumps([LEFT_OUT])}}}" for name in others)
     lines = ["services:", *left_out]
+    labels = {**dict.fromkeys(brought, ""), LABEL: place.mark}
     for name in services:
         lines.append(f"  {json.dumps(name)}:")
         lines += [f"    {key}: {value}" for key, value in _service(shape, name, services, place, kinds)]
+        lines.append(f"    labels: {_anew(labels)}")
     lines += ["networks:", f"  {NETWORK}: {_plain_json({'name': place.network, 'external': True})}"]
     volumes = sorted(set(_named_volumes(shape, services)))
     # Under the rehearsal's own project name, whatever name, driver or owner the live one has.
@@ -113,7 +123,6 @@ def _service(
     yield from _network(shape, name, services, place)
     yield "volumes", _anew(_volumes(service, kinds))
     yield "depends_on", _anew(_dependencies(service, services))
-    yield "labels", _anew({LABEL: place.mark})
     yield "restart", '"no"'
     yield "pull_policy", '"never"'
     yield "cap_add", _anew([cap for cap in service.get("cap_add") or [] if _harmless(cap)])

@@ -34,6 +34,16 @@ else docker logs --tail 100 "$1"
 fi
 """
 
+# Prints the keys of all labels of images, JSON, one a line: COMPOSE-COMMAND…, which prints the images. One that is not
+# there has none: it cannot be started either.
+LABELS = r"""
+images=$("$@") || exit 1
+set -f
+keys='{{range $key, $_ := .Config.Labels}}{{println (json $key)}}{{end}}'
+docker image inspect --format "$keys" -- $images 2>/dev/null
+exit 0
+"""
+
 _ADDRESSES = "{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}"
 
 
@@ -50,6 +60,11 @@ def end(project: str) -> Argv:
 def last_words(container: str) -> Argv:
     """Return the command that prints why a container is not well."""
     return script(LAST_WORDS, "sluice-last-words", container)
+
+
+def labels(images: Argv) -> Argv:
+    """Return the command that prints the labels of images, given the one that prints the images."""
+    return script(LABELS, "sluice-labels", *images)
 
 
 def address(container: str) -> Argv:

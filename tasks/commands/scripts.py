@@ -43,6 +43,9 @@ if [ -n "$1" ]; then
   cd -- "$1" 2>/dev/null || {{ printf '{MARK} no folder %s\\n' "$1" >&2; exit {EXIT_NO_FOLDER}; }}
 fi
 shift 3
+# A path that the host's env file has a part in may be an address there: compose would send it the values, and start
+# what nobody read.
+export COMPOSE_EXPERIMENTAL_GIT_REMOTE=false COMPOSE_EXPERIMENTAL_OCI_REMOTE=false
 exec "$@"
 """
 

@@ -118,6 +118,20 @@ def test_only_what_is_missing_is_pulled(scene: Scene) -> None:
     scene.remove(local)
 
 
+def test_before_approval_no_part_of_a_name_comes_from_the_env_file(scene: Scene) -> None:
+    one, two, _ = scene.images
+    project, manifest = scene.stage(6, remembers=False, web=one, db=two)
+    scene.remove(*scene.images, *(image.partition("@")[0] + ":1" for image in scene.images))
+    examples = manifest.release.model_copy(update={"third_party": {"db": two, "web": "app:example"}})
+    told = manifest.model_copy(update={"release": examples})
+    pull_images(scene.run, host="staging", project=project, manifest=told, only_written=True)
+    there = scene.server.run(("docker", "image", "ls", "--digests", "--format", "{{.Repository}}")).stdout
+    assert "/pull/two" in there
+    assert "/pull/one" not in there
+    scene.pull((project, told))
+    assert scene.server.run(("docker", "image", "inspect", "--format", "x", one)).stdout == "x\n"
+
+
 def test_a_missing_image_is_named_with_what_starts_without_the_registry(scene: Scene) -> None:
     one, two, _ = scene.images
     whole = scene.stage(3, web=one, db=two)

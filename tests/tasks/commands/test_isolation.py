@@ -157,7 +157,9 @@ def test_nothing_live_is_left(folder: Path) -> None:
     assert services == ("cache", "host", "side", "web")
     kinds = kinds_of(folder, shape, services)
     assert len(breaches(shape, services, place(), kinds)) > 10
-    (folder / "aside.yaml").write_text(override(shape, services, place(), kinds))
+    (folder / "aside.yaml").write_text(
+        override(shape, services, place(), kinds, ("traefik.enable", "a $b: 'c'"))
+    )
     aside = project(folder, str(folder / "aside.yaml"), profiles=())
     assert breaches(parse_shape(printed(read_shape(aside.config_json()))), services, place(), kinds) == ()
     config = json.loads(printed(aside.config_json()))
@@ -167,6 +169,8 @@ def test_nothing_live_is_left(folder: Path) -> None:
     assert {network["name"] for network in config["networks"].values()} == {"copy-net"}
     web = config["services"]["web"]
     assert web["environment"]["PASSWORD"].replace("$$", "$") == HIDDEN
+    # What the image brings along is empty, what the service says is gone.
+    assert web["labels"] == {"a $$b: 'c'": "", "sluice.rehearsal": "mark", "traefik.enable": ""}
     assert web["command"][:2] == ["serve", "--password"]
     assert web["networks"] == {"sluice-copy": {"aliases": ["www"]}}
     assert config["services"]["cache"]["networks"] == {"sluice-copy": {"aliases": ["the-cache"]}}
