@@ -67,6 +67,7 @@ class Plan(Value):
         revision: The schema revision the database has now, None when unknown or none.
         pending: The migrations that would run, in order.
         ahead: The migrations the database has and the release does not know (a rollback), oldest first.
+        told: False where nothing was asked that could name the pending migrations.
         verdicts: What each of them does, judged from its SQL, in the same order.
         rehearsal: The pending migrations run on a copy of the database, None where that was not asked for.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
@@ -97,6 +98,7 @@ class Plan(Value):
     revision: str | None = None
     pending: tuple[Revision, ...] = ()
     ahead: tuple[Revision, ...] = ()
+    told: bool = True
     verdicts: tuple[MigrationVerdict, ...] = ()
     rehearsal: RehearsalReceipt | None = None
     override: str = ""
@@ -115,7 +117,7 @@ class Plan(Value):
     @property
     def pending_known(self) -> bool:
         """False where nobody could say which migrations are pending."""
-        return all(verdict.revision != UNKNOWN for verdict in self.verdicts)
+        return self.told and all(verdict.revision != UNKNOWN for verdict in self.verdicts)
 
     @property
     def hash(self) -> str:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from blocks.pipeline import Migration
 from blocks.values.evidence import RehearsalReceipt
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Release, Revision
@@ -54,6 +55,7 @@ class PlanFacts:
         current: The revisions the database stands at, None where that could not be read.
         known: Migrations of other releases that ran here, beside those of the running one.
         migrates: True when the promotion runs migrations; a rollback does not.
+        told: False where nothing was asked that could name the pending migrations.
         evidence: What is known of the pending migrations.
         backup: True when a dump is taken first.
         policy: Who has to approve.
@@ -76,6 +78,7 @@ class PlanFacts:
     current: tuple[str, ...] | None = None
     known: tuple[Revision, ...] = ()
     migrates: bool = True
+    told: bool = True
     evidence: Evidence = field(default_factory=Evidence)
     backup: bool = False
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
@@ -117,6 +120,7 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         revision=", ".join(sorted(facts.current)) if facts.current else None,
         pending=schema.pending or facts.evidence.pending,
         ahead=schema.ahead,
+        told=facts.told,
         verdicts=facts.evidence.verdicts,
         rehearsal=facts.evidence.rehearsal,
         override=facts.evidence.override,
@@ -144,6 +148,22 @@ def _schema(facts: PlanFacts) -> SchemaPath:
     # Where the database was not read, it is taken to stand where the running release does.
     current = tuple(revision.id for revision in running) if facts.current is None else facts.current
     return SchemaPath(ahead=ahead_of(facts.release.revisions, current, known))
+
+
+def is_told(migration: Migration | None, revisions: tuple[Revision, ...], *, asked: bool) -> bool:
+    """Say whether anything could name the pending migrations.
+
+    Args:
+        migration: The release's migration, None where nothing is migrated.
+        revisions: The migrations the release knows.
+        asked: True where the release was asked for the pending ones.
+
+    Returns:
+        False where nothing was asked: none told is not none pending.
+    """
+    if migration is None or revisions:
+        return True
+    return asked and (migration.alembic is not None or migration.revisions is not None)
 
 
 def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: bool) -> bool:

@@ -17,7 +17,7 @@ from flows.domain.compose import pinned_images, service_targets
 from flows.domain.gates import same_release
 from flows.domain.hotfix import policy_for
 from flows.domain.naming import run_name
-from flows.domain.plan import Evidence, PlanFacts, make_plan
+from flows.domain.plan import Evidence, PlanFacts, is_told, make_plan
 from flows.planning.describing import describe_commit
 from flows.planning.entry import ask_entry
 from flows.planning.gating import ask_gates, known_release, ref_facts, resolve_request, unbuilt_release
@@ -131,6 +131,9 @@ def plan_of(
             present_keys=tuple(sorted(set.intersection(*present))),
             current=tuple(primary.revision.split(",")) if primary.revision else None,
             migrates=migrates,
+            told=is_told(
+                run.description.migration if migrates else None, release.revisions, asked=evidence is not None
+            ),
             evidence=evidence or Evidence(),
             backup=migrates_or_backs_up(run, primary),
             policy=policy_of(run.policy.approvals),

@@ -19,6 +19,7 @@ from flows.domain.plan import (
     PlanFacts,
     compose_diff,
     images_changed,
+    is_told,
     key_change,
     make_plan,
     must_migrate,
@@ -51,6 +52,26 @@ def facts(**changes: Any) -> PlanFacts:
         "database_bytes": 9,
     }
     return PlanFacts(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("migration", "named", "asked", "known"),
+    [
+        (None, (), True, True),
+        (Migration(service="a", command=("alembic", "upgrade", "head")), ("a1",), False, True),
+        (Migration(service="a", command=("alembic", "upgrade", "head")), (), True, True),
+        (Migration(service="a", command=("alembic", "upgrade", "head")), (), False, False),
+        (Migration(service="a", command=("up",), revisions=("pending",)), (), True, True),
+        (Migration(service="a", command=("up",), revisions=("pending",)), (), False, False),
+        (Migration(service="a", command=("flask", "db", "upgrade")), (), True, False),
+        (Migration(service="a", at_boot=True), (), True, False),
+    ],
+)
+def test_what_nobody_was_asked_about_is_not_none(
+    migration: Migration | None, named: tuple[str, ...], asked: bool, known: bool
+) -> None:
+    made = make_plan(facts(told=is_told(migration, revisions(*named), asked=asked)))
+    assert made.pending_known is known
 
 
 def test_a_plan_says_what_would_change() -> None:
@@ -182,6 +203,7 @@ OTHER: dict[str, Any] = {
     "compose_diff": "+x",
     "key_changes": KeyChange(),
     "revision": None,
+    "told": False,
     "pending": (),
     "ahead": revisions("z"),
     "verdicts": (verdict(Risk.DESTRUCTIVE),),
