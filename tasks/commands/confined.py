@@ -82,6 +82,10 @@ mounted() {
 }
 while read -r what quoted; do
   path=${quoted#\"}; path=${path%\"}
+  # Each is a word more to look through, and a volume a command more.
+  if [ "$#" -gt 2000 ] || [ "$number" -gt 30 ]; then
+    echo 'the image has too many labels or volumes' >&2; exit 1
+  fi
   case $what$path in
     '') ;;
     *[\\=,\ ]*|volume*:*)

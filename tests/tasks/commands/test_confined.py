@@ -287,6 +287,13 @@ def test_what_an_image_brings_along_is_taken_away(tmp_path: Path) -> None:
     assert "volume rm --force one.1 one.2" in (tmp_path / "told").read_text()
 
 
+@pytest.mark.parametrize("what", ["label", "volume"])
+def test_too_much_is_not_looked_through(tmp_path: Path, what: str) -> None:
+    done = play("echo started", tmp_path, brought="".join(f'{what} "/{n}"\n' for n in range(2500)))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"too many labels or volumes" in done.stderr
+
+
 @pytest.mark.parametrize(
     "brought",
     [
