@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from blocks.values.plans import Plan
 from flows.domain.approvals import QuorumState
 from flows.domain.plan_view import plan_markdown
@@ -68,21 +70,33 @@ def _excluded(
     if requester:
         lines.append(f"Asked for it, and so may only reject: {_names(requester)}.")
     barred = {*quorum.missing} if authors is None else {*authors, *requester}
-    left = sum(name not in barred for name in quorum.missing)
-    if lines and left < quorum.need - quorum.have:
-        lines.append(f"**So the approvals cannot come in.** {_way_out(authors, requester, environment)}")
+    if lines and not _enough(quorum, barred):
+        ways = "; ".join(_ways_out(quorum, authors, requester, f"environments.{environment}.approvals"))
+        lines.append(
+            f"**So the approvals cannot come in.** Do one of these, then start it again: {ways}. The keys are those of "
+            "pipeline.yaml on the default branch."
+        )
     return lines
 
 
-def _way_out(authors: tuple[str, ...] | None, requester: tuple[str, ...], environment: str) -> str:
-    """Say what lets the approvals come in, with the keys as pipeline.yaml has them."""
-    where = f"environments.{environment}.approvals"
-    ways = [f"add other people to `{where}.approvers`"] if authors is not None else []
-    ways += (
-        [f"set `{where}.not_author: false` until this release is in"] if authors is None or authors else []
-    )
-    todo = f"In pipeline.yaml on the default branch {', or '.join(ways)}"
-    return f"{todo}{', or have somebody else ask for it' if requester else ''}; then start it again."
+def _enough(quorum: QuorumState, barred: Collection[str]) -> bool:
+    return sum(name not in barred for name in quorum.missing) >= quorum.need - quorum.have
+
+
+def _ways_out(
+    quorum: QuorumState, authors: tuple[str, ...] | None, requester: tuple[str, ...], where: str
+) -> list[str]:
+    """Say what lets the approvals come in: each of it does so by itself."""
+    off, other = f"set `{where}.not_author: false` until this release is in", "have somebody else ask for it"
+    add = f"add other people to `{where}.approvers`"
+    ways = [add] if authors is not None else []
+    by_author, by_requester = authors is None or bool(authors), bool(requester)
+    alone = [
+        *([off] if by_author and _enough(quorum, requester) else []),
+        *([other] if by_requester and authors is not None and _enough(quorum, authors) else []),
+    ]
+    both = by_author and by_requester and not alone and _enough(quorum, ())
+    return [*ways, *alone, *([f"{off}, and {other}"] if both else [])] or [f"{off}, and {add}"]
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import re
 from functools import reduce
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,22 +209,42 @@ def test_the_form_names_the_authors_and_what_to_do_where_too_few_are_left() -> N
     assert "cannot come in" not in shown
     shown = text_of(form_description(plan(), state, authors=("ben", "cleo")))
     assert "may only reject: ben, cleo.\n" in shown
-    assert "So the approvals cannot come in. In pipeline.yaml on the default branch add other people" in shown
+    assert "So the approvals cannot come in. Do one of these, then start it again: add other people" in shown
     assert "may only reject" not in text_of(form_description(plan(), state))
 
 
-def test_who_asked_for_it_and_unknown_authors_are_missing_in_the_quorum_too() -> None:
-    state = QuorumState(approved=False, rejected=False, have=0, need=2, missing=("ada", "ben", "cleo"))
-    shown = text_of(form_description(plan(), state, requester=("cleo",)))
-    assert "Asked for it, and so may only reject: cleo.\n" in shown
-    assert "cannot come in" not in shown
-    shown = text_of(form_description(plan(), state, authors=("ben",), requester=("cleo",)))
-    assert "So the approvals cannot come in." in shown
-    assert ", or have somebody else ask for it; then start it again." in shown
-    shown = text_of(form_description(plan(), state, authors=None))
-    assert "Not all authors of what comes in are known, and so nobody may approve.\n" in shown
-    assert "So the approvals cannot come in." in shown
-    assert "add other people" not in shown
+ADD = "add other people to environments.prod.approvals.approvers"
+OFF = "set environments.prod.approvals.not_author: false until this release is in"
+OTHER = "have somebody else ask for it"
+
+
+@pytest.mark.parametrize(
+    ("need", "authors", "requester", "ways"),
+    [
+        (2, ("ben",), (), None),
+        (2, (), ("cleo",), None),
+        (2, ("ben",), ("cleo",), [ADD, OFF, OTHER]),
+        # Three people who all wrote some of it: nobody else who asks would help.
+        (2, ("ada", "ben", "cleo"), ("cleo",), [ADD, OFF]),
+        (3, (), ("cleo",), [ADD, OTHER]),
+        (3, ("ben",), ("cleo",), [ADD, f"{OFF}, and {OTHER}"]),
+        (4, ("ben",), ("cleo",), [ADD]),
+        (2, None, (), [OFF]),
+        (2, None, ("cleo",), [OFF]),
+        (3, None, ("cleo",), [f"{OFF}, and {OTHER}"]),
+        (4, None, (), [f"{OFF}, and {ADD}"]),
+    ],
+)
+def test_where_the_approvals_cannot_come_in_each_way_out_is_one(
+    need: int, authors: tuple[str, ...] | None, requester: tuple[str, ...], ways: list[str] | None
+) -> None:
+    state = QuorumState(approved=False, rejected=False, have=0, need=need, missing=("ada", "ben", "cleo"))
+    shown = text_of(form_description(plan(environment="prod"), state, authors=authors, requester=requester))
+    assert ("Asked for it, and so may only reject: cleo.\n" in shown) is bool(requester)
+    unknown = "Not all authors of what comes in are known, and so nobody may approve.\n"
+    assert (unknown in shown) is (authors is None)
+    found = re.search(r"cannot come in\. Do one of these, then start it again: (.*?)\. The keys", shown)
+    assert (found[1].split("; ") if found else None) == ways
 
 
 def test_the_key_that_lets_a_first_release_in_is_the_one_that_pipeline_yaml_has() -> None:
