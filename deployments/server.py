@@ -25,6 +25,9 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^\s\[\]:@/?#]+))(?::[0-9]*)?")
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# What a browser says of a request that a page of another address has it send.
+_ELSEWHERE = frozenset({b"cross-site", b"same-site"})
 
 
 def host_name(host: str) -> str | None:
@@ -60,13 +63,22 @@ class Entrance:
         names: Its names.
         login: `user:password` that `pages` ask for, as all of the API does by itself; empty for none.
         pages: Paths beside the API and the UI.
+        origins: The addresses whose pages may call it; `*` for any.
     """
 
-    def __init__(self, server: ASGIApp, names: Iterable[str], login: str, pages: Collection[str]) -> None:
+    def __init__(
+        self,
+        server: ASGIApp,
+        names: Iterable[str],
+        login: str,
+        pages: Collection[str],
+        origins: Iterable[str],
+    ) -> None:
         self._server = server
         self._names = frozenset(names)
         self._login = login
         self._pages = frozenset(pages)
+        self._origins = frozenset(origin.strip().encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a websocket, or the server's start and end."""
@@ -80,6 +92,14 @@ class Entrance:
                 f"This server answers to the names {', '.join(sorted(self._names))} only.\n"
                 "Another one, such as a proxy's, is set with SLUICE_API_HOSTS for `sluice up`.\n",
             )
+        elif self._is_sent_by_a_foreign_page(scope):
+            await _refuse(
+                scope,
+                send,
+                403,
+                "This server takes no changes from the pages of another address.\n"
+                "Its own is set with SLUICE_PREFECT_UI_URL for `sluice up`.\n",
+            )
         elif not self._may_pass(scope):
             # For a page the browser then asks the person; the UI has a form of its own.
             asks = [(b"www-authenticate", b'Basic realm="Prefect"')] if self._is_page(scope) else []
@@ -91,16 +111,27 @@ class Entrance:
     def _is_page(self, scope: Scope) -> bool:
         return scope["path"].rstrip("/") in self._pages
 
+    def _is_sent_by_a_foreign_page(self, scope: Scope) -> bool:
+        """Say so of a change: a browser that was told the login, for `/docs`, adds it to such a request by itself."""
+        if scope["type"] != "http" or scope["method"] in _READING or b"*" in self._origins:
+            return False
+        sites, origins = _values(scope, b"sec-fetch-site"), _values(scope, b"origin")
+        return not _ELSEWHERE.isdisjoint(sites) and not self._origins.issuperset(origins or [b""])
+
     def _is_called_by_name(self, scope: Scope) -> bool:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        hosts = _values(scope, b"host")
         return len(hosts) == 1 and host_name(hosts[0].decode("latin-1")) in self._names
 
     def _may_pass(self, scope: Scope) -> bool:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        given = _values(scope, b"authorization")
         if not self._login or not self._is_page(scope):
             return not any(map(_trips_prefect, given))
         wanted = b"Basic " + base64.b64encode(self._login.encode())
         return len(given) == 1 and hmac.compare_digest(given[0], wanted)
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for header, value in scope["headers"] if header == name]
 
 
 def _trips_prefect(authorization: bytes) -> bool:
@@ -140,7 +171,13 @@ def serve() -> None:
     app = create_app(final=True)
     names = (*LOOPBACK_NAMES, *further_names(Settings().api_hosts))
     uvicorn.run(
-        Entrance(app, names, os.environ.get(SERVER, ""), own_pages(app)),
+        Entrance(
+            app,
+            names,
+            os.environ.get(SERVER, ""),
+            own_pages(app),
+            server.api.cors_allowed_origins.split(","),
+        ),
         host=server.api.host,
         port=server.api.port,
         timeout_keep_alive=server.api.keepalive_timeout,

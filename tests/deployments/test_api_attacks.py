@@ -160,6 +160,36 @@ def test_the_own_page_may_read(plane: ControlPlane, stranger: httpx.Client, logi
         assert (after.status_code, after.headers["access-control-allow-origin"]) == (200, origin)
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_browser_that_keeps_the_login_changes_nothing_for_a_foreign_page(
+    stranger: httpx.Client, login: str, site: str
+) -> None:
+    """Told the login for `/docs`, it adds it to every request, and Prefect reads one without a type as JSON."""
+    known = {"Authorization": basic(login), "Sec-Fetch-Site": site}
+    body = b'{"name": "ridden"}'
+    for origin in (EVIL, "null", "http://127.0.0.1:1"):
+        given = {**known, "Origin": origin}
+        answer = stranger.post("/api/flows/", content=body, headers=given)
+        assert (answer.status_code, "SLUICE_PREFECT_UI_URL" in answer.text) == (403, True), origin
+        assert stranger.delete("/api/flows/x", headers=given).status_code == 403
+    assert stranger.post("/api/flows/", content=body, headers=known).status_code == 403
+    assert stranger.post("/api/flows/filter", json={}, headers={"Authorization": basic(login)}).json() == []
+    # A link to a page is followed, whoever has it.
+    assert stranger.get("/docs", headers=known).status_code == 200
+
+
+def test_the_own_page_may_change(plane: ControlPlane, stranger: httpx.Client, login: str) -> None:
+    """Also behind a proxy that gives the server another name: only the browser knows that."""
+    named = plane.url.replace("127.0.0.1", "localhost")
+    for site, origin in (
+        ("same-site", named),
+        ("cross-site", named),
+        ("same-origin", "https://proxy.example"),
+    ):
+        known = {"Authorization": basic(login), "Sec-Fetch-Site": site, "Origin": origin}
+        assert stranger.post("/api/flows/", json={"name": "own"}, headers=known).is_success
+
+
 def raw(plane: ControlPlane, *lines: str) -> str:
     """Send a request as it is; return the answer's first line and its body."""
     with socket.create_connection(("127.0.0.1", plane.port), timeout=60) as connection:
