@@ -18,11 +18,12 @@ from deployments.environment import (
     WEBHOOKS_PATH,
     api_url,
     control_plane_environment,
+    names_server,
     process_file,
     root_url,
     webhooks_url,
 )
-from deployments.login import SERVER, Login, ensure_login, login_file
+from deployments.login import CLIENT, SERVER, Login, ensure_login, login_file
 from deployments.parts import (
     PREFECT_FILE,
     Progress,
@@ -106,22 +107,26 @@ class ControlPlane:
         self.port = port if port is not None else free_port()
         self.limit = limit
         self.server = processes.load(process_file(self.home, "server"))
+        self.worker = processes.load(process_file(self.home, "worker"))
+        self.receiver = processes.load(process_file(self.home, "receiver"))
         inherited = os.environ if inherited is None else inherited
         self.login = self._find_login(inherited)
         self.env = control_plane_environment(self.home, self.port, inherited) | self.login.variables
         self.url = root_url(self.port)
         self.api = PrefectApi(api_url(self.port), login=self.login.text)
-        self.worker = processes.load(process_file(self.home, "worker"))
-        self.receiver = processes.load(process_file(self.home, "receiver"))
         self._prefect_file = prefect_file
         self._progress = progress
         self._workers_before: frozenset[str] | None = None
         self._activated: dict[str, str | None] | None = None
 
     def _find_login(self, inherited: Mapping[str, str]) -> Login:
-        """Return the login of the server that runs, else the one that it is to be started with."""
-        if self.server is not None:
-            return Login(self.server.variable(SERVER), str(login_file(self.home)))
+        """Return the login of what runs, else the one that everything is to be started with."""
+        running = self.server or self.worker or self.receiver
+        if running is not None:
+            return Login(running.variable(SERVER), str(login_file(self.home)))
+        if not names_server(inherited, self.port):
+            # The login beside another server's address is that server's.
+            inherited = {name: value for name, value in inherited.items() if name != CLIENT}
         return ensure_login(self.home, inherited, active_profile().login_at(api_url(self.port)))
 
     def __enter__(self) -> Self:

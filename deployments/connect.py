@@ -8,6 +8,7 @@ import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from blocks.settings import Settings
 from deployments import processes
@@ -64,12 +65,23 @@ def profiles_file() -> Path:
 
 def active_profile() -> Profile:
     """Return the active Prefect profile of this user, an empty one where there is none."""
+    name = os.environ.get("PREFECT_PROFILE") or _profiles_table().get("active")
+    return profiles().get(str(name), Profile())
+
+
+def profiles() -> dict[str, Profile]:
+    """Return every Prefect profile of this user by name."""
+    return {name: _profile(found) for name, found in _profiles_table().get("profiles", {}).items()}
+
+
+def _profiles_table() -> dict[str, Any]:
     try:
-        profiles = tomllib.loads(profiles_file().read_text())
-    except (OSError, tomllib.TOMLDecodeError):
-        return Profile()
-    name = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    found = profiles.get("profiles", {}).get(name, {})
+        return tomllib.loads(profiles_file().read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _profile(found: dict[str, Any]) -> Profile:
     url, login = found.get("PREFECT_API_URL"), found.get(CLIENT) or found.get(SERVER)
     return Profile(str(url) if url else None, str(login) if login else None)
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from blocks.settings import Settings
-from deployments.server import further_names
+from deployments.server import further_names, host_name
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
@@ -90,6 +90,18 @@ def own_origins(port: int, ui_url: str = "") -> tuple[str, ...]:
     """
     own, public = (root_url(port), f"http://localhost:{port}"), urlsplit(ui_url.lower())
     return (*own, f"{public.scheme}://{public.netloc}") if further_names("", ui_url) else own
+
+
+def names_server(env: Mapping[str, str], port: int) -> bool:
+    """Say whether the address of an API in an environment, if there is one, is that of the server here.
+
+    Args:
+        env: The environment.
+        port: The server's port.
+    """
+    url = env.get("PREFECT_API_URL", "")
+    public = further_names(env.get("SLUICE_API_HOSTS", ""), env.get("SLUICE_PREFECT_UI_URL", ""))
+    return not url or same_server(url, api_url(port)) or host_name(urlsplit(url).netloc) in public
 
 
 def webhooks_url(env: Mapping[str, str]) -> str:

@@ -73,7 +73,17 @@ def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None =
     path = login_file(home)
     if not path.exists():
         _make(path)
-    return _usable(Login(path.read_text().strip(), str(path)))
+    return _usable(Login(_read(path), str(path)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError as error:
+        raise TerminalError(
+            f"{path}, the login of Prefect's API, cannot be read: {error.strerror}",
+            "make it readable for this user, or remove it: `sluice up` then makes one",
+        ) from error
 
 
 def _usable(login: Login) -> Login:

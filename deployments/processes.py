@@ -46,7 +46,7 @@ class Running:
 
     def save(self, path: Path) -> None:
         """Write the process down, so that another command finds it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self)))
         partial.replace(path)
@@ -121,7 +121,7 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, 
         The process.
     """
     cwd.mkdir(parents=True, exist_ok=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output:
         child = subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -58,8 +58,8 @@ def up(
     home = read_settings().home.resolve()
     with _alone(home):
         server, worker = (processes.load(process_file(home, name)) for name in ("server", "worker"))
-        if server is not None:
-            port = int(server.variable("PREFECT_SERVER_API_PORT") or port)
+        if (known := server or worker) is not None:
+            port = int(known.variable("PREFECT_SERVER_API_PORT") or port)
         if server is None:
             _check_port(port)
         plane = ControlPlane(home, port, limit, progress=lambda line: say(f"  {line}"))
@@ -106,8 +106,13 @@ def _show(plane: ControlPlane) -> None:
 
 def _check_login(plane: ControlPlane) -> None:
     if not plane.login.text:
+        lacks = (
+            "what still runs knows"
+            if plane.server is None
+            else f"the server that runs at {plane.url} asks for"
+        )
         raise TerminalError(
-            f"the server that runs at {plane.url} asks for no login: an earlier version started it",
+            f"{lacks} no login: an earlier version started it",
             "`sluice down`, then `sluice up`: runs that wait go on afterwards",
         )
     if open_to_others(login_file(plane.home)):
@@ -124,7 +129,8 @@ def _check_port(port: int) -> None:
 
     if port_is_free(port):
         return
-    if PrefectApi(api_url(port), tries=1).healthy():
+    # Nobody knows whose it is, so it is told no login.
+    if PrefectApi(api_url(port), tries=1, login="").healthy():
         raise TerminalError(
             f"another Prefect server answers at {root_url(port)}",
             "use it with `prefect deploy --all` and a worker of your own, or choose another --port",
@@ -214,12 +220,12 @@ def down(
     from deployments.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
-    server, worker = (processes.load(process_file(home, name)) for name in ("server", "worker"))
-    if server is None and worker is None:
+    parts = (processes.load(process_file(home, name)) for name in ("server", "worker", "receiver"))
+    known = next((part for part in parts if part is not None), None)
+    if known is None:
         say(f"nothing runs in {home}")
         return
-    known = server or worker
-    port = known.variable("PREFECT_SERVER_API_PORT") if known else ""
+    port = known.variable("PREFECT_SERVER_API_PORT")
     _end(ControlPlane(home, int(port or DEFAULT_PORT)), wait)
 
 
@@ -229,7 +235,7 @@ def _alone(home: Path) -> Iterator[None]:
     path = home / "run" / "up.lock"
     # Databases and logs below are nobody else's business.
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

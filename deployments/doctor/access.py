@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from blocks.settings import Settings
-from deployments.connect import active_profile, known_api, profiles_file
-from deployments.doctor.findings import Check, Finding, fail, ok
+from deployments.connect import known_api, profiles, profiles_file
+from deployments.doctor.findings import Check, Finding, fail, ok, warn
 from deployments.environment import JOB_TEMPLATE, POOL
 from deployments.login import CLIENT, SERVER, login_file, open_to_others
 from deployments.prefect_api import PrefectApi
@@ -18,6 +18,7 @@ from deployments.prefect_api import PrefectApi
 # A name that is nobody's, as a page would have one that leads it to the server's address.
 _STRANGER = "sluice-doctor.invalid"
 _TIMEOUT_SECONDS = 20.0
+_REFUSALS = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 _AGAIN = "`sluice down`, then `sluice up`"
 
 
@@ -45,6 +46,8 @@ def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
             f"{api.url} answers without a login: everybody on this machine can read secrets and start runs",
             f"{_AGAIN}; a server that you start yourself needs {SERVER}",
         )
+    if answer.status_code not in _REFUSALS:
+        return _unknown(f"{api.url} asks for a login", answer)
     return ok("api", "answers nobody without the login")
 
 
@@ -55,19 +58,30 @@ def _pages(api: PrefectApi, stranger: httpx.Client) -> Finding:
         return fail(
             "api",
             "lets every web page that a person here opens read its answers (CORS)",
-            f"unset PREFECT_SERVER_CORS_ALLOWED_ORIGINS, or name the UI's address in it; {_AGAIN}",
+            f"unset PREFECT_SERVER_CORS_ALLOWED_ORIGINS; {_AGAIN}; of a server that you start yourself, "
+            "name the UI's address in it",
         )
     return ok("api", "lets no foreign web page read answers")
 
 
 def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
-    if stranger.get(f"{api.url}/health", headers={"Host": _STRANGER}).is_success:
+    if api.url.startswith("https://"):
+        return ok("api", "answers by https, where a web page cannot take its name")
+    answer = stranger.get(f"{api.url}/health", headers={"Host": _STRANGER})
+    if answer.is_success:
         return fail(
             "api",
             "answers to any host name: a web page can give its own name this machine's address",
             f"{_AGAIN}; a server that you start yourself needs a proxy that looks at `Host`",
         )
+    if not answer.is_client_error:
+        return _unknown(f"{api.url} answers to its own names only", answer)
     return ok("api", "answers to its own names only")
+
+
+def _unknown(what: str, answer: httpx.Response) -> Finding:
+    said = f"whether {what} cannot be told: it answered {answer.status_code}"
+    return fail("api", said, "look at the server, then ask again")
 
 
 def _template(api: PrefectApi) -> Finding:
@@ -94,7 +108,9 @@ def _kept(home: Path) -> Iterator[Finding]:
         yield ok("login", f"{path} is for its owner's eyes")
     if home.exists() and home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail("login", f"others on this machine can change what is in {home}", f"`chmod 700 {home}`")
-    if active_profile().login is not None and open_to_others(profiles_file()):
+    elif open_to_others(home):
+        yield warn("login", f"others on this machine can read what is in {home}", f"`chmod 700 {home}`")
+    if any(profile.login is not None for profile in profiles().values()) and open_to_others(profiles_file()):
         yield fail(
             "login",
             f"others on this machine can read {profiles_file()}, which has a login in it",

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
+from prefect.context import root_settings_context
 
 from blocks.settings import Settings
+from deployments import processes
+from deployments.bootstrap import ControlPlane
 from deployments.connect import active_profile, find_login
-from deployments.environment import control_plane_environment
+from deployments.doctor.access import _login, _names, access_checks
+from deployments.environment import control_plane_environment, process_file
 from deployments.login import CLIENT, SERVER, ensure_login, login_file
+from deployments.parts import free_port
+from deployments.prefect_api import PrefectApi
+from deployments.processes import Running
+from deployments.profile import remember
 from deployments.server import host_name
 from tasks.errors import TerminalError
+from tests.deployments.conftest import Sluice
 
 URL = "http://127.0.0.1:4200/api"
 TEAM = "https://prefect.example.org/api"
@@ -64,6 +76,79 @@ def test_a_login_of_the_users_own_counts_first(tmp_path: Path) -> None:
     assert not login_file(tmp_path).exists()
 
 
+def of(tmp_path: Path, inherited: dict[str, str]) -> str:
+    return ControlPlane(tmp_path, 4300, inherited=inherited).login.text
+
+
+@pytest.mark.usefixtures("home")
+def test_a_login_beside_another_servers_address_is_not_used(tmp_path: Path) -> None:
+    """It would become the one of the server here, and stand in its profile."""
+    elsewhere = {"PREFECT_API_URL": TEAM, CLIENT: "team:secret"}
+    assert of(tmp_path, elsewhere) == login_file(tmp_path).read_text().strip()
+    assert of(tmp_path, {**elsewhere, SERVER: "me:mine"}) == "me:mine"
+    assert (
+        of(tmp_path, {**elsewhere, "SLUICE_PREFECT_UI_URL": "https://prefect.example.org"}) == "team:secret"
+    )
+    assert of(tmp_path, {**elsewhere, "PREFECT_API_URL": "http://localhost:4300/api"}) == "team:secret"
+
+
+@pytest.fixture
+def left(home: Path) -> Iterator[Callable[..., Running]]:
+    """Play a part of a control plane whose server died."""
+    started = []
+
+    def start(name: str, **env: str) -> Running:
+        part = processes.start(name, ("sleep", "600"), env=env, cwd=home, log=home / "logs" / name)
+        part.save(process_file(home, name))
+        started.append(part)
+        return part
+
+    yield start
+    for part in started:
+        part.stop(first=signal.SIGKILL, grace_seconds=0)
+
+
+def test_what_still_runs_can_be_ended_whatever_login_there_is(
+    home: Path, sluice: Sluice, left: Callable[..., Running]
+) -> None:
+    receiver = left("receiver", **{SERVER: "me:mine"})
+    login_file(home).write_text("no login")
+    assert ControlPlane(home, 4300).login.text == "me:mine"
+    assert sluice("down").code == 0
+    assert not receiver.alive()
+
+
+def test_what_runs_is_written_down_where_nobody_else_can_change_it(
+    home: Path, left: Callable[..., Running]
+) -> None:
+    """Also in a home that was there before, and whatever this process leaves open."""
+    home.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        left("receiver", **{SERVER: "me:mine"})
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((home / name).stat().st_mode) for name in ("run", "logs")] == [0o700, 0o700]
+
+
+def test_a_worker_of_an_earlier_version_is_told_apart(
+    home: Path, sluice: Sluice, left: Callable[..., Running]
+) -> None:
+    """It would ask the new server for runs for ever, and get none."""
+    left("worker", HOME=str(home))
+    assert sluice("up", "--once-ready", "--port", str(free_port())).err == (
+        "sluice: what still runs knows no login: an earlier version started it — `sluice down`, then `sluice up`: "
+        "runs that wait go on afterwards\n"
+    )
+    assert not login_file(home).exists()
+
+
+def test_a_login_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    login_file(tmp_path).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(TerminalError, match="cannot be read: No such file"):
+        ensure_login(tmp_path, {})
+
+
 def test_two_logins_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="are different"):
         ensure_login(tmp_path, {SERVER: "me:mine", CLIENT: "me:other"})
@@ -87,6 +172,13 @@ def profiles(home: Path) -> Path:
 
 
 def remembered(url: str = URL, login: str = "admin:secret") -> str:
+    """Do what `sluice up` does in a process of its own: what that needs, importing Prefect, is there already."""
+    # The first knows the folder, the second what is in it.
+    with root_settings_context(), root_settings_context():
+        return f"{remember(url, login)}\n"
+
+
+def remembered_apart(url: str = URL, login: str = "admin:secret") -> str:
     """Run what `sluice up` runs."""
     argv = (sys.executable, "-P", "-m", "deployments.profile")
     told = json.dumps({"url": url, "login": login})
@@ -134,9 +226,57 @@ def test_a_profile_for_another_server_stays(profiles: Path) -> None:
 
 
 def test_where_there_is_no_profile_one_is_made_for_its_owner_alone(profiles: Path) -> None:
-    remembered()
+    before = os.umask(0)
+    try:
+        remembered_apart()
+    finally:
+        os.umask(before)
     assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
     assert tomllib.loads(profiles.read_text())["profiles"]["ephemeral"][CLIENT] == "admin:secret"
+
+
+def found_in(home: Path) -> list[tuple[str, str]]:
+    (_, kept) = access_checks(Settings(home=home))
+    return [(one.level, one.what) for one in kept.look()]
+
+
+def test_the_doctor_sees_who_can_read_a_login(profiles: Path, home: Path) -> None:
+    ensure_login(home, {})
+    fine = [("ok", f"{login_file(home)} is for its owner's eyes")]
+    profiles.write_text(
+        f'active = "team"\n[profiles.team]\nPREFECT_API_URL = "{TEAM}"\n'
+        f'[profiles.sluice]\nPREFECT_API_URL = "{URL}"\n{CLIENT} = "admin:secret"\n'
+    )
+    profiles.chmod(0o600)
+    assert found_in(home) == fine
+    profiles.chmod(0o640)
+    (kept,) = found_in(home)[1:]
+    assert kept == ("fail", f"others on this machine can read {profiles}, which has a login in it")
+    profiles.chmod(0o600)
+    home.chmod(0o755)
+    assert found_in(home)[1:] == [("warn", f"others on this machine can read what is in {home}")]
+    home.chmod(0o770)
+    assert found_in(home)[1:] == [("fail", f"others on this machine can change what is in {home}")]
+    home.chmod(0o700)
+    assert found_in(home) == fine
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "levels"),
+    [
+        (URL, 200, ["fail", "fail"]),
+        (URL, 401, ["ok", "ok"]),
+        # Who is busy, or elsewhere, has refused nobody.
+        (URL, 503, ["fail", "fail"]),
+        (URL, 307, ["fail", "fail"]),
+        # A page that takes the name of such a server has no certificate for it.
+        (TEAM, 200, ["fail", "ok"]),
+    ],
+)
+def test_only_a_refusal_is_a_shut_door(url: str, code: int, levels: list[str]) -> None:
+    api = PrefectApi(url, login="")
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(code))) as client:
+        assert [look(api, client).level for look in (_login, _names)] == levels
 
 
 def test_a_login_goes_to_its_own_server_only(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
