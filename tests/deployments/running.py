@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from blocks.settings import Settings
 from deployments import processes
 from deployments.bootstrap import ControlPlane
+from deployments.doctor.access import access_checks
+from deployments.doctor.findings import Finding, run_checks
 from deployments.environment import HOST, POOL, control_plane_environment, log_file, process_file
-from deployments.parts import free_port, start_provisioning, wait_for_provisioning, wait_for_server
+from deployments.parts import free_port, wait_for_server
 from deployments.prefect_api import PrefectApi
 from tests.lab.prefect_database import lay_database
 
 ROOT = Path(__file__).parents[2]
-TRIAL = Path(__file__).parent / "trial.yaml"
 FOREIGN = (
     "PREFECT_API_URL",
     "PREFECT_API_AUTH_STRING",
@@ -106,10 +108,12 @@ class Earlier:
     Attributes:
         refusal: What `sluice up` says to its server, which asks for no login.
         waiting: A run that waits for a worker.
+        doors: What the doctor finds about the doors of its server.
     """
 
     refusal: Printed
     waiting: str
+    doors: list[Finding]
 
 
 @pytest.fixture(scope="package")
@@ -126,12 +130,13 @@ def port() -> int:
 
 @pytest.fixture(scope="package")
 def earlier(env: dict[str, str], port: int) -> Earlier:
-    """Play the earlier version: its server, pool, a deployment, a run, and the address in the profile."""
+    """Play the earlier version: its server, pool, deployments, a run, and the address in the profile."""
     home = Path(env["HOME"])
     profiles = home / ".prefect" / "profiles.toml"
     profiles.parent.mkdir()
     profiles.write_text(f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://{HOST}:{port}/api"\n')
-    old = control_plane_environment(home, port, env)
+    # Of whose pages may read it, Prefect's default.
+    old = control_plane_environment(home, port, {**env, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "*"})
     argv = processes.python("-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
     server = processes.start("the old server", argv, env=old, cwd=home, log=log_file(home, "server"))
     server.save(process_file(home, "server"))
@@ -140,26 +145,28 @@ def earlier(env: dict[str, str], port: int) -> Earlier:
     api._client.post(
         "/work_pools/", json={"name": POOL, "type": "process", "base_job_template": OLD_TEMPLATE}
     )
-    flow = api._client.post("/flows/", json={"name": "last"}).raise_for_status().json()["id"]
-    deployment = {
-        "name": "trial",
-        "flow_id": flow,
-        "entrypoint": "tests.deployments.trial_flows.last",
-        "work_pool_name": POOL,
-        "job_variables": {"command": "python -m deployments.engine"},
-        "parameters": {"seconds": 0.0},
-    }
-    api._client.post("/deployments/", json=deployment).raise_for_status()
+    for name, parameters in (("ask", {}), ("last", {"seconds": 0.0})):
+        flow = api._client.post("/flows/", json={"name": name}).raise_for_status().json()["id"]
+        deployment = {
+            "name": "trial",
+            "flow_id": flow,
+            "entrypoint": f"tests.deployments.trial_flows.{name}",
+            "work_pool_name": POOL,
+            "job_variables": {"command": "python -m deployments.engine"},
+            "parameters": parameters,
+        }
+        api._client.post("/deployments/", json=deployment).raise_for_status()
     waiting = api.create_run("last/trial", {"seconds": 0.0})
     refusal = sluice(env, "up", "--detach")
+    doors = run_checks(access_checks(Settings(home=home)))
     ended = sluice(env, "down", "--wait", "0")
     assert ended.code == 0, ended
-    return Earlier(refusal, waiting)
+    return Earlier(refusal, waiting, doors)
 
 
 @pytest.fixture(scope="package")
 def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[ControlPlane]:
-    """What `sluice up --detach` started, with the trial flows beside the real ones."""
+    """What `sluice up --detach` started: the real flows beside those the earlier version left."""
     del earlier
     home = Path(env["HOME"])
     printed = sluice(env, "up", "--detach", "--port", str(port), "--limit", "2")
@@ -170,10 +177,7 @@ def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[ControlP
             f"its login     {home}/api-login (type the whole line at http://{HOST}:{port}/login)\n"
             in printed.out
         )
-        plane = ControlPlane(home, port, 2, inherited=env)
-        setup = start_provisioning(home, plane.env, TRIAL)
-        wait_for_provisioning(setup, lambda _line: None)
-        yield plane
+        yield ControlPlane(home, port, 2, inherited=env)
     finally:
         ended = sluice(env, "down", "--wait", "0")
         assert ended.code == 0, ended

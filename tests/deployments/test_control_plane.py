@@ -14,13 +14,16 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
+from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
+from blocks.ledger_database import LedgerDatabase
 from deployments import processes
 from deployments.bootstrap import ControlPlane
 from deployments.environment import POOL, process_file
 from deployments.parts import free_port, online_workers
 from tasks.errors import TerminalError
+from tasks.ledger.connect import open_ledger
 from tests.deployments.conftest import Sluice
 from tests.deployments.running import auth_of, clean_environment, command, sluice
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
@@ -128,8 +131,9 @@ def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, here: Sl
     assert here("approver", "add", "Grace!").code == 2
 
 
-def test_the_doctor_sees_server_worker_and_what_is_missing(plane: ControlPlane, env: dict[str, str]) -> None:
-    printed = sluice(env, "doctor", "--json")
+@pytest.mark.usefixtures("activated")
+def test_the_doctor_sees_server_worker_and_what_is_missing(here: Sluice) -> None:
+    printed = here("doctor", "--json")
     assert printed.code == 1, printed
     found = {(one["where"], one["level"]): one for one in printed.json}
     assert "deployments are there" in json.dumps(printed.json)
@@ -138,27 +142,24 @@ def test_the_doctor_sees_server_worker_and_what_is_missing(plane: ControlPlane, 
     assert found["repository", "fail"]["what"] == "there is no block git-repository/default"
 
 
-def test_plan_without_a_repository_is_one_line(plane: ControlPlane, env: dict[str, str]) -> None:
-    printed = sluice(env, "plan", "prod")
+@pytest.mark.usefixtures("activated")
+def test_plan_without_a_repository_is_one_line(here: Sluice) -> None:
+    printed = here("plan", "prod")
     assert printed.code == 1
     assert printed.out == ""
     assert printed.err.startswith("sluice: there is no block git-repository/default — ")
     assert len(printed.err.splitlines()) == 1
 
 
-def test_the_ledger_of_the_block_is_used(plane: ControlPlane, env: dict[str, str], tmp_path: Path) -> None:
-    code = (
-        "import sys; from blocks.ledger_database import LedgerDatabase; "
-        "LedgerDatabase(url=sys.argv[1]).save('ledger', overwrite=True)"
-    )
+@pytest.mark.usefixtures("activated")
+def test_the_ledger_of_the_block_is_used(plane: ControlPlane, here: Sluice, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
-    saved = command(plane.env, sys.executable, "-P", "-c", code, url)
-    assert saved.code == 0, saved
+    LedgerDatabase(url=SecretStr(url)).save("ledger", overwrite=True)
     try:
-        assert sluice(env, "ledger", "upgrade", "--json").json["url"] == url
+        assert here("ledger", "upgrade", "--json").json["url"] == url
         assert (tmp_path / "other.db").exists()
-        opened = "from tasks.ledger.connect import open_ledger; print(open_ledger()._database.url)"
-        assert command(plane.env, sys.executable, "-P", "-c", opened).out == f"{url}\n"
+        with open_ledger() as opened:
+            assert str(opened._database.url) == url
     finally:
         plane.api.delete_block("ledger-database", "ledger")
 

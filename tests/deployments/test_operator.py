@@ -52,6 +52,14 @@ def test_an_earlier_servers_lack_of_a_login_is_told(plane: ControlPlane, earlier
     )
 
 
+def test_the_doctor_finds_every_door_of_an_earlier_server_open(earlier: Earlier) -> None:
+    login, pages, names, template = [one.what for one in earlier.doors if one.level == "fail"]
+    assert "answers without a login" in login
+    assert "lets every web page" in pages
+    assert "answers to any host name" in names
+    assert "lets a run set command, env, stream_output, working_dir" in template
+
+
 def test_a_run_that_waited_goes_on_after_the_upgrade(plane: ControlPlane, earlier: Earlier) -> None:
     plane.wait_for_state(earlier.waiting, "COMPLETED", timeout_seconds=600)
 
