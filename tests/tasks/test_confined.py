@@ -131,7 +131,8 @@ def test_a_release_that_tries_everything_reaches_nothing(shop: SmallShop, tmp_pa
 
 def test_what_an_image_brings_along_has_no_effect(shop: SmallShop, tmp_path: Path) -> None:
     """Its labels would lead a proxy's requests to it, its volume would fill the host's disk."""
-    program = "#!/bin/sh\nls /usr/share | head -1\ntouch /usr/share/evil /srv/evil && echo written\nsleep 4\n"
+    write = "for one in /usr/share /srv; do touch $one/evil && echo written; done"
+    program = f"#!/bin/sh\nls /usr/share | head -1\n{write}\nsleep 4\n"
     run, service = stage(shop, tmp_path, program)
     run_docker(shop, "create", "--name=evil", "postgres:17")
     changes = ("--change=LABEL caddy=shop.example.com", "--change=VOLUME /usr/share /srv")
