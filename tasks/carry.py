@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.adapters.protocols import Call
-from tasks.commands.carry import SETTLED, STOP, as_root, copy, copy_lines
+from tasks.commands.carry import INSIDE, SETTLED, STOP, as_root, copy, copy_lines
 from tasks.commands.data_roles import judge, named, outdated, role_of
-from tasks.commands.release_data import compare, look, parse_listing, tracked_lines
+from tasks.commands.release_data import UP, compare, look, parse_listing, tracked_lines, within
 from tasks.commands.scripts import script
 from tasks.errors import TerminalError
 from tasks.logs import log
@@ -44,19 +44,24 @@ class Handover:
 
 
 def writers(site: Site, host: str, containers: Iterable[ContainerFact]) -> tuple[ContainerFact, ...]:
-    """Return the running containers that may write into the folder of a release."""
+    """Return the running containers that may write into the folder of a release.
+
+    A mount of the folder that leads on to `shared` is none: what is written there is there for every release.
+    """
     directory = site.directories[host]
     inside = (f"{directory}/current", f"{directory}/releases")
-    return tuple(
-        one
+    found = [
+        (one, mount.source)
         for one in containers
-        if one.status in {"running", "restarting", "paused"}
-        and any(
-            mount.writable
-            and (mount.source in inside or mount.source.startswith(tuple(f"{each}/" for each in inside)))
-            for mount in one.mounts
-        )
-    )
+        if one.status in UP
+        for mount in one.mounts
+        if mount.writable and any(within(mount.source, place) for place in inside)
+    ]
+    if not found:
+        return ()
+    argv = script(INSIDE, "sluice-inside", directory, *(source for _, source in found))
+    told = site.hosts[host].run(Call(argv=argv, limits=QUICK)).stdout.split()
+    return tuple({found[int(number)][0].id: found[int(number)][0] for number in told}.values())
 
 
 def hand_over(

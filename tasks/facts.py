@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blocks.values.facts import HostFacts, Readiness
 from tasks.adapters.protocols import Call
 from tasks.adapters.redact import process_redactor
+from tasks.carry import writers
 from tasks.commands.env_file import parse_env
 from tasks.commands.host_facts import (
     IN_SERVICE,
@@ -20,7 +21,7 @@ from tasks.commands.host_facts import (
     parse_schema,
 )
 from tasks.commands.scripts import script
-from tasks.reading import QUICK, app_directory, read_containers, read_manifest
+from tasks.reading import QUICK, app_directory, no_manifest, read_containers, read_manifest
 from tasks.release_data import read_data
 from tasks.step import fact, log
 
@@ -137,7 +138,8 @@ def read_host(run: Run, host: str) -> HostFacts:
 
     Raises:
         TransientError: The host does not answer.
-        TerminalError: The login was refused, the host key is another one, or the engine is down.
+        TerminalError: The login was refused, the host key is another one, or the engine is down; or the manifest of
+            what runs and writes is gone.
     """
     there, directory = run.hosts[host], run.directories[host]
     # Side by side over one connection: on a server far away each question costs several round trips.
@@ -164,5 +166,10 @@ def read_host(run: Run, host: str) -> HostFacts:
 def _read_data(
     run: Run, host: str, manifest: Future[Manifest | None], containers: Future[tuple[ContainerFact, ...]]
 ) -> ReleaseData | None:
-    found = manifest.result()
-    return read_data(run, host, found, containers.result()) if found is not None else None
+    found, known = manifest.result(), containers.result()
+    if found is not None:
+        return read_data(run, host, found, known)
+    link = ("readlink", f"{run.directories[host]}/current")
+    if writers(run, host, known) and run.hosts[host].run(Call(argv=link, limits=QUICK)).ok:
+        raise no_manifest(run.directories[host], host)
+    return None

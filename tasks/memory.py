@@ -42,6 +42,13 @@ def read_memory(site: Site, host: str) -> HostMemory:
     return parse_survey(result.stdout)
 
 
+def read_live(site: Site, host: str) -> tuple[LiveRelease, ...]:
+    """Read the releases that ran on a host, oldest first; what cannot be read is left out."""
+    text = site.hosts[host].read_file(f"{site.directories[host]}/{LIVE_FILE}") or b""
+    lines = text.decode("utf-8", "replace").splitlines()
+    return parse_survey("".join(f"live={line}\n" for line in lines)).live
+
+
 def read_applied(site: Site, host: str) -> tuple[str, ...] | None:
     """Ask the database which migrations it stands at.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from blocks.values.manifests import Manifest
+from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.host_facts import CONTAINERS, parse_containers
 from tasks.commands.scripts import script
@@ -55,16 +55,31 @@ def read_manifest(host: Host, directory: str, release_id: str | None = None) -> 
         TerminalError: The file is there and is not a manifest.
     """
     path = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
-    text = host.read_file(f"{path}/manifest.json")
-    if text is None:
-        return None
+    for name in (MANIFEST_FILE, EARLIER_MANIFEST_FILE):
+        text = host.read_file(f"{path}/{name}")
+        if text is not None:
+            return _parsed(text, f"{path}/{name}", host)
+    return None
+
+
+def _parsed(text: bytes, path: str, host: Host) -> Manifest:
     try:
         return Manifest.from_json(text)
     except ValidationError:
         raise TerminalError(
-            f"{path}/manifest.json on {host.name} cannot be read",
+            f"{path} on {host.name} cannot be read",
             "it was changed by hand or written by a newer Sluice; restore it from another release's folder",
         ) from None
+
+
+def no_manifest(directory: str, host: str) -> TerminalError:
+    """Return the error of a release that runs and whose manifest is gone: what was written there is not known."""
+    return TerminalError(
+        f"{directory}/current on {host} has lost its manifest, so nobody can say what runs there and what the "
+        "application wrote into its folder",
+        f"put that file back; or save what was written in {directory}/current, remove that link, and promote: it is as "
+        "if nothing ran there before",
+    )
 
 
 def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[ContainerFact, ...]:

@@ -44,7 +44,8 @@ def read_data(
         containers: The application's containers there.
 
     Returns:
-        How it differs from what the bundle put there; None where no service may write there.
+        How it differs from what the bundle put there; None where no service may write there, or to what all releases
+        share.
 
     Raises:
         TransientError: The host does not answer.
@@ -64,7 +65,7 @@ def read_data(
             f"{result.tail(1) or 'there are too many files'}",
             "look at that folder; keep what is large in a volume, or in a folder that git does not track",
         ) from None
-    if listing is None or not listing.sources:
+    if listing is None or not (listing.sources or listing.shared):
         return None
     return compare(
         listing,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blocks.values.manifests import MANIFEST_FILE
 from blocks.values.receipts import StepReceipt
 from tasks.commands.host_files import link_shared
 from tasks.errors import TerminalError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 OVERRIDE = "sluice.override.yaml"
-MANIFEST = "manifest.json"
 
 
 @step("stage", StepReceipt)
@@ -74,7 +74,7 @@ def put_bundle(
         TerminalError: The bundle could not be put in place, or a file, which is named, did not arrive as it is.
     """
     there, directory = run.hosts[host], run.directories[host]
-    files = {OVERRIDE: override.encode(), MANIFEST: manifest.to_json().encode()}
+    files = {OVERRIDE: override.encode(), MANIFEST_FILE: manifest.to_json().encode()}
     folder = f"{directory}/releases/{manifest.release.id}"
     whole = archive.with_files(files)
     over = make_room(run, host, manifest, whole)
@@ -82,8 +82,9 @@ def put_bundle(
         there.unpack(whole, folder, fence=run.fence(host))
     else:
         unpack_over(run, host, over, folder)
-    if shared:
-        linked = there.run(run.change(host, link_shared(directory, folder, shared), seconds=60))
+    links = tuple(pair for pair in shared if over is None or not over.keeps(pair[0]))
+    if links:
+        linked = there.run(run.change(host, link_shared(directory, folder, links), seconds=60))
         if not linked.ok:
             raise TerminalError(
                 f"stage: {folder} on {host} could not be completed: {linked.tail(2)}",

@@ -7,9 +7,12 @@ from datetime import datetime
 from blocks.values.base import Value
 from blocks.values.releases import Release
 
+# Beside the bundle; applications have a `manifest.json` of their own, which earlier versions took for theirs.
+MANIFEST_FILE, EARLIER_MANIFEST_FILE = "sluice.manifest.json", "manifest.json"
+
 
 class Manifest(Value):
-    """The file `manifest.json` beside each release's bundle on a host.
+    """The file `sluice.manifest.json` beside each release's bundle on a host.
 
     Attributes:
         release: The release.

@@ -48,6 +48,7 @@ class ReleaseData(Value):
         folders: Folders the bundle has.
         elsewhere: Places of which a running service still has the folder of an earlier release.
         made: What the engine made itself, as places for mounts within mounts.
+        shared: Places of which git has no file, so that they lead out of the folder, to what all releases share.
     """
 
     release_id: str
@@ -60,6 +61,7 @@ class ReleaseData(Value):
     folders: tuple[str, ...] = ()
     elsewhere: tuple[WrittenMount, ...] = ()
     made: tuple[str, ...] = ()
+    shared: tuple[WrittenMount, ...] = ()
 
     @property
     def differs(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blocks.values.manifests import Manifest
+from blocks.values.manifests import MANIFEST_FILE, Manifest
 from flows.domain.compose import (
     bundle_paths,
     files_labels,
@@ -16,10 +16,10 @@ from flows.domain.compose import (
     written_paths,
 )
 from flows.domain.compose_facts import depended_on, tcp_ports
-from tasks.adapters.archive import LISTED, sha256
+from tasks.adapters.archive import LISTED, plain_name, sha256
 from tasks.errors import RefusedError
 from tasks.run import Run, utc_now
-from tasks.stage import MANIFEST, OVERRIDE
+from tasks.stage import OVERRIDE
 from tasks.step import log
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class Bundle:
         links = (*self.env_links, *self.data_links)
         files = {**self.archive.checksums, OVERRIDE: sha256(self.override.encode())}
         return {
-            # JSON holds text only; what a host tells of such a name is read the same way.
-            path.encode(errors="surrogateescape").decode(errors="replace"): checksum
+            plain_name(path): checksum
             for path, checksum in sorted(files.items())
             if not any(path == link or path.startswith(f"{link}/") for link in links)
         }
@@ -143,7 +142,8 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
 
 def _refuse_taken_names(archive: Archive, sha: str) -> None:
     """Refuse what would be lost without a word: a file of the commit in whose place Sluice puts one of its own."""
-    taken = sorted({OVERRIDE, MANIFEST, LISTED} & {*archive.checksums, *archive.links})
+    roots = {path.partition("/")[0] for path in (*archive.checksums, *archive.links)}
+    taken = sorted({OVERRIDE, MANIFEST_FILE, LISTED} & roots)
     if taken:
         raise RefusedError(
             f"{taken[0]} in the root of {sha[:7]} has the name of a file that Sluice keeps beside each release, so it "

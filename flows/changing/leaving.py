@@ -9,7 +9,7 @@ from tasks.carry import Handover
 from tasks.commands.data_roles import judge, named
 from tasks.errors import RefusedError
 from tasks.logs import log
-from tasks.reading import read_containers, read_manifest
+from tasks.reading import no_manifest, read_containers, read_manifest
 from tasks.release_data import read_data
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def ask_data_gate(
     checksums = after() if after else None
     found = {name: _judged(policy, facts, checksums) for name, facts in written.items()}
     refused = _refusals(found)
-    return (GateAnswer(gate="data", passed=not refused, reason="; ".join(refused or _said(found))),)
+    lines = refused or _said(found)
+    return (GateAnswer(gate="data", passed=not refused, reason="; ".join(lines)),) if lines else ()
 
 
 def refuse_left(policy: Policy, hosts: Mapping[str, HostFacts], manifests: Mapping[str, Manifest]) -> None:
@@ -82,13 +83,13 @@ def refuse_written(run: Run, hosts: Mapping[str, HostFacts], manifests: Mapping[
     Raises:
         RefusedError: Something would be left behind now.
     """
-    names = [name for name, facts in hosts.items() if facts.data is not None]
+    names = [name for name, facts in hosts.items() if facts.data is not None and facts.data.mounts]
     refuse_left(run.policy, {name: _again(run, name, hosts[name]) for name in names}, _only(manifests, names))
 
 
 def handover_of(facts: HostFacts, coming: Manifest) -> Handover | None:
     """Return whose data goes along into a release; None where nobody writes into the folder of a release."""
-    if facts.data is None or facts.manifest is None:
+    if facts.data is None or facts.manifest is None or not facts.data.mounts:
         return None
     return Handover(facts.manifest, coming)
 
@@ -96,7 +97,9 @@ def handover_of(facts: HostFacts, coming: Manifest) -> Handover | None:
 def _again(run: Run, name: str, facts: HostFacts) -> HostFacts:
     there = run.hosts[name]
     manifest = read_manifest(there, run.directories[name])
-    data = manifest and read_data(run, name, manifest, read_containers(there, run.pipeline))
+    if manifest is None:
+        raise no_manifest(run.directories[name], name)
+    data = read_data(run, name, manifest, read_containers(there, run.pipeline))
     return facts.model_copy(update={"manifest": manifest, "data": data})
 
 
@@ -109,7 +112,7 @@ def _written(facts: HostFacts, release_id: str) -> bool:
     data, running = facts.data, facts.manifest
     if data is None or running is None or data.release_id != running.release.id:
         return False
-    return bool(data.differs or data.elsewhere) and running.release.id != release_id
+    return bool(data.differs or data.elsewhere or data.shared) and running.release.id != release_id
 
 
 def _judged(policy: Policy, facts: HostFacts, after: Mapping[str, str] | None) -> Verdict:

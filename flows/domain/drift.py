@@ -9,7 +9,7 @@ import yaml
 
 from blocks.values.base import Value
 from blocks.values.drift import Difference, HostState, OtherContainer
-from blocks.values.manifests import Manifest
+from blocks.values.manifests import MANIFEST_FILE, Manifest
 from blocks.values.releases import Release, Revision
 from flows.domain.text import one_line
 
@@ -118,7 +118,7 @@ def _release(expected: Expected, manifest: Manifest | None) -> Found:
         says = f"the ledger says that {wanted.id if wanted else 'nothing'} runs"
         yield RELEASE, "current", f"{says}, the host says {there.id if there else 'nothing'}"
     elif wanted is not None and there is not None and wanted.digests != there.digests:
-        yield RELEASE, "manifest.json", f"the digests of {wanted.id} in it are not those of the ledger"
+        yield RELEASE, MANIFEST_FILE, f"the digests of {wanted.id} in it are not those of the ledger"
 
 
 def _images(manifest: Manifest, state: HostState) -> Found:

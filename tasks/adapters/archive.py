@@ -9,7 +9,7 @@ import posixpath
 import tarfile
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -67,21 +67,21 @@ class Archive:
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             return Archive(file, self.checksums, self.links, {**self._more, **files})
 
-    def without(self, left_out: Callable[[str], bool]) -> Archive:
-        """Return the same archive without the members that a function says yes to by their paths."""
+    def without(self, paths: Collection[str]) -> Archive:
+        """Return the same archive without some of its members."""
         # Opened anew: a copy of the descriptor would share its place in the file with other readers.
         here = Path(f"/proc/self/fd/{self._descriptor}")
         with tempfile.TemporaryFile() as file, here.open("rb") as whole:
             target = _open(file)
-            with tarfile.open(fileobj=whole, encoding="utf-8", errors="surrogateescape") as source:
+            with tarfile.open(fileobj=whole, mode="r:", encoding="utf-8", errors="surrogateescape") as source:
                 for member in source:
-                    if not left_out(member.name):
+                    if member.name not in paths:
                         target.addfile(member, source.extractfile(member) if member.isreg() else None)
             return Archive(
                 file,
-                {path: checksum for path, checksum in self.checksums.items() if not left_out(path)},
-                self.links,
-                {path: content for path, content in self._more.items() if not left_out(path)},
+                {path: checksum for path, checksum in self.checksums.items() if path not in paths},
+                {path: leads for path, leads in self.links.items() if path not in paths},
+                {path: content for path, content in self._more.items() if path not in paths},
             )
 
     def fingerprint(self, path: str) -> str:
@@ -261,6 +261,11 @@ def damaged(files: tuple[str, ...], where: str, host: str) -> TerminalError:
         f"{where} on {host} is not what was sent: {named(files)}",
         "nothing that runs was touched; see that host's disk (`dmesg`, `df`, `df -i`), then try again",
     )
+
+
+def plain_name(path: str) -> str:
+    """Return a path as JSON can hold it, and as what a host tells of it is read."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _bytes(path: str) -> bytes:

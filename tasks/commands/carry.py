@@ -81,8 +81,25 @@ done
 fail "the list was cut"
 """
 
-# Puts the files of a folder in the place of those of their names in another, and removes the first: FROM FOLDER.
-PUT_OVER = 'umask 022; tar -c -f - -C "$1" . | tar -x --no-same-owner -f - -C "$2" && rm -rf -- "$1"'
+# Moves the files of a folder to the place of those of their names in another, and removes the first and what is named
+# after them: FROM FOLDER PATH…. Folders that are there stay as they are, also whose they are.
+PUT_OVER = r"""
+umask 022
+cd -- "$1" || exit 1
+find . ! -type d -exec sh -c '
+  to=$1; shift
+  for one; do mkdir -p -- "$to/${one%/*}" && mv -f -T -- "$one" "$to/$one" || exit 1; done
+' sh "$2" {} + || exit 1
+cd / || exit 1
+from=$1; shift 2
+rm -f -- "$@" && rm -rf -- "$from"
+"""
+
+# Says whether a folder is there, and whether all in it is the login's: FOLDER.
+OWNED = r"""
+[ -e "$1" ] || [ -L "$1" ] || { echo none; exit 0; }
+[ -z "$(find "$1" ! -user "$(id -u)" 2>/dev/null | head -n 1)" ] && echo own || echo others
+"""
 
 # Removes folders, whoever owns what is in them: FOLDER….
 REMOVE = 'rm -rf -- "$@"'
@@ -98,6 +115,19 @@ for folder in *; do
   [ "$folder" = "$current" ] && continue
   for name in "$@"; do [ "$folder" = "$name" ] && continue 2; done
   [ -e "../settled/$folder" ] || printf '%s\n' "$folder"
+done
+"""
+
+# Says which paths lead into the folder of a release, by their numbers, one a line: DIRECTORY PATH…. What cannot be
+# followed counts as one that does.
+INSIDE = r"""
+releases=$(cd -P -- "$1/releases" 2>/dev/null && pwd -P) || exit 0
+shift
+number=0
+for path; do
+  found=$(readlink -f -- "$path" 2>/dev/null) || found=$releases/
+  case $found in "$releases"/*) printf '%s\n' "$number" ;; esac
+  number=$((number + 1))
 done
 """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.commands.release_data import within
+from tasks.commands.release_data import upwards, within
 
 if TYPE_CHECKING:
     from blocks.pipeline.fields import DataRole
@@ -58,13 +59,19 @@ def judge(
     Returns:
         The decision.
     """
-    carried = [path for path in data.differs if role_of(path, roles) == "carry"]
+    differs, deleted = data.differs, {*data.deleted}
+    carried = [path for path in differs if role_of(path, roles) == "carry"]
     both = sorted(_both_changed(data, carried, before, after))
     return Verdict(
-        refused=(*_elsewhere(data, roles), *_without_role(data, roles), *_conflicts(both)),
-        carried=tuple(path for path in (*carried, *_empty(data, roles)) if path not in data.deleted),
-        deleted=tuple(path for path in carried if path in data.deleted),
-        left=tuple(path for path in data.differs if role_of(path, roles) == "release"),
+        refused=(
+            *_elsewhere(data, roles),
+            *_no_longer_shared(data, roles, after),
+            *_without_role(data, roles),
+            *_conflicts(both),
+        ),
+        carried=tuple(path for path in (*carried, *_empty(data, roles)) if path not in deleted),
+        deleted=tuple(path for path in carried if path in deleted),
+        left=tuple(path for path in differs if role_of(path, roles) == "release"),
     )
 
 
@@ -82,10 +89,11 @@ def outdated(
         roles: What the policy says.
         before: The checksums of that release's bundle.
     """
+    differs = {*data.differs}
     return tuple(
         path
         for path in (*there.changed, *there.deleted)
-        if path in before and path not in data.differs and role_of(path, roles) == "carry"
+        if path in before and path not in differs and role_of(path, roles) == "carry"
     )
 
 
@@ -96,13 +104,19 @@ def _empty(data: ReleaseData, roles: Mapping[str, DataRole]) -> tuple[str, ...]:
 def _both_changed(
     data: ReleaseData, carried: Iterable[str], before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[str]:
+    below: dict[str, list[str]] = defaultdict(list)
+    for path in after:
+        for folder in upwards(path):
+            below[folder].append(path)
+    unknown, added = {*data.unknown}, {*data.added}
     for path in carried:
+        coming = below.get(path.rstrip("/"), ())
         if path.endswith("/"):
-            yield from (one for one in after if one.startswith(path))
-        elif path in data.unknown and path not in before:
-            yield from (one for one in after if within(one, path) and before.get(one) != after[one])
-        elif path in data.added:
-            yield from (one for one in after if within(one, path))
+            yield from (one for one in coming if one.startswith(path))
+        elif path in unknown and path not in before:
+            yield from (one for one in coming if before.get(one) != after[one])
+        elif path in added:
+            yield from coming
         elif before.get(path) != after.get(path):
             yield path
 
@@ -125,7 +139,7 @@ def _without_role(data: ReleaseData, roles: Mapping[str, DataRole]) -> tuple[str
         mine = [path for path in rest if within(path, source)]
         if mine:
             places[source] = mine
-        rest = [path for path in rest if path not in mine]
+        rest = [path for path in rest if not within(path, source)]
     if not places:
         return ()
     told = ", ".join(
@@ -146,6 +160,21 @@ def _elsewhere(data: ReleaseData, roles: Mapping[str, DataRole]) -> Iterator[str
                 f"{one.service} was started before {data.release_id} became current, so what it writes to "
                 f"{shown(one.source)} lies in the folder of an earlier release: stop it, copy what is in "
                 f"releases/<earlier release>/{one.source} into current/{one.source}, and start it"
+            )
+
+
+def _no_longer_shared(
+    data: ReleaseData, roles: Mapping[str, DataRole], after: Mapping[str, str]
+) -> Iterator[str]:
+    """Tell of what all releases shared, where the next one brings files of its own."""
+    for one in data.shared:
+        brought = [path for path in after if within(path, one.source)]
+        if brought and role_of(one.source, roles) != "release":
+            at = shown(one.source)
+            yield (
+                f"what {one.service} wrote to {at} lies in shared/{one.source}, since git had no file there; the next "
+                f"release brings {named(brought)} and would not have it: take that out of git, or say in pipeline.yaml "
+                f"on the default branch `data: {{{at}: release}}` and copy it into current/{one.source} once that runs"
             )
 
 

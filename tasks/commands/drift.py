@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from blocks.values.drift import OtherContainer
+from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE
 from tasks.commands.argv import Argv
 from tasks.commands.scripts import script
 
 # Prints `sha256  ./path` for every file of the current bundle but its manifest: DIRECTORY. Links lead to what is no
 # part of a release, and are not followed; what cannot be read is left out.
-BUNDLE_FILES = """
+BUNDLE_FILES = f"""
 cd -- "$1/current" 2>/dev/null || exit 0
-find . -type f ! -path ./manifest.json -exec sha256sum -- {} + 2>/dev/null
+own=./{MANIFEST_FILE}
+[ -f "$own" ] || own=./{EARLIER_MANIFEST_FILE}
+find . -type f ! -path "$own" -exec sha256sum -- {{}} + 2>/dev/null
 exit 0
 """
 

@@ -20,6 +20,7 @@ while [ "$#" -gt 1 ]; do
   path="$bundle/$1"; target="$directory/$2"; shift 2
   mkdir -p -- "$(dirname -- "$path")" || exit 1
   [ -e "$target" ] || mkdir -p -- "$target" || exit 1
+  [ -L "$path" ] && [ "$(readlink -- "$path")" = "$target" ] && continue
   rm -rf -- "$path" && ln -s -- "$target" "$path" || exit 1
 done
 """

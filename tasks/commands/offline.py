@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from blocks.values.manifests import Manifest
+from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
 from blocks.values.offline import LIVE_FILE, HostMemory, LiveRelease
 from tasks.commands.argv import Argv
 from tasks.commands.scripts import EXIT_MISSING, script
 
-# Prints all a host remembers in one round trip: DIRECTORY LIVE_FILE. Manifests are one line each.
+# Prints all a host remembers in one round trip: DIRECTORY LIVE_FILE. Each manifest is put on one line; a folder that
+# was moved aside is no release to start.
 SURVEY = f"""
 cd -- "$1" 2>/dev/null || exit {EXIT_MISSING}
 current=$(readlink current 2>/dev/null)
@@ -18,8 +19,11 @@ printf 'current=%s\\n' "${{current##*/}}"
 if [ -f "$2" ]; then
   tail -n 1000 -- "$2" | while IFS= read -r line || [ -n "$line" ]; do printf 'live=%s\\n' "$line"; done
 fi
-for file in releases/*/manifest.json; do
-  [ -f "$file" ] && printf 'manifest=%s\\n' "$(cat -- "$file")"
+for folder in releases/*; do
+  case $folder in *.left-*) continue ;; esac
+  for name in {MANIFEST_FILE} {EARLIER_MANIFEST_FILE}; do
+    [ -f "$folder/$name" ] && {{ printf 'manifest=%s\\n' "$(tr '\\n' ' ' < "$folder/$name")"; break; }}
+  done
 done
 exit 0
 """
@@ -71,7 +75,7 @@ def _manifest(text: str, unread: list[str]) -> Manifest | None:
     try:
         return Manifest.from_json(text)
     except ValidationError:
-        unread.append("a manifest.json that was changed by hand, or is of a newer Sluice")
+        unread.append(f"a {MANIFEST_FILE} that was changed by hand, or is of a newer Sluice")
         return None
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE
 from blocks.values.release_data import ReleaseData, WrittenMount
 from tasks.commands.drift import parse_files
 from tasks.commands.scripts import script
@@ -20,13 +23,17 @@ if TYPE_CHECKING:
     from tasks.commands.shape import Shape
 
 # What Sluice itself puts beside the bundle: no application's data.
-OWN_FILES = frozenset({"manifest.json", "sluice.override.yaml"})
+OWN_FILES = frozenset({MANIFEST_FILE, "sluice.override.yaml"})
+
+UP = frozenset({"running", "restarting", "paused"})
+# The clocks of the control machine and of a host may differ by so much.
+_SKEW_SECONDS = 300.0
 
 # Says what lies where services may write: FOLDER SOURCE…; the bundle's files come by standard input, one a line.
 # Sources are resolved first, so a link out of the folder leads out of it, and what is outside is not looked at. Each
 # line begins with a letter: R the folder, C when the link to it was made, S a source and P where it leads to in the
-# folder, F a file, L a link and T its target, D a folder, U what may not be read, H a file's checksum, E the end. A
-# newline in a name becomes byte 1.
+# folder, O a source and K where it leads to in `shared`, if anything is there, F a file, L a link and T its target, D a
+# folder, U what may not be read, H a file's checksum, E the end. A newline in a name becomes byte 1.
 LOOK = r"""
 LC_ALL=C; export LC_ALL
 folder=$(cd -P -- "$1" 2>/dev/null && pwd -P) || exit 0
@@ -41,6 +48,11 @@ while [ "$left" -gt 0 ]; do
   case $found in
     "$folder") path=. ;;
     "$folder"/*) path=./${found#"$folder"/} ;;
+    "${folder%/*/*}"/shared/*)
+      if ! held=$(ls -A -- "$found" 2>/dev/null) || [ -n "$held" ]; then
+        printf 'O %s\nK %s\n' "$source" "${found#"${folder%/*/*}"/shared/}"
+      fi
+      continue ;;
     *) continue ;;
   esac
   printf 'S %s\nP %s\n' "$source" "$path"
@@ -73,6 +85,7 @@ class Listing:
         unread: Folders that may not be read.
         sums: File of the bundle → sha256 of its content, hex.
         since: When the link to the folder was made, seconds since 1970.
+        shared: Source → where it leads to in what all releases share, where anything is there.
     """
 
     folder: str
@@ -83,6 +96,7 @@ class Listing:
     unread: frozenset[str]
     sums: Mapping[str, str]
     since: int = 0
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(folder: str, sources: Iterable[str]) -> Argv:
@@ -125,6 +139,7 @@ def parse_listing(text: str) -> Listing | None:
         unread=frozenset(paths["U"]),
         sums=parse_files("\n".join(found.get("H", ()))),
         since=int(found["C"][0] or 0),
+        shared=dict(zip(found.get("O", ()), found.get("K", ()), strict=True)),
     )
 
 
@@ -182,7 +197,7 @@ def compare(
         for service, source in sources
         if source in listing.sources
     }
-    own = OWN_FILES | set(made)
+    own = OWN_FILES | set(made) | ({EARLIER_MANIFEST_FILE} if manifest.links is None else set())
     known = {path: checksum for path, checksum in manifest.checksums.items() if path not in own}
     tracked = frozenset(path for path in known if any(within(path, one.source) for one in places))
     links = {path for path, target in listing.links.items() if not _ours(target, directory, listing.folder)}
@@ -199,6 +214,11 @@ def compare(
     return ReleaseData(
         release_id=manifest.release.id,
         made=tuple(sorted(made)),
+        shared=tuple(
+            WrittenMount(service=service, source=listing.shared[source])
+            for service, source in sources
+            if source in listing.shared
+        ),
         elsewhere=tuple(
             WrittenMount(service=service, source=listing.sources[source])
             for service, source in sorted(set(late))
@@ -222,6 +242,20 @@ def compare(
 def within(path: str, folder: str) -> bool:
     """Say whether a path is a folder or in it; all is in `.`."""
     return folder == "." or path.rstrip("/") == folder or path.startswith(f"{folder}/")
+
+
+def those_in(paths: Iterable[str], folders: Iterable[str]) -> Iterator[str]:
+    """Return the paths that are one of some folders or in one; as quick for many folders as for one."""
+    plain = {folder.rstrip("/") for folder in folders}
+    return (path for path in paths if not plain.isdisjoint(upwards(path.rstrip("/"))))
+
+
+def upwards(path: str) -> Iterator[str]:
+    """Return a path, the folders it is in, and `.`."""
+    yield path
+    while path := posixpath.dirname(path):
+        yield path
+    yield "."
 
 
 def _ours(target: str, directory: str, folder: str) -> bool:
@@ -249,6 +283,31 @@ def late_mounts(containers: Iterable[ContainerFact], since: int) -> tuple[tuple[
         for mount in one.mounts
         if mount.source and mount.writable
     )
+
+
+def in_use(
+    containers: Iterable[ContainerFact], live: Iterable[tuple[str, float]], directory: str, since: int
+) -> frozenset[str]:
+    """Return earlier releases whose folders containers may have mounted: those that ran about when they were started.
+
+    Services that stay as they are keep the folder of the release they were started in, also read-only ones.
+
+    Args:
+        containers: The application's containers.
+        live: The releases that ran and when that was known, seconds since 1970, oldest first.
+        directory: The application's directory.
+        since: When the link to the current release was made, seconds since 1970; who was started later has that one.
+    """
+    ran, found = tuple(live), set[str]()
+    inside = (f"{directory}/current", f"{directory}/releases")
+    for one in containers:
+        if one.status not in UP or _started(one) >= since + 1:
+            continue
+        if any(within(mount.source, place) for mount in one.mounts for place in inside):
+            first = bisect_right(ran, _started(one) - _SKEW_SECONDS, key=itemgetter(1))
+            last = bisect_right(ran, _started(one) + _SKEW_SECONDS, key=itemgetter(1))
+            found |= {release for release, _ in ran[max(0, first - 1) : last + 1]}
+    return frozenset(found)
 
 
 def _started(container: ContainerFact) -> float:

@@ -75,12 +75,15 @@ def test_a_bundle_knows_its_files_by_what_git_has(origin: Repository, tmp_path: 
     assert (manifest.written, manifest.images) == (("state",), {"web": "nginx:1.26"})
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "sluice.override.yaml", ".sluice-files"])
+@pytest.mark.parametrize("name", ["sluice.manifest.json", "sluice.override.yaml/x", ".sluice-files"])
 def test_a_file_that_would_be_lost_is_refused(origin: Repository, tmp_path: Path, name: str) -> None:
-    (origin.path / name).write_text("the application's own")
+    place = origin.path / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("the application's own")
     assert bundle_of(origin, tmp_path, ("conf", False)).files
     (tmp_path / "source").rename(tmp_path / "before")
     with pytest.raises(
-        RefusedError, match=f"{name} in the root of .* has the name of a file that Sluice keeps"
+        RefusedError,
+        match=f"{name.partition('/')[0]} in the root of .* has the name of a file that Sluice keeps",
     ):
         bundle_of(origin, tmp_path, (".", True))

@@ -129,7 +129,7 @@ def test_a_target_that_never_becomes_healthy_ends_where_it_began(
 
 
 def test_a_release_whose_images_are_gone_is_refused(scene: Scene, releases: tuple[str, str]) -> None:
-    override = json.loads(on_host(scene, "cat", f"{APP}/releases/{releases[1]}/manifest.json"))
+    override = json.loads(on_host(scene, "cat", f"{APP}/releases/{releases[1]}/sluice.manifest.json"))
     image = next(one for one in override["release"]["images"] if "backend" in one["services"])
     on_host(scene, "docker", "image", "rm", "--force", f"{image['repository']}@{image['digest']}")
     before = len(records(scene))

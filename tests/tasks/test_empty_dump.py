@@ -73,7 +73,7 @@ def prepare(server: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Call
         there = found.hosts[server.name]
         there.raise_fence(Fence(APP, 1))
         if promoted:
-            there.write_file(f"{APP}/current/manifest.json", manifest().to_json().encode())
+            there.write_file(f"{APP}/current/sluice.manifest.json", manifest().to_json().encode())
         return replace(found, keeper=cast("Any", Keeper()), ledger=cast("Any", ledger))
 
     yield run

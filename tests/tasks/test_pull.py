@@ -61,7 +61,7 @@ class Scene:
         )
         there, folder = self.run.hosts[self.run.primary], f"{APP}/releases/{one.id}"
         there.write_file(f"{folder}/compose.yaml", text.encode())
-        there.write_file(f"{folder}/manifest.json", manifest.to_json().encode())
+        there.write_file(f"{folder}/sluice.manifest.json", manifest.to_json().encode())
         project = self.run.project(
             self.run.primary, release_id=one.id, files=("compose.yaml",), profiles=(), env_file=None
         )

@@ -6,16 +6,24 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from blocks.values.lifecycle import Kind
 from blocks.values.manifests import Manifest
+from blocks.values.offline import LiveRelease
 from tasks.adapters.git import GitMirror
 from tasks.adapters.protocols import Fence
+from tasks.carry import writers
 from tasks.errors import RefusedError, TerminalError
+from tasks.facts import read_host
+from tasks.memory import append_live, read_memory
+from tasks.old_releases import prune_releases
 from tasks.preflight import check_compose
+from tasks.reading import read_containers
 from tasks.run import Run
 from tasks.stage import put_bundle
 from tests.flows.domain.samples import NOW, release
@@ -93,14 +101,15 @@ def test_what_is_larger_than_any_output_that_is_kept_comes_from_the_commit_to_th
     assert server.run(("ls", "-A", folder)).stdout.split() == [
         "compose.yaml",
         "data",
-        "manifest.json",
+        "sluice.manifest.json",
         "sluice.override.yaml",
     ]
     server.run(("rm", "-rf", folder))
 
 
 def test_what_arrives_as_another_is_refused_by_name_and_the_folder_stays(run: Run, server: Server) -> None:
-    folder = stage(run, manifest(2), packed(compose__yaml="", conf="one"))
+    first = packed(conf="one")
+    folder = stage(run, manifest(2, checksums=first.checksums, links={}), first)
     archive = packed(conf="two")
     archive.checksums["conf"] = hashlib.sha256(b"three").hexdigest()
     with pytest.raises(
@@ -149,3 +158,135 @@ def test_compose_still_refuses_what_it_cannot_read(run: Run, server: Server) -> 
     changed = {**of.checksums, "compose.yaml": hashlib.sha256(text.encode()).hexdigest()}
     with pytest.raises(RefusedError, match="compose on staging refuses the configuration.*NOT_THERE"):
         check(run, of.model_copy(update={"checksums": changed}))
+
+
+MOUNTED = {
+    "compose.yaml": "services: {web: {image: postgres:17, volumes: ['./data:/data', './manifest.json:/m:ro']}}\n",
+    "manifest.json": '{"name": "the application\'s own"}',
+    "settings.json": "{}",
+    "site/index.html": "from git",
+    "data/README": "read me",
+    "data/prices.csv": "1",
+    os.fsdecode(b"data/caf\xe9"): "coffee",
+}
+
+
+@pytest.fixture
+def running(run: Run, server: Server) -> Iterator[tuple[Manifest, str]]:
+    """A release whose container has its folder, a file and a folder of it mounted, and gave some of it a user."""
+    server.run(("rm", "-rf", f"{APP}/releases"))
+    archive = packed(MOUNTED)
+    checksums = {os.fsencode(path).decode(errors="replace"): one for path, one in archive.checksums.items()}
+    of = manifest(5, checksums=checksums, links={}, written=("settings.json", "data"))
+    folder = stage(run, of, archive)
+    server.run(("ln", "-sfn", f"releases/{of.release.id}", f"{APP}/current"))
+    mounts = [
+        f"--volume={APP}/current/{path}"
+        for path in ("settings.json:/settings.json", "site:/site:ro", "data:/data")
+    ]
+    labels = [f"--label=com.docker.compose.{key}" for key in ("project=shop", "service=web", "oneoff=False")]
+    started = ("docker", "run", "--detach", "--name=web", *labels, *mounts, "postgres:17", "sleep", "600")
+    server.run(started)
+    server.run(("sh", "-c", f"chown -R 999:999 {APP}/current/data; chmod 775 {APP}/current/data"))
+    yield of, folder
+    server.run(("docker", "rm", "--force", "web"))
+    server.run(("sh", "-c", f"cd {APP} && rm -rf current releases settled live.jsonl"))
+
+
+def in_web(server: Server, script: str) -> str:
+    return server.run(("docker", "exec", "--user=root", "web", "sh", "-ec", script)).stdout
+
+
+def test_putting_a_release_that_runs_in_place_again_leaves_what_is_mounted(
+    run: Run, server: Server, running: tuple[Manifest, str]
+) -> None:
+    of, folder = running
+    server.run(("sh", "-c", f"echo by hand > {folder}/site/index.html"))
+    in_web(server, 'echo 2 > /data/prices.csv; for one in /data/caf*; do printf more >> "$one"; done')
+    stage(run, of, packed(MOUNTED))
+    in_web(server, "echo dark > /settings.json")
+    assert server.run(("cat", f"{folder}/settings.json")).stdout == "dark\n"
+    assert in_web(server, "cat /site/index.html; echo; cat /data/prices.csv /data/caf*") == (
+        "from git\n2\ncoffeemore"
+    )
+    assert server.run(("stat", "-c", "%u %a", f"{folder}/data")).stdout == "999 775\n"
+    assert server.run(("cat", f"{folder}/manifest.json")).stdout == MOUNTED["manifest.json"]
+    server.run(("sh", "-c", f"chown 999:999 {folder}; echo by hand > {folder}/site/index.html"))
+    stage(run, of, packed(MOUNTED))
+    assert in_web(server, "cat /site/index.html /settings.json") == "from gitdark\n"
+    assert server.run(("ls", "-A", f"{APP}/releases")).stdout.split() == [of.release.id]
+
+
+def test_a_release_whose_manifest_is_gone_is_not_taken_for_none(
+    run: Run, server: Server, running: tuple[Manifest, str]
+) -> None:
+    of, folder = running
+    server.run(("rm", "-r", "-f", f"{APP}/{run.policy.env_files[0]}"))
+    server.run(("rm", f"{folder}/sluice.manifest.json", f"{folder}/manifest.json"))
+    for look in (lambda: read_host.fn(run, run.primary), lambda: stage(run, of, packed(MOUNTED))):
+        with pytest.raises(TerminalError, match="current on staging has lost its manifest"):
+            look()
+
+
+def test_data_that_was_moved_aside_is_not_removed_by_retention(run: Run, server: Server) -> None:
+    archive = packed(data__README="r")
+    of = manifest(6, checksums=archive.checksums, links={})
+    folder = stage(run, of, archive)
+    server.run(("sh", "-c", f"echo order > {folder}/data/orders"))
+    stage(run, of, archive)
+    for _ in range(2):
+        prune_releases(run, run.primary, ("none",))
+    kept = server.run(("sh", "-c", f"cat {APP}/releases/{of.release.id}.left-*/data/orders")).stdout
+    assert kept == "order\n"
+    assert server.run(("ls", f"{APP}/releases")).stdout.split() != [of.release.id]
+    memory = read_memory(run, run.primary)
+    assert of.release.id not in memory.manifests
+    server.run(("sh", "-c", f"rm -rf {APP}/releases/*"))
+
+
+def test_only_who_writes_into_the_folder_itself_has_to_stop_for_a_switch(
+    run: Run, server: Server, running: tuple[Manifest, str]
+) -> None:
+    script = "mkdir -p $0/shared/db; ln -s $0/shared/db $0/current/db; docker rm --force db"
+    server.run(("sh", "-c", f"{script} >/dev/null 2>&1 || true", APP))
+    labels = [f"--label=com.docker.compose.{key}" for key in ("project=shop", "service=db", "oneoff=False")]
+    mount = f"--volume={APP}/current/db:/db"
+    server.run(("docker", "run", "--detach", "--name=db", *labels, mount, "postgres:17", "sleep", "600"))
+    try:
+        containers = read_containers(run.hosts[run.primary], run.pipeline)
+        assert {one.service for one in containers} == {"db", "web"}
+        assert [one.service for one in writers(run, run.primary, containers)] == ["web"]
+    finally:
+        server.run(("docker", "rm", "--force", "db"))
+
+
+def test_a_folder_that_a_container_has_mounted_is_not_removed(
+    run: Run, server: Server, running: tuple[Manifest, str]
+) -> None:
+    of, _ = running
+    now = datetime.now(UTC)
+    live = {
+        "a": now - timedelta(days=2),
+        of.release.id: now - timedelta(hours=1),
+        "b": now + timedelta(hours=1),
+    }
+    lines = (LiveRelease(release_id=name, at=at, kind=Kind.PROMOTE) for name, at in live.items())
+    append_live(run, run.primary, tuple(lines))
+    server.run(("sh", "-c", f"cd {APP}; mkdir releases/a releases/c; ln -sfn releases/c current"))
+    server.run(("sh", "-c", f"mkdir -p {APP}/settled; touch {APP}/settled/a {APP}/settled/{of.release.id}"))
+    assert prune_releases(run, run.primary, ("c",)) == ("a",)
+    stage(run, of, packed(MOUNTED))
+    assert in_web(server, "cat /site/index.html") == "from git"
+    server.run(("docker", "kill", "web"))
+    assert prune_releases(run, run.primary, ("c",)) == (of.release.id,)
+
+
+def test_a_folder_given_to_another_user_is_replaced(run: Run, server: Server) -> None:
+    archive = packed(data__README="r")
+    of = manifest(7, checksums=archive.checksums, links={})
+    folder = stage(run, of, archive)
+    server.run(("chown", "-R", "999:999", f"{folder}/data"))
+    stage(run, of, archive)
+    assert server.run(("stat", "-c", "%U", f"{folder}/data/README")).stdout == "deploy\n"
+    assert server.run(("ls", "-A", f"{APP}/releases")).stdout.split() == [of.release.id]
+    server.run(("sh", "-c", f"rm -rf {APP}/releases/*"))

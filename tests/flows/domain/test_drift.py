@@ -110,7 +110,7 @@ def test_a_host_runs_what_the_ledger_does_not_know() -> None:
 
 def test_digests_in_the_manifest_that_are_not_the_ledgers() -> None:
     other = release(images=(image("backend", "f"), image("frontend", "b")))
-    assert ("release", "manifest.json") in found(state(brought={"release": other}))
+    assert ("release", "sluice.manifest.json") in found(state(brought={"release": other}))
 
 
 def test_another_image_runs() -> None:

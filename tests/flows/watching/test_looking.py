@@ -96,7 +96,7 @@ def test_a_service_that_ended_turns_it_red(world: World) -> None:
         bundle_checksum="0",
         staged_at=now(),
     )
-    host.files[f"{APP}/current/manifest.json"] = manifest.to_json().encode()
+    host.files[f"{APP}/current/sluice.manifest.json"] = manifest.to_json().encode()
     (finding,) = looked(world, host).end.findings
     assert finding.what == "on prod web ended with status 3"
 

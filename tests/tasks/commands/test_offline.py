@@ -69,6 +69,17 @@ def test_a_manifest_changed_by_hand_is_named(shell: tuple[str, ...], directory: 
     assert (set(found.manifests), len(found.unread)) == ({"bbbb"}, 1)
 
 
+def test_what_was_moved_aside_is_no_release_and_an_applications_manifest_is_none(
+    shell: tuple[str, ...], directory: Path
+) -> None:
+    (directory / "releases/aaaa").rename(directory / "releases/aaaa.left-20261121T053300Z")
+    new = directory / "releases/bbbb"
+    (new / "manifest.json").rename(new / "sluice.manifest.json")
+    (new / "manifest.json").write_text("{}\ncurrent=other\n")
+    found = parse_survey(run(shell, survey(str(directory))).stdout.decode())
+    assert (set(found.manifests), found.unread, found.current) == ({"bbbb"}, (), "bbbb")
+
+
 def test_a_host_where_nothing_ever_was(shell: tuple[str, ...], tmp_path: Path) -> None:
     assert run(shell, survey(str(tmp_path / "none"))).returncode == EXIT_MISSING
     assert parse_survey(run(shell, survey(str(tmp_path))).stdout.decode()).current is None

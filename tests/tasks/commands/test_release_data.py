@@ -18,6 +18,7 @@ from tasks.commands.carry import copy, copy_lines
 from tasks.commands.data_roles import judge, named, outdated, role_of
 from tasks.commands.release_data import (
     compare,
+    in_use,
     late_mounts,
     look,
     mount_points,
@@ -46,7 +47,7 @@ class Host:
         self.folder = path / "releases" / release().id
         for name, text in BUNDLE.items():
             self.write(name, text)
-        (self.folder / "manifest.json").write_text("{}")
+        (self.folder / "sluice.manifest.json").write_text("{}")
         (path / "shared").mkdir()
         (path / "current").symlink_to(f"releases/{release().id}")
 
@@ -383,3 +384,59 @@ def test_what_is_as_brought_again_is_so_in_the_release_that_is_gone_back_to() ->
     assert outdated(there, data(), roles, BEFORE) == ("data/prices.csv", "data/README")
     assert outdated(there, data(deleted=("data/README",)), roles, BEFORE) == ("data/prices.csv",)
     assert outdated(there, data(), {"data": "release"}, BEFORE) == ()
+
+
+@pytest.mark.timeout(30)
+def test_very_many_files_are_judged_in_a_time_that_grows_as_they_do() -> None:
+    seen = data(
+        added=tuple(f"data/{number}" for number in range(100_000)),
+        changed=tuple(f"data/old/{number}" for number in range(20_000)),
+        deleted=tuple(f"data/gone/{number}" for number in range(20_000)),
+    )
+    before = dict.fromkeys((*seen.changed, *seen.deleted), "1")
+    assert len(judge(seen, {"data": "carry"}, before, before).carried) == 120_000
+    assert "and 139997 more" in judge(seen, {}, before, before).refused[0]
+    assert outdated(seen, data(), {"data": "carry"}, before) == (*seen.changed, *seen.deleted)
+
+
+def test_what_all_releases_shared_is_not_hidden_by_a_file_of_the_next_one(host: Host) -> None:
+    (host.directory / "shared/uploads").mkdir()
+    (host.folder / "uploads").symlink_to(host.directory / "shared/uploads")
+    assert host.data("./uploads").shared == ()
+    (host.directory / "shared/uploads/file").write_text("x")
+    seen = host.data("./uploads")
+    assert (seen.shared, seen.mounts) == ((WrittenMount(service="web", source="uploads"),), ())
+    assert judge(seen, {}, {}, {"uploads2/README": "1"}).refused == ()
+    undecided: tuple[dict[str, DataRole], ...] = ({}, {"uploads": "carry"})
+    for roles in undecided:
+        (line,) = judge(seen, roles, {}, {"uploads/README": "1"}).refused
+        assert "lies in shared/uploads" in line
+        assert "the next release brings ./uploads/README" in line
+    assert judge(seen, {"uploads": "release"}, {}, {"uploads/README": "1"}).refused == ()
+
+
+def test_an_applications_own_manifest_is_its_own(host: Host) -> None:
+    host.write("manifest.json", "{}")
+    assert host.data(".").added == ("manifest.json",)
+    # An earlier version of Sluice kept its own there.
+    assert host.data(".", links=None).differs == ()
+
+
+def test_the_releases_that_ran_about_when_a_container_was_started_are_in_use() -> None:
+    ran = [(name, float(at)) for name, at in (("a", 1000), ("b", 2000), ("c", 3000), ("d", 4000))]
+    values = {"id": "1", "service": "web", "image": "i", "status": "running"}
+
+    def used(
+        started: str, source: str = "/app/current/site", status: str = "running", since: int = 3500
+    ) -> set[str]:
+        mounts = (MountFact(target="/site", source=source, writable=False),)
+        told = {"mounts": mounts, "started_at": started, "status": status}
+        return set(in_use([ContainerFact.model_validate(values | told)], ran, "/app", since))
+
+    assert used("1970-01-01T00:41:40Z") == {"b", "c"}
+    assert used("1970-01-01T00:49:00Z") == {"b", "c", "d"}
+    assert used("1970-01-01T00:00:01Z") == {"a"}
+    assert used("1970-01-01T00:41:40Z", since=2499) == set()
+    assert used("") == set()
+    assert used("1970-01-01T00:41:40Z", "/app/shared/x") == set()
+    assert used("1970-01-01T00:41:40Z", status="exited") == set()
