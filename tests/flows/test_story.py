@@ -64,7 +64,11 @@ def test_staging_gets_the_same_digests(scene: Scene) -> None:
     assert rows[0].release_id == rows[1].release_id
     # A rollback asks the host which migrations its release knows.
     for name in ("feature", "staging"):
-        text = scene.lab.servers[name].run(("cat", "/home/deploy/sluice/shop/current/sluice.manifest.json")).stdout
+        text = (
+            scene.lab.servers[name]
+            .run(("cat", "/home/deploy/sluice/shop/current/sluice.manifest.json"))
+            .stdout
+        )
         assert [one.id for one in Manifest.from_json(text).release.revisions] == ["0001", "0002"]
     images = [
         scene.lab.servers[name]
