@@ -126,6 +126,8 @@ class Plan(Value):
         # What earlier versions did not have and is not there keeps the hash as it was: people may have answered it.
         if not self.description_checksum:
             left_out["description_checksum"] = True
+        if self.told:
+            left_out["told"] = True
         if self.rehearsal is not None and self.rehearsal.asked is None:
             left_out["rehearsal"] = {"asked"}
         text = self.model_dump_json(exclude=left_out)
