@@ -128,7 +128,11 @@ class Plan(Value):
             left_out["description_checksum"] = True
         if self.told:
             left_out["told"] = True
-        if self.rehearsal is not None and self.rehearsal.asked is None:
-            left_out["rehearsal"] = {"asked"}
+        if self.rehearsal is not None:
+            new = {
+                "asked": self.rehearsal.asked is None,
+                "drill": {"why_empty": not self.rehearsal.drill.why_empty},
+            }
+            left_out["rehearsal"] = new
         text = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(text.encode()).hexdigest()
