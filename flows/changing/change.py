@@ -313,12 +313,7 @@ def recover(run: Run, change: Change, error: SluiceError) -> Status:
 
 
 def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
-    """Say whether something that ran does not run any more, or cannot be asked.
-
-    Args:
-        run: The promotion.
-        hosts: The hosts' facts from before.
-    """
+    """Say whether something that ran by the facts from before does not run any more, or cannot be asked."""
     for name, facts in hosts.items():
         running = _running(facts)
         try:
@@ -330,12 +325,7 @@ def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
 
 
 def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
-    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything.
-
-    Args:
-        run: The promotion, holding the lease.
-        hosts: The hosts' facts from before.
-    """
+    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything."""
     told: list[str] = []
     for name, facts in hosts.items():
         running = _running(facts)

@@ -29,12 +29,7 @@ MOST_COMMITS = 200
 
 
 def mirror_directory(base: Path, url: str) -> Path:
-    """Return where the mirror of an address is kept.
-
-    Args:
-        base: The folder of all mirrors.
-        url: The repository's address; a login in it makes no difference.
-    """
+    """Return where the mirror of an address is kept in the folder of all; a login in the address is no difference."""
     plain, _ = split_url(url, GitLogin())
     name = re.sub(r"[^A-Za-z0-9]+", "-", plain.rstrip("/").removesuffix(".git").rpartition("/")[2])
     return base / f"{name[:40] or 'repository'}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}.git"
