@@ -45,7 +45,8 @@ def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: s
         found = client.requester.graphql_named_mutation(name, dict(values), wanted)[1]
     except GithubException as error:
         raise as_rest(error) from None
-    if not isinstance(found, dict) or not found or None in found.values():
+    # Fields that were not asked for, such as `clientMutationId`, may be null.
+    if not isinstance(found, dict) or found.get(wanted.partition(" ")[0]) is None:
         raise TransientError(f"GitHub does not confirm {name} in {client.repository}", "look at it on GitHub")
     return found
 
