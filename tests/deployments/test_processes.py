@@ -111,13 +111,11 @@ def test_one_that_ended_by_itself_is_gone_at_once(tmp_path: Path) -> None:
 def test_sigint_ends_what_a_shell_started_in_the_background(tmp_path: Path) -> None:
     """A shell without job control makes its background commands ignore SIGINT, and they inherit that."""
     code = (
-        "import signal, sys, types\n"
+        "import signal\n"
         "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
-        "cli = types.ModuleType('prefect.cli')\n"
-        "cli.app = lambda: (print('up', flush=True), signal.pause())\n"
-        "sys.modules['prefect.cli'] = cli\n"
-        "from deployments.launch import main\n"
-        "main(['server', 'start'])\n"
+        "from deployments import launch\n"
+        "launch.serve = lambda: (print('up', flush=True), signal.pause())\n"
+        "launch.main(['server'])\n"
     )
     shell = subprocess.Popen(
         ["sh", "-c", '"$1" -c "$2" & echo $!; wait', "sh", sys.executable, code],
