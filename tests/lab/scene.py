@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import tempfile
 import threading
@@ -26,7 +27,7 @@ from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
 from deployments.bootstrap import ControlPlane
-from deployments.parts import free_port
+from deployments.parts import port_is_free
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
@@ -265,6 +266,11 @@ class Stage:
         return Scene(self.lab, self.plane, shop, folder, self.inbox, secrets)
 
 
+def _lasting_port() -> int:
+    """Return a free port below those that the kernel gives to connections: it is listened on minutes later."""
+    return next(port for _ in range(1000) if port_is_free(port := random.randrange(30_000, 32_700)))
+
+
 @contextmanager
 def open_stage(
     raise_lab: Callable[[], Lab],
@@ -286,7 +292,7 @@ def open_stage(
     """
     own = home is None
     # A receiver of its own, whatever else listens on this machine.
-    env = {"SLUICE_WEBHOOK_PORT": str(free_port()), **(os.environ if inherited is None else inherited)}
+    env = {"SLUICE_WEBHOOK_PORT": str(_lasting_port()), **(os.environ if inherited is None else inherited)}
     home = home or Path(tempfile.mkdtemp(prefix="sluice-scene-"))
     if not own:
         # What an earlier scene left: its story is over.
