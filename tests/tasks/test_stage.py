@@ -23,7 +23,7 @@ from tasks.facts import read_host
 from tasks.memory import append_live, read_memory
 from tasks.old_releases import prune_releases
 from tasks.preflight import check_compose
-from tasks.reading import read_containers
+from tasks.reading import read_containers, read_manifest
 from tasks.run import Run
 from tasks.stage import put_bundle
 from tests.flows.domain.samples import NOW, release
@@ -226,6 +226,25 @@ def test_a_release_whose_manifest_is_gone_is_not_taken_for_none(
     for look in (lambda: read_host.fn(run, run.primary), lambda: stage(run, of, packed(MOUNTED))):
         with pytest.raises(TerminalError, match="current on staging has lost its manifest"):
             look()
+
+
+def test_a_release_that_an_earlier_version_brought_gets_its_manifest_by_the_new_name(
+    run: Run, server: Server, running: tuple[Manifest, str]
+) -> None:
+    of, folder = running
+    files = {path: text for path, text in MOUNTED.items() if path != "manifest.json"}
+    now = of.model_copy(
+        update={"checksums": {path: of.checksums[path] for path in of.checksums if path in files}}
+    )
+    server.run(("rm", f"{folder}/sluice.manifest.json"))
+    server.run(("tee", f"{folder}/manifest.json"), stdin=now.model_copy(update={"links": None}).to_json())
+    stage(run, now, packed(files))
+    found = read_manifest(run.hosts[run.primary], APP)
+    assert found is not None
+    assert found.links == {}
+    assert server.run(("ls", folder)).stdout.split() == sorted(
+        ["compose.yaml", "data", "settings.json", "site", "sluice.manifest.json", "sluice.override.yaml"]
+    )
 
 
 def test_data_that_was_moved_aside_is_not_removed_by_retention(run: Run, server: Server) -> None:
