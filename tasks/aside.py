@@ -11,6 +11,7 @@ from tasks.commands import rehearsal
 from tasks.commands.argv import name as checked_name
 from tasks.commands.compose import complaint
 from tasks.commands.isolation import Place, breaches, override
+from tasks.commands.lines import lines
 from tasks.commands.shape import (
     bind_sources,
     linked_names,
@@ -193,7 +194,7 @@ def _labels(there: Host, described: Described) -> tuple[str, ...]:
     result = there.run(Call(argv=rehearsal.labels(images), limits=QUICK))
     if not result.ok:
         raise _unreadable(there, described.project, result)
-    return tuple(sorted({json.loads(line) for line in result.stdout.splitlines() if line} - {""}))
+    return tuple(sorted({json.loads(line) for line in lines(result.stdout) if line} - {""}))
 
 
 def _address(there: Host, copy: Copy) -> str:

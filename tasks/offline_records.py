@@ -10,6 +10,7 @@ from blocks.values.offline import OFFLINE_FOLDER, RECORDED_SUFFIX, OfflineRollba
 from blocks.values.receipts import StepReceipt
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.drift import unrecorded
+from tasks.commands.lines import lines
 from tasks.errors import TerminalError
 from tasks.step import fact, log
 
@@ -37,7 +38,7 @@ def read_offline(run: Run, host: str) -> tuple[OfflineRollback, ...]:
     """
     there = run.hosts[host]
     folder = f"{run.directories[host]}/{OFFLINE_FOLDER}"
-    names = there.run(Call(argv=unrecorded(folder), limits=_QUICK)).stdout.splitlines()
+    names = lines(there.run(Call(argv=unrecorded(folder), limits=_QUICK)).stdout)
     found: list[OfflineRollback] = []
     for name in names:
         text = there.read_file(f"{folder}/{name}")

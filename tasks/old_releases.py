@@ -14,6 +14,7 @@ from tasks.adapters.protocols import Call, Limits
 from tasks.carry import leads_to
 from tasks.commands.carry import OWNED, PUT_OVER, REMOVE, SETTLED, UNSETTLED, as_root
 from tasks.commands.data_roles import named
+from tasks.commands.lines import lines
 from tasks.commands.release_data import (
     OWN_FILES,
     compare,
@@ -58,7 +59,7 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
     there, directory = site.hosts[host], site.directories[host]
     keep = (*keep, *sorted(_mounted(site, host)))
     listed = there.run(Call(argv=script(UNSETTLED, "sluice-unsettled", directory, *keep), limits=QUICK))
-    holding = {name: held for name in listed.stdout.splitlines() if (held := _held(site, host, name))}
+    holding = {name: held for name in lines(listed.stdout) if (held := _held(site, host, name))}
     for name, held in holding.items():
         log().warning(
             "%s: releases/%s stays: it holds what an application wrote and nobody carried on (%s); "
@@ -66,11 +67,11 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
             *(host, name, held),
         )
     argv = prune(f"{directory}/releases", (*keep, *holding))
-    lines = there.run(site.change(host, argv, seconds=600)).stdout.splitlines()
-    stuck = [line[2:] for line in lines if line.startswith("! ")]
+    told = lines(there.run(site.change(host, argv, seconds=600)).stdout)
+    stuck = [line[2:] for line in told if line.startswith("! ")]
     if stuck:
         remove(site, host, stuck)
-    return (*(line for line in lines if not line.startswith("! ")), *stuck)
+    return (*(line for line in told if not line.startswith("! ")), *stuck)
 
 
 def remove(site: Site, host: str, names: Iterable[str]) -> None:

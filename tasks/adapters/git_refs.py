@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.commands.git import SHORT_SHA
+from tasks.commands.lines import lines
 from tasks.errors import TerminalError
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
@@ -66,13 +67,13 @@ class Ref:
 
 def parse_refs(output: str) -> tuple[Ref, ...]:
     """Read what `git for-each-ref` printed."""
-    return tuple(Ref(*line.split("\0")) for line in output.splitlines())
+    return tuple(Ref(*line.split("\0")) for line in lines(output))
 
 
 def parse_remote(text: str) -> tuple[str, dict[str, str]]:
     """Read what `git ls-remote --symref` printed: the default branch, and ref → object id."""
     head, refs = "", {}
-    for line in text.splitlines():
+    for line in lines(text):
         value, _, name = line.partition("\t")
         if name == "HEAD":
             head = value.removeprefix(f"ref: {BRANCHES}") if value.startswith("ref: ") else head

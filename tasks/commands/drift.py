@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.values.drift import OtherContainer
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE
 from tasks.commands.argv import Argv
+from tasks.commands.lines import lines
 from tasks.commands.scripts import script
 
 # Prints `sha256  ./path` for every file of the current bundle but its manifest: DIRECTORY. Links lead to what is no
@@ -64,7 +65,7 @@ def parse_files(text: str) -> dict[str, str]:
     Returns:
         Path relative to the bundle → sha256, hex.
     """
-    return dict(_file(line) for line in text.splitlines() if "  " in line)
+    return dict(_file(line) for line in lines(text) if "  " in line)
 
 
 def _file(line: str) -> tuple[str, str]:
@@ -85,7 +86,7 @@ def parse_all_containers(text: str) -> tuple[OtherContainer, ...]:
     Returns:
         The containers, sorted by name.
     """
-    rows = [line.split("\t") for line in text.splitlines()]
+    rows = [line.split("\t") for line in lines(text)]
     found = [_container(row) for row in rows if len(row) == len(_COLUMNS)]
     return tuple(sorted(found, key=lambda one: one.name))
 

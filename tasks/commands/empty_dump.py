@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.commands.lines import lines
 from tasks.commands.pg import LOGIN
 from tasks.commands.scripts import script
 
@@ -223,7 +224,7 @@ def parse_others(text: str) -> OtherDatabases:
     unknown: list[str] = []
     services: list[str] = []
     dumped = None
-    for line in text.splitlines():
+    for line in lines(text):
         match line.split("\t"):
             case ["dumped", name, "0", since]:
                 dumped = (name, since)

@@ -11,6 +11,7 @@ from typing import Any
 
 from blocks.values.facts import ContainerFact, Readiness
 from blocks.values.release_data import MountFact
+from tasks.commands.lines import lines
 
 # One process on the host answers everything the preflight asks: a round trip each would cost more than the facts.
 READINESS = r"""
@@ -90,7 +91,7 @@ _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    return [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
+    return [(key, value) for key, mark, value in (line.partition("=") for line in lines(text)) if mark]
 
 
 def _kilobytes(text: str | None) -> int | None:

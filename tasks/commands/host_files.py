@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from tasks.commands.argv import Argv
+from tasks.commands.lines import lines
 from tasks.commands.references import is_reference, local_name
 from tasks.commands.retention import StoredDump
 from tasks.commands.scripts import script
@@ -136,7 +137,7 @@ def list_dumps(directory: str) -> Argv:
 def parse_dumps(text: str) -> tuple[StoredDump, ...]:
     """Read what `list_dumps` printed."""
     found: list[StoredDump] = []
-    for line in text.splitlines():
+    for line in lines(text):
         words = line.split(" ", 3)
         if len(words) == _DUMP_WORDS and words[0].isdigit() and words[1].isdigit():
             stored_at = datetime.fromtimestamp(int(words[1]), UTC)

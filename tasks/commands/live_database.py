@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.commands.host_facts import IN_SERVICE
+from tasks.commands.lines import lines
 from tasks.commands.pg import LOGIN, psql
 from tasks.commands.scripts import script
 
@@ -101,7 +102,7 @@ def parse_live(text: str) -> LiveDatabase:
     Raises:
         ValueError: Something is missing.
     """
-    pairs = [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
+    pairs = [(key, value) for key, mark, value in (line.partition("=") for line in lines(text)) if mark]
     single = dict(pairs)
     settings = (value.partition("=") for key, value in pairs if key == "setting")
     try:

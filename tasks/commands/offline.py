@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
 from blocks.values.offline import LIVE_FILE, HostMemory, LiveRelease
 from tasks.commands.argv import Argv
+from tasks.commands.lines import lines
 from tasks.commands.scripts import EXIT_MISSING, script
 
 # Prints all a host remembers in one round trip: DIRECTORY LIVE_FILE. Each manifest is put on one line; a folder that
@@ -55,7 +56,7 @@ def parse_survey(text: str) -> HostMemory:
         The memory; what cannot be read is named, and the rest counts.
     """
     found: dict[str, list[str]] = {"current": [], "fence": [], "live": [], "manifest": []}
-    for line in text.splitlines():
+    for line in lines(text):
         key, _, value = line.partition("=")
         if key in found and value.strip():
             found[key].append(value)

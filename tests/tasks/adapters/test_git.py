@@ -134,6 +134,15 @@ def test_it_tells_where_branches_and_tags_are(origin: Repository, mirror: GitMir
     assert not mirror.has_commit("d" * 40)
 
 
+def test_a_name_that_others_take_for_two_lines_stops_nobody(origin: Repository, mirror: GitMirror) -> None:
+    first = origin.commit("first", file="1")
+    names = ("odd\u2028name", "odd\x85name")
+    for name in names:
+        origin.git("branch", name)
+    mirror.fetch()
+    assert [mirror.resolve(name).sha for name in ("main", *names)] == [first] * 3
+
+
 def test_the_default_branch_is_the_repositorys(origin: Repository, mirror: GitMirror) -> None:
     origin.commit("first", file="1")
     mirror.fetch()
