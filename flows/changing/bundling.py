@@ -99,13 +99,14 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         TerminalError: A service is built and the release has no image for it, or a file's content cannot be read.
     """
     sha, config = release.commit.sha, sources.config
-    described = sources.described
+    described, links = sources.described, run.mirror.links(sha)
     spec = bundle_paths(
         config,
         str(sources.render),
         described.tracked,
         described.compose_files,
         lambda path: run.mirror.read_file(sha, path),
+        links,
     )
     for path in (*spec.outside, *spec.unresolved):
         log().info("bundle: %s is not part of the release; the host must have it", path)
@@ -119,7 +120,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     text = override(
         config,
         images,
-        files_labels(config, str(sources.render), hashes),
+        files_labels(config, str(sources.render), hashes, links),
     )
     env_paths = {entry.path for entry in spec.env_files}
     return Bundle(
@@ -135,7 +136,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         # One that is written out and whose registry told no digest is known, too.
         images={name: image for name, image in release.third_party.items() if name in described.fixed_images}
         | images,
-        written=written_paths(config, str(sources.render)),
+        written=written_paths(config, str(sources.render), links),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
 

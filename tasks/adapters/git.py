@@ -15,7 +15,7 @@ from typing import Protocol, Self
 from pydantic import SecretStr
 
 from blocks.values.releases import Commit
-from tasks.adapters import git_refs
+from tasks.adapters import git_files, git_refs
 from tasks.adapters.archive import Archive, Packer, shown
 from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
 from tasks.adapters.git_log import commits_of, names_of
@@ -273,9 +273,11 @@ class GitMirror:
         """Return every path of a commit."""
         return frozenset(entry.path for entry in self._entries(sha))
 
-    def links(self, sha: str) -> tuple[str, ...]:
-        """Return the symbolic links of a commit."""
-        return tuple(entry.path for entry in self._entries(sha) if entry.mode == LINK)
+    def links(self, sha: str) -> dict[str, str]:
+        """Return the symbolic links of a commit, and what each leads to."""
+        entries = [entry for entry in self._entries(sha) if entry.mode == LINK]
+        told = self._git.read(git.cat_objects(self._path), git_files.ids(entries))
+        return git_files.parse_links(entries, told)
 
     def changed(self, old: str, new: str) -> frozenset[str]:
         """Return the paths of a commit whose content another one lacks; all where the mirror lacks that one."""
@@ -308,13 +310,12 @@ class GitMirror:
         Raises:
             TerminalError: One of them is not in the commit, or the mirror lacks its content.
         """
-        entries = {entry.path: entry for entry in self._entries(sha) if entry.mode != SUBMODULE}
+        entries = {entry.path: entry for entry in self._entries(sha)}
         chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}
         ordered = tuple(chosen[path] for path in sorted(chosen))
-        names = "".join(f"{entry.object_id}\n" for entry in ordered).encode()
         modified, folder = int(self.commit(sha).committed_at.timestamp()), self.directory.parent
         with tempfile.TemporaryFile(dir=folder) as contents, Packer(folder, modified) as packer:
-            self._git.read_pieces(git.cat_objects(self._path), contents.write, names)
+            self._git.read_pieces(git.cat_objects(self._path), contents.write, git_files.ids(ordered))
             contents.seek(0)
             pack(packer, ordered, contents)
             return packer.archive()

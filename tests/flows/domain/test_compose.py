@@ -102,6 +102,42 @@ def test_paths_that_leave_the_project_are_the_hosts() -> None:
     assert "nginx/site.conf" in spec.files
 
 
+def test_what_links_lead_to_comes_along() -> None:
+    links = {
+        "site": "nginx",
+        "conf": "deploy/conf",
+        "certs": "/etc/ssl",
+        "round": "round",
+        "site.d": "./site/tls/",
+    }
+    tracked = {*TRACKED, *links, "lib"}
+    config = mounting(
+        *(f"{ROOT}/{path}" for path in ("site/site.conf", "conf", "certs/a", "round", "site.d/a.pem"))
+    )
+    spec = bundle_paths(config, ROOT, tracked, [], TEXTS.get, links)
+    assert spec.files == (
+        "certs",
+        "conf",
+        "deploy/conf/c.yml",
+        "nginx/site.conf",
+        "nginx/tls/a.pem",
+        "round",
+        "site",
+        "site.d",
+    )
+    assert spec.untracked == ()
+    assert written_paths(mounting(f"{ROOT}/site/tls"), ROOT, links) == ("nginx/tls", "site/tls")
+    before = files_labels(config, ROOT, HASHES | dict.fromkeys(links, "0" * 64), links)
+    for changed in ("deploy/conf/c.yml", "site"):
+        hashes = HASHES | dict.fromkeys(links, "0" * 64) | {changed: "f" * 64}
+        assert files_labels(config, ROOT, hashes, links) != before
+
+
+def test_what_lies_in_a_submodule_is_no_folder_of_data() -> None:
+    spec = bundle_paths(mounting(f"{ROOT}/lib/conf"), ROOT, {*TRACKED, "lib"}, [], TEXTS.get)
+    assert (spec.files, spec.untracked) == (("lib",), ())
+
+
 def test_secrets_from_elsewhere_are_no_files() -> None:
     config = {
         "services": {"web": {"secrets": [{"source": "pw"}, {"source": "gone"}], "configs": [{}]}},

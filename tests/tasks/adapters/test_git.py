@@ -78,6 +78,7 @@ class Repository:
         subprocess.run(argv, check=True, capture_output=True, text=True, input=made)
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\n"
 WHO = {"NAME": "Ana Žák", "EMAIL": "ana@example.com", "DATE": "2026-11-21T10:00:00+01:00"}
 
 
@@ -680,6 +681,30 @@ def test_a_file_is_told_by_what_it_holds_and_a_link_by_what_it_leads_to(
     # Never what the control machine has under that name.
     assert texts["away"] == hashlib.sha256(b"/etc/hostname").hexdigest()
     assert texts["round"] == hashlib.sha256(b"round").hexdigest()
+
+
+def test_what_a_commit_has_only_a_word_of_is_refused_by_name(origin: Repository, mirror: GitMirror) -> None:
+    """It would arrive as a file of 130 bytes, or as an empty folder."""
+    sha = origin.commit(
+        "files", **{"compose.yml": "services: {}\n", "big": f"{POINTER}oid sha256:{'0' * 64}\nsize 9\n"}
+    )
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{sha},lib")
+    origin.git("commit", "--quiet", "-m", "submodule")
+    sha = origin.git("rev-parse", "HEAD")
+    mirror.fetch()
+    assert mirror.archive(sha, ("compose.yml",)).paths == ("compose.yml",)
+    with pytest.raises(TerminalError, match="big is kept in Git LFS"):
+        mirror.archive(sha, ("big", "compose.yml"))
+    for path in ("lib", "lib/"):
+        with pytest.raises(TerminalError, match="lib is a submodule"):
+            mirror.archive(sha, ("compose.yml", path))
+
+
+def test_links_are_told_with_what_they_lead_to(origin: Repository, mirror: GitMirror) -> None:
+    (origin.path / "link").symlink_to("deep/file")
+    sha = origin.commit("files", deep__file="text")
+    mirror.fetch()
+    assert mirror.links(sha) == {"link": "deep/file"}
 
 
 @pytest.mark.parametrize("path", ["missing", "deep/missing", "dee", "/etc", "*", ":(glob)**"])
