@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import suppress
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, cast
 
 import pytest
@@ -17,7 +13,7 @@ from tasks.adapters.local import LocalRunner
 from tasks.checks import check_all, contains
 from tasks.errors import TerminalError
 from tests.flows.domain.samples import release
-from tests.tasks.adapters.web import Reply, serve
+from tests.tasks.adapters.web import Reply, endless, serve
 from tests.tasks.commits import nowhere
 
 JSON = st.recursive(
@@ -69,25 +65,13 @@ def check(address: str, more: str = "") -> None:
     check_all(run, host="prod", release=release(), checkout=None)
 
 
-class Endless(StreamRequestHandler):
-    def handle(self) -> None:
-        with suppress(OSError):
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-            while True:
-                self.wfile.write(b"data: x\n\n")
-                time.sleep(0.1)
-
-
 @pytest.mark.timeout(20)
 def test_an_answer_that_does_not_end_holds_nobody_up() -> None:
     """The lease is held meanwhile."""
-    with ThreadingTCPServer(("127.0.0.1", 0), Endless) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
-        check(address)
+    with endless() as address:
+        check(f"http://{address}")
         with pytest.raises(TerminalError, match="did not end within 1 s"):
-            check(address, ", json: {status: ok}")
-        server.shutdown()
+            check(f"http://{address}", ", json: {status: ok}")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tasks.errors import TerminalError, TransientError
 from tests.fakes.registry import FakeRegistry
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry as LabRegistry
-from tests.tasks.adapters.web import Asked, Reply, Web, in_turn, serve
+from tests.tasks.adapters.web import Asked, Reply, Web, endless, in_turn, serve
 
 # One of its parameters asks for the lab.
 pytestmark = pytest.mark.lab
@@ -337,3 +337,11 @@ def test_a_tag_that_was_only_redirected_is_not_set(status: int) -> None:
     with serve(reply) as web, pytest.raises(TerminalError, match=f"redirected PUT .*status {status}"):
         HttpRegistry(web.address, insecure=True).tag(f"{web.address}/shop", DIGEST, "v1")
     assert [asked.method for asked in web.asked][-1] == "PUT"
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit names registries of anybody: their images' digests are asked for."""
+    monkeypatch.setattr("tasks.adapters.registry._WHOLE_SECONDS", 1)
+    with endless() as address, pytest.raises(TerminalError, match="did not end its answer within 1 s"):
+        HttpRegistry(address, insecure=True).digest("library/redis", "7")
