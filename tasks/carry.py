@@ -13,7 +13,7 @@ from tasks.commands.release_data import UP, compare, look, parse_listing, tracke
 from tasks.commands.scripts import script
 from tasks.errors import TerminalError
 from tasks.logs import log
-from tasks.reading import QUICK, read_containers
+from tasks.reading import QUICK, answer_of, read_containers
 from tasks.release_data import read_data
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def writers(site: Site, host: str, containers: Iterable[ContainerFact]) -> tuple
     if not found:
         return ()
     argv = script(INSIDE, "sluice-inside", directory, *(source for _, source in found))
-    told = site.hosts[host].run(Call(argv=argv, limits=QUICK)).stdout.split()
+    told = answer_of(site.hosts[host], argv).split()
     return tuple({found[int(number)][0].id: found[int(number)][0] for number in told}.values())
 
 

@@ -29,7 +29,7 @@ from tasks.commands.scripts import prune, script
 from tasks.errors import SluiceError, TerminalError
 from tasks.logs import log
 from tasks.memory import read_live
-from tasks.reading import QUICK, no_manifest, read_containers, read_manifest
+from tasks.reading import QUICK, answer_of, no_manifest, read_containers, read_manifest
 from tasks.release_data import read_data
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
     """
     there, directory = site.hosts[host], site.directories[host]
     keep = (*keep, *sorted(_mounted(site, host)))
-    listed = there.run(Call(argv=script(UNSETTLED, "sluice-unsettled", directory, *keep), limits=QUICK))
-    holding = {name: held for name in lines(listed.stdout) if (held := _held(site, host, name))}
+    listed = answer_of(there, script(UNSETTLED, "sluice-unsettled", directory, *keep))
+    holding = {name: held for name in lines(listed) if (held := _held(site, host, name))}
     for name, held in holding.items():
         log().warning(
             "%s: releases/%s stays: it holds what an application wrote and nobody carried on (%s); "
@@ -108,9 +108,9 @@ def _all_in(site: Site, host: str, name: str, manifest: Manifest) -> ReleaseData
     """
     directory = site.directories[host]
     folder = f"{directory}/releases/{name}"
-    call = Call(argv=look(folder, (folder,)), stdin=tracked_lines(manifest), limits=_PATIENT)
+    argv, tracked = look(folder, (folder,)), tracked_lines(manifest)
     try:
-        listing = parse_listing(site.hosts[host].run(call).stdout)
+        listing = parse_listing(answer_of(site.hosts[host], argv, tracked, limits=_PATIENT))
     except ValueError:
         raise TerminalError(f"{folder} on {host} cannot be read whole", "look at that folder") from None
     if listing is None:
@@ -158,7 +158,7 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
     """
     there, directory, name = site.hosts[host], site.directories[host], manifest.release.id
     argv = script(OWNED, "sluice-owned", f"{directory}/releases/{name}")
-    found = there.run(Call(argv=argv, limits=_PATIENT)).stdout.strip()
+    found = answer_of(there, argv, limits=_PATIENT).strip()
     if found == "none":
         return None
     if leads_to(site, host, name):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
+from tasks.adapters.output import title
 from tasks.adapters.protocols import Call, Limits
 from tasks.commands.host_facts import CONTAINERS, parse_containers
 from tasks.commands.scripts import script
@@ -16,11 +17,37 @@ from tasks.errors import TerminalError
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from tasks.adapters.protocols import Host
+    from tasks.commands.argv import Argv
 
 # A service manager starts an engine that crashed within seconds.
 _ENGINE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
 QUICK = Limits(total_seconds=60, idle_seconds=60)
+
+
+def answer_of(host: Host, argv: Argv, stdin: bytes | None = None, *, limits: Limits = QUICK) -> str:
+    """Return what a command printed that decides what is kept: one that was ended before its end has told nothing.
+
+    Args:
+        host: The host.
+        argv: The command.
+        stdin: Its standard input.
+        limits: When it is ended.
+
+    Returns:
+        Its standard output.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The command did not end well.
+    """
+    result = host.run(Call(argv=argv, stdin=stdin, limits=limits))
+    if not result.ok:
+        raise TerminalError(
+            f"{title(argv)} on {host.name} ended with status {result.exit_code}: {result.tail(1) or 'no word'}",
+            "look at that host's memory and disk, then try again",
+        )
+    return result.stdout
 
 
 def app_directory(host: Host, directory: str, pipeline: str) -> str:

@@ -17,7 +17,7 @@ from tasks.commands.release_data import (
 from tasks.commands.shape import parse_shape, read_shape
 from tasks.errors import TerminalError
 from tasks.logs import log
-from tasks.reading import QUICK
+from tasks.reading import QUICK, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,13 +56,12 @@ def read_data(
     if not sources:
         return None
     argv = look(f"{directory}/current", dict.fromkeys(source for _, source in sources))
-    result = there.run(Call(argv=argv, stdin=tracked_lines(manifest), limits=_PATIENT))
+    told = answer_of(there, argv, tracked_lines(manifest), limits=_PATIENT)
     try:
-        listing = parse_listing(result.stdout)
+        listing = parse_listing(told)
     except ValueError:
         raise TerminalError(
-            f"what the application wrote into {directory}/current on {host} could not be read whole: "
-            f"{result.tail(1) or 'there are too many files'}",
+            f"what the application wrote into {directory}/current on {host} could not be read whole",
             "look at that folder; keep what is large in a volume, or in a folder that git does not track",
         ) from None
     if listing is None or not (listing.sources or listing.shared):
