@@ -54,6 +54,7 @@ class Place:
             "policy": self.policies[row.environment],
             "showing": None,
             "keeper": None,
+            "primary": row.environment,
         }
         return cast("Run", SimpleNamespace(**values))
 
@@ -159,16 +160,22 @@ def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pyte
     assert place.status(dead) is Status.RUNNING
 
 
-@pytest.mark.parametrize("way", [Way.CODE, Way.DOWNGRADE])
+@pytest.mark.parametrize(("way", "needed"), [(Way.CODE, 0), (Way.DOWNGRADE, 21), (Way.RESTORE, 21)])
 def test_a_rollback_that_no_host_can_carry_ends_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way
+    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way, needed: int
 ) -> None:
     waits, mine = opened(place, "one"), opened(place, "two", kind=Kind.ROLLBACK)
     waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
     plan = make_plan("v1", going_back=GoingBack(way=way, reason="proven"))
+    facts = cast("Any", SimpleNamespace(database_bytes=7))
     change = Change(
-        make_release("v1"), {}, None, {"prod": cast("Any", SimpleNamespace())}, False, False, None
+        make_release("v1"), {"prod": cast("Any", None)}, None, {"prod": facts}, False, False, None
     )
+    spaces: list[int] = []
+    asked = SimpleNamespace(submit=lambda *_, needed_bytes=0, **__: spaces.append(needed_bytes))
+    monkeypatch.setattr(switching, "preflight", asked)
+    monkeypatch.setattr(switching, "check_compose", SimpleNamespace(submit=lambda *_, **__: None))
+    monkeypatch.setattr(switching, "project_of", lambda *_, **__: None)
     monkeypatch.setattr(conduct, "take_lease", lambda _: None)
     monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
     monkeypatch.setattr(rollback, "_decide", lambda *_: (plan, {}))
@@ -178,11 +185,15 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     with pytest.raises(RefusedError, match="nothing was touched"):
         rollback._go(place.run(mine), REQUEST, mine, Wish())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
-    # Where nobody waits the hosts are not asked twice.
+    # All that it needs once it has begun.
+    assert spaces == [needed]
+    # Where nobody waits the hosts are not asked twice; before people are asked they always are.
     place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
     with pytest.raises(RefusedError):
         rollback._go(place.run(mine), REQUEST, mine, Wish())
-    assert place.status(mine) is Status.RUNNING
+    asks = way is Way.RESTORE
+    assert place.status(mine) is (Status.PLANNING if asks else Status.RUNNING)
+    assert len(spaces) == 1 + asks
 
 
 @pytest.mark.parametrize("there", [True, False])
