@@ -53,6 +53,8 @@ from tasks.smoke import verify
 from tasks.step import log
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.resolved import Resolved
     from flows.session import Session
@@ -158,7 +160,7 @@ def _go(
         # Before people are asked: what a host refuses needs nobody's approval.
         raise_first(prepared.checking)
         if asks:
-            _decide(session, prepared.work())
+            _decide(session, prepared.work(), row.created_at)
         else:
             _change_unasked(session, prepared)
     finally:
@@ -324,13 +326,13 @@ def _still_running(run: Run, prepared: Prepared, error: SluiceError) -> Terminal
     return kind(f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail)
 
 
-def _decide(session: Session, work: Work) -> None:
+def _decide(session: Session, work: Work, since: datetime) -> None:
     """Plan, ask, take the lease, look again, change. A plan that changed is asked about anew."""
     run = work.run
     for _ in range(_MOST_REPLANS):
         plan = make_and_show_plan(session, work)
         take_place(run, work.request)
-        answer = _approved(session, work, plan)
+        answer = _approved(session, work, plan, since)
         if answer is not Status.APPROVED:
             line = {
                 Status.REJECTED: "rejected: " + _who_said_no(run, plan),
@@ -361,14 +363,14 @@ def _decide(session: Session, work: Work) -> None:
     )
 
 
-def _approved(session: Session, work: Work, plan: Plan) -> Status:
+def _approved(session: Session, work: Work, plan: Plan, since: datetime) -> Status:
     run = work.run
     return ask_until_quorum(
         run,
         plan,
         authors=authors_of(run.mirror, run.ledger, plan),
         requester=work.request.requested_by,
-        reviews=Reviews(session.repository.github, work.release.commit.sha),
+        reviews=Reviews(session.repository.github, work.release.commit.sha, since),
     )
 
 
