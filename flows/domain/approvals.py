@@ -54,7 +54,8 @@ _CODE = re.compile(r"[0-9]{6}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_REASON = 1000
 _LONGEST_FIELD = 64
-_NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.github\.com")
+# Of a GitHub Enterprise Server, too.
+_NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.[^@]+")
 
 
 def person_key(name: str) -> str:

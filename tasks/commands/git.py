@@ -17,8 +17,8 @@ AUTHOR_FORMAT = "%H%x00%an%x00%ae%x00"
 AUTHOR_FIELDS = 3
 MESSAGE_FORMAT = "%H%x00%B%x00"
 MESSAGE_FIELDS = 2
-# A squashed commit has them anywhere in its message, not only among the trailers at its end.
-_CO_AUTHOR = "^[[:space:]]*co-authored-by[[:space:]]*:"
+# A squashed commit has them anywhere in its message, not only among the trailers at its end, also in a list.
+_CO_AUTHOR = "^[[:space:]>*-]*co[ -]?author(s|ed[ -]by)?[[:space:]]*:"
 _PLAIN_LOG = ("--no-show-signature", "--no-color", "--no-decorate", "--encoding=UTF-8")
 
 

@@ -145,6 +145,7 @@ def test_names_and_decisions_are_compared_without_case_and_space() -> None:
         ({}, {"author_identities": {"ADA"}}, Refusal.IS_AUTHOR),
         ({}, {"author_identities": {"17+ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
         ({}, {"author_identities": {"ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
+        ({}, {"author_identities": {"17+ada@users.noreply.git.example.com"}}, Refusal.IS_AUTHOR),
         ({}, {"author_identities": set()}, Refusal.AUTHOR_UNKNOWN),
         ({}, {"author_identities": {" "}}, Refusal.AUTHOR_UNKNOWN),
         ({}, {"requester": "ADA@example.com "}, Refusal.IS_REQUESTER),

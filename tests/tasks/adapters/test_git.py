@@ -485,6 +485,15 @@ def test_who_wrote_what_comes_in_is_told_of_all_commits(origin: Repository, mirr
             "Two\n\nCo-authored-by: Ben <b@x.org>\n  Co-authored-by: Cy <c@x.org>",
             {"Ben", "b@x.org", "Cy", "c@x.org"},
         ),
+        ("Pair\n\nCo-authored-by: Ben Boss (ben@example.com)", {"Ben Boss", "ben@example.com"}),
+        ("Pair\n\nCo-authored-by: Ben Boss [@ben-k]", {"Ben Boss", "ben-k"}),
+        ("Pair\n\nCo-authored-by: @ben-k", {"ben-k"}),
+        ("Squash (#7)\n\n* One\n* Co-authored-by: Ben <b@x.org>", {"Ben", "b@x.org"}),
+        (
+            "Pair\n\n- Co-author: Ben <b@x.org>\n> Coauthored by: Cy <c@x.org>",
+            {"Ben", "b@x.org", "Cy", "c@x.org"},
+        ),
+        ("Two\n\nCo-authors: Ben <b@x.org>,\n  Cy <c@x.org>", {"Ben", "b@x.org", "Cy", "c@x.org"}),
         ("No\n\nThis is not Co-authored-by: Ben <b@x.org>\nSigned-off-by: Cy <c@x.org>", set()),
     ],
 )
@@ -521,6 +530,14 @@ def test_a_list_of_authors_that_was_cut_is_not_taken_for_all() -> None:
     assert names_of(told + wrote, "") is None
     assert names_of(f"{told}a\0Ana\0a@x.org\0\n{wrote}", "") is None
     assert names_of(wrote, f"{told}Co-authored-by: Ben\0\n{sha}\0x\0") is None
+
+
+def test_an_author_whose_name_and_address_cannot_be_read_is_nobody_known() -> None:
+    # Git passes on bytes that are no UTF-8, as old clients wrote them.
+    sha, lost = "a" * 40, b"Z\xf6e".decode(errors="replace")
+    assert names_of(f"{sha}\0{lost}\0zoe@x.org\0\n", "") == frozenset({lost, "zoe@x.org"})
+    assert names_of(f"{sha}\0{lost}\0{lost}@x.org\0\n", "") is None
+    assert names_of(f"{sha}\0{lost}\0\0\n", "") is None
 
 
 def test_tags_and_branches_of_a_commit(origin: Repository, mirror: GitMirror) -> None:
