@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.changing.bundling import make_bundle
-from flows.changing.change import carry_out, keep_running, stopped_meanwhile
+from flows.changing.change import begin_checks, carry_out, keep_running, stopped_meanwhile
 from flows.changing.continuing import go_on, report_again
 from flows.changing.copying import end_copies
 from flows.changing.finishing import finish
@@ -23,6 +23,7 @@ from flows.conduct import (
     begin_change,
     conduct,
     lease_held,
+    others_wait,
     refuse_ended,
     rename_run,
     run_title,
@@ -291,6 +292,8 @@ def _change_at_once(session: Session, prepared: Prepared) -> None:
                 work = replace(prepared.work(ahead.revisions), hosts=ahead.hosts, bundle=ahead.bundle)
                 plan = make_and_show_plan(session, work, ahead)
                 change = change_of(work, plan, ready=ahead.ready())
+                if others_wait(run):
+                    raise_first(begin_checks(run, change))
                 take_place(run, prepared.request)
                 run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
         except FencedError:
@@ -331,6 +334,8 @@ def _decide(session: Session, work: Work, since: datetime) -> None:
     run = work.run
     for _ in range(_MOST_REPLANS):
         plan = make_and_show_plan(session, work)
+        if others_wait(run):
+            raise_first(begin_checks(run, change_of(work, plan)))
         take_place(run, work.request)
         answer = _approved(session, work, plan, since)
         if answer is not Status.APPROVED:

@@ -196,6 +196,32 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     assert len(spaces) == 1 + asks
 
 
+def test_a_promotion_whose_files_no_host_has_room_for_ends_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, mine = opened(place, "one"), opened(place, "two")
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    asked: list[int] = []
+
+    def approved(*_: object) -> Status:
+        asked.append(1)
+        return Status.EXPIRED
+
+    monkeypatch.setattr(promote, "make_and_show_plan", lambda *_: make_plan("v2"))
+    monkeypatch.setattr(promote, "change_of", lambda *_: None)
+    monkeypatch.setattr(promote, "begin_checks", lambda *_: [])
+    monkeypatch.setattr(promote, "raise_first", refuse)
+    monkeypatch.setattr(promote, "_approved", approved)
+    work = cast("Any", SimpleNamespace(run=place.run(mine), request=REQUEST))
+    with pytest.raises(RefusedError, match="nothing was touched"):
+        promote._decide(cast("Any", None), work, START)
+    assert (place.ledger.promotions.get(waits.id), place.cancelled, asked) == (waits, [], [])
+    # Where nobody else waits the release's files are not put together before people were asked.
+    place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
+    promote._decide(cast("Any", None), work, START)
+    assert asked == [1]
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_what_another_brought_while_the_lease_was_waited_for_is_only_verified(
     place: Place, monkeypatch: pytest.MonkeyPatch, *, there: bool
