@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -22,14 +23,18 @@ from flows.watching.ending import TO_TELL, act
 from flows.watching.looking import Seen, end_of, look_on
 from tasks.adapters.pool import close_all
 from tasks.adapters.redact import process_redactor
-from tasks.errors import SluiceError, TerminalError
+from tasks.errors import RefusedError, SluiceError, TerminalError
+from tasks.flow_runs import read_flow_run
 from tasks.run import Run, utc_now
 from tasks.step import log
+from tasks.watching import watch_keys
 
 if TYPE_CHECKING:
     from blocks.values.releases import Release
     from flows.domain.watching import Switch
     from tasks.ledger.records import PromotionRecord
+
+_KEY = re.compile(r"watch/([^/]+/[^/]+)/(\d+)")
 
 
 @flow(
@@ -56,6 +61,7 @@ def watch(environment: str = "", promotion: int = 0, source: str = "default") ->
     try:
         with open_session(source, must_fetch=False) as session:
             run, row, release, switch = _opened(session, environment, promotion)
+            refuse_other(row, flow_run_key())
             rename_run(f"watch {row.pipeline} {release.commit.short} in {row.environment}")
             return _watched(run, row, release, switch, source)
     except SluiceError as error:
@@ -93,6 +99,26 @@ def _opened(
             f"name its block: `--param source={row.asked.source}`",
         )
     return session.run(row.id, policy, session.pipeline.describe(policy.name)), row, release, switch
+
+
+def refuse_other(row: PromotionRecord, run: str) -> None:
+    """See that a run watches what it was started for: between two looks it waits, and its parameters can be changed.
+
+    Args:
+        row: The promotion it would watch.
+        run: The flow run's id.
+
+    Raises:
+        RefusedError: A promotion had it started, and not this one.
+    """
+    fact = read_flow_run(run)
+    found = _KEY.fullmatch(fact.key) if fact is not None else None
+    if found and found[0] != f"{watch_keys(row.pipeline, row.environment)}{row.id}":
+        raise RefusedError(
+            f"this run was started to watch promotion {found[2]} ({found[1]}), and its parameters were changed to "
+            f"another one: {row.id}",
+            "put them back, or start a run of `watch/all` of your own",
+        )
 
 
 def _watched(run: Run, row: PromotionRecord, release: Release, switch: Switch, source: str) -> State[Any]:
