@@ -141,8 +141,9 @@ class GitMirror:
             TerminalError: There is none of that name (the nearest are told), or more than one.
         """
         refs = self._refs()
-        found = git_refs.find(ref, refs)
         commits = self._commits(ref) if git.SHORT_SHA.match(ref) else ()
+        # A whole id is a commit's, as for git itself, whatever a branch is called.
+        found = None if commits and git.SHA.match(ref) else git_refs.find(ref, refs)
         if len(commits) + (found is not None) > 1:
             raise TerminalError(f"{ref} stands for more than one commit", "give more of its digits")
         if found is not None:

@@ -349,6 +349,10 @@ def test_a_branch_that_looks_like_a_commit_is_ambiguous(origin: Repository, mirr
     origin.commit("second", file="2")
     origin.git("branch", first[:8])
     mirror.fetch()
+    # A whole id is a commit's, whoever calls a branch so: promotions that wait are resolved by it.
+    origin.git("update-ref", f"refs/heads/{first}", "main")
+    mirror.fetch()
+    assert mirror.resolve(first).sha == first
     with pytest.raises(TerminalError, match="more than one commit"):
         mirror.resolve(first[:8])
 
