@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.domain.approval_form import form_description
 from flows.domain.approval_values import ASIDE, ApprovalPolicy, QuorumState
-from flows.domain.approvals import authors_among, deadline, policy_of, quorum
+from flows.domain.approvals import askers, authors_among, deadline, policy_of, quorum
 from flows.domain.review_approvals import review_number
 from flows.outcome import tell_waiting
 from flows.planning.answering import answer_form, ask, record_answer
@@ -71,7 +71,7 @@ def ask_until_quorum(
             state,
             _last_refusal(records, plan),
             authors=_authors(plan, authors) if policy.exclude_author else (),
-            requester=_among(plan, {requester}) if policy.exclude_requester else (),
+            requester=_among(plan, askers(requester)) if policy.exclude_requester else (),
             with_reviews=reviews is not None,
         )
         what = "Approve this plan, or reject it"

@@ -149,6 +149,8 @@ def test_names_and_decisions_are_compared_without_case_and_space() -> None:
         ({}, {"author_identities": set()}, Refusal.AUTHOR_UNKNOWN),
         ({}, {"author_identities": {" "}}, Refusal.AUTHOR_UNKNOWN),
         ({}, {"requester": "ADA@example.com "}, Refusal.IS_REQUESTER),
+        ({}, {"requester": "Somebody <ada@example.com>"}, Refusal.IS_REQUESTER),
+        ({}, {"requester": "cleo, @ada (on call)"}, Refusal.IS_REQUESTER),
         ({}, {"requester": ""}, Refusal.REQUESTER_UNKNOWN),
         ({}, {"earlier": (Record(),)}, Refusal.REPEATED),
         ({}, {"earlier": (Record(approver="ADA"),)}, Refusal.REPEATED),
