@@ -19,6 +19,7 @@ from flows.planning.preparing import Prepared
 from flows.returning import switching
 from flows.returning.way import Wish
 from tasks.errors import RefusedError
+from tasks.ledger.errors import IllegalTransition
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.run import Run, utc_now
@@ -131,6 +132,20 @@ def test_who_lost_its_place_while_it_waited_for_the_lease_takes_over_no_dead_cha
     with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
         conduct.begin_change(place.run(mine))
     # Its run can still go on where it was cut.
+    assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
+
+
+def test_who_loses_its_place_in_the_very_moment_takes_over_no_dead_change(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, mine = bring(place.ledger, "one", Status.RUNNING), bring(place.ledger, "two", Status.APPROVED)
+    newer = opened(place, "three")
+    # Somebody is let in right after this one saw that it has not ended.
+    monkeypatch.setattr(
+        conduct, "refuse_ended", lambda _: place.ledger.promotions.take_place(newer.id, "newer", START)
+    )
+    with pytest.raises(IllegalTransition, match="is superseded and cannot become running"):
+        conduct.begin_change(place.run(mine))
     assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
 
 
