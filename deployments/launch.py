@@ -34,7 +34,7 @@ _AGAIN = "SLUICE_WORKER_STARTED_AGAIN"
 
 
 def main(arguments: list[str]) -> None:
-    """Run Prefect's server for `server`, else `prefect` with these arguments, which start a worker, in this process.
+    """Run Prefect's server for `server` and its sockets' numbers, else `prefect` with these arguments: a worker.
 
     A worker gives up when its server stays away for minutes. It is started again under the same process id, as
     long as it is written down as the one that should run. One that ends as soon as it was first started would end
@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
-    if arguments == ["server"]:
+    if arguments[0] == "server":
         calm_the_scheduler()
         announce_writes()
-        serve()
+        serve(map(int, arguments[1:]))
         return
     _reap()
     start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=_read_ahead)
