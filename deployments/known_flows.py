@@ -7,11 +7,13 @@ deployment names in two places: in the run, and in the worker, for the hooks of 
 from __future__ import annotations
 
 import asyncio
+import os
 import runpy
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from deployments.login import CLIENT, keep_out_of_logs
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ def load_known_flows_only(*modules: ModuleType) -> None:
 if __name__ == "__main__":
     from prefect import flow_engine
 
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     load_known_flows_only(flow_engine)
     sys.modules.pop(_ENGINE, None)
     runpy.run_module(_ENGINE, run_name="__main__", alter_sys=True)

@@ -22,6 +22,7 @@ from deployments.client_tuning import share_certificates
 from deployments.environment import POOL, process_file
 from deployments.forkserver import start_beside_worker
 from deployments.known_flows import load_known_flows_only
+from deployments.login import CLIENT, keep_out_of_logs
 from deployments.prefect_api import PrefectApi
 from deployments.server import serve
 from deployments.server_tuning import announce_writes, calm_the_scheduler
@@ -45,6 +46,7 @@ def main(arguments: list[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     if arguments[0] == "server":
         calm_the_scheduler()
         announce_writes()

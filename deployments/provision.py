@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import deployments.garbage  # noqa: F401 - before what is imported next
 from deployments.client_tuning import share_certificates
 from deployments.environment import JOB_TEMPLATE, POOL
+from deployments.login import CLIENT, keep_out_of_logs
 from deployments.prefect_api import PrefectApi
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--prefect-file", type=Path, required=True)
     parser.add_argument("--wait-seconds", type=float, default=600.0)
     options = parser.parse_args()
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     _import_flows()
     share_certificates()
     _wait_for_server(options.wait_seconds)

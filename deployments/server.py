@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -180,6 +181,11 @@ def own_pages(app: FastAPI) -> set[str]:
     return {path for path in found if path}
 
 
+def level_of_the_wire(level: str) -> int:
+    """Return the level of what logs requests: below INFO it logs all that was sent, the login as well."""
+    return max(logging.INFO, logging.getLevelNamesMapping()[level])
+
+
 def serve(numbers: Iterable[int]) -> None:
     """Run Prefect's server as `prefect server start` does, until it is told to end.
 
@@ -206,7 +212,7 @@ def serve(numbers: Iterable[int]) -> None:
         timeout_keep_alive=server.api.keepalive_timeout,
         ws_ping_interval=server.api.websocket_ping_interval,
         ws_ping_timeout=server.api.websocket_ping_timeout,
-        log_level=server.logging_level.lower(),
+        log_level=level_of_the_wire(server.logging_level),
     )
     running = uvicorn.Server(config)
     running.run([socket.socket(fileno=number) for number in numbers])

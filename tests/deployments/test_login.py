@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import stat
@@ -28,7 +29,7 @@ from deployments.parts import free_port
 from deployments.prefect_api import PrefectApi
 from deployments.processes import Running
 from deployments.profile import remember
-from deployments.server import host_name
+from deployments.server import host_name, level_of_the_wire
 from tasks.errors import TerminalError
 from tests.deployments.conftest import Sluice
 
@@ -147,6 +148,27 @@ def test_a_login_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     login_file(tmp_path).symlink_to(tmp_path / "nowhere")
     with pytest.raises(TerminalError, match="cannot be read: No such file"):
         ensure_login(tmp_path, {})
+
+
+def test_it_is_in_no_log_whatever_the_level_is() -> None:
+    """What a websocket sends is logged with a gap, so that nothing could be told from it, but nearly all is there."""
+    code = (
+        "import base64, logging; from deployments.login import keep_out_of_logs; "
+        "logging.basicConfig(level=logging.DEBUG); keep_out_of_logs('admin:secret-of-43-letters'); "
+        "sent = base64.b64encode(b'admin:secret-of-43-letters').decode(); "
+        "logging.getLogger('hpack').debug('Adding (authorization, Basic %s)', sent); "
+        "logging.getLogger('websockets.client').debug('> TEXT token admin:secret...43-letters'); "
+        "logging.getLogger('websockets.client').info('connected')"
+    )
+    done = subprocess.run((sys.executable, "-P", "-c", code), capture_output=True, text=True, check=True)
+    assert done.stderr == (
+        "DEBUG:hpack:Adding (authorization, Basic •••)\nINFO:websockets.client:connected\n"
+    )
+
+
+@pytest.mark.parametrize(("asked", "level"), [("DEBUG", logging.INFO), ("WARNING", logging.WARNING)])
+def test_the_server_logs_no_request_whole(asked: str, level: int) -> None:
+    assert level_of_the_wire(asked) == level
 
 
 def test_two_logins_are_refused(tmp_path: Path) -> None:
