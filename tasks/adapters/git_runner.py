@@ -29,6 +29,7 @@ _REFUSED = re.compile(
     r"\b40[134]\b|no path specified",
     re.IGNORECASE | re.MULTILINE,
 )
+_REDIRECTED = re.compile(r"returned error: (30[0-9])\b")
 # With anything between: a pattern would look for the second word behind each of the first ones.
 _REFUSED_BETWEEN = (("repository ", "not found"), ("transport ", " not allowed"))
 _ADVICE = (
@@ -88,12 +89,18 @@ class GitRunner:
 
         Raises:
             TransientError: It does not answer.
-            TerminalError: It refused the login, or there is none at that address.
+            TerminalError: It refused the login, or there is none at that address, or it is elsewhere now.
         """
         result = self._whole(Call(argv, env=environment, limits=NETWORK))
         if result.exit_code == 0:
             return result.stdout.decode(errors="surrogateescape")
         said = process_redactor().text(result.stderr.decode(errors="replace"))
+        if moved := _REDIRECTED.search(said):
+            raise TerminalError(
+                f"{self._url} is redirected (status {moved[1]}): the repository has another address now, or the "
+                "server wants it written otherwise; it was not followed",
+                "look in a browser where it leads, and set that address in the git-repository block",
+            )
         if _is_refused(said):
             raise TerminalError(
                 f"{self._url} cannot be read: {_last_line(result)}",

@@ -809,6 +809,19 @@ def test_a_token_is_sent_and_kept_nowhere(tmp_path: Path, in_url: bool) -> None:
         assert coded not in text
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_repository_that_is_elsewhere_now_is_not_followed(tmp_path: Path, status: int, token: str) -> None:
+    """Git follows by itself, and sends the login to whatever host it is led to."""
+    there = {"Location": "/umbrella/store.git/info/refs?service=git-upload-pack"}
+    with serve(in_turn(Reply(status, headers=there))) as web:
+        mirror = GitMirror(f"{web.url}/app.git", tmp_path / "m.git", GitLogin(token=token))
+        with pytest.raises(TerminalError, match=f"app.git is redirected .status {status}.*not followed"):
+            mirror.fetch()
+    assert [one.path.partition("?")[0] for one in web.asked] == ["/app.git/info/refs"]
+    assert ("Authorization" in web.asked[0].headers) == bool(token)
+
+
 def test_a_login_that_is_missing_fails_and_does_not_ask(tmp_path: Path) -> None:
     with serve(in_turn(Reply(401, headers={"WWW-Authenticate": 'Basic realm="git"'}))) as web:
         with pytest.raises(TerminalError, match="cannot be read"):
