@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -17,11 +15,12 @@ from pydantic import SecretStr
 from blocks.values.releases import Commit
 from tasks.adapters import git_files, git_refs
 from tasks.adapters.archive import Archive, Packer, shown
+from tasks.adapters.file_lock import locked
 from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
 from tasks.adapters.git_log import commits_of, names_of
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
-from tasks.adapters.git_runner import GitRunner
+from tasks.adapters.git_runner import HURRIED, NETWORK, GitRunner
 from tasks.commands import git
 from tasks.errors import TerminalError
 
@@ -111,19 +110,24 @@ class GitMirror:
         """Say whether it was fetched before."""
         return (self.directory / "HEAD").exists() and bool(self._refs())
 
-    def fetch(self) -> None:
+    def fetch(self, *, hurried: bool = False) -> None:
         """Bring the mirror up to date; one round trip where nothing changed.
+
+        Args:
+            hurried: True where what was fetched last will do: nobody waits for long then.
 
         Raises:
             TransientError: The repository does not answer.
-            TerminalError: The login was refused, or there is no such repository.
+            TerminalError: The login was refused, there is no such repository, or it took too long.
         """
-        with self._locked(), self._login.environment(self.public_url) as environment:
+        limits = HURRIED if hurried else NETWORK
+        held = locked(Path(f"{self.directory}.lock"), seconds=limits.idle_seconds if hurried else None)
+        with held, self._login.environment(self.public_url) as environment:
             self._ensure_mirror()
-            listed = self._git.network(git.list_remote(self._path, self.public_url), environment)
+            listed = self._git.network(git.list_remote(self._path, self.public_url), environment, limits)
             head, remote = git_refs.parse_remote(listed)
             if remote != {ref.full_name: ref.object_id for ref in self._refs()}:
-                self._git.network(git.fetch(self._path, self.public_url), environment)
+                self._git.network(git.fetch(self._path, self.public_url), environment, limits)
             if head and head != self.default_branch():
                 self._git.read(git.set_head(self._path, head))
 
@@ -389,11 +393,3 @@ class GitMirror:
         self._git.read(git.init(self._path))
         # A commit that runs somewhere stays readable when its branch is rewritten.
         self._git.read(git.set_config(self._path, "gc.pruneExpire", "never"))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let one process or thread at a time change the mirror."""
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        with Path(f"{self.directory}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield

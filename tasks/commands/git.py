@@ -59,16 +59,20 @@ def list_remote(directory: str, url: str) -> Argv:
 
 
 def fetch(directory: str, url: str) -> Argv:
-    """Bring all branches and tags up to date; what is gone there goes here."""
+    """Bring all branches and tags up to date; what is gone there goes here.
+
+    Its progress is its sign of life: however much there is to bring, it is not taken for one that hangs.
+    """
     options = (
         "--prune",
         "--no-tags",
         "--force",
-        "--quiet",
+        "--progress",
         "--no-recurse-submodules",
         "--no-write-fetch-head",
     )
-    return git(directory, "fetch", *options, "--", url, *REFSPECS)
+    # What comes is kept as it comes, in one pack: unpacking a large file says nothing for as long as it takes.
+    return git(directory, "-c", "fetch.unpackLimit=1", "fetch", *options, "--", url, *REFSPECS)
 
 
 def set_head(directory: str, branch: str) -> Argv:

@@ -6,9 +6,12 @@ import base64
 import hashlib
 import io
 import os
+import re
+import socket
 import subprocess
 import tarfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +19,12 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
+from tasks.adapters.file_lock import locked
 from tasks.adapters.git import GitMirror, mirror_directory
 from tasks.adapters.git_log import names_of
 from tasks.adapters.git_login import GitLogin, split_url
+from tasks.adapters.git_runner import GitRunner
+from tasks.adapters.protocols import Limits
 from tasks.errors import TerminalError, TransientError
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
@@ -200,6 +206,76 @@ def test_a_server_that_does_not_answer_may_be_tried_again(tmp_path: Path) -> Non
         GitMirror("http://127.0.0.1:1/app.git", tmp_path / "m.git").fetch()
     with serve(in_turn(Reply(503))) as web, pytest.raises(TransientError, match="503"):
         GitMirror(f"{web.url}/app.git", tmp_path / "n.git").fetch()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes requests and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/app.git"
+
+
+@pytest.mark.timeout(30)
+def test_where_what_was_fetched_last_will_do_nobody_waits_for_long(
+    origin: Repository, tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.adapters.git.HURRIED", Limits(total_seconds=1, idle_seconds=1))
+    with pytest.raises(TerminalError, match="ls-remote .* and was ended"):
+        GitMirror(silent, tmp_path / "m.git").fetch(hurried=True)
+    origin.commit("first", file="1")
+    mirror = GitMirror(str(origin.path), tmp_path / "m.git")
+    busy = pytest.raises(TerminalError, match=r"holds .*m\.git\.lock for more than 1 s")
+    with locked(tmp_path / "m.git.lock"), busy:
+        mirror.fetch(hurried=True)
+    mirror.fetch(hurried=True)
+    assert mirror.exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_fetch_that_goes_on_is_not_taken_for_one_that_hangs(
+    origin: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, a repository that took two minutes to come was never fetched."""
+    hook = tmp_path / "slow-pack"
+    piece = "dd bs=200k count=1 iflag=fullblock 2>/dev/null"
+    hook.write_text(f'#!/bin/sh\n"$@" | {{ for i in 1 2 3 4; do {piece}; sleep 1; done; cat; }}\n')
+    hook.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[uploadpack]\n packObjectsHook = {hook}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tasks.adapters.git.NETWORK", Limits(total_seconds=50, idle_seconds=2.5))
+    (origin.path / "much").write_bytes(os.urandom(1_000_000))
+    sha = origin.commit("first")
+    mirror = GitMirror(str(origin.path), tmp_path / "m.git")
+    mirror.fetch()
+    assert mirror.resolve("main").sha == sha
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "shown"),
+    [
+        (
+            "Receiving objects:  50% (404/808)\rfatal: early EOF",
+            TransientError,
+            "does not answer: fatal: early EOF",
+        ),
+        (
+            "remote: Total 401 (delta 0)\nfatal: the remote end hung up",
+            TransientError,
+            "fatal: the remote end hung up",
+        ),
+        (
+            "remote: Repository not found.\nfatal: no",
+            TerminalError,
+            "cannot be read: remote: Repository not found",
+        ),
+    ],
+)
+def test_what_git_says_while_it_works_is_no_reason(
+    said: str, kind: type[Exception], shown: str, tmp_path: Path
+) -> None:
+    runner = GitRunner("url", tmp_path)
+    with pytest.raises(kind, match=re.escape(shown)):
+        runner.network(("sh", "-c", 'printf "%b\\n" "$1" >&2; exit 1', "git", said), {})
 
 
 @pytest.mark.parametrize(
@@ -445,7 +521,8 @@ def test_which_commit_holds_which(origin: Repository, mirror: GitMirror) -> None
 
 
 def test_a_running_commit_that_was_lost_does_not_stop_a_plan(origin: Repository, mirror: GitMirror) -> None:
-    sha = origin.commit("first", file="1")
+    (origin.path / "much").write_bytes(os.urandom(1_000_000))
+    sha = origin.commit("first")
     mirror.fetch()
     coming, leaving = mirror.commits_between("a" * 40, sha)
     assert ([commit.sha for commit in coming], leaving) == ([sha], [])
@@ -680,6 +757,10 @@ def test_content_that_the_mirror_lost_is_no_empty_file(origin: Repository, mirro
     sha = origin.commit("files", **{"compose.yml": "services: {}\n", "kept": "k", "lost": "content\n"})
     mirror.fetch()
     blob = origin.git("rev-parse", f"{sha}:lost")
+    (pack,) = (mirror.directory / "objects/pack").glob("*.pack")
+    unpack = ("git", f"--git-dir={mirror.directory}", "unpack-objects", "-q")
+    with pack.rename(mirror.directory / "moved").open("rb") as content:
+        subprocess.run(unpack, check=True, stdin=content)
     (mirror.directory / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(TerminalError, match="has not the content of lost"):
         mirror.archive(sha, (".",))
