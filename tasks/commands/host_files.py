@@ -15,12 +15,22 @@ _DUMP_WORDS = 4
 
 # Links what is no part of a release (the env file, data folders) into a bundle: DIRECTORY BUNDLE [PATH TARGET]…;
 # targets are relative to DIRECTORY, and a missing data folder is made, so that the engine does not make it as root.
+# A path in a folder that leads out of the bundle is there for every release already: nothing is removed there.
 LINK_SHARED = """
 directory=$1; bundle=$2; shift 2
+root=$(cd -P -- "$bundle" && pwd -P) || exit 1
 while [ "$#" -gt 1 ]; do
   path="$bundle/$1"; target="$directory/$2"; shift 2
   mkdir -p -- "$(dirname -- "$path")" || exit 1
   [ -e "$target" ] || mkdir -p -- "$target" || exit 1
+  folder=$(cd -P -- "$(dirname -- "$path")" && pwd -P) || exit 1
+  case $folder/ in
+    "$root"/*) ;;
+    *)
+      if [ -e "$path" ] || [ -L "$path" ]; then continue; fi
+      if [ -d "$target" ]; then mkdir -p -- "$path"; else ln -s -- "$target" "$path"; fi || exit 1
+      continue ;;
+  esac
   [ -L "$path" ] && [ "$(readlink -- "$path")" = "$target" ] && continue
   rm -rf -- "$path" && ln -s -- "$target" "$path" || exit 1
 done
