@@ -251,8 +251,9 @@ def make_and_show_plan(session: Session, work: Work, ahead: Ahead | None = None)
 
 
 def _ask_data_gate(work: Work) -> tuple[GateAnswer, ...]:
-    def after() -> dict[str, str]:
-        return (work.bundle or make_bundle(work.run, work.release, work.sources)).checksums()
+    def after() -> tuple[dict[str, str], tuple[str, ...]]:
+        bundle = work.bundle or make_bundle(work.run, work.release, work.sources)
+        return bundle.brought(), bundle.written
 
     return ask_data_gate(work.run.policy, work.hosts, work.release.id, after)
 

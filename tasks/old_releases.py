@@ -11,8 +11,8 @@ from blocks.values.manifests import EARLIER_MANIFEST_FILE
 from blocks.values.release_data import ReleaseData
 from tasks.adapters.archive import plain_name
 from tasks.adapters.protocols import Call, Limits
-from tasks.carry import leads_to
-from tasks.commands.carry import OWNED, PUT_OVER, REMOVE, SETTLED, UNSETTLED, as_root
+from tasks.carry import is_settled, leads_to
+from tasks.commands.carry import OWNED, PUT_OVER, REMOVE, UNSETTLED, as_root
 from tasks.commands.data_roles import named
 from tasks.commands.lines import lines
 from tasks.commands.release_data import (
@@ -30,7 +30,7 @@ from tasks.errors import SluiceError, TerminalError
 from tasks.logs import log
 from tasks.memory import read_live
 from tasks.reading import QUICK, answer_of, no_manifest, read_containers, read_manifest
-from tasks.release_data import read_data
+from tasks.release_data import others_there, read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -167,7 +167,7 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
             raise no_manifest(directory, host)
         data = read_data(site, host, known, read_containers(there, site.pipeline))
         return _over(site, host, manifest, archive, known, data.differs if data else ())
-    settled = there.read_file(f"{directory}/{SETTLED}/{name}") is not None
+    settled = is_settled(site, host, name)
     if not settled and (held := _held(site, host, name)):
         # Who has it mounted has it still.
         _move_aside(site, host, name, held)
@@ -185,7 +185,8 @@ def _mounted(site: Site, host: str) -> frozenset[str]:
     if not made.isdigit():
         return frozenset()
     live = ((one.release_id, one.at.timestamp()) for one in read_live(site, host))
-    return in_use(read_containers(there, site.pipeline), live, directory, int(made))
+    containers = (*read_containers(there, site.pipeline), *others_there(site, host))
+    return in_use(containers, live, directory, int(made))
 
 
 def _over(

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
 from tasks.adapters.output import title
 from tasks.adapters.protocols import Call, Limits
-from tasks.commands.host_facts import CONTAINERS, parse_containers
+from tasks.commands.host_facts import CONTAINERS, RUNNING, parse_containers, parse_others
 from tasks.commands.scripts import script
 from tasks.errors import TerminalError
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
-    from tasks.adapters.protocols import Host
+    from tasks.adapters.protocols import Host, Result
     from tasks.commands.argv import Argv
 
 # A service manager starts an engine that crashed within seconds.
@@ -127,12 +127,36 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
     patience = (str(looks),) if looks else ()
     result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline, *patience), limits=QUICK))
     if not result.ok:
-        raise TerminalError(
-            f"the Docker engine of {host.name} does not answer",
-            "start it there and run this again",
-            result.tail(),
-        )
+        raise _no_engine(host, result)
     return parse_containers(result.stdout)
+
+
+def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the containers of a host that run and are none of the application's services.
+
+    Args:
+        host: The host.
+        pipeline: The pipeline's name, which is the compose project's.
+
+    Returns:
+        They, with their names in place of a service; but not the one that copies an application's data.
+
+    Raises:
+        TerminalError: The engine does not answer.
+    """
+    result = host.run(Call(argv=script(RUNNING, "sluice-running"), limits=QUICK))
+    if not result.ok:
+        raise _no_engine(host, result)
+    found = parse_others(result.stdout, pipeline)
+    return tuple(one for one in found if one.name != f"sluice-data-{pipeline}")
+
+
+def _no_engine(host: Host, result: Result) -> TerminalError:
+    return TerminalError(
+        f"the Docker engine of {host.name} does not answer",
+        "start it there and run this again",
+        result.tail(),
+    )
 
 
 def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:

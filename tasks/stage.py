@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import MANIFEST_FILE
 from blocks.values.receipts import StepReceipt
+from tasks.commands.carry import KEEP_SETTLED
 from tasks.commands.host_files import link_shared
+from tasks.commands.scripts import script
 from tasks.errors import TerminalError
 from tasks.old_releases import make_room, unpack_over
 from tasks.step import log, step
@@ -90,5 +92,8 @@ def put_bundle(
                 f"stage: {folder} on {host} could not be completed: {linked.tail(2)}",
                 "look at the permissions of that directory, then retry this run",
             )
+    if over is not None:
+        argv = script(KEEP_SETTLED, "sluice-keep-settled", directory, manifest.release.id)
+        there.run(run.change(host, argv, seconds=60))
     log().info("%s: bundle of %s in place", host, manifest.release.id)
     return StepReceipt(text=f"{host}: {folder}")

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blocks.values.manifests import MANIFEST_FILE, Manifest
+from blocks.values.manifests import MANIFEST_FILE, Manifest, bundled
 from flows.domain.compose import (
     bundle_paths,
     files_labels,
@@ -81,6 +81,10 @@ class Bundle:
         """Return what each symbolic link of the commit leads to; those that a host makes itself are not among them."""
         made = (*self.env_links, *self.data_links)
         return {path: target for path, target in self.archive.links.items() if path not in made}
+
+    def brought(self) -> dict[str, str]:
+        """Return files and links alike, each with what tells whether it changed."""
+        return bundled(self.checksums(), self.links())
 
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:

@@ -104,8 +104,16 @@ OWNED = r"""
 # Removes folders, whoever owns what is in them: FOLDER….
 REMOVE = 'rm -rf -- "$@"'
 
-# Lists the folders of `releases` that are neither named nor current, and whose data is not known to be carried on:
-# DIRECTORY NAME….
+# Says by its status whether a release's data was carried on and nobody wrote into its folder since: DIRECTORY RELEASE.
+IS_SETTLED = r"""
+[ -e "$1/settled/$2" ] && [ -z "$(find "$1/releases/$2" -cnewer "$1/settled/$2" 2>/dev/null | head -n 1)" ]
+"""
+
+# Says that what was just put into a release's folder is none of the application's: DIRECTORY RELEASE.
+KEEP_SETTLED = '[ ! -e "$1/settled/$2" ] || touch -- "$1/settled/$2"'
+
+# Lists the folders of `releases` that are neither named nor current, and whose data is not known to be carried on, or
+# was written to since: DIRECTORY NAME….
 UNSETTLED = r"""
 cd -- "$1/releases" 2>/dev/null || exit 0
 shift
@@ -114,7 +122,8 @@ for folder in *; do
   [ -d "$folder" ] && ! [ -L "$folder" ] || continue
   [ "$folder" = "$current" ] && continue
   for name in "$@"; do [ "$folder" = "$name" ] && continue 2; done
-  [ -e "../settled/$folder" ] || printf '%s\n' "$folder"
+  [ -e "../settled/$folder" ] &&
+    [ -z "$(find "$folder" -cnewer "../settled/$folder" 2>/dev/null | head -n 1)" ] || printf '%s\n' "$folder"
 done
 """
 
