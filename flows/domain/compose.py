@@ -11,7 +11,7 @@ from typing import Any
 from blocks.values.base import Value
 from flows.domain.compose_text import EnvFile, NamedFiles, named_files
 from flows.domain.text import one_line
-from tasks.errors import TerminalError
+from tasks.errors import RefusedError, TerminalError
 
 FILES_LABEL = "sluice.files"
 _HASH_LENGTH = 16
@@ -66,8 +66,10 @@ def bundle_paths(
         The bundle's files, and what is not in it.
 
     Raises:
+        RefusedError: A volume has its data in the project directory.
         TerminalError: A compose file is not one.
     """
+    _refuse_volumes_within(config, project_dir)
     named = named_files(compose_files, read)
     known = frozenset(tracked)
     inside, outside = _referenced(config, project_dir, named)
@@ -90,6 +92,18 @@ def _referenced(config: Config, project_dir: str, named: NamedFiles) -> tuple[se
         path = _relative(source, project_dir)
         (outside if path is None else inside).add(source if path is None else path)
     return inside, outside
+
+
+def _refuse_volumes_within(config: Config, project_dir: str) -> None:
+    """Refuse volumes that bind a folder of the project: the engine keeps each release's path, and nobody sees where."""
+    for name, volume in (config.get("volumes") or {}).items():
+        options = (volume or {}).get("driver_opts") or {}
+        path = _relative(str(options.get("device") or "/"), project_dir)
+        if "bind" in str(options.get("o")).split(",") and path is not None:
+            raise RefusedError(
+                f"volume {one_line(name)} binds {one_line(path)} of the project, another folder with each release",
+                f"mount it where it is used, `./{one_line(path)}:/path`, or bind a folder of the host (docs/data.md)",
+            )
 
 
 def _sources(config: Config) -> Iterator[str]:

@@ -23,7 +23,7 @@ from flows.domain.compose import (
     written_paths,
 )
 from flows.domain.compose_text import EnvFile
-from tasks.errors import TerminalError
+from tasks.errors import RefusedError, TerminalError
 
 DATA = Path(__file__).parent / "data"
 ROOT = "/src/shop"
@@ -136,6 +136,27 @@ def test_what_links_lead_to_comes_along() -> None:
 def test_what_lies_in_a_submodule_is_no_folder_of_data() -> None:
     spec = bundle_paths(mounting(f"{ROOT}/lib/conf"), ROOT, {*TRACKED, "lib"}, [], TEXTS.get)
     assert (spec.files, spec.untracked) == (("lib",), ())
+
+
+@pytest.mark.parametrize("device", ["./data", f"{ROOT}/data", ROOT])
+@pytest.mark.parametrize("options", ["bind", "rw,bind"])
+def test_a_volume_that_binds_a_folder_of_the_project_is_refused(device: str, options: str) -> None:
+    volume = {"driver": "local", "driver_opts": {"type": "none", "o": options, "device": device}}
+    with pytest.raises(RefusedError, match="volume files binds"):
+        bundle_paths({"volumes": {"files": volume}}, ROOT, (), [], TEXTS.get)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        None,
+        {"driver_opts": {"o": "bind", "device": "/srv/data"}},
+        {"driver_opts": {"type": "nfs", "o": "addr=10.0.0.1,rw", "device": ":/export"}},
+        {"driver_opts": {"o": "bind"}},
+    ],
+)
+def test_other_volumes_are_the_engines_own(volume: Any) -> None:
+    assert bundle_paths({"volumes": {"files": volume}}, ROOT, (), [], TEXTS.get).files == ()
 
 
 def test_secrets_from_elsewhere_are_no_files() -> None:
