@@ -72,6 +72,7 @@ def judge(
             *_no_longer_shared(data, roles, after, written),
             *_without_role(data, roles),
             *_conflicts(both),
+            *_unwritable(carried),
         ),
         carried=tuple(path for path in (*carried, *_empty(data, roles)) if path not in deleted),
         deleted=tuple(path for path in carried if path in deleted),
@@ -131,6 +132,16 @@ def _conflicts(both: Collection[str]) -> tuple[str, ...]:
     return (
         f"{named(both)} was changed by the application and by the commits that come in: "
         "bring the application's content into the commit, or remove the file there",
+    )
+
+
+def _unwritable(carried: Iterable[str]) -> tuple[str, ...]:
+    """Tell of names that `copy_lines` cannot write down."""
+    names = [path for path in carried if "\n" in path or "\ufffd" in path]
+    if not names:
+        return ()
+    return (
+        f"{named(names)} cannot be copied, its name holds a line break or is no UTF-8: give it another name",
     )
 
 

@@ -335,6 +335,13 @@ def test_what_both_changed_is_refused(said: dict[str, Any], after: dict[str, str
     assert judge(data(**said), {"data": "release"}, BEFORE, after).refused == ()
 
 
+@pytest.mark.parametrize("name", ["data/a\nb", "data/\ufffd"])
+def test_what_cannot_be_copied_is_refused_before_anything_stops(name: str) -> None:
+    (line,) = judge(data(added=(name,)), {"data": "carry"}, BEFORE, BEFORE).refused
+    assert "cannot be copied" in line
+    assert judge(data(added=(name,)), {"data": "release"}, BEFORE, BEFORE).refused == ()
+
+
 def test_what_stays_behind_on_purpose_is_told() -> None:
     verdict = judge(data(added=("data/x",)), {"data": "release"}, BEFORE, BEFORE)
     assert (verdict.refused, verdict.carried, verdict.left) == ((), (), ("data/x",))
