@@ -13,7 +13,7 @@ from tasks.commands.host_files import measure_dump, remove_dumps
 from tasks.commands.pg import dump as pg_dump
 from tasks.commands.pg import list_dump, parse_listing, psql
 from tasks.commands.scripts import dump, script
-from tasks.empty_dump import explain_empty
+from tasks.empty_dump import explain_empty, refuse_other
 from tasks.errors import TerminalError
 from tasks.offsite import stored_dumps
 from tasks.reading import QUICK
@@ -83,7 +83,7 @@ def take_dump(
     revision, counters = _facts(run, there)
     checksum, size = _dump(run, there, path)
     entries, tables = _read_back(run, there, path)
-    why_empty = _why_empty(run, there, path) if tables == 0 and not empty_counts else ""
+    why_empty = "" if empty_counts else _judge_content(run, there, path, tables, revision)
     receipt = BackupReceipt(
         host=host,
         path=path,
@@ -192,14 +192,20 @@ def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None
     return parse_listing(listing.stdout)
 
 
-def _why_empty(run: Run, there: Host, path: str) -> str:
-    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed."""
+def _judge_content(run: Run, there: Host, path: str, tables: int | None, revision: str | None) -> str:
+    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed.
+
+    The revision of the application's migration tool, or who named the database, says that the tables are its own.
+    """
     try:
-        return explain_empty(run, there)
+        why = explain_empty(run, there) if tables == 0 else ""
+        if tables and revision is None and _policy(run).database is None:
+            refuse_other(run, there)
     except TerminalError:
         folder, _, name = path.rpartition("/")
         there.run(run.change(there.name, remove_dumps(folder, (name,)), seconds=60))
         raise
+    return why
 
 
 def remove_dump(run: Run, host: str, name: str) -> None:

@@ -94,6 +94,8 @@ def hand_over(
     if seen is None:
         return
     data = _look(site, host, handover.left, seen, handover.left)
+    # Who came since the last look would write into a folder that is left.
+    data = data.model_copy(update={"beside": seen.beside, "elsewhere": seen.elsewhere})
     verdict = judge(
         data,
         site.policy.data,
