@@ -38,7 +38,7 @@ exec docker run --rm --interactive --pull=never --network=none --user=0:0 --work
 
 # Copies files from one folder into another with owners, modes, times and links: FROM TO ASIDE; by standard input what
 # to do, one a line: `- PATH` removes, `~ PATH` moves to ASIDE, `> FOLDER` names the folder that the next `+ NAME` are
-# in, `= FOLDER` gives a folder the owner, mode and times it has in FROM. Running it twice ends the same.
+# in, `= FOLDER` gives a folder the owner, mode, access list and times it has in FROM. Running it twice ends the same.
 COPY = r"""
 from=$1 to=$2 aside=$3
 shift 3
@@ -48,6 +48,11 @@ there() { [ -e "$1" ] || [ -L "$1" ]; }
 alike() {
   [ -d "$from/$1" ] && [ -d "$to/$1" ] && ! [ -L "$to/$1" ] || return 0
   set -- "$1" $(stat -c '%u:%g %a' -- "$from/$1")
+  case $(ls -ld -- "$from/$1") in
+    ??????????+*)
+      tar -C "$from" --no-recursion --acls -cf - -- "$1" | tar -C "$to" --acls -xpf - ||
+        echo "the access list of $1 is not copied" >&2 ;;
+  esac
   chown -- "$2" "$to/$1" && chmod -- "$3" "$to/$1" && touch -r "$from/$1" -- "$to/$1"
 }
 folder() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -401,6 +402,23 @@ def test_files_are_copied_as_they_are_and_twice_ends_the_same(tmp_path: Path) ->
         assert (new / "moved/in").is_dir()
         assert (tmp_path / "aside/data/stale").read_text() == "x"
     assert Path("/etc/hostname").stat().st_uid == 0
+
+
+def test_a_folders_access_list_is_copied_too(tmp_path: Path) -> None:
+    entries = ((1, 7, -1), (2, 7, 1234), (4, 5, -1), (16, 7, -1), (32, 5, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *one) for one in entries)
+    for name in ("old", "new"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    try:
+        os.setxattr(tmp_path / "old/data", "system.posix_acl_default", acl)
+        os.setxattr(tmp_path / "old/data", "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    lines = copy_lines(carried=(), deleted=(), stale=(), keeps_stale=True, folders=("data",))
+    argv = copy(str(tmp_path / "old"), str(tmp_path / "new"), str(tmp_path / "aside"))
+    subprocess.run(argv, input=lines, capture_output=True, check=True)
+    for kind in ("default", "access"):
+        assert os.getxattr(tmp_path / "new/data", f"system.posix_acl_{kind}") == acl
 
 
 def test_a_copy_whose_list_was_cut_is_no_copy(tmp_path: Path) -> None:
