@@ -194,7 +194,9 @@ def _no_longer_shared(
     """Tell of what all releases shared, where the next one has files or a mount of its own."""
     for one in data.shared:
         brought = [path for path in after if within(path, one.source)]
-        above = [path for path in written if within(one.source, path)] if one.source not in written else []
+        over = () if one.source in written else (path for path in written if within(one.source, path))
+        # Of which git has no file is shared itself.
+        above = [path for path in over if any(within(file, path) for file in after)]
         if (brought or above) and role_of(one.source, roles) != "release":
             at = shown(one.source)
             does = f"brings {named(brought)}" if brought else f"mounts {named(above)} instead"

@@ -492,6 +492,9 @@ def test_what_all_releases_shared_is_not_hidden_by_a_file_of_the_next_one(host: 
     assert judge(seen, {"uploads": "release"}, {}, {"uploads/README": "1"}).refused == ()
     assert judge(seen, {}, {}, {"app.py": "1"}, written=(".", "uploads")).refused == ()
     assert judge(seen, {}, {}, {}, written=("uploads2",)).refused == ()
+    deep = data(shared=(WrittenMount(service="web", source="data/uploads"),))
+    assert judge(deep, {}, {}, {"app.py": "1"}, written=("data",)).refused == ()
+    assert len(judge(deep, {}, {}, {"data/README": "1"}, written=("data",)).refused) == 1
 
 
 def test_links_of_the_commit_are_brought_like_its_files() -> None:
