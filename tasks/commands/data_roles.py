@@ -122,8 +122,13 @@ def _both_changed(
             yield from (one for one in coming if before.get(one) != after[one])
         elif path in added:
             yield from coming
-        elif before.get(path) != after.get(path):
+        elif before.get(path) != after.get(path, _unless_link(before.get(path))):
             yield path
+
+
+def _unless_link(before: str | None) -> str | None:
+    """Return what is taken for a path that does not come: a manifest of an earlier version names no links."""
+    return before if before is not None and before.startswith("-> ") else None
 
 
 def _conflicts(both: Collection[str]) -> tuple[str, ...]:

@@ -502,6 +502,11 @@ def test_links_of_the_commit_are_brought_like_its_files() -> None:
     assert known.brought["uploads"] == "-> public"
     assert known.brought["acme.json"] == known.checksums["acme.json"]
     assert manifest(links=None).brought == manifest().checksums
+    seen, before = data(changed=("data/latest",)), {"data/latest": "-> a"}
+    assert judge(seen, {"data": "carry"}, before, before).refused == ()
+    assert len(judge(seen, {"data": "carry"}, before, {"data/latest": "-> b"}).refused) == 1
+    # An earlier version did not remember links.
+    assert judge(seen, {"data": "carry"}, before, {}).refused == ()
 
 
 def test_what_is_written_after_it_was_carried_on_is_not_carried_on(tmp_path: Path) -> None:
