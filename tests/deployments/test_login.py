@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from deployments import processes
 from deployments.bootstrap import ControlPlane
 from deployments.connect import active_profile, find_login
 from deployments.doctor.access import _login, _names, access_checks
+from deployments.doctor.control import _deployed, expected_deployments
 from deployments.environment import control_plane_environment, process_file
 from deployments.login import CLIENT, SERVER, ensure_login, login_file
 from deployments.parts import free_port
@@ -299,6 +301,19 @@ def test_only_a_refusal_is_a_shut_door(url: str, code: int, levels: list[str]) -
     api = PrefectApi(url, login="")
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(code))) as client:
         assert [look(api, client).level for look in (_login, _names)] == levels
+
+
+@pytest.mark.parametrize(("pool", "level"), [("sluice", "ok"), ("open", "fail"), (None, "fail")])
+def test_a_deployment_in_a_pool_with_another_template_is_seen(pool: str | None, level: str) -> None:
+    class Deployed(PrefectApi):
+        def deployments(self) -> list[dict[str, Any]]:
+            names = [name.split("/") for name in expected_deployments()]
+            return [
+                {"entrypoint": f"flows.x.{flow}", "name": name, "work_pool_name": pool}
+                for flow, name in names
+            ]
+
+    assert _deployed(Deployed(URL, login="")).level == level
 
 
 def test_a_login_goes_to_its_own_server_only(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
