@@ -20,7 +20,7 @@ from tasks.adapters.git_files import LINK, SUBMODULE, TreeEntry, pack, parse_bat
 from tasks.adapters.git_log import commits_of, names_of
 from tasks.adapters.git_login import GitLogin, split_url
 from tasks.adapters.git_refs import ResolvedRef
-from tasks.adapters.git_runner import HURRIED, NETWORK, GitRunner
+from tasks.adapters.git_runner import HURRIED, NETWORK, WITHOUT_FILTERS, GitRunner
 from tasks.commands import git
 from tasks.errors import TerminalError
 
@@ -360,7 +360,7 @@ class GitMirror:
 
     def _write_files(self, sha: str, part: Path) -> None:
         (part / "files").mkdir()
-        index = {"GIT_INDEX_FILE": str(part / "index")}
+        index = {"GIT_INDEX_FILE": str(part / "index"), **WITHOUT_FILTERS}
         self._git.read(git.read_tree(self._path, sha), environment=index)
         self._git.read(git.checkout_index(self._path, f"{part}/files"), environment=index)
 

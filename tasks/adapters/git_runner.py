@@ -22,6 +22,8 @@ HURRIED = Limits(total_seconds=60, idle_seconds=15)
 READING = Limits(total_seconds=300, idle_seconds=300)
 # Content of any size: as long as something comes, it goes on.
 COPYING = Limits(total_seconds=3600, idle_seconds=300)
+# The operator's settings name filters (LFS), and a commit says which files pass through which, and what LFS asks.
+WITHOUT_FILTERS: Mapping[str, str] = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 _NO_COMMIT = re.compile(
     r"bad object|bad revision|not a tree object|not a valid object|unknown revision|failed to unpack tree object"
 )

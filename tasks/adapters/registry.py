@@ -76,9 +76,18 @@ class HttpRegistry:
             timeout=_TIMEOUT,
             follow_redirects=True,
             verify=authorities() if verify_tls else False,
+            event_hooks={"request": [] if insecure else [self._refuse_plain]},
         )
         # Nobody ends a registry: its connections go with the last reference to it.
         self._finalizer = weakref.finalize(self, self._client.close)
+
+    def _refuse_plain(self, request: httpx.Request) -> None:
+        """Follow no redirect to plain HTTP: a registry that a commit names could lead to what listens here."""
+        if request.url.scheme != "https":
+            raise TerminalError(
+                f"registry {self.address} redirects to {request.url.host[:80]!r} without encryption",
+                "check the address in the registry's block",
+            )
 
     def close(self) -> None:
         """Close its connections; it can be used no more."""

@@ -827,6 +827,21 @@ def test_a_checkout_holds_every_file(filled: tuple[GitMirror, str], tmp_path: Pa
     assert [path.name for path in folder.parent.iterdir()] == [sha]
 
 
+def test_a_commit_passes_no_file_through_the_operators_filters(
+    origin: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings").write_text(
+        f'[filter "lfs"]\nsmudge = "touch {tmp_path}/ran; cat"\nrequired = true\n'
+    )
+    for scope in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{scope}", str(tmp_path / "settings"))
+    sha = origin.commit("first", **{".gitattributes": "* filter=lfs\n"})
+    mirror = GitMirror(str(origin.path), tmp_path / "of-its-own.git")
+    mirror.fetch()
+    assert (mirror.checkout(sha, tmp_path / sha) / ".gitattributes").read_text() == "* filter=lfs\n"
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_checkout_is_used_again(filled: tuple[GitMirror, str], tmp_path: Path) -> None:
     mirror, sha = filled
     folder = mirror.checkout(sha, tmp_path / sha)

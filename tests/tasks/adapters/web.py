@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,8 +57,8 @@ def in_turn(*replies: Reply) -> Callable[[Asked], Reply]:
 
 
 @contextmanager
-def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
-    """Run a server for the time of a `with` block."""
+def serve(reply: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """Run a server for the time of a `with` block, with `tls` one that speaks HTTPS."""
     web = Web("", [], reply)
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,6 +83,8 @@ def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
         setattr(Handler, f"do_{method}", Handler.answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     web.address = f"127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
