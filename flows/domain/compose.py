@@ -311,13 +311,16 @@ def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]
 
 
 def _service_lines(name: str, service: Config, image: str | None, files: str | None) -> list[str]:
-    if not image and not files:
+    # `build` would build on the host, `never` would not fetch the digest, `always` asks for what is there.
+    policy = service.get("pull_policy")
+    missing = bool(policy) and (bool(image) or policy != "never")
+    if not (image or files or missing):
         return []
     lines = [f"  {_scalar(name)}:"]
     if image:
         lines += [f"    image: {_scalar(image)}", "    build: !reset null"]
-        # `pull_policy: build` would build on the host, `never` would not fetch the digest.
-        lines += ["    pull_policy: missing"] if service.get("pull_policy") else []
+    if missing:
+        lines += ["    pull_policy: missing"]
     return [*lines, "    labels:", f"      {FILES_LABEL}: {_scalar(files)}"] if files else lines
 
 

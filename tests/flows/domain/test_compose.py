@@ -253,6 +253,15 @@ def test_the_override_pins_what_is_ours_and_leaves_the_rest_alone() -> None:
     )
 
 
+def test_no_service_asks_a_registry_for_what_lies_on_the_host() -> None:
+    """`compose run`, with which a migration runs, has no option for it in the oldest Compose that will do."""
+    services = {
+        "db": {"image": "db:1", "pull_policy": "always"},
+        "own": {"image": "own:1", "pull_policy": "never"},
+    }
+    assert override({"services": services}, {}, {}) == 'services:\n  "db":\n    pull_policy: missing\n'
+
+
 def test_an_override_never_adds_a_service() -> None:
     text = override({"services": {"db": {"image": "postgres"}}}, {"gone": REFERENCE}, {"gone": "f"})
     assert text == "services: {}\n"
