@@ -136,9 +136,9 @@ def pause_of(error: GithubException) -> float | None:
         return None
     headers = headers_of(error)
     wait = headers.get("retry-after", "")
-    if wait.isdigit():
+    if wait.isdecimal():
         return float(wait)
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
         return max(1.0, int(headers["x-ratelimit-reset"]) - datetime.now(UTC).timestamp() + 1.0)
     return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in said(error) else None  # noqa: PLR2004
 

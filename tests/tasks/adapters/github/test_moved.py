@@ -316,6 +316,27 @@ def test_what_says_nothing_is_not_taken_for_none(
             ask(github, kind, name, args, more)
 
 
+@pytest.mark.parametrize("body", ["", "<html>404</html>", "null", "[]", '{"error": "no route"}'])
+def test_only_github_itself_says_that_something_is_not_there(github: FakeGitHub, body: str) -> None:
+    """Whom a proxy keeps from an environment would write all of it anew, and lose what people set there."""
+    made_of(github)
+    for path, kind, name, args in (
+        ("/environments/prod", GitHubRules, "environment", ("prod",)),
+        ("/collaborators/ana/permission", GitHubApi, "reviews", (9,)),
+        ("/contents/README.md", GitHubShow, "read_file", ("README.md", "main")),
+    ):
+        github.faults = [Fault(path, 404, body=body, times=10)]
+        with pytest.raises(TerminalError, match="status 404 .* is not GitHub's") as told:
+            ask(github, kind, name, args, {})
+        assert not isinstance(told.value, NotThereError)
+
+
+def test_a_pause_that_is_no_number_is_none(github: FakeGitHub) -> None:
+    github.faults = [Fault(f"/commits/{SHA}/pulls", 403, "No", headers={"Retry-After": "\u00b2"})]
+    with pytest.raises(TerminalError, match="does not let the login"):
+        ask(github, GitHubApi, "pulls", (SHA,), {})
+
+
 def test_a_list_that_breaks_off_is_not_at_its_end(github: FakeGitHub) -> None:
     made_of(github)
     for number in range(100):
