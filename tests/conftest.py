@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import deployments.garbage  # noqa: F401 - before what is imported next
-from deployments.client_tuning import share_certificates
+import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
+from deployments.control_plane.client_tuning import share_certificates
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage

@@ -10,7 +10,7 @@ import typer
 
 from deployments.cli.options import AsJson, read_settings
 from deployments.cli.output import print_json, print_table, say, warn
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 app = typer.Typer(help="The people who may approve plans.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,7 +42,7 @@ def add(
     """Enrol an approver: make a one-time-code secret and show it, once, as a QR code for an authenticator."""
     if not _NAME.fullmatch(name):
         raise typer.BadParameter("use lower-case letters, digits and single dashes", param_hint="NAME")
-    from deployments.connect import use_prefect
+    from deployments.control_plane.connect import use_prefect
 
     api = use_prefect(read_settings())
     known = api.block_document(BLOCK_TYPE, name)
@@ -89,7 +89,7 @@ def _show(name: str, uri: str, secret: str) -> None:
 @app.command("list")
 def list_approvers(*, as_json: AsJson = False) -> None:
     """List the enrolled approvers."""
-    from deployments.connect import known_api
+    from deployments.control_plane.connect import known_api
 
     found = [
         {
@@ -115,7 +115,7 @@ def list_approvers(*, as_json: AsJson = False) -> None:
 @app.command()
 def remove(name: Name, *, as_json: AsJson = False) -> None:
     """Remove an approver. What they approved stays in the ledger."""
-    from deployments.connect import known_api
+    from deployments.control_plane.connect import known_api
 
     if not known_api(read_settings()).delete_block(BLOCK_TYPE, name):
         raise TerminalError(f"there is no approver {name}", "see `sluice approver list`")

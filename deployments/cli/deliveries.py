@@ -28,7 +28,7 @@ def deliveries(
     as_json: AsJson = False,
 ) -> None:
     """Show what GitHub's webhooks brought, the newest first, and which runs it started; or replay a delivery."""
-    from deployments.connect import open_ledger
+    from deployments.control_plane.connect import open_ledger
 
     with open_ledger(read_settings()) as ledger:
         rows = (

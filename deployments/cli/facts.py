@@ -10,12 +10,12 @@ import typer
 
 from deployments.cli.options import AsJson, OnlyPipeline, read_settings
 from deployments.cli.output import ago, counted, moment, print_json, print_table, say
-from flows.domain.durations import human_duration
-from tasks.errors import TerminalError
+from flows.domain.words.durations import human_duration
+from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
-    from deployments.rules_view import RulesStatus
-    from deployments.views import EnvironmentStatus, Waiting
+    from deployments.reports.rules_view import RulesStatus
+    from deployments.reports.views import EnvironmentStatus, Waiting
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
@@ -25,9 +25,9 @@ _SHORT_HASH = 12
 
 def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
     """Show which release runs where, since when, by whom; what waits for approval; what is held."""
-    from deployments.connect import api_at, find_api_url, open_ledger, ui_url
-    from deployments.rules_view import rules_status
-    from deployments.views import environment_status
+    from deployments.control_plane.connect import api_at, find_api_url, open_ledger, ui_url
+    from deployments.reports.rules_view import rules_status
+    from deployments.reports.views import environment_status
 
     settings = read_settings()
     url = find_api_url(settings)
@@ -188,7 +188,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show the promotions, the newest first."""
-    from deployments.connect import open_ledger
+    from deployments.control_plane.connect import open_ledger
 
     with open_ledger(read_settings()) as ledger:
         rows = [_history_row(ledger, row) for row in ledger.promotions.history(pipeline, environment, limit)]
@@ -205,7 +205,7 @@ _ANSWER = {"created_at", "approver", "decision", "counted", "refusal", "reason",
 
 
 def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
-    from deployments.views import approvers_of
+    from deployments.reports.views import approvers_of
 
     release = ledger.releases.get(row.release_id) if row.release_id else None
     ended, answers = row.ended_at, ledger.approvals.of(row.id)
@@ -275,7 +275,7 @@ def unhold(
     as_json: AsJson = False,
 ) -> None:
     """Lift the holds of an environment, so that a release that was rolled back may be promoted again."""
-    from deployments.connect import open_ledger
+    from deployments.control_plane.connect import open_ledger
 
     if not reason.strip():
         raise typer.BadParameter("say why, it is kept for ever", param_hint="--reason")

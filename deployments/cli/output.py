@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.domain.durations import human_duration
-from flows.domain.text import one_line
+from flows.domain.words.durations import human_duration
+from flows.domain.words.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,14 +15,14 @@ import typer
 
 from deployments.cli.options import AsJson, read_settings
 from deployments.cli.output import print_json, say, warn
-from tasks.errors import RefusedError, TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.offline import OfflineRollback
-    from flows.offline.hosts import Readied
+    from flows.rollback.offline_hosts import Readied
 
-_CHANGE = "flows.offline.change"
+_CHANGE = "flows.rollback.offline_execute"
 
 
 def rollback(
@@ -71,8 +71,8 @@ def rollback(
 
 
 def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
-    from flows.offline.hosts import Asked, make_ready
-    from tasks.rescue import read_rescue
+    from flows.rollback.offline_hosts import Asked, make_ready
+    from tasks.services.rescue import read_rescue
 
     # What the change needs is read from disk while the hosts answer.
     threading.Thread(target=import_module, args=(_CHANGE,)).start()
@@ -82,7 +82,7 @@ def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, in
 
 
 def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:
-    from flows.offline.change import go_back
+    from flows.rollback.offline_execute import go_back
 
     return go_back(readied, tell)
 
@@ -99,7 +99,7 @@ def _preview(readied: Readied) -> list[str]:
 
 
 def _named(manifest: Manifest) -> str:
-    from flows.domain.text import one_line
+    from flows.domain.words.text import one_line
 
     return f'{manifest.release.id} "{one_line(manifest.release.commit.subject, 60)}"'
 

@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from deployments import processes
 from deployments.cli.options import read_settings
 from deployments.cli.output import counted, say, warn
-from deployments.environment import DEFAULT_PORT, api_url, log_file, process_file, root_url, same_server
-from deployments.login import CLIENT, login_file, open_to_others
-from tasks.errors import TerminalError
+from deployments.control_plane import processes
+from deployments.control_plane.environment import (
+    DEFAULT_PORT,
+    api_url,
+    log_file,
+    process_file,
+    root_url,
+    same_server,
+)
+from deployments.control_plane.login import CLIENT, login_file, open_to_others
+from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
 _POLL_SECONDS = 0.5
 _AGAIN_SECONDS = 2.0
@@ -53,7 +60,7 @@ def up(
     ] = True,
 ) -> None:
     """Start Prefect's server, a worker and the receiver of webhooks here, deploy the flows; until Ctrl-C."""
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
     with _alone(home):
@@ -124,8 +131,8 @@ def _check_login(plane: ControlPlane) -> None:
 
 
 def _check_port(port: int) -> None:
-    from deployments.parts import port_is_free
-    from deployments.prefect_api import PrefectApi
+    from deployments.control_plane.parts import port_is_free
+    from deployments.control_plane.prefect_api import PrefectApi
 
     if port_is_free(port):
         return
@@ -141,7 +148,7 @@ def _check_port(port: int) -> None:
 def _remember(plane: ControlPlane) -> None:
     """Write address and login into the user's Prefect profile, so that `prefect deployment run` works as typed."""
     url = api_url(plane.port)
-    argv = processes.python("-m", "deployments.profile")
+    argv = processes.python("-m", "deployments.control_plane.profile")
     told = json.dumps({"url": url, "login": plane.login.text})
     done = subprocess.run(
         argv,
@@ -217,7 +224,7 @@ def down(
     ] = 30.0,
 ) -> None:
     """End the worker and the server that `sluice up` started here."""
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
     parts = (processes.load(process_file(home, name)) for name in ("server", "worker", "receiver"))

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 
 from blocks.settings import Settings
-from deployments.connect import known_api, profiles, profiles_file
+from deployments.control_plane.connect import known_api, profiles, profiles_file
+from deployments.control_plane.environment import JOB_TEMPLATE, POOL
+from deployments.control_plane.login import CLIENT, SERVER, login_file, open_to_others
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
-from deployments.environment import JOB_TEMPLATE, POOL
-from deployments.login import CLIENT, SERVER, login_file, open_to_others
-from deployments.prefect_api import PrefectApi
 
 # A name that is nobody's, as a page would have one that leads it to the server's address.
 _STRANGER = "sluice-doctor.invalid"

@@ -12,17 +12,17 @@ from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
 from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.doctor.github import github_findings, pull_request_findings
-from deployments.prefect_api import PrefectApi
-from flows.blocks import InvalidBlockError, MissingBlockError, read_block
-from flows.domain.approvals import shared_identities
-from flows.planning.describing import describe_commit
-from flows.planning.people import approver_facts
-from flows.session import docker_config, open_mirror
+from flows.approvals.people import approver_facts
+from flows.core.blocks import InvalidBlockError, MissingBlockError, read_block
+from flows.core.describe import describe_commit
+from flows.core.session import docker_config, open_mirror
+from flows.domain.approvals.quorum import shared_identities
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import SluiceError, TerminalError
-from tasks.resolve import read_policy
+from tasks.images.resolve import read_policy
+from tasks.kernel.errors import SluiceError, TerminalError
 
 
 @dataclass(frozen=True)

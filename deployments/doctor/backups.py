@@ -7,28 +7,28 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
-from deployments.connect import open_ledger
+from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from flows.blocks import read_block
-from flows.domain.durations import human_bytes, human_duration
+from flows.core.blocks import read_block
+from flows.domain.words.durations import human_bytes, human_duration
 from tasks.adapters.pool import host_for
-from tasks.commands.retention import History, known_dumps
-from tasks.errors import SluiceError
-from tasks.facts import read_readiness
-from tasks.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
-from tasks.reading import app_directory
-from tasks.retain import history_of
-from tasks.run import utc_now
-from tasks.secrets import read_secret
+from tasks.database.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
+from tasks.database.retain import history_of
+from tasks.host.read import app_directory
+from tasks.host.retention import History, known_dumps
+from tasks.kernel.errors import SluiceError
+from tasks.services.facts import read_readiness
+from tasks.steps.run import utc_now
+from tasks.steps.secrets import read_secret
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
     from blocks.values.receipts import BackupReceipt
     from deployments.doctor.application import Application
-    from tasks.adapters.protocols import Host
-    from tasks.commands.retention import Dump, StoredDump
-    from tasks.offsite import Place
+    from tasks.database.offsite import Place
+    from tasks.host.retention import Dump, StoredDump
+    from tasks.kernel.protocols import Host
 
 
 def backup_checks(settings: Settings, application: Application) -> list[Check]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deployments.connect import open_ledger
+from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from deployments.views import standing_drift
-from flows.domain.protection.view import GITHUB
+from deployments.reports.views import standing_drift
+from flows.domain.rules.view import GITHUB
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy

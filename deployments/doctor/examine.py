@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from blocks.settings import Settings
-from deployments.connect import use_prefect
+from deployments.control_plane.connect import use_prefect
 from deployments.doctor.findings import Finding, run_checks
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 
 
 def examine(settings: Settings, source: str, environment: str | None) -> list[Finding]:

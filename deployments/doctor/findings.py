@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blocks.values.base import Value
-from tasks.adapters.redact import process_redactor
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.redact import process_redactor
 
 Level = Literal["ok", "warn", "fail"]
 

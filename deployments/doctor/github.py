@@ -6,16 +6,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deployments.doctor.findings import Finding, fail, failure, ok, warn
-from flows.github import open_github, open_pull_requests
-from flows.planning.entry import rules_branch
-from tasks.errors import SluiceError
-from tasks.github_facts import facts_of
+from flows.core.github import open_github, open_pull_requests
+from flows.gates.entry import rules_branch
+from tasks.github.github_facts import facts_of
+from tasks.kernel.errors import SluiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from blocks.pipeline import Policy, PullRequests
-    from tasks.adapters.protocols import GitHubReader
+    from tasks.kernel.protocols import GitHubReader
 
 WHERE = "github"
 # With less than this a promotion that waits for its checks may not see their end.

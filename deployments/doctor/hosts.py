@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import Application
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
-from flows.blocks import read_block
-from flows.domain.durations import human_bytes
+from flows.core.blocks import read_block
+from flows.domain.words.durations import human_bytes
 from tasks.adapters.pool import host_for
-from tasks.adapters.protocols import Call, Limits
-from tasks.commands.scripts import login, script
-from tasks.errors import SluiceError
-from tasks.facts import app_directory, read_env_keys, read_readiness
-from tasks.preflight import LEAST_FREE_BYTES, problems_of, version_of
+from tasks.host.scripts import login, script
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.protocols import Call, Limits
+from tasks.services.facts import app_directory, read_env_keys, read_readiness
+from tasks.services.preflight import LEAST_FREE_BYTES, problems_of, version_of
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.facts import Readiness
-    from tasks.adapters.protocols import Host
+    from tasks.kernel.protocols import Host
 
 OLDEST_ENGINE = (23,)
 

@@ -7,8 +7,8 @@ import sys
 
 from blocks.settings import Settings
 from deployments.webhook.service import serve
-from tasks.adapters.redact import install_log_redaction, process_redactor
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.redact import install_log_redaction, process_redactor
 
 
 def main() -> int:

@@ -15,8 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 
 from blocks.github_webhooks import GitHubWebhooks
-from deployments.environment import WEBHOOKS_PATH as PATH
-from deployments.webhook.accepting import (
+from deployments.control_plane.environment import WEBHOOKS_PATH as PATH
+from deployments.webhook.accept import (
     LARGEST_BODY_BYTES,
     Head,
     RefusedRequestError,
@@ -27,7 +27,7 @@ from deployments.webhook.accepting import (
 )
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tasks.ledger.deliveries import Taken
 
 # GitHub itself gives up after ten seconds.

@@ -11,15 +11,15 @@ from pydantic import ValidationError
 from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
-from deployments.environment import WEBHOOKS_BLOCK
-from deployments.prefect_api import PrefectApi
-from flows.domain.pull_requests.tending import Tending, tending_of
+from deployments.control_plane.environment import WEBHOOKS_BLOCK
+from deployments.control_plane.prefect_api import PrefectApi
+from flows.core.session import open_mirror, read_pipeline
+from flows.domain.pull_requests.choose import Tending, tending_of
 from flows.domain.triggers.decide import Rule, rules_of
-from flows.session import open_mirror, read_pipeline
-from tasks.adapters.git import GitMirror
-from tasks.adapters.redact import process_redactor
-from tasks.errors import TerminalError, TransientError
-from tasks.resolve import read_policy
+from tasks.git.mirror import GitMirror
+from tasks.images.resolve import read_policy
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 B = TypeVar("B", GitHubWebhooks, GitRepository)
 

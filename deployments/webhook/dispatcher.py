@@ -12,14 +12,14 @@ from operator import attrgetter
 from pydantic import ValidationError
 
 from blocks.values.deliveries import DeliveryStatus, Start
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Application, Applications
 from deployments.webhook.backoff import Backoff
 from deployments.webhook.metrics import Metrics
-from flows.domain.pull_requests.tending import with_tending
+from flows.domain.pull_requests.choose import with_tending
 from flows.domain.triggers.decide import CHECKS, Decision, Known, decide, superseded
 from flows.domain.triggers.events import Event
-from tasks.errors import SluiceError, TransientError, unexpected
+from tasks.kernel.errors import SluiceError, TransientError, unexpected
 from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
 from tasks.ledger.store import Ledger
 

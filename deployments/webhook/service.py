@@ -13,15 +13,15 @@ from contextlib import contextmanager
 import uvicorn
 
 from blocks.settings import Settings
-from deployments.connect import LEDGER_BLOCK, api_at, find_api_url
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.connect import LEDGER_BLOCK, api_at, find_api_url
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.app import Receiver, create_app
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher, utc_now
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
-from deployments.webhook.watching import Watch
-from tasks.errors import SluiceError, TransientError
+from deployments.webhook.missed import Watch
+from tasks.kernel.errors import SluiceError, TransientError
 from tasks.ledger.store import Ledger
 
 CONFIGURATION_SECONDS = 15.0

@@ -13,9 +13,9 @@ import docker
 import docker.errors
 import urllib3.exceptions
 
-from tasks.adapters.protocols import LineSink
-from tasks.adapters.redact import process_redactor
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import LineSink
+from tasks.kernel.redact import process_redactor
 
 # How long the engine may be silent, also in the middle of a push.
 IDLE_SECONDS = 300

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from tasks.adapters.redact import RedactingFilter, process_redactor
-from tasks.adapters.tls import authorities
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import RedactingFilter, process_redactor
+from tasks.kernel.tls import authorities
 
 TRIES = 3
 # Telegram may ask for a pause of any length; a promotion does not wait for ever to tell people.

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tasks.adapters.redact import process_redactor
-from tasks.adapters.tls import authorities
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
+from tasks.kernel.tls import authorities
 
 # Every kind of manifest: a registry converts, or answers 404, where the kind it has is not among those asked for.
 MANIFESTS = ", ".join(

@@ -9,8 +9,8 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
-from tasks.adapters.protocols import PieceSink
-from tasks.errors import TransientError
+from tasks.kernel.errors import TransientError
+from tasks.kernel.protocols import PieceSink
 
 # Pieces of an SSH channel are 32 KiB at most, so no more than two megabytes wait.
 WAITING_PIECES = 64

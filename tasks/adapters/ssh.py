@@ -8,8 +8,14 @@ import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 
-from tasks.adapters.archive import LISTED, Archive, damaged, differing
-from tasks.adapters.output import (
+from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
+from tasks.adapters.ssh_connection import Endpoint, SshConnection
+from tasks.adapters.ssh_tunnel import forward
+from tasks.host import scripts
+from tasks.kernel.archive import LISTED, Archive, damaged, differing
+from tasks.kernel.argv import Argv, variable
+from tasks.kernel.errors import FencedError, SluiceError, TerminalError, TransientError
+from tasks.kernel.output import (
     KEPT_STDERR_BYTES,
     KEPT_STDOUT_BYTES,
     Clock,
@@ -19,14 +25,8 @@ from tasks.adapters.output import (
     refuse_cut,
     title,
 )
-from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
-from tasks.adapters.redact import Redactor, process_redactor
-from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
-from tasks.adapters.ssh_connection import Endpoint, SshConnection
-from tasks.adapters.ssh_tunnel import forward
-from tasks.commands import scripts
-from tasks.commands.argv import Argv, variable
-from tasks.errors import FencedError, SluiceError, TerminalError, TransientError
+from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
+from tasks.kernel.redact import Redactor, process_redactor
 
 # An SSH server allows 10 sessions on one connection; two are kept for ending commands.
 SESSIONS = 8

@@ -13,7 +13,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from tasks.adapters.ssh_keys import algorithms, pinned_keys, private_key
 from tasks.adapters.ssh_transport import Transport
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 
 LOG_NAME = "sluice.ssh"
 # The library writes tracebacks for what is raised here as an error with a message.

@@ -7,7 +7,7 @@ import base64
 import paramiko
 
 from blocks.ssh_keys import mend_private_key, parse_host_keys, read_private_key
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 
 def private_key(text: str, passphrase: str | None, host: str) -> paramiko.PKey:

@@ -12,7 +12,7 @@ import paramiko
 
 from tasks.adapters.ssh_connection import SshConnection
 from tasks.adapters.ssh_transport import send, send_eof
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 
 CHUNK = 32 * 1024
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import fsspec  # type: ignore[import-untyped]
 
-from tasks.adapters.redact import process_redactor
-from tasks.commands.retention import StoredDump
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.host.retention import StoredDump
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 READ_BYTES = 1024 * 1024
 _PROBE = ".sluice-doctor"

@@ -7,7 +7,7 @@ from sqlalchemy.exc import ArgumentError
 
 from blocks.ledger_database import LedgerDatabase
 from blocks.settings import Settings
-from tasks.adapters.redact import process_redactor
+from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
 
 BLOCK = "ledger"

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.ledger.errors import Conflict
 
 if TYPE_CHECKING:

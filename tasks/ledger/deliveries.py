@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from blocks.values.deliveries import DELIVERY_ENDED, MISSED, DeliveryStatus
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.delivery_records import DeliveryRecord
 from tasks.ledger.models import DeliveryRow
 from tasks.ledger.starts import add_start, fold_starts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import case, insert, or_, select, update
 
-from tasks.errors import FencedError
+from tasks.kernel.errors import FencedError
 from tasks.ledger.errors import Conflict, LeaseHeld
 from tasks.ledger.models import LeaseRow
 from tasks.ledger.records import Lease

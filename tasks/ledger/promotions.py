@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, OPEN, Kind, Status, may_follow
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
 from tasks.ledger.models import PromotionRow
 from tasks.ledger.queries import PromotionQueries

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from blocks.values.lifecycle import ACTIVE, LIVE, OPEN, Kind, Status
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.models import HoldRow, PromotionRow
 from tasks.ledger.records import PromotionRecord
 

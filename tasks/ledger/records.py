@@ -13,7 +13,7 @@ from blocks.values.evidence import DrillReceipt, RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.receipts import BackupReceipt
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 StepStatus = Literal["started", "finished", "failed"]
 Decision = Literal["approve", "reject"]

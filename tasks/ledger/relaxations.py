@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from tasks.errors import RefusedError, TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.ledger.errors import Conflict
 from tasks.ledger.models import RelaxationRow
 from tasks.ledger.relaxation_records import RelaxationRecord, RelaxationStatus

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, or_, select
 
 from blocks.values.releases import Release
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import Conflict
 from tasks.ledger.models import ReleaseRow
 

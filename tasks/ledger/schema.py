@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import column, func, inspect, select, table
 
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.models import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:

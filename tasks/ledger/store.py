@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.approvals import Approvals
 from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database

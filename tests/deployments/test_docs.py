@@ -11,8 +11,8 @@ import typer
 
 from blocks.settings import Settings
 from deployments.cli.main import app
+from deployments.control_plane.environment import control_plane_environment
 from deployments.doctor.control import expected_deployments
-from deployments.environment import control_plane_environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "commands.md").read_text("utf-8")

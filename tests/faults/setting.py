@@ -16,7 +16,7 @@ from blocks.values.lifecycle import Status
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.run import utc_now
+from tasks.steps.run import utc_now
 from tests.faults.orders import Orders
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage

@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tasks.errors import SluiceError, TerminalError
+from tasks.kernel.errors import SluiceError, TerminalError
 from tests.lab.down import take_down
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene

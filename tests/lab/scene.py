@@ -26,8 +26,8 @@ from blocks.git_repository import GitRepository
 from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
-from deployments.bootstrap import ControlPlane
-from deployments.parts import port_is_free
+from deployments.control_plane.bootstrap import ControlPlane
+from deployments.control_plane.parts import port_is_free
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flows.domain.text import one_line
+from flows.domain.words.text import one_line
 
 _BACKTICKS = re.compile(r"`+")
 # GitHub refuses titles longer than 256 characters, and texts longer than 65,536.

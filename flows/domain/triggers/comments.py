@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from blocks.values.deliveries import Start
 from blocks.values.lifecycle import Kind
-from flows.domain.text import one_line
 from flows.domain.triggers.events import Event, same_name
+from flows.domain.words.text import one_line
 
 _COMMANDS = {"/promote": Kind.PROMOTE, "/rollback": Kind.ROLLBACK}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}")

@@ -10,12 +10,12 @@ from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
 from blocks.values.deliveries import Errand, Start
 from blocks.values.lifecycle import Kind
-from flows.domain.refs import matches
-from flows.domain.showing.changelog import CHANGELOG
-from flows.domain.text import one_line
+from flows.domain.publication.changelog import CHANGELOG
 from flows.domain.triggers.comments import comment_starts
 from flows.domain.triggers.events import BRANCHES, TAGS, Event, same_name
-from flows.domain.triggers.versions import version_of
+from flows.domain.words.refs import matches
+from flows.domain.words.text import one_line
+from flows.domain.words.versions import version_of
 
 Outcome = Literal["start", "ignore", "fold", "wait"]
 _SHORT = 7

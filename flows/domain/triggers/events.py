@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from blocks.values.base import Value
 from blocks.values.deliveries import MISSED
-from flows.domain.review_approvals import marks_in
+from flows.domain.approvals.reviews import marks_in
 from flows.domain.triggers import payloads as github
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from blocks.values.deliveries import MISSED, Arrived
-from flows.domain.refs import matches
 from flows.domain.triggers.decide import Rule
 from flows.domain.triggers.events import BRANCHES, TAGS, missed_event
+from flows.domain.words.refs import matches
 
 
 def unheard_of(

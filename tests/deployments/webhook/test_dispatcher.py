@@ -12,12 +12,12 @@ from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
 from blocks.values.deliveries import DeliveryStatus
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher
 from deployments.webhook.metrics import Metrics
-from deployments.webhook.watching import Watch
-from tasks.errors import TerminalError, TransientError
+from deployments.webhook.missed import Watch
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.prefect_server import deploy, gate_to, runs_of
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.adapters.redact import Redactor
 from tasks.adapters.ssh import SshHost
+from tasks.kernel.redact import Redactor
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.adapters.engine import DockerEngine, read_push
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tests.fakes.registry import FakeEngine, FakeRegistry
 from tests.lab.lab import Lab
 

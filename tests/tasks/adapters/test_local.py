@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from tasks.adapters.local import LINGER_SECONDS, LocalRunner
-from tasks.adapters.protocols import Call, Fence, Limits
-from tasks.adapters.redact import Redactor
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Fence, Limits
+from tasks.kernel.redact import Redactor
 
 
 @pytest.fixture

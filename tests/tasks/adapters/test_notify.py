@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.adapters.notify import TELEGRAM_UNITS, TelegramNotifier, WebhookNotifier, shorten
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 from tests.tasks.adapters.web import Reply, Web, in_turn, serve
 
 TOKEN = "12345:AAbbCCddEEffGG-secret"

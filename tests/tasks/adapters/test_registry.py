@@ -14,9 +14,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tasks.adapters.protocols import Registry
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import Registry
 from tests.fakes.registry import FakeRegistry
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry as LabRegistry

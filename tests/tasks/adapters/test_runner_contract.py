@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.adapters.local import LocalRunner
-from tasks.adapters.protocols import Call, Limits, Runner
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Limits, Runner
 from tests.fakes.runner import FakeRunner
 
 # One of its parameters asks for the lab.

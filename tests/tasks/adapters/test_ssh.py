@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EOF
 
-from tasks.adapters.archive import LISTED
 from tasks.adapters.pool import close_all, host_for
-from tasks.adapters.protocols import Call, Fence, Limits
-from tasks.adapters.redact import Redactor
 from tasks.adapters.ssh import SshHost, command_line
 from tasks.adapters.ssh_command import LINGER_SECONDS, ChannelCommand
-from tasks.commands import scripts
-from tasks.errors import FencedError, TerminalError, TransientError
+from tasks.host import scripts
+from tasks.kernel.archive import LISTED
+from tasks.kernel.errors import FencedError, TerminalError, TransientError
+from tasks.kernel.protocols import Call, Fence, Limits
+from tasks.kernel.redact import Redactor
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
 from tests.tasks.adapters.conftest import connect

@@ -13,9 +13,9 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from tasks.adapters.redact import process_redactor
 from tasks.adapters.url_folder import UrlFolder, parse_options, public_url
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from blocks.values.lifecycle import Status
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tasks.ledger.errors import LeaseHeld
 from tasks.ledger.holds import Holds
 from tasks.ledger.leases import Leases

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.values.deliveries import Arrived, DeliveryStatus, Start, StartStatus
 from blocks.values.lifecycle import Kind
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.store import Ledger
 from tests.tasks.ledger.samples import PROD, at
 

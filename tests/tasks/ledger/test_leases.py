@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.errors import FencedError, TerminalError, TransientError
+from tasks.kernel.errors import FencedError, TerminalError, TransientError
 from tasks.ledger.errors import LeaseHeld
 from tests.tasks.ledger.samples import NOBODY, PROD, SHOP, START, at, open_promotion
 

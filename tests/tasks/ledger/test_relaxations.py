@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from blocks.values.rules import BranchProtection
-from tasks.errors import RefusedError, TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.ledger import migrations
 from tasks.ledger.database import Database
 from tasks.ledger.errors import CodeUsed

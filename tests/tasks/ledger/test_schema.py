@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from tasks.errors import TransientError
+from tasks.kernel.errors import TransientError
 from tasks.ledger import database as database_module
 from tasks.ledger import migrations, schema
 from tasks.ledger.database import Database

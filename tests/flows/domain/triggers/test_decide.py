@@ -13,7 +13,7 @@ from blocks.values.deliveries import Start
 from blocks.values.lifecycle import Kind
 from flows.domain.triggers.decide import Decision, Known, decide, rules_of, superseded
 from flows.domain.triggers.events import Event, missed_event, read_event
-from flows.domain.triggers.versions import version_of
+from flows.domain.words.versions import version_of
 from tests.data import NAMES, event_of, payload
 
 PIPELINE = """

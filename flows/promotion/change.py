@@ -1,0 +1,395 @@
+"""The change itself: from the lease to the record, and back when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blocks.values.lifecycle import Status
+from flows.domain.promotion.recovery import after_failure, failure_note
+from flows.domain.words.naming import backup_name, one_off_name
+from flows.promotion.bundle import Bundle, make_manifest, project_of
+from flows.promotion.offsite_copies import begin_copies
+from flows.promotion.preflights import begin_preflights, raise_first
+from flows.promotion.release_data import handover_of, refuse_left, refuse_written
+from flows.watch.start import begin_reading, end_reading
+from tasks.database.backup import back_up
+from tasks.database.drill import drill
+from tasks.database.migrate import migrate
+from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
+from tasks.services.facts import read_containers, read_schema
+from tasks.services.preflight import check_compose
+from tasks.services.pull import pull
+from tasks.services.revive import not_running, revive
+from tasks.services.smoke import smoke, verify
+from tasks.services.stage import stage
+from tasks.services.up import restore, stop, up
+from tasks.steps.run import Run, utc_now
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.releases import Release
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What was done on the first host a moment ago under the lease of the change, which does not do it again.
+
+    Attributes:
+        pulled: That the images are there. The bundle is put in place again: its manifest did not have the migrations
+            yet, which the new image was still being asked for.
+        dump: The dump; None where none was taken, or it has grown old.
+    """
+
+    pulled: StepReceipt
+    dump: BackupReceipt | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed, all of it known before anything is touched.
+
+    Attributes:
+        release: The release that shall run.
+        manifests: Host name → what the host shall remember.
+        bundle: The bundle to put in place; None where the hosts have it (a rollback).
+        hosts: Host name → its facts before the change.
+        backup: True when a dump is taken first.
+        migrates: True when the migration command is run.
+        drills: True when the dump is restored into a copy and compared first.
+        checkout: The release's commit on the control machine, for smoke commands; None without one.
+        ready: What was done on the first host a moment ago; None for nothing.
+    """
+
+    release: Release
+    manifests: Mapping[str, Manifest]
+    bundle: Bundle | None
+    hosts: Mapping[str, HostFacts]
+    backup: bool
+    migrates: bool
+    checkout: Path | None
+    drills: bool = False
+    ready: Ready | None = None
+
+
+def manifests_of(
+    run: Run, release: Release, bundle: Bundle, hosts: Mapping[str, HostFacts]
+) -> dict[str, Manifest]:
+    """Return what each host shall remember of a release."""
+    return {name: make_manifest(run, release, bundle, facts) for name, facts in hosts.items()}
+
+
+def carry_out(run: Run, change: Change) -> Status:
+    """Carry a change out; when it fails after the switch began, start the release before it again.
+
+    Args:
+        run: The promotion, `RUNNING` and holding the lease.
+        change: What to change.
+
+    Returns:
+        `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
+    """
+    try:
+        _forward(run, change)
+    except FencedError as error:
+        _move(run, Status.ABANDONED, str(error))
+        return Status.ABANDONED
+    except SluiceError as error:
+        return recover(run, change, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
+        log().exception("unexpected failure")
+        return recover(run, change, unexpected(error))
+    line = f"{change.release.id} runs in {run.environment}; its smoke checks passed"
+    run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message=line)
+    return Status.SUCCEEDED
+
+
+def _forward(run: Run, change: Change) -> None:
+    refuse_left(run.policy, change.hosts, change.manifests)
+    if change.bundle is None:
+        # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
+        raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+    else:
+        _pull_and_back_up(run, change, _prepare_hosts(run, change, change.bundle))
+    if change.migrates:
+        migrate(
+            run,
+            host=run.primary,
+            project=project_of(run, run.primary, change.manifests[run.primary], current=False),
+            container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
+            known=change.hosts[run.primary] if change.ready else None,
+        )
+    switch(run, change)
+
+
+def switch(run: Run, change: Change) -> None:
+    """Start the release on every host, one after the other, then smoke each.
+
+    Args:
+        run: The promotion, holding the lease.
+        change: What to change.
+
+    Raises:
+        RefusedError: The application wrote meanwhile what would be left behind.
+        TerminalError: It does not come up somewhere, or a smoke check fails.
+    """
+    if not run.journal.begun("up"):
+        refuse_written(run, change.hosts, change.manifests)
+    for name, manifest in change.manifests.items():
+        up(
+            run,
+            host=name,
+            release_id=change.release.id,
+            project=project_of(run, name, manifest, current=True),
+            services=manifest.services,
+            depended_on=manifest.depended_on,
+            handover=handover_of(change.hosts[name], manifest),
+        )
+    for name in change.manifests:
+        smoke(run, host=name, release=change.release, checkout=change.checkout)
+
+
+def _ready_on(run: Run, change: Change, host: str) -> Ready | None:
+    """Return what was done on a host a moment ago; only the first one has anything."""
+    return change.ready if host == run.primary else None
+
+
+def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFuture[StepReceipt]]:
+    """Check every host, and put the bundle beside the ones before it.
+
+    Returns:
+        What goes on where the one host there is was made ready before: only the switch has to wait for it.
+    """
+    raise_first(_preflights(run, change))
+    staging = {
+        name: stage.submit(
+            run,
+            host=name,
+            manifest=manifest,
+            archive=bundle.archive,
+            override=bundle.override,
+            shared=bundle.shared(manifest.env_file),
+        )
+        for name, manifest in change.manifests.items()
+    }
+    if all(_ready_on(run, change, name) for name in staging):
+        return list(staging.values())
+    raise_first(list(staging.values()))
+    raise_first(_compose_checks(run, change))
+    return []
+
+
+def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    ports = change.bundle.ports if change.bundle else frozenset[int]()
+    # While it is unpacked, a host has the archive and the files.
+    size = 2 * change.bundle.archive.size if change.bundle else 0
+    names = tuple(name for name in change.hosts if not _ready_on(run, change, name))
+    return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup, bundle=size)
+
+
+def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    return [
+        check_compose.submit(
+            run,
+            host=name,
+            project=project_of(run, name, manifest, current=False),
+            kept=None if change.bundle else manifest,
+        )
+        for name, manifest in change.manifests.items()
+        if not _ready_on(run, change, name)
+    ]
+
+
+def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[StepReceipt]]) -> None:
+    """Pull on every host; beside it dump the database, and read the logs that the switch will take away."""
+    pulling = _pulls(run, change)
+    reading = begin_reading(run)
+    dumping, ready = None, change.ready
+    if change.backup:
+        dumping = back_up.submit(
+            run,
+            host=run.primary,
+            name=dump_name(run, change.release.id),
+            known=ready.dump if ready else None,
+        )
+    futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *([dumping] if dumping else [])]
+    raise_first(futures)
+    end_reading(run, reading)
+    if dumping is not None:
+        backup = dumping.result()
+        if not backup.counts:
+            # Its step ended before tables were counted.
+            raise TerminalError(
+                f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may hold no table",
+                "nothing was changed by this try; promote again, which takes a new dump",
+            )
+        known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
+        if backup.path not in known:
+            run.ledger.backups.add(
+                promotion_id=run.promotion_id,
+                pipeline=run.pipeline,
+                environment=run.environment,
+                receipt=backup,
+                now=utc_now(),
+            )
+        begin_copies(run, backup)
+        if change.drills:
+            _drill(run, backup)
+
+
+def dump_name(run: Run, release_id: str) -> str:
+    """Return the file name of the dump a promotion takes: the same each time, so that another try finds it."""
+    row = run.ledger.promotions.get(run.promotion_id)
+    return backup_name(run.environment, release_id, row.created_at if row else utc_now())
+
+
+def _drill(run: Run, backup: BackupReceipt) -> None:
+    """Prove the dump before the migration: one that does not restore is none.
+
+    Raises:
+        TerminalError: The restored database is not the one that was dumped.
+    """
+    receipt = drill(run, host=run.primary, backup=backup)
+    known = {record.receipt.drilled_at for record in run.ledger.drills.of(run.pipeline, run.environment)}
+    if receipt.drilled_at not in known:
+        run.ledger.drills.add(
+            promotion_id=run.promotion_id,
+            pipeline=run.pipeline,
+            environment=run.environment,
+            receipt=receipt,
+            now=utc_now(),
+        )
+    if not receipt.passed:
+        raise TerminalError(
+            f"drill: the dump {backup.path} on {backup.host} does not restore to what was dumped: "
+            f"{'; '.join(receipt.differences[:3])}",
+            "nothing was changed; look at the database's and the disk's state, then promote again",
+        )
+
+
+def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    futures = []
+    for name, manifest in change.manifests.items():
+        ready, project = _ready_on(run, change, name), project_of(run, name, manifest, current=False)
+        known = ready.pulled if ready else None
+        futures.append(pull.submit(run, host=name, project=project, manifest=manifest, known=known))
+    return futures
+
+
+def recover(run: Run, change: Change, error: SluiceError) -> Status:
+    """Decide what a failure means, and start the release before again where the switch had begun.
+
+    Args:
+        run: The promotion.
+        change: What was to be changed.
+        error: What failed.
+
+    Returns:
+        The status the promotion ended with.
+    """
+    previous = change.hosts[run.primary].manifest
+    before = previous.release.id if previous else None
+    begun = run.journal.begun("up")
+    status = after_failure("", before, up_started=begun, refused=isinstance(error, RefusedError))
+    note = failure_note(status, run.environment, before)
+    if status is not Status.RESTORING:
+        if begun:
+            _stop_all(run, change)
+        elif before is not None:
+            note = keep_running(run, change.hosts) or note
+        _move(run, status, f"{error} ({note})")
+        return status
+    log().error("%s; %s", error, note)
+    _move(run, Status.RESTORING, str(error))
+    return bring_back(run, change, str(error))
+
+
+def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
+    """Say whether something that ran by the facts from before does not run any more, or cannot be asked."""
+    for name, facts in hosts.items():
+        running = _running(facts)
+        try:
+            if running and not_running(read_containers(run.hosts[name], run.pipeline), running):
+                return True
+        except SluiceError:
+            return True
+    return False
+
+
+def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
+    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything."""
+    told: list[str] = []
+    for name, facts in hosts.items():
+        running = _running(facts)
+        if facts.manifest is None or not running:
+            continue
+        project = project_of(run, name, facts.manifest, current=True)
+        try:
+            receipt = revive(run, host=name, project=project, services=running)
+        except SluiceError as error:
+            log().error("%s", error)
+            told.append(str(error))
+        else:
+            if receipt.services:
+                told.append(f"{', '.join(receipt.services)} had stopped on {name} and were started again")
+                if name == run.primary and run.journal.begun("migrate"):
+                    _, revision, _ = read_schema(run, run.hosts[name])
+                    told.append(f"the database is at revision {revision or 'unknown'}")
+    return "; ".join(told)
+
+
+def _running(facts: HostFacts) -> tuple[str, ...]:
+    return tuple(sorted({one.service for one in facts.containers if one.status == "running"}))
+
+
+def bring_back(run: Run, change: Change, cause: str) -> Status:
+    """Start the release that ran before again, and smoke it.
+
+    Args:
+        run: The promotion, `RESTORING`.
+        change: What was to be changed.
+        cause: Why.
+
+    Returns:
+        `RESTORED`, or `BROKEN` where it does not come up either.
+    """
+    try:
+        for name, facts in change.hosts.items():
+            previous = facts.manifest
+            if previous is None:
+                raise TerminalError(f"nothing ran on {name} before", "look at the host")
+            restore(
+                run,
+                host=name,
+                release_id=previous.release.id,
+                project=project_of(run, name, previous, current=True),
+                services=previous.services,
+                depended_on=previous.depended_on,
+            )
+            verify(run, host=name, release=previous.release, checkout=None)
+    except SluiceError as error:
+        _move(run, Status.BROKEN, f"{cause}; then restoring failed: {error}")
+        return Status.BROKEN
+    _move(run, Status.RESTORED, cause)
+    return Status.RESTORED
+
+
+def _stop_all(run: Run, change: Change) -> None:
+    """Stop what a first promotion left half-started, where nothing ran before."""
+    for name, manifest in change.manifests.items():
+        try:
+            stop(run, host=name, project=project_of(run, name, manifest, current=False))
+        except SluiceError as error:
+            log().warning("stopping on %s failed: %s", name, error)
+
+
+def _move(run: Run, status: Status, message: str) -> None:
+    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

@@ -1,0 +1,245 @@
+"""What a promotion that nobody is asked about begins before its plan is known, beside what the plan waits for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect.futures import wait
+
+from flows.domain.words.naming import one_off_name
+from flows.promotion.bundle import make_bundle, project_of
+from flows.promotion.change import Ready, dump_name, manifests_of
+from flows.promotion.confined_service import confined_on_host
+from flows.promotion.judge_schema import read_shape
+from flows.promotion.plan import migrates_or_backs_up, reading_hosts
+from flows.promotion.preflights import begin_images, begin_preflights, raise_first
+from tasks.database.backup import remove_dump
+from tasks.database.render import tell_migrations
+from tasks.kernel.errors import SluiceError
+from tasks.services.preflight import check_compose
+from tasks.services.prepare import dump_early
+from tasks.steps.run import Run, utc_now
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.evidence import Rendered
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.releases import Release, Revision
+    from flows.promotion.bundle import Bundle
+    from flows.promotion.prepare import Prepared
+    from tasks.database.render import Told
+    from tasks.images.sources import Sources
+
+T = TypeVar("T")
+
+# What is written into the database after the dump would be lost with it, and a disk fills up: older is done anew.
+_FRESH = timedelta(seconds=60)
+
+
+@dataclass
+class Ahead:
+    """What was begun, under a lease that is kept until the change is made.
+
+    Attributes:
+        run: The promotion.
+        release_id: The release.
+        hosts: The hosts' facts, from before the lease until they are read again under it.
+    """
+
+    run: Run
+    release_id: str
+    hosts: Mapping[str, HostFacts]
+    _bundle: Bundle | None = None
+    _manifest: Manifest | None = None
+    _dumping: PrefectFuture[BackupReceipt] | None = None
+    _preparing: PrefectFuture[StepReceipt] | None = None
+    _checking: PrefectFuture[StepReceipt] | None = None
+    _telling: PrefectFuture[Told | None] | None = None
+    _told_from: str | None = None
+    _shape: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def bundle(self) -> Bundle:
+        """What the hosts get of the release."""
+        return _there(self._bundle)
+
+    def begin_dump(self) -> None:
+        """Begin to dump the database where the change needs that and finds the dump fresh.
+
+        A database that does not run is judged with the plan.
+        """
+        run, facts, backup = self.run, self.hosts[self.run.primary], self.run.policy.backup
+        if backup is None or not migrates_or_backs_up(run, facts):
+            return
+        if facts.database_running or not backup.built_in:
+            self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release_id))
+
+    def begin_images(self, release: Release, sources: Sources) -> None:
+        """Begin to bring the release's bundle and images to the first host."""
+        self._bundle = make_bundle(self.run, release, sources)
+        self._prepare(release)
+
+    def _prepare(self, release: Release) -> None:
+        run, bundle = self.run, self.bundle
+        self._manifest = manifest = manifests_of(run, release, bundle, self.hosts)[run.primary]
+        self._preparing = begin_images(run, manifest, bundle)
+
+    def look_again(self, release: Release, hosts: Mapping[str, HostFacts]) -> None:
+        """Take the facts that were read under the lease; what was begun with another env file is done anew."""
+        primary, before, self.hosts = self.run.primary, self.hosts, hosts
+        if hosts[primary].env_file != before[primary].env_file:
+            wait([_there(self._preparing)])
+            self._prepare(release)
+
+    def begin_telling(self, release: Release, sources: Sources) -> None:
+        """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
+        run, revision = self.run, self.hosts[self.run.primary].revision
+        service = confined_on_host(run, release, sources, self.bundle)
+        if revision is None or service is None:
+            return
+        self._told_from = revision
+        self._telling = tell_migrations.submit(
+            run,
+            host=run.primary,
+            service=service,
+            start=revision,
+            container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+            wait_for=[_there(self._preparing)],
+            return_state=False,
+        )
+
+    def revisions(self) -> tuple[Revision, ...] | None:
+        """Wait for the migrations the new image knows; None where it was not asked, or did not say.
+
+        Raises:
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+            TransientError: The first host does not answer.
+        """
+        if self._telling is None:
+            return None
+        self.wait_for_images()
+        # What the database is asked meanwhile costs no time.
+        self._shape = read_shape(self.run)
+        told = self._telling.result()
+        return told.revisions if told else None
+
+    def told(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
+        """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
+
+        Args:
+            start: The revision.
+
+        Returns:
+            Both; None where they have to be asked for.
+        """
+        told = self._telling.result() if self._telling is not None and start == self._told_from else None
+        return (told.rendered, self._shape) if told else None
+
+    def wait_for_images(self) -> None:
+        """Wait until the release's bundle and images are on the first host; begin to have compose read it.
+
+        Raises:
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+        """
+        _there(self._preparing).result()
+        if self._checking is None:
+            project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
+            self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
+
+    def ready(self) -> Ready:
+        """Wait for all of it; return what the change need not do again.
+
+        Raises:
+            RefusedError: The first host's compose refuses the configuration.
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+        """
+        self.wait_for_images()
+        raise_first([self._checking] if self._checking is not None else [])
+        return Ready(_there(self._preparing).result(), self._dump())
+
+    def _dump(self) -> BackupReceipt | None:
+        """Wait for the dump; one that failed or is too old the change takes itself."""
+        if self._dumping is None:
+            return None
+        try:
+            receipt = self._dumping.result()
+        except SluiceError as error:
+            log().warning("the early dump failed, the change takes one of its own: %s", error)
+            return None
+        if utc_now() - receipt.taken_at > _FRESH:
+            self.forget_dump()
+            return None
+        return receipt
+
+    def forget_dump(self) -> None:
+        """Remove the dump: the change it was taken for is not made, or takes a younger one."""
+        if self._dumping is None:
+            return
+        name, self._dumping = dump_name(self.run, self.release_id), None
+        try:
+            remove_dump(self.run, self.run.primary, name)
+        except SluiceError as error:
+            log().warning("the dump %s on %s is left over: %s", name, self.run.primary, error)
+
+    def settle(self) -> None:
+        """Wait for all that was begun: nothing outlives its flow."""
+        begun: tuple[PrefectFuture[Any] | None, ...] = (
+            self._preparing,
+            self._dumping,
+            self._checking,
+            self._telling,
+        )
+        wait([one for one in begun if one is not None])
+
+
+@contextmanager
+def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
+    """Dump the database, read the hosts again, and bring the release to the first host once its images are pushed.
+
+    Nothing that runs is touched. Leaving with an error takes the dump away again.
+
+    Args:
+        prepared: What is known; the hosts were checked, and the lease is held.
+
+    Yields:
+        What was begun.
+
+    Raises:
+        RefusedError: A host is not as it must be.
+        TransientError: A host does not answer.
+        TerminalError: A push failed.
+    """
+    run = prepared.run
+    if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
+        backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
+        raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
+    prepared.coming.let_pushes_go_first()
+    ahead = Ahead(run, prepared.coming.release_id, prepared.hosts)
+    try:
+        with reading_hosts(run) as facts:
+            ahead.begin_dump()
+            ahead.begin_images(prepared.coming.known, prepared.sources)
+            ahead.look_again(prepared.coming.known, facts())
+            if prepared.tells:
+                ahead.begin_telling(prepared.coming.known, prepared.sources)
+        yield ahead
+    except BaseException:
+        ahead.settle()
+        ahead.forget_dump()
+        raise
+    ahead.settle()
+
+
+def _there(value: T | None) -> T:
+    if value is None:
+        raise RuntimeError("the images were asked for before they were begun")
+    return value

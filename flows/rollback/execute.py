@@ -1,0 +1,275 @@
+"""The way back itself: the code alone, or together with the database; and forward again when it fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blocks.values.going_back import GoingBack, Way
+from blocks.values.lifecycle import Status
+from flows.domain.promotion.recovery import failure_note, up_started
+from flows.domain.words.naming import backup_name, one_off_name
+from flows.promotion.bundle import project_of
+from flows.promotion.change import Change, bring_back, carry_out, switch
+from flows.promotion.preflights import raise_first
+from flows.promotion.release_data import refuse_left
+from tasks.database.backup import back_up
+from tasks.database.commands.databases import Names
+from tasks.database.downgrade import downgrade
+from tasks.database.loss import compare, loss_from_copy, lost_by_downgrade
+from tasks.database.restore import (
+    ask_database,
+    drop_kept,
+    keep_database,
+    pause,
+    put_database_back,
+    restore_beside,
+    swap_database,
+)
+from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
+from tasks.services.preflight import check_compose, preflight
+from tasks.services.pull import pull
+from tasks.steps.run import Run, utc_now
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import BackupReceipt
+
+
+def carry_back(run: Run, change: Change, way: GoingBack) -> Status:
+    """Go back as it was decided; when that fails, what was left runs again, on the database as it was.
+
+    Args:
+        run: The rollback, `RUNNING` and holding the lease.
+        change: The release that shall run, and what the hosts have now.
+        way: How.
+
+    Returns:
+        `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
+    """
+    if way.way is Way.CODE:
+        return carry_out(run, change)
+    try:
+        _forward(run, change, way)
+    except FencedError as error:
+        _move(run, Status.ABANDONED, str(error))
+        return Status.ABANDONED
+    except SluiceError as error:
+        return _fail(run, change, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
+        log().exception("unexpected failure")
+        return _fail(run, change, unexpected(error))
+    _drop_quietly(run)
+    _move(run, Status.SUCCEEDED, _end_line(run, change, way))
+    return Status.SUCCEEDED
+
+
+def take_back(run: Run, change: Change, cause: str) -> Status:
+    """Put the database back as it was and start what ran before again.
+
+    Args:
+        run: The rollback, `RESTORING`.
+        change: What was to be changed.
+        cause: Why.
+
+    Returns:
+        `RESTORED`, or `BROKEN` where that fails too.
+    """
+    try:
+        put_database_back(run, host=run.primary, names=_names(run))
+    except SluiceError as error:
+        _move(run, Status.BROKEN, f"{cause}; then the database could not be put back: {error}")
+        return Status.BROKEN
+    return bring_back(run, change, cause)
+
+
+def _forward(run: Run, change: Change, way: GoingBack) -> None:
+    refuse_left(run.policy, change.hosts, change.manifests)
+    _check(run, change)
+    if way.way is Way.RESTORE:
+        _restore(run, change, way)
+    else:
+        _downgrade(run, change, way)
+    switch(run, change)
+
+
+def refuse_unready(run: Run, change: Change) -> None:
+    """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again.
+
+    Args:
+        run: The rollback, holding the lease.
+        change: What would be changed.
+
+    Raises:
+        RefusedError: A host cannot, or has not what was put there.
+    """
+    raise_first(_checks(run, change, 0))
+
+
+def _check(run: Run, change: Change) -> None:
+    """See that everything is there that will be needed, before anything is touched."""
+    futures = _checks(run, change, 3 * (change.hosts[run.primary].database_bytes or 0))
+    for name, manifest in change.manifests.items():
+        project = project_of(run, name, manifest, current=False)
+        futures.append(pull.submit(run, host=name, project=project, manifest=manifest))
+    raise_first(futures)
+
+
+def _checks(run: Run, change: Change, needed: int) -> list[PrefectFuture[Any]]:
+    futures: list[PrefectFuture[Any]] = []
+    for name, manifest in change.manifests.items():
+        project = project_of(run, name, manifest, current=False)
+        space = needed if name == run.primary else 0
+        futures += [
+            preflight.submit(run, host=name, ports=frozenset(), needed_bytes=space),
+            check_compose.submit(run, host=name, project=project, kept=manifest),
+        ]
+    return futures
+
+
+def _restore(run: Run, change: Change, way: GoingBack) -> None:
+    """Restore the dump beside the live database, dump that one, and swap the two."""
+    host, names = run.primary, _names(run)
+    backup = _dump_of(run, way)
+    restore_beside(run, host=host, backup=backup, names=names)
+    _pause(run, change)
+    _back_up(run, change)
+    if not run.journal.begun("swap database"):
+        _check_loss(run, backup, way)
+    swap_database(run, host=host, names=names)
+
+
+def _dump_of(run: Run, way: GoingBack) -> BackupReceipt:
+    for record in run.ledger.backups.of(run.pipeline, run.environment):
+        if (record.receipt.path, record.receipt.sha256) == (way.backup_path, way.backup_sha256):
+            return record.receipt
+    raise RefusedError(
+        f"the dump {way.backup_path} is not in the ledger any more", "start the rollback again"
+    )
+
+
+def _check_loss(run: Run, backup: BackupReceipt, way: GoingBack) -> None:
+    """See, now that nothing writes any more, that no more is lost than people agreed to.
+
+    Raises:
+        TerminalError: More is lost.
+    """
+    host = run.primary
+    found = compare(ask_database(run, host, _names(run).new), ask_database(run, host, ""))
+    loss = loss_from_copy(found, backup_path=backup.path, taken_at=backup.taken_at)
+    if loss.rows > (way.most_rows or 0):
+        raise TerminalError(
+            f"{loss.rows} rows would be lost by now, and {way.most_rows or 0} were agreed to",
+            "ask again: start the rollback anew",
+        )
+    log().info("%s: %s rows are lost; they are in the dump taken a moment ago", host, loss.rows)
+
+
+def _downgrade(run: Run, change: Change, way: GoingBack) -> None:
+    """Dump and keep the database, take it back, and see that nothing was lost."""
+    host, names = run.primary, _names(run)
+    left = _left(change, host)
+    _pause(run, change)
+    _back_up(run, change)
+    keep_database(run, host=host, names=names)
+    downgrade(
+        run,
+        host=host,
+        project=project_of(run, host, left, current=False),
+        to_revision=way.to_revision or "",
+        container=one_off_name(run.pipeline, "downgrade", str(run.promotion_id)),
+    )
+    if run.journal.begun("up"):
+        # The earlier release writes already, so what differs now is its work.
+        return
+    lost = lost_by_downgrade(compare(ask_database(run, host, names.old), ask_database(run, host, "")))
+    if lost:
+        raise TerminalError(
+            f"the down-migrations lost what they did not lose on the copy: {'; '.join(lost[:3])}",
+            "the database is put back as it was; a restore is the other way",
+        )
+
+
+def _pause(run: Run, change: Change) -> None:
+    """Stop the application's own services on every host: those whose images are built here."""
+    for name in change.hosts:
+        left = _left(change, name)
+        own = {service for image in left.release.images for service in image.services}
+        pause(
+            run,
+            host=name,
+            project=project_of(run, name, left, current=True),
+            services=tuple(sorted(own & set(left.services))),
+        )
+
+
+def _left(change: Change, host: str) -> Manifest:
+    manifest = change.hosts[host].manifest
+    if manifest is None:
+        raise RefusedError(f"nothing runs on {host}", "look at the host, or promote a release")
+    return manifest
+
+
+def _back_up(run: Run, change: Change) -> None:
+    """Dump the database before it is changed, so that this rollback can be undone."""
+    row = run.ledger.promotions.get(run.promotion_id)
+    name = backup_name(run.environment, change.release.id, row.created_at if row else utc_now())
+    receipt = back_up(run, host=run.primary, name=name, empty_counts=True)
+    known = [record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)]
+    if receipt.path not in known:
+        run.ledger.backups.add(
+            promotion_id=run.promotion_id,
+            pipeline=run.pipeline,
+            environment=run.environment,
+            receipt=receipt,
+            now=utc_now(),
+        )
+
+
+def _fail(run: Run, change: Change, error: SluiceError) -> Status:
+    """Judge a failure: before the services were stopped nothing was touched."""
+    if not up_started(run.ledger.steps.of(run.promotion_id)):
+        _drop_quietly(run)
+        status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
+        before = change.hosts[run.primary].manifest
+        _move(
+            run,
+            status,
+            f"{error} ({failure_note(status, run.environment, before.release.id if before else None)})",
+        )
+        return status
+    log().error("%s; what ran before is being put back", error)
+    _move(run, Status.RESTORING, str(error))
+    return take_back(run, change, str(error))
+
+
+def _drop_quietly(run: Run) -> None:
+    """Remove the databases beside the live one; what cannot be removed takes space and does no harm."""
+    try:
+        drop_kept(run, host=run.primary, names=_names(run))
+    except SluiceError as error:
+        log().warning("%s", error)
+
+
+def _end_line(run: Run, change: Change, way: GoingBack) -> str:
+    how = {
+        Way.DOWNGRADE: f"its schema by down-migrations to {way.to_revision}, nothing lost",
+        Way.RESTORE: f"its database as dumped {way.loss.taken_at:%Y-%m-%d %H:%M} UTC"
+        if way.loss
+        else "restored",
+    }[way.way]
+    undo = ""
+    if way.way is Way.RESTORE:
+        undo = f"; `prefect deployment run rollback/{run.environment} --param undo=true` asks to undo it"
+    return f"{change.release.id} runs in {run.environment}, {how}; its smoke checks passed{undo}"
+
+
+def _names(run: Run) -> Names:
+    row = run.ledger.promotions.get(run.promotion_id)
+    return Names.of(run.promotion_id, row.created_at if row else utc_now())
+
+
+def _move(run: Run, status: Status, message: str) -> None:
+    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

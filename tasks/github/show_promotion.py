@@ -1,0 +1,181 @@
+"""Showing promotions on GitHub. What fails there never fails a promotion, and costs it little time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from blocks.values.showing import ShowReceipt
+from tasks.kernel.errors import SluiceError, TransientError, unexpected
+from tasks.kernel.redact import process_redactor
+from tasks.steps.run import utc_now
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.pipeline import Policy
+    from tasks.git.mirror import GitMirror
+    from tasks.ledger.records import StepRecord
+    from tasks.ledger.store import Ledger
+
+NAME = "show"
+# Between the two tries of what GitHub did not answer.
+PAUSE_SECONDS = 2.0
+
+
+class Showing:
+    """What is needed to show the promotions of one application on GitHub. No dataclass: Prefect looks into those.
+
+    Args:
+        ledger: The ledger.
+        policies: Environment → its policy, in the pipeline's order.
+        mirror: The application's repository.
+        github: The `github` block's name; empty where the repository names none.
+        default_branch: The branch the changelog is kept on.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        policies: Mapping[str, Policy],
+        mirror: GitMirror,
+        github: str,
+        default_branch: str,
+    ) -> None:
+        self.ledger = ledger
+        self.policies = policies
+        self.mirror = mirror
+        self.github = github
+        self.default_branch = default_branch
+        # One moment after the other: each shows what is true when its turn comes.
+        self.lock = threading.Lock()
+        # What is shown beside the flow; it is waited for at the end.
+        self.begun: list[PrefectFuture[str]] = []
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments, in their order."""
+        return tuple(self.policies)
+
+
+class Told(NamedTuple):
+    """What one part of showing did.
+
+    Attributes:
+        text: A few words.
+        deployment: The deployment's id on GitHub, 0 without one.
+    """
+
+    text: str
+    deployment: int = 0
+
+
+class Part(NamedTuple):
+    """One thing that is shown.
+
+    Attributes:
+        name: What it is.
+        act: Shows it; safe to run twice.
+    """
+
+    name: str
+    act: Callable[[], Told]
+
+
+@task(name=NAME, cache_policy=NO_CACHE, persist_result=False)
+def show(act: Callable[[], str]) -> str:
+    """Show a promotion on GitHub as the ledger has it now.
+
+    Running it twice is safe: everything is looked for before it is written.
+
+    Args:
+        act: Does it.
+
+    Returns:
+        What was shown, one line; empty where nothing was to be shown.
+    """
+    return act()
+
+
+def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Iterable[Part]) -> str:
+    """Show every part of one moment, with a row in the journal; what fails is told there and in the log.
+
+    Args:
+        ledger: The ledger.
+        promotion_id: The promotion.
+        moment: What is shown, the journal's key.
+        sha: The commit.
+        parts: What is shown, in order.
+
+    Returns:
+        What was shown, or what failed.
+    """
+    started = time.monotonic()
+    ledger.steps.start(promotion_id, NAME, moment, now=utc_now())
+    told, amiss = _told(parts)
+    if amiss:
+        text = process_redactor().text("; ".join(amiss))[:2000]
+        log().warning("not shown on GitHub: %s", text)
+        ledger.steps.fail(promotion_id, NAME, moment, error=text, now=utc_now())
+        return text
+    text = process_redactor().text(", ".join(one.text for one in told if one.text))
+    receipt = ShowReceipt(
+        text=text or "nothing to show",
+        deployment=max((one.deployment for one in told), default=0),
+        sha=sha,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    ledger.steps.finish(promotion_id, NAME, moment, receipt=receipt, now=utc_now())
+    return receipt.text
+
+
+def _told(parts: Iterable[Part]) -> tuple[list[Told], list[str]]:
+    told: list[Told] = []
+    amiss: list[str] = []
+    for part in parts:
+        try:
+            told.append(_twice(part.act))
+        except TransientError as error:
+            amiss.append(f"{part.name}: {error}")
+            # GitHub is away or wants to be left alone: the others would only wait for it too.
+            break
+        except SluiceError as error:
+            amiss.append(f"{part.name}: {error}")
+        except Exception as error:  # noqa: BLE001 - the environment runs what it should, whatever goes wrong here
+            log().warning("%s: unexpected failure", part.name, exc_info=True)
+            amiss.append(f"{part.name}: {unexpected(error)}")
+    return told, amiss
+
+
+def _twice(act: Callable[[], Told]) -> Told:
+    try:
+        return act()
+    except TransientError:
+        time.sleep(PAUSE_SECONDS)
+        return act()
+
+
+def shown(steps: Iterable[StepRecord]) -> dict[str, StepRecord]:
+    """Return what was shown of a promotion, or tried: moment → its row in the journal.
+
+    Args:
+        steps: The promotion's steps.
+    """
+    return {step.host: step for step in steps if step.name == NAME}
+
+
+def receipts(rows: Mapping[str, StepRecord]) -> tuple[ShowReceipt, ...]:
+    """Return what the journal keeps of what was shown, in the order it was first begun.
+
+    Args:
+        rows: What `shown` returned.
+    """
+    return tuple(ShowReceipt.from_json(row.receipt) for row in rows.values() if row.receipt is not None)

@@ -1,0 +1,175 @@
+"""What is true on the hosts now. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from blocks.values.facts import HostFacts, Readiness
+from tasks.host.env_file import parse_env
+from tasks.host.host_facts import (
+    IN_SERVICE,
+    NOT_RUNNING,
+    READINESS,
+    SCHEMA_FACTS,
+    parse_readiness,
+    parse_schema,
+)
+from tasks.host.read import QUICK, app_directory, no_manifest, read_containers, read_manifest
+from tasks.host.scripts import script
+from tasks.kernel.protocols import Call
+from tasks.kernel.redact import process_redactor
+from tasks.release_data.carry import writers
+from tasks.release_data.read import read_data
+from tasks.steps.step import fact, log
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from blocks.values.facts import ContainerFact
+    from blocks.values.manifests import Manifest
+    from blocks.values.release_data import ReleaseData
+    from tasks.kernel.protocols import Host
+    from tasks.steps.run import Run
+
+_SECRET_KEY = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|_URL$|^URL$", re.IGNORECASE)
+_SHORTEST_SECRET = 4
+
+__all__ = [
+    "app_directory",
+    "read_containers",
+    "read_env_keys",
+    "read_host",
+    "read_manifest",
+    "read_readiness",
+    "read_schema",
+]
+
+
+def read_readiness(host: Host, directory: str) -> Readiness:
+    """Read what the preflight asks of a host, in one round trip.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+
+    Returns:
+        The facts.
+    """
+    return parse_readiness(
+        host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=QUICK)).stdout
+    )
+
+
+def read_env_keys(host: Host, directory: str, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Find the env file and return its name and its keys; its secrets are redacted from now on.
+
+    Args:
+        host: The host.
+        directory: The application's directory there.
+        names: The names to look for, in order.
+
+    Returns:
+        The first name that exists and its keys, sorted; `(None, ())` where none does.
+    """
+    for name in names:
+        content = host.read_file(f"{directory}/{name}")
+        if content is None:
+            continue
+        values = parse_env(content.decode("utf-8", "replace"))
+        secrets = [
+            value
+            for key, value in values.items()
+            if _SECRET_KEY.search(key) and len(value) >= _SHORTEST_SECRET
+        ]
+        process_redactor().add(*secrets)
+        return name, tuple(sorted(values))
+    return None, ()
+
+
+def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
+    """Read the database's schema revision and size from its container.
+
+    Args:
+        run: The promotion.
+        host: The host that keeps the database.
+
+    Returns:
+        Whether the database's container runs, its revision and its size in bytes.
+    """
+    backup = run.policy.backup
+    if backup is None or backup.command is not None:
+        return False, None, None
+    argv = script(
+        IN_SERVICE,
+        "sluice-service",
+        run.pipeline,
+        backup.service,
+        "sh",
+        "-c",
+        SCHEMA_FACTS,
+        "sluice",
+        backup.user or "",
+        backup.database or "",
+    )
+    result = host.run(Call(argv=argv, limits=QUICK))
+    if result.exit_code == NOT_RUNNING:
+        return False, None, None
+    if not result.ok:
+        log().warning("%s: the database answers no question about its schema: %s", host.name, result.tail(2))
+        return True, None, None
+    return True, *parse_schema(result.stdout)
+
+
+@fact("read host")
+def read_host(run: Run, host: str) -> HostFacts:
+    """Read everything a plan needs to know of one host.
+
+    Running it twice is safe: it only reads.
+
+    Args:
+        run: The promotion.
+        host: The host's name.
+
+    Returns:
+        The facts.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The login was refused, the host key is another one, or the engine is down; or the manifest of
+            what runs and writes is gone.
+    """
+    there, directory = run.hosts[host], run.directories[host]
+    # Side by side over one connection: on a server far away each question costs several round trips.
+    with ThreadPoolExecutor(4) as beside:
+        manifest = beside.submit(copy_context().run, read_manifest, there, directory)
+        containers = beside.submit(copy_context().run, read_containers, there, run.pipeline)
+        schema = beside.submit(copy_context().run, read_schema, run, there) if host == run.primary else None
+        data = beside.submit(copy_context().run, _read_data, run, host, manifest, containers)
+        env_file, env_keys = read_env_keys(there, directory, run.policy.env_files)
+        running, revision, size = schema.result() if schema is not None else (False, None, None)
+        return HostFacts(
+            host=host,
+            manifest=manifest.result(),
+            env_file=env_file,
+            env_keys=env_keys,
+            database_running=running,
+            revision=revision,
+            database_bytes=size,
+            containers=containers.result(),
+            data=data.result(),
+        )
+
+
+def _read_data(
+    run: Run, host: str, manifest: Future[Manifest | None], containers: Future[tuple[ContainerFact, ...]]
+) -> ReleaseData | None:
+    found, known = manifest.result(), containers.result()
+    if found is not None:
+        return read_data(run, host, found, known)
+    link = ("readlink", f"{run.directories[host]}/current")
+    if writers(run, host, known) and run.hosts[host].run(Call(argv=link, limits=QUICK)).ok:
+        raise no_manifest(run.directories[host], host)
+    return None

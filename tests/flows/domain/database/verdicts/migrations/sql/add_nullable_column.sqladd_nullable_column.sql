@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TABLE customers ADD COLUMN phone VARCHAR(30);

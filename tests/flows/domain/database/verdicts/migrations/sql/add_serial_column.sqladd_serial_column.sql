@@ -1,0 +1,2 @@
+-- risk: locking
+ALTER TABLE customers ADD COLUMN number BIGSERIAL;

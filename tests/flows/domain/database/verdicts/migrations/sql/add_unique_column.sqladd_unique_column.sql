@@ -1,0 +1,2 @@
+-- risk: locking
+ALTER TABLE customers ADD COLUMN slug VARCHAR(40) UNIQUE;

@@ -1,0 +1,3 @@
+-- risk: opaque
+-- live: no
+ALTER DATABASE shop SET search_path TO shop;

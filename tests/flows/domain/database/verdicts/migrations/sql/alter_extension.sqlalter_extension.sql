@@ -1,0 +1,3 @@
+-- risk: opaque
+-- live: no
+ALTER EXTENSION pg_trgm UPDATE;

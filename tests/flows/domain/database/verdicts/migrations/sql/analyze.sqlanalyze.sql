@@ -1,0 +1,2 @@
+-- risk: additive
+ANALYZE orders;

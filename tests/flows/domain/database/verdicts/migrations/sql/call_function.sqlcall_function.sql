@@ -1,0 +1,3 @@
+-- risk: opaque
+-- says: it calls net
+SELECT net(119);

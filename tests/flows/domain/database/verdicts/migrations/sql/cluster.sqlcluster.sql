@@ -1,0 +1,2 @@
+-- risk: locking
+CLUSTER orders USING ix_orders_customer;

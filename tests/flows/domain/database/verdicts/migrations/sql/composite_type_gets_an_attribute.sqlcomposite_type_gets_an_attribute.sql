@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT ROW(1, 2)::pair
+ALTER TYPE pair ADD ATTRIBUTE z INTEGER;

@@ -1,0 +1,3 @@
+-- risk: opaque
+-- live: no
+COPY orders TO '/tmp/orders.csv';

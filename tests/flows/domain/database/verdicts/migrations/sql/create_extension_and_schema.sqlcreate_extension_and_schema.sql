@@ -1,0 +1,4 @@
+-- risk: additive
+-- live: no
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE SCHEMA reporting;

@@ -1,0 +1,2 @@
+-- risk: additive
+CREATE VIEW paid_orders AS SELECT id, total FROM orders WHERE status = 'paid';

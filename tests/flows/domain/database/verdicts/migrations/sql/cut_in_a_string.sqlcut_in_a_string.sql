@@ -1,0 +1,3 @@
+-- risk: opaque
+-- live: no
+ALTER TABLE customers ADD COLUMN phone TEXT DEFAULT 'unkn

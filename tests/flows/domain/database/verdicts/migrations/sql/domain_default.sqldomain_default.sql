@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER DOMAIN mail_address SET DEFAULT 'nobody@example.com';

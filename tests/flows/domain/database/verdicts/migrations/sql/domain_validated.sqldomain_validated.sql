@@ -1,0 +1,3 @@
+-- risk: locking
+-- live: no
+ALTER DOMAIN mail_address VALIDATE CONSTRAINT has_at;

@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TABLE payments DROP CONSTRAINT ck_later;

@@ -1,0 +1,2 @@
+-- risk: destructive
+ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE;

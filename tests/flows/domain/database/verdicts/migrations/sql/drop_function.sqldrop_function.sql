@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT net(119)
+DROP FUNCTION net(integer);

@@ -1,0 +1,2 @@
+-- risk: locking
+DROP INDEX ix_orders_customer;

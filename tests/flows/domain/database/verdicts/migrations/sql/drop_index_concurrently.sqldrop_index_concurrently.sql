@@ -1,0 +1,3 @@
+-- risk: additive
+-- alone: true
+DROP INDEX CONCURRENTLY IF EXISTS ix_orders_customer;

@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TABLE customers ALTER COLUMN name DROP NOT NULL;

@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT count(*) FROM tickets
+DROP TABLE tickets;

@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT count(*) FROM open_orders
+DROP VIEW open_orders;

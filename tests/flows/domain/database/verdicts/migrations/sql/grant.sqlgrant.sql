@@ -1,0 +1,2 @@
+-- risk: additive
+GRANT SELECT ON orders TO PUBLIC;

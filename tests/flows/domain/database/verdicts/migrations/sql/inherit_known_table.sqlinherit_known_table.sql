@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT count(*) FROM parents
+ALTER TABLE children INHERIT parents;

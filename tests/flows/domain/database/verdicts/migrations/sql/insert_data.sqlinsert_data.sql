@@ -1,0 +1,2 @@
+-- risk: additive
+INSERT INTO customers (name, email) VALUES ('System', 'system@example.com');

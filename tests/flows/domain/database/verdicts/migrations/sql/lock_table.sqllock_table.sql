@@ -1,0 +1,2 @@
+-- risk: locking
+LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;

@@ -1,0 +1,2 @@
+-- risk: locking
+ALTER TABLE payments SET TABLESPACE pg_default;

@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: SELECT count(*) FROM elders
+ALTER TABLE heirs NO INHERIT elders;

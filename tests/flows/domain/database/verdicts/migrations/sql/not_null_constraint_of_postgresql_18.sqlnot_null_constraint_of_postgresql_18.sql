@@ -1,0 +1,3 @@
+-- risk: destructive
+-- live: no
+ALTER TABLE payments ADD CONSTRAINT nn NOT NULL note NOT VALID;

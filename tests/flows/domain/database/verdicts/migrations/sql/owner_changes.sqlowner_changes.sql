@@ -1,0 +1,2 @@
+-- risk: destructive
+ALTER TABLE orders OWNER TO CURRENT_USER;

@@ -1,0 +1,3 @@
+-- risk: opaque
+-- live: no
+CALL tidy_up();

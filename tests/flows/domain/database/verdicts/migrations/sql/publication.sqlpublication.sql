@@ -1,0 +1,3 @@
+-- risk: destructive
+-- breaks: UPDATE keyless SET id = 1
+CREATE PUBLICATION everything FOR ALL TABLES;

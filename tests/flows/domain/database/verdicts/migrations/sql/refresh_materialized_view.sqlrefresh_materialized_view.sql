@@ -1,0 +1,2 @@
+-- risk: locking
+REFRESH MATERIALIZED VIEW daily;

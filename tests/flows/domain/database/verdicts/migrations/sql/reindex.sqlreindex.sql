@@ -1,0 +1,2 @@
+-- risk: locking
+REINDEX TABLE orders;

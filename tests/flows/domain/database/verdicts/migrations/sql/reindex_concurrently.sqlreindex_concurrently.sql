@@ -1,0 +1,3 @@
+-- risk: additive
+-- alone: true
+REINDEX TABLE CONCURRENTLY orders;

@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TRIGGER stamp ON tickets RENAME TO stamped;

@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TABLE orders REPLICA IDENTITY FULL;

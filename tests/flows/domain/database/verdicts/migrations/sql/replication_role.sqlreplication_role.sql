@@ -1,0 +1,2 @@
+-- risk: opaque
+SET session_replication_role = replica;

@@ -1,0 +1,2 @@
+-- risk: destructive
+REVOKE SELECT ON orders FROM PUBLIC;

@@ -1,0 +1,2 @@
+-- risk: opaque
+CREATE SCHEMA audit CREATE TABLE entries (id INTEGER);

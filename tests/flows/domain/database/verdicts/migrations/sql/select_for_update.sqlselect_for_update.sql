@@ -1,0 +1,2 @@
+-- risk: locking
+SELECT id FROM orders FOR UPDATE;

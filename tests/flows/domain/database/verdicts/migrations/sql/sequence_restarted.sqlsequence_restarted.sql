@@ -1,0 +1,2 @@
+-- risk: opaque
+ALTER SEQUENCE invoice_no RESTART WITH 1;

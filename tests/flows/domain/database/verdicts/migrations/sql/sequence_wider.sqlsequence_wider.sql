@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER SEQUENCE invoice_no AS BIGINT CACHE 10;

@@ -1,0 +1,3 @@
+-- risk: additive
+-- says: another value
+ALTER TABLE orders ALTER COLUMN total SET DEFAULT 1;

@@ -1,0 +1,4 @@
+-- risk: destructive
+-- breaks: SELECT count(*) FROM tickets
+CREATE SCHEMA support;
+ALTER TABLE tickets SET SCHEMA support;

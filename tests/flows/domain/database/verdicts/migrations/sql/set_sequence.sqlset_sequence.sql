@@ -1,0 +1,2 @@
+-- risk: opaque
+SELECT setval('invoice_no', 1);

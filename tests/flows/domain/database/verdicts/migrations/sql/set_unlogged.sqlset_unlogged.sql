@@ -1,0 +1,2 @@
+-- risk: locking
+ALTER TABLE payments SET UNLOGGED;

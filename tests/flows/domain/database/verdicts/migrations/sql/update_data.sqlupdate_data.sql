@@ -1,0 +1,3 @@
+-- risk: opaque
+-- says: a data migration
+UPDATE orders SET reference = upper(reference) WHERE reference IS NOT NULL;

@@ -1,0 +1,3 @@
+-- risk: locking
+-- alone: true
+VACUUM (FULL, ANALYZE) orders;

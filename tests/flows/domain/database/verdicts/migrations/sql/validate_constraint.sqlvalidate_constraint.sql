@@ -1,0 +1,2 @@
+-- risk: additive
+ALTER TABLE payments VALIDATE CONSTRAINT ck_later;

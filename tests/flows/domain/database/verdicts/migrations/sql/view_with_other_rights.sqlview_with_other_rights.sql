@@ -1,0 +1,2 @@
+-- risk: destructive
+ALTER VIEW open_orders SET (security_invoker = true);

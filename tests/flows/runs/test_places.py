@@ -1,0 +1,205 @@
+"""Who is let in takes the place of what waits: a real ledger, no server, no host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from blocks.pipeline import Policy, load_pipeline
+from blocks.values.going_back import GoingBack, Way
+from blocks.values.lifecycle import Kind, Status
+from flows.promotion import flow as promote
+from flows.promotion.change import Change
+from flows.promotion.prepare import Prepared
+from flows.rollback import execute as switching
+from flows.rollback import flow as rollback
+from flows.rollback.strategy import Wish
+from flows.runs import conduct
+from tasks.kernel.errors import RefusedError
+from tasks.ledger.records import PromotionRecord
+from tasks.ledger.store import Ledger
+from tasks.steps.run import Run, utc_now
+from tests.tasks.ledger.samples import START, bring, make_plan, make_release, open_promotion
+
+PIPELINE = """
+pipeline: shop
+registry: main
+environments:
+  staging: {hosts: staging, branches: main}
+  prod:
+    hosts: prod
+    branches: main
+    approvals: {required: 1, approvers: [ana], expires: 1h}
+"""
+REQUEST = conduct.Request(Kind.PROMOTE, "prod", "v2", "default", "cleo")
+
+
+class Place:
+    """An environment's promotions, and whose runs were cancelled."""
+
+    def __init__(self, ledger: Ledger, policies: dict[str, Policy]) -> None:
+        self.ledger = ledger
+        self.policies = policies
+        self.cancelled: list[str | None] = []
+
+    def run(self, row: PromotionRecord) -> Run:
+        values = {
+            "ledger": self.ledger,
+            "promotion_id": row.id,
+            "pipeline": row.pipeline,
+            "environment": row.environment,
+            "policy": self.policies[row.environment],
+            "showing": None,
+            "keeper": None,
+        }
+        return cast("Run", SimpleNamespace(**values))
+
+    def status(self, row: PromotionRecord) -> Status:
+        found = self.ledger.promotions.get(row.id)
+        assert found is not None
+        return found.status
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    pipeline = load_pipeline(PIPELINE, "pipeline.yaml")
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        made = Place(ledger, {name: pipeline.policy(name) for name in pipeline.names})
+        monkeypatch.setattr(conduct, "cancel_run", lambda run, _: made.cancelled.append(run))
+        yield made
+
+
+def opened(place: Place, run: str, **changes: Any) -> PromotionRecord:
+    return open_promotion(place.ledger, run, now=utc_now(), **changes)
+
+
+def test_who_is_let_in_ends_the_older_one_and_cancels_its_run(place: Place) -> None:
+    older, newer = opened(place, "one"), opened(place, "two")
+    place.ledger.promotions.move(older.id, Status.WAITING, now=utc_now())
+    conduct.take_place(place.run(newer), REQUEST)
+    assert (place.status(older), place.status(newer)) == (Status.SUPERSEDED, Status.PLANNING)
+    assert place.cancelled == ["one"]
+    ended = place.ledger.promotions.get(older.id)
+    assert ended is not None
+    assert ended.message == f"promotion {newer.id} of v2 took its place"
+    # The older one, on its way to its own question, hears of it, and ends nobody.
+    with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
+        conduct.take_place(place.run(older), REQUEST)
+    with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
+        conduct.refuse_ended(place.run(older))
+    conduct.refuse_ended(place.run(newer))
+    assert place.status(newer) is Status.PLANNING
+
+
+def test_a_newer_one_that_was_not_let_in_yet_ends_nobody(place: Place) -> None:
+    older, newer = opened(place, "one"), opened(place, "two")
+    conduct.take_place(place.run(older), REQUEST)
+    place.ledger.promotions.move(newer.id, Status.REFUSED, now=utc_now(), message="prod takes tags only")
+    place.ledger.promotions.move(older.id, Status.WAITING, now=utc_now())
+    conduct.take_place(place.run(older), REQUEST)
+    assert (place.status(older), place.cancelled) == (Status.WAITING, [])
+
+
+def test_one_whose_time_is_over_asks_nobody_and_so_ends_nobody(place: Place) -> None:
+    older = opened(place, "one")
+    late = open_promotion(place.ledger, "two", now=utc_now() - timedelta(hours=1))
+    conduct.take_place(place.run(late), REQUEST)
+    assert (place.status(older), place.cancelled) == (Status.PLANNING, [])
+
+
+def test_a_dead_change_is_abandoned_only_by_who_begins_its_own(place: Place) -> None:
+    dead, mine = bring(place.ledger, "one", Status.RUNNING), opened(place, "two")
+    conduct.take_place(place.run(mine), REQUEST)
+    assert place.status(dead) is Status.RUNNING
+    place.ledger.promotions.move(mine.id, Status.APPROVED, now=utc_now())
+    conduct.begin_change(place.run(mine))
+    assert (place.status(dead), place.status(mine)) == (Status.ABANDONED, Status.RUNNING)
+
+
+def test_who_lost_its_place_while_it_waited_for_the_lease_takes_over_no_dead_change(place: Place) -> None:
+    dead, mine, newer = (
+        bring(place.ledger, "one", Status.RUNNING),
+        opened(place, "two"),
+        opened(place, "three"),
+    )
+    place.ledger.promotions.move(mine.id, Status.APPROVED, now=utc_now())
+    conduct.take_place(place.run(newer), REQUEST)
+    with pytest.raises(RefusedError, match=f"promotion {newer.id} of v2 took its place"):
+        conduct.begin_change(place.run(mine))
+    # Its run can still go on where it was cut.
+    assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise RefusedError("branch main is not allowed in prod", "nothing was touched")
+
+
+def test_a_promotion_that_a_gate_refuses_ends_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, mine = opened(place, "one"), opened(place, "two")
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    monkeypatch.setattr(promote, "prepare_work", refuse)
+    with pytest.raises(RefusedError, match="branch main is not allowed in prod"):
+        promote._go(cast("Any", None), place.run(mine), REQUEST, cast("Any", None), mine)
+    assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
+
+
+def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead, waits = bring(place.ledger, "one", Status.RUNNING), opened(place, "two")
+    mine = opened(place, "three", kind=Kind.ROLLBACK)
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    monkeypatch.setattr(conduct, "take_lease", lambda _: None)
+    monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
+    monkeypatch.setattr(rollback, "choose_release", refuse)
+    with pytest.raises(RefusedError, match="branch main is not allowed in prod"):
+        rollback._go(place.run(mine), REQUEST, mine, Wish())
+    assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
+    assert place.status(dead) is Status.RUNNING
+
+
+@pytest.mark.parametrize("way", [Way.CODE, Way.DOWNGRADE])
+def test_a_rollback_that_no_host_can_carry_ends_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    waits, mine = opened(place, "one"), opened(place, "two", kind=Kind.ROLLBACK)
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    plan = make_plan("v1", going_back=GoingBack(way=way, reason="proven"))
+    change = Change(
+        make_release("v1"), {}, None, {"prod": cast("Any", SimpleNamespace())}, False, False, None
+    )
+    monkeypatch.setattr(conduct, "take_lease", lambda _: None)
+    monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
+    monkeypatch.setattr(rollback, "_decide", lambda *_: (plan, {}))
+    monkeypatch.setattr(rollback, "_change", lambda *_: change)
+    monkeypatch.setattr(rollback, "carry_back", refuse)
+    monkeypatch.setattr(switching, "raise_first", refuse)
+    with pytest.raises(RefusedError, match="nothing was touched"):
+        rollback._go(place.run(mine), REQUEST, mine, Wish())
+    assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
+    # Where nobody waits the hosts are not asked twice.
+    place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
+    with pytest.raises(RefusedError):
+        rollback._go(place.run(mine), REQUEST, mine, Wish())
+    assert place.status(mine) is Status.RUNNING
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_another_brought_while_the_lease_was_waited_for_is_only_verified(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    bring(place.ledger, "one", environment="staging")
+    mine = opened(place, "two", environment="staging")
+    run = place.run(mine)
+    coming = SimpleNamespace(release_id=make_release("one" if there else "two").id, built=True)
+    prepared: Any = Prepared(
+        run, REQUEST, cast("Any", None), cast("Any", coming), cast("Any", None), {}, [], START
+    )
+    monkeypatch.setattr(promote, "read_hosts", lambda _: {})
+    monkeypatch.setattr(promote, "_unchanged", lambda found: not found.coming.built)
+    session = cast("Any", SimpleNamespace(ledger=place.ledger))
+    found = promote._brought_meanwhile(session, prepared)
+    assert (found is not None) is there
