@@ -16,9 +16,9 @@ from tasks.database.offsite import HostPlace, file_name, open_place, place_names
 from tasks.database.retain import history_of
 from tasks.host.read import app_directory
 from tasks.host.retention import History, known_dumps
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.facts import read_readiness
-from tasks.steps.run import utc_now
 from tasks.steps.secrets import read_secret
 
 if TYPE_CHECKING:

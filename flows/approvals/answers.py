@@ -17,8 +17,8 @@ from flows.approvals.people import approver_facts
 from flows.domain.approvals.quorum import judge, person_key
 from flows.domain.approvals.values import Answer, ApprovalPolicy, Refusal, Verdict
 from flows.domain.words.text import one_line
+from tasks.kernel.clock import utc_now
 from tasks.ledger.errors import CodeUsed
-from tasks.steps.run import utc_now
 
 if TYPE_CHECKING:
     from tasks.ledger.records import ApprovalRecord

@@ -15,7 +15,8 @@ from flows.domain.approvals.reviews import review_number
 from flows.domain.approvals.values import ASIDE, ApprovalPolicy, QuorumState
 from flows.domain.promotion.approval_form import form_description
 from flows.publication.show import show
-from tasks.steps.run import Run, utc_now
+from tasks.kernel.clock import utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

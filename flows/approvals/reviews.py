@@ -21,9 +21,9 @@ from flows.domain.approvals.values import REJECT, Answer, Refusal, Verdict
 from flows.domain.gates.github import brought_by
 from flows.domain.words.text import one_line
 from tasks.github.github_facts import read_reviews
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import process_redactor
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

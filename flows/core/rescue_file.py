@@ -9,9 +9,9 @@ from blocks.pipeline import HttpCheck
 from blocks.rescue import Rescue, RescueHost
 from blocks.settings import Settings
 from flows.core.blocks import read_block
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.rescue import write_rescue
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

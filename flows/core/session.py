@@ -24,13 +24,13 @@ from tasks.adapters.pool import host_for
 from tasks.adapters.registry import HttpRegistry
 from tasks.git.login import GitLogin
 from tasks.git.mirror import GitMirror, mirror_directory
-from tasks.github.show_promotion import Showing
 from tasks.images.resolve import fetch, read_policy
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import install_log_redaction, process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.services.facts import app_directory
 from tasks.steps.run import Run
+from tasks.steps.showing import Showing
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from flows.runs.conduct import rename_run
 from flows.runs.first_start import flow_run_key
 from tasks.adapters.pool import close_all
 from tasks.database.drill import prove_dump
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.steps.notify import tell
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from blocks.values.lifecycle import ACTIVE
 from flows.core.describe import describe_commit
 from flows.domain.drift.hosts import UNREACHABLE, Expected, find_drift, heads
 from flows.domain.drift.view import drift_text
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.services.drift import read_state
 from tasks.steps.notify import tell
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -14,17 +14,17 @@ from flows.domain.drift.reconcile import Act, Decision, Life, Open, decide, how_
 from flows.domain.drift.view import cut_text
 from flows.domain.promotion.asked import belongs
 from flows.domain.promotion.recovery import up_started
+from flows.domain.rollback.offline import is_offline
 from flows.domain.words.naming import one_off_name
 from flows.drift.reach_hosts import current_releases
-from flows.rollback.take_in import is_offline
 from flows.runs.conduct import cancel_run
+from tasks.database.schema import read_schema
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.services.drift import list_containers
-from tasks.services.facts import read_schema
 from tasks.steps.flow_runs import end_flow_run, read_flow_run, retry_flow_run, sign_seconds
 from tasks.steps.notify import tell
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _overtaken(ledger: Ledger, row: PromotionRecord) -> str:
     """Say who rolled back without the ledger while this promotion was open."""
     for other in ledger.promotions.history(row.pipeline, row.environment, limit=50):
         changed = other.status in {Status.SUCCEEDED, Status.RESTORED, Status.BROKEN}
-        if is_offline(other) and changed and other.ended_at and other.ended_at > row.updated_at:
+        if is_offline(other.flow_run_id) and changed and other.ended_at and other.ended_at > row.updated_at:
             return f"{other.requested_by} rolled back without the ledger and"
     return ""
 

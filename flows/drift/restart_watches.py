@@ -10,10 +10,10 @@ from flows.domain.promotion.asked import belongs
 from flows.domain.watch.watch import LONGEST_LATE, WATCH, switch_of
 from flows.drift.end_abandoned_runs import carried
 from flows.watch.finish import unfinished
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.steps.flow_runs import end_flow_run, retry_flow_run
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 from tasks.watch.read import watch_run
 

@@ -10,8 +10,8 @@ from flows.domain.gates.gates import GateFacts, Hold, HostKeys, PromotionFact, e
 from flows.domain.words.naming import release_id
 from flows.domain.words.refs import RefFacts, RefPolicy
 from tasks.images.resolve import resolve
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.steps.run import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from flows.domain.gates.hotfix import hotfix_answer, is_hotfix
 from flows.domain.gates.schedule import Arrival
 from flows.gates.ask import ref_facts
 from tasks.github.github_facts import read_github
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError, TransientError
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from flows.domain.compose.override import (
     written_paths,
 )
 from tasks.kernel.archive import LISTED, plain_name, sha256
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.services.stage import OVERRIDE
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -16,15 +16,17 @@ from flows.watch.start import begin_reading, end_reading
 from tasks.database.backup import back_up
 from tasks.database.drill import drill
 from tasks.database.migrate import migrate
+from tasks.database.schema import read_schema
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
-from tasks.services.facts import read_containers, read_schema
+from tasks.services.facts import read_containers
 from tasks.services.preflight import check_compose
 from tasks.services.pull import pull
 from tasks.services.revive import not_running, revive
 from tasks.services.smoke import smoke, verify
 from tasks.services.stage import stage
 from tasks.services.up import restore, stop, up
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

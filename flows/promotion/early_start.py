@@ -13,15 +13,16 @@ from flows.domain.words.naming import one_off_name
 from flows.promotion.bundle import make_bundle, project_of
 from flows.promotion.change import Ready, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
-from flows.promotion.judge_schema import read_shape
+from flows.promotion.database_shape import read_shape
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_images, begin_preflights, raise_first
 from tasks.database.backup import remove_dump
 from tasks.database.render import tell_migrations
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.preflight import check_compose
 from tasks.services.prepare import dump_early
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -47,9 +47,10 @@ from flows.runs.conduct import (
 )
 from flows.runs.first_start import settle_unknown
 from flows.watch.start import begin_watch
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.services.smoke import verify
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -12,18 +12,18 @@ from flows.domain.words.naming import REHEARSAL, backup_name, one_off_name
 from flows.promotion.bundle import make_bundle
 from flows.promotion.change import manifests_of
 from flows.promotion.confined_service import UNKNOWN_IMAGE, confined_on_host
+from flows.promotion.database_shape import read_shape
 from flows.promotion.plan import known_revisions
 from flows.promotion.preflights import begin_images
 from flows.runs.conduct import lease_held
-from tasks.database.copies import ask_live
 from tasks.database.lint import lint_migrations
 from tasks.database.rehearse import rehearse
 from tasks.database.render import list_pending, render_migrations, revision_sources
-from tasks.kernel.errors import RefusedError, SluiceError
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import RefusedError
 from tasks.services.facts import read_manifest
 from tasks.services.prepare import dump_early
-from tasks.steps.run import Run, utc_now
-from tasks.steps.step import log
+from tasks.steps.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,20 +39,6 @@ if TYPE_CHECKING:
     from flows.promotion.early_start import Ahead
     from tasks.host.confined import ConfinedService
     from tasks.images.sources import Sources
-
-# Tables with their sizes, and columns with their types; `public` is left out of the names, as in migrations.
-_SHAPE = """
-SELECT 'size', CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
-    pg_total_relation_size(c.oid)::text
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-UNION ALL
-SELECT 'type', CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname || '.' || a.attname,
-    format_type(a.atttypid, a.atttypmod)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-"""
 
 
 def judge_schema(
@@ -279,26 +265,6 @@ def _ask(
     )
     shape = read_shape(run)
     return rendering.result(), shape
-
-
-def read_shape(run: Run) -> list[tuple[str, str, str]]:
-    """Read sizes and types of the live database; without them the verdicts are stricter, and stand too.
-
-    Args:
-        run: The promotion.
-
-    Returns:
-        Kind (`size` or `type`), table or column, and the size in bytes or the type; empty where it is not PostgreSQL
-        that Sluice backs up, or it does not answer.
-    """
-    migration, backup = run.description.migration, run.policy.backup
-    if migration is None or migration.dialect != "postgresql" or backup is None or not backup.built_in:
-        return []
-    try:
-        return [(kind, name, value) for kind, name, value in ask_live(run, run.primary, _SHAPE)]
-    except (SluiceError, ValueError) as error:
-        log().warning("sizes and types of the tables are not known: %s", error)
-        return []
 
 
 def _rehearse(

@@ -17,7 +17,8 @@ from tasks.images.build import build, find_images, list_revisions, push, reposit
 from tasks.images.commands.bake import BuildTarget, group_targets
 from tasks.images.confined import confined
 from tasks.images.pin import pin_images
-from tasks.steps.run import Run, utc_now
+from tasks.kernel.clock import utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

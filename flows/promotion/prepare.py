@@ -19,8 +19,8 @@ from flows.promotion.release_data import ask_data_gate
 from flows.promotion.work import Work
 from tasks.database.render import brings_revisions
 from tasks.images.sources import check_out
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.steps.run import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

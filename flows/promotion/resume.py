@@ -12,9 +12,10 @@ from flows.promotion.plan import read_hosts
 from flows.promotion.work import Work, change_of
 from flows.runs.conduct import Request, lease_held
 from tasks.images.sources import check_out
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.services.facts import read_manifest
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from flows.domain.approvals.reviews import mark_line
 from flows.domain.publication.comment import Ask, Attempt, Stay
 from flows.domain.publication.states import shown_address
 from flows.publication.promotion_view import page_of, plan_of
-from tasks.steps.run import utc_now
+from tasks.kernel.clock import utc_now
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
-    from tasks.github.show_promotion import Showing
     from tasks.ledger.records import PromotionRecord
+    from tasks.steps.showing import Showing
 
 _MOST_ROWS = 50
 # A plan is of interest until it is carried out or given up.

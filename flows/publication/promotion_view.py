@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import ENDED, OPEN, Kind, Status
 from flows.core.outcome import run_link
 from flows.domain.publication.states import moment_of
-from flows.rollback.take_in import is_offline
+from flows.domain.rollback.offline import is_offline
 from tasks.github.show_promotion import receipts, shown
 from tasks.kernel.errors import SluiceError, TerminalError
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.plans import Plan
     from blocks.values.releases import Commit, Release
-    from tasks.github.show_promotion import Showing
     from tasks.ledger.records import PromotionRecord, StepRecord
+    from tasks.steps.showing import Showing
 
 _MOST_ROWS = 50
 # The gates let it in, and it has not ended.
@@ -161,7 +161,7 @@ def _rank(row: PromotionRecord) -> tuple[bool, datetime, int]:
 
 def page_of(row: PromotionRecord) -> str:
     """Return the page of a promotion's run in the Prefect UI; empty where there is none."""
-    return "" if is_offline(row) else run_link(row.flow_run_id)
+    return "" if is_offline(row.flow_run_id) else run_link(row.flow_run_id)
 
 
 def plan_of(row: PromotionRecord) -> Plan | None:

@@ -13,15 +13,15 @@ from flows.publication.components import Parts
 from flows.publication.promotion_view import Scene
 from tasks.github.show_promotion import Part, Told, carry, shown
 from tasks.github.show_promotion import show as show_task
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.github.show_promotion import Showing
     from tasks.ledger.records import PromotionRecord
+    from tasks.steps.showing import Showing
 
 _MOST_ROWS = 50
 # What was missed is tried again so often, and for so long.

@@ -25,10 +25,11 @@ from tasks.database.restore import (
     restore_beside,
     swap_database,
 )
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
 from tasks.services.preflight import check_compose, preflight
 from tasks.services.pull import pull
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -35,8 +35,9 @@ from flows.runs.conduct import (
     take_place,
 )
 from flows.runs.first_start import settle_unknown
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from blocks.values.lifecycle import Status
 from flows.approvals.authors import authors_of
 from flows.approvals.quorum import ask_until_quorum
 from flows.domain.rollback.evidence import as_revisions
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
+from flows.domain.rollback.offline import offline_key
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.services.facts import read_manifest
 from tasks.services.offline_records import mark_recorded, read_offline
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -16,18 +18,6 @@ if TYPE_CHECKING:
 
     from blocks.values.offline import OfflineRollback
     from tasks.ledger.records import PromotionRecord
-
-OFFLINE_KEY = "offline"
-
-
-def offline_key(past: OfflineRollback) -> str:
-    """Return what identifies a rollback without ledger in the ledger."""
-    return f"{OFFLINE_KEY}/{past.pipeline}/{past.environment}/{past.id}"
-
-
-def is_offline(row: PromotionRecord) -> bool:
-    """Say whether a promotion was carried out while the ledger could not be told."""
-    return bool(row.flow_run_id) and str(row.flow_run_id).startswith(f"{OFFLINE_KEY}/")
 
 
 def take_in(looks: Mapping[str, Run]) -> tuple[PromotionRecord, ...]:

@@ -10,9 +10,9 @@ from flows.domain.approvals.quorum import deadline, quorum
 from flows.domain.rules.relaxing import policy_of_relaxing, request_hash
 from flows.domain.rules.view import relax_form, waiting_text
 from flows.runs.first_start import flow_run_key
+from tasks.kernel.clock import utc_now
 from tasks.kernel.redact import process_redactor
 from tasks.steps.notify import tell
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from flows.domain.promotion.asked import Change, changed_text, differences, repository_changes
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.kernel.redact import process_redactor
-from tasks.steps.run import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

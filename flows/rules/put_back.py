@@ -12,10 +12,10 @@ from flows.core.github import open_github_rules
 from flows.domain.rules.relaxing import is_back, put_back
 from flows.domain.rules.view import overdue
 from tasks.github.protection import protect_branch, read_rules
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

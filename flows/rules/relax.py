@@ -30,11 +30,11 @@ from flows.rules.put_back import restore
 from flows.runs.conduct import rename_run
 from flows.runs.first_start import flow_run_key
 from tasks.github.protection import protect_branch, read_rules
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.steps.notify import tell
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

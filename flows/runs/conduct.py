@@ -29,11 +29,12 @@ from flows.runs.first_start import (
     refuse_elsewhere,
     refuse_renamed,
 )
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.steps.lease import take_lease
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

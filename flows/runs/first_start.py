@@ -16,10 +16,10 @@ from flows.domain.promotion.asked import Change, changed_text, changes_of, repos
 from flows.publication.show import show_end
 from tasks.git.mirror import GitMirror, mirror_directory
 from tasks.images.resolve import read_policy
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.errors import IllegalTransition
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from flows.core.outcome import run_link
 from flows.domain.promotion.messages import Subject
 from flows.domain.watch.view import cause, red_text
 from flows.domain.watch.watch import LONGEST_LATE, TOLD, WATCH
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.steps.flow_runs import start_flow_run
 from tasks.steps.notify import tell
-from tasks.steps.run import utc_now
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from flows.runs.first_start import flow_run_key
 from flows.watch.finish import TO_TELL, act
 from flows.watch.observe import Seen, end_of, look_on
 from tasks.adapters.pool import close_all
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import process_redactor
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from blocks.values.watching import LogSummary, WatchEnd
 from flows.domain.watch.view import summary_line
 from flows.domain.watch.watch import WATCH, judge, merged, not_known, overtaken
 from flows.watch.start import patterns_of
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.facts import read_env_keys
 from tasks.steps.flow_runs import wait_here
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log
 from tasks.watch.read import watch_host
 

@@ -15,10 +15,11 @@ from tasks.database.retain import removable
 from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
 from tasks.host.read import QUICK
 from tasks.host.scripts import dump, script
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
 from tasks.services.commands.host_files import measure_dump, remove_dumps
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:

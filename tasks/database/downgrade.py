@@ -12,14 +12,15 @@ from tasks.database.commands.pg import pg_options
 from tasks.database.copies import ask_copy, open_copy
 from tasks.database.loss import compare, lost_by_downgrade
 from tasks.database.rehearse import downgrade_on_copy
+from tasks.database.schema import read_schema
 from tasks.host.alembic import downgrade_words
 from tasks.host.docker import remove_container, wait_container
 from tasks.host.host_facts import IN_SERVICE
 from tasks.host.scripts import dump, script
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.facts import read_schema
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tasks.steps.step import fact, log, step
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from tasks.database.commands.drill import (
     parse_facts,
 )
 from tasks.database.copies import BrokenDumpError, Copy, ask_copy, ask_live, open_copy
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
-from tasks.steps.run import utc_now
 from tasks.steps.step import fact, log, step
 
 if TYPE_CHECKING:

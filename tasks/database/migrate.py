@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import MigrateReceipt
 from tasks.database.commands.pg import pg_options
+from tasks.database.schema import read_schema
 from tasks.host.docker import remove_container, wait_container
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.facts import read_schema
 from tasks.steps.run import Run
 from tasks.steps.step import log, step
 

@@ -10,7 +10,6 @@ from tasks.database.commands import rehearsal
 from tasks.host.read import QUICK, read_containers
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.kernel.redact import process_redactor
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS = 0.1
 _CLEAR_SECONDS = 120
-_REASON_LENGTH = 300
 
 
 def prove(run: Run, host: str, aside: Aside, *, seconds: float) -> HealthProof:
@@ -41,7 +39,7 @@ def prove(run: Run, host: str, aside: Aside, *, seconds: float) -> HealthProof:
         release_id=aside.release_id,
         services=aside.services,
         passed=passed,
-        reason=one_line(reason),
+        reason=reason_line(reason),
         seconds=time.monotonic() - began,
     )
     run.hosts[host].run(
@@ -115,9 +113,3 @@ def _checked(
     seconds = run.policy.timeouts.up
     done = there.run(Call(argv=("docker", "exec", first.id, *check), limits=Limits(seconds, seconds)))
     return done.ok, "" if done.ok else f"database.check ended with status {done.exit_code}: {done.reason()}"
-
-
-def one_line(text: str) -> str:
-    """Return what a program said as one line without secrets, of a bearable length."""
-    line = " ".join(process_redactor().text(text).split())
-    return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"

@@ -12,11 +12,13 @@ from tasks.database.commands import locks
 from tasks.database.copies import open_copy
 from tasks.database.drill import drill_copy
 from tasks.database.isolated_release import describe
-from tasks.database.prove import one_line, prove
+from tasks.database.prove import prove
 from tasks.database.trial import Outcome, Trial, ask_aside, read_state, run_aside, watched
 from tasks.host.alembic import downgrade_words
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
-from tasks.steps.run import Run, utc_now
+from tasks.kernel.redact import reason_line
+from tasks.steps.run import Run
 from tasks.steps.step import fact, log
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def _earlier(
             raise found
         return trial.set_aside(copy, found, "old")
     except TerminalError as error:
-        return HealthProof(release_id=previous.release.id, passed=None, reason=one_line(error.what))
+        return HealthProof(release_id=previous.release.id, passed=None, reason=reason_line(error.what))
 
 
 def _play(
@@ -131,7 +133,7 @@ def _play(
         rehearsed_at=utc_now(),
     )
     if not drill.passed:
-        reason = one_line(f"the dump is not proven: {drill.differences[0]}")
+        reason = reason_line(f"the dump is not proven: {drill.differences[0]}")
         return nothing.model_copy(update={"reason": reason})
     asked = ask_aside(trial, copy, new) if asks else None
     before = read_state(trial.run, copy)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind
 from tasks.host.retention import History, known_dumps, to_remove
-from tasks.steps.run import utc_now
+from tasks.kernel.clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

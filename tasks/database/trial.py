@@ -16,12 +16,12 @@ from tasks.database.commands.copies import query_copy
 from tasks.database.commands.pg import pg_options
 from tasks.database.copies import ask_copy
 from tasks.database.isolated_release import clear, set_aside
-from tasks.database.prove import one_line
 from tasks.host.alembic import parse_pending
 from tasks.host.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.logs import log
 from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.redact import reason_line
 from tasks.steps.run import Run
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def run_aside(
         call = Call(argv=argv, limits=Limits(migration.timeout, migration.timeout))
         result = run.hosts[copy.host].run(call, on_line=log().info)
     except TerminalError as error:
-        return Outcome(ok=False, reason=one_line(error.what), seconds=time.monotonic() - began)
-    reason = "" if result.ok else one_line(result.reason()) or f"it ended with status {result.exit_code}"
+        return Outcome(ok=False, reason=reason_line(error.what), seconds=time.monotonic() - began)
+    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
     return Outcome(ok=result.ok, reason=reason, seconds=result.seconds)
 
 
@@ -155,10 +155,10 @@ def _answer(trial: Trial, copy: Copy, new: Aside, words: tuple[str, ...], what: 
     try:
         result = trial.run.hosts[copy.host].run(Call(argv=argv, limits=Limits(seconds, seconds)))
     except TerminalError as error:
-        return Rendered(text="", exit_code=1, reason=one_line(error.what))
+        return Rendered(text="", exit_code=1, reason=reason_line(error.what))
     if len(result.stdout.encode()) > MOST_BYTES:
         return Rendered(text="", exit_code=1, reason=TOO_MUCH)
-    reason = "" if result.ok else one_line(result.reason()) or f"it ended with status {result.exit_code}"
+    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
     return Rendered(text=result.stdout, exit_code=result.exit_code, reason=reason)
 
 

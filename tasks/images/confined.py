@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.database.prove import one_line
 from tasks.host.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH, ConfinedService, confine
 from tasks.host.read import QUICK
 from tasks.host.scripts import login as logged_in
 from tasks.kernel.archive import tar_of
 from tasks.kernel.errors import TransientError
 from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.redact import reason_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -146,7 +146,7 @@ def _answer(result: Result, bound: float) -> Answer:
     late = f"it did not end within {bound:.0f} s" if result.seconds >= bound else ""
     return Answer(
         "" if late else result.stdout,
-        late or one_line(result.reason()) or f"status {result.exit_code}",
+        late or reason_line(result.reason()) or f"status {result.exit_code}",
         result,
     )
 

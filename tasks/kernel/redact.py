@@ -15,6 +15,8 @@ MASK = "•••"
 SHORTEST = 4
 # A piece of a secret (one line of a key, a part of its base64) must be longer to be told from ordinary text.
 SHORTEST_PIECE = 8
+# A reason is one line of a report.
+_REASON_LENGTH = 300
 
 
 def _base64_forms(secret: str) -> Iterable[str]:
@@ -138,3 +140,9 @@ def install_log_redaction(redactor: Redactor | None = None) -> None:
 
     make_redacted.redacts = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(make_redacted)
+
+
+def reason_line(text: str) -> str:
+    """Return what a program said as one line without secrets, of a bearable length."""
+    line = " ".join(process_redactor().text(text).split())
+    return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"

@@ -47,15 +47,15 @@ def _migrate(connection: Connection, where: str) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     # Alembic costs a tenth of a second, which a ledger that is up to date need not pay.
-    from tasks.ledger import migrations
+    from tasks.ledger import migrate
 
     found = _version(connection)
-    if found is not None and found not in migrations.known():
+    if found is not None and found not in migrate.known():
         raise TerminalError(
             f"{where} has schema {found}, newer than this version of Sluice knows ({HEAD})",
             "update Sluice on this machine",
         )
-    migrations.upgrade(connection)
+    migrate.upgrade(connection)
 
 
 def _version(connection: Connection) -> str | None:

@@ -8,14 +8,11 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.facts import HostFacts, Readiness
+from tasks.database.schema import read_schema
 from tasks.host.env_file import parse_env
 from tasks.host.host_facts import (
-    IN_SERVICE,
-    NOT_RUNNING,
     READINESS,
-    SCHEMA_FACTS,
     parse_readiness,
-    parse_schema,
 )
 from tasks.host.read import QUICK, app_directory, no_manifest, read_containers, read_manifest
 from tasks.host.scripts import script
@@ -23,7 +20,7 @@ from tasks.kernel.protocols import Call
 from tasks.kernel.redact import process_redactor
 from tasks.release_data.carry import writers
 from tasks.release_data.read import read_data
-from tasks.steps.step import fact, log
+from tasks.steps.step import fact
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -44,7 +41,6 @@ __all__ = [
     "read_host",
     "read_manifest",
     "read_readiness",
-    "read_schema",
 ]
 
 
@@ -87,40 +83,6 @@ def read_env_keys(host: Host, directory: str, names: tuple[str, ...]) -> tuple[s
         process_redactor().add(*secrets)
         return name, tuple(sorted(values))
     return None, ()
-
-
-def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
-    """Read the database's schema revision and size from its container.
-
-    Args:
-        run: The promotion.
-        host: The host that keeps the database.
-
-    Returns:
-        Whether the database's container runs, its revision and its size in bytes.
-    """
-    backup = run.policy.backup
-    if backup is None or backup.command is not None:
-        return False, None, None
-    argv = script(
-        IN_SERVICE,
-        "sluice-service",
-        run.pipeline,
-        backup.service,
-        "sh",
-        "-c",
-        SCHEMA_FACTS,
-        "sluice",
-        backup.user or "",
-        backup.database or "",
-    )
-    result = host.run(Call(argv=argv, limits=QUICK))
-    if result.exit_code == NOT_RUNNING:
-        return False, None, None
-    if not result.ok:
-        log().warning("%s: the database answers no question about its schema: %s", host.name, result.tail(2))
-        return True, None, None
-    return True, *parse_schema(result.stdout)
 
 
 @fact("read host")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from blocks.values.base import Value
+from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Fence
 from tasks.kernel.redact import process_redactor
 from tasks.steps.secrets import read_secret
@@ -18,18 +18,13 @@ from tasks.steps.site import Site
 if TYPE_CHECKING:
     from blocks.pipeline import ReleaseDescription
     from tasks.git.mirror import GitMirror
-    from tasks.github.show_promotion import Showing
     from tasks.kernel.protocols import Engine, Registry
     from tasks.ledger.store import Ledger
-    from tasks.steps.lease import LeaseKeeper
+    from tasks.steps.lease_keeper import LeaseKeeper
+    from tasks.steps.showing import Showing
     from tasks.watch.commands.service_logs import RawLogs
 
 V = TypeVar("V", bound=Value)
-
-
-def utc_now() -> datetime:
-    """Return the present time, UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

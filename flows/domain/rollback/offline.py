@@ -9,7 +9,7 @@ from blocks.values.base import Value
 from blocks.values.going_back import Way
 from blocks.values.lifecycle import Status
 from blocks.values.manifests import Manifest
-from blocks.values.offline import HostMemory
+from blocks.values.offline import HostMemory, OfflineRollback
 from flows.domain.rollback.choice import PastPromotion, choose_target
 from flows.domain.rollback.evidence import Evidence
 from flows.domain.rollback.strategy import decide_way
@@ -20,6 +20,7 @@ _FROM_STAGING = (
     "the order they were put there"
 )
 _MOST_NAMED = 5
+_OFFLINE_KEY = "offline"
 
 
 class Prospect(Value):
@@ -187,3 +188,13 @@ def _refusal(evidence: Evidence) -> str:
         f"{target} does not run on this schema ({why}): with the ledger, "
         f"`sluice plan rollback {evidence.environment}` shows the other ways"
     )
+
+
+def offline_key(past: OfflineRollback) -> str:
+    """Return what identifies a rollback without ledger in the ledger."""
+    return f"{_OFFLINE_KEY}/{past.pipeline}/{past.environment}/{past.id}"
+
+
+def is_offline(flow_run_id: str | None) -> bool:
+    """Say whether a promotion was carried out while the ledger could not be told."""
+    return (flow_run_id or "").startswith(f"{_OFFLINE_KEY}/")

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from blocks.values.lifecycle import Kind
 from blocks.values.receipts import BackupReceipt
 from flows.database.drill import drill
-from tasks.steps.run import utc_now
+from tasks.kernel.clock import utc_now
 from tests.lab.scene import Scene
 from tests.tasks.database.postgres import LiveDatabase, live_database, run_on
 

@@ -16,8 +16,8 @@ from blocks.values.lifecycle import ENDED, Status
 from flows.drift import end_abandoned_runs as ending
 from flows.drift.flow import reconcile
 from flows.promotion.flow import promote
+from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
-from tasks.steps.run import utc_now
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(2400)

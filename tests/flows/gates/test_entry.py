@@ -28,10 +28,11 @@ from flows.core.session import Session, open_mirror
 from flows.gates.entry import UndecidedError, ask_entry, decide_entry
 from flows.runs.conduct import Request
 from tasks.images.resolve import resolve
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
 from tests.lab.control import open_server
 from tests.lab.shop_repository import git

@@ -26,11 +26,11 @@ from blocks.values.releases import Release
 from flows.core.session import open_mirror
 from flows.publication.show import show, show_aside, show_missed
 from flows.runs import conduct
-from tasks.github.show_promotion import Showing
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord, StepRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.run import utc_now
+from tasks.steps.showing import Showing
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on

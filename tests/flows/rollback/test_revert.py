@@ -19,9 +19,10 @@ from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from flows.core.session import Session, open_mirror
 from flows.rollback.revert import revert_left
+from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.run import Journal, Run, utc_now
+from tasks.steps.run import Journal, Run
 from tests.deployments.webhook.shop import Shop
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
 from tests.lab.control import open_server

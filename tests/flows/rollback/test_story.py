@@ -59,7 +59,7 @@ def ask(scene: Scene, sql: str) -> list[str]:
 
 
 def unhold(scene: Scene) -> None:
-    from tasks.steps.run import utc_now
+    from tasks.kernel.clock import utc_now
 
     with scene.ledger() as ledger:
         ledger.holds.release("shop", "feature", "the test goes on", "a test", utc_now())

@@ -24,10 +24,10 @@ from blocks.webhook_channel import WebhookChannel
 from deployments.control_plane.bootstrap import ControlPlane
 from flows.drift.flow import reconcile
 from flows.rules.flow import protect
+from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import open_ledger
 from tasks.ledger.models import RelaxationRow
 from tasks.ledger.relaxation_records import RelaxationRecord
-from tasks.steps.run import utc_now
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.lab.control import drain_events, ending_at_once
 from tests.lab.prefect_database import lay_database

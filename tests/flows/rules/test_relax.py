@@ -19,11 +19,11 @@ from flows.domain.gates.github import protected as protection_gate
 from flows.domain.rules.rules import BY_NAME
 from flows.rules.relax import RuleName, _let_go, relax
 from tasks.github.rules import GitHubRules
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.connect import open_ledger
 from tasks.ledger.records import ApprovalRecord
 from tasks.ledger.relaxation_records import RelaxationRecord
-from tasks.steps.run import utc_now
 from tests.fakes.github import TOKEN, Fault
 from tests.flows.rules.conftest import PIPELINE, Shop
 from tests.lab.shell import wait_until

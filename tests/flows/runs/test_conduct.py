@@ -15,10 +15,10 @@ from prefect.client.schemas.objects import State
 from blocks.git_repository import GitRepository
 from blocks.values.lifecycle import Kind, Status
 from flows.runs import conduct
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.run import utc_now
 
 REQUEST = conduct.Request(Kind.PROMOTE, "prod", "v1", "default", "cleo")
 

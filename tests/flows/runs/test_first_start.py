@@ -24,10 +24,10 @@ from flows.core.session import Session, open_session
 from flows.runs import conduct
 from flows.runs.first_start import settle_unknown
 from tasks.git.mirror import mirror_directory
+from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.run import utc_now
 from tests.lab.control import open_server
 from tests.lab.scene import Inbox
 from tests.lab.shop_repository import git

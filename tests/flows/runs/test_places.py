@@ -20,10 +20,11 @@ from flows.rollback import execute as switching
 from flows.rollback import flow as rollback
 from flows.rollback.strategy import Wish
 from flows.runs import conduct
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tests.tasks.ledger.samples import START, bring, make_plan, make_release, open_promotion
 
 PIPELINE = """

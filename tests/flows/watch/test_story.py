@@ -18,8 +18,8 @@ from flows.drift import restart_watches as watches
 from flows.drift.flow import reconcile
 from flows.drift.restart_watches import AGAIN
 from flows.rollback.flow import rollback
+from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
-from tasks.steps.run import utc_now
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 from tests.lab.shop_repository import database_password

@@ -13,8 +13,9 @@ from blocks.values.receipts import BackupReceipt
 from tasks.adapters.local import LocalRunner
 from tasks.database.commands import pg
 from tasks.host.scripts import dump
+from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Call, Limits
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tests.lab.server import Server
 from tests.tasks.adapters.conftest import connect
 

@@ -18,10 +18,11 @@ from blocks.pipeline import Backup
 from blocks.values.receipts import BackupReceipt
 from tasks.database.backup import prune_backups, take_dump
 from tasks.database.offsite import HostPlace, copy_dump
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Limits
 from tasks.ledger.store import Ledger
-from tasks.steps.run import Run, utc_now
+from tasks.steps.run import Run
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shell import wait_until
