@@ -10,6 +10,7 @@ from tasks.database.commands import rehearsal
 from tasks.host.read import QUICK, read_containers
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.redact import reason_line
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact

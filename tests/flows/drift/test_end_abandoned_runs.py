@@ -255,7 +255,7 @@ def test_a_run_that_fell_silent_is_ended_first(
     ledger: Ledger, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sign_seconds() is None or sign_seconds() == 30
-    monkeypatch.setattr(ending, "sign_seconds", lambda: 0.05)
+    monkeypatch.setattr(ending, "sign_seconds", lambda: 0.001)
     key = run_in(Running())
     row = opened(ledger, key, Status.RUNNING)
     ledger.steps.start(row.id, "up", "prod", now=datetime.now(UTC))
