@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from blocks.values.base import Value
+from blocks.values.facts import ContainerFact
 
 Sign = Literal["error", "pattern"]
 
@@ -129,3 +132,24 @@ class WatchEnd(Value):
     text: str
     findings: tuple[Finding, ...] = ()
     errors: tuple[LogError, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawLogs:
+    """What the containers of a host logged, as it was read: nothing is made of it yet.
+
+    Attributes:
+        host: The host's name.
+        containers: The application's containers then.
+        since: Container id → how many seconds were gone back.
+        mark: The word that `read_logs` was given.
+        text: Its standard output; empty where logs were not asked for.
+        problem: Why nothing could be read; empty where it could.
+    """
+
+    host: str
+    containers: tuple[ContainerFact, ...] = ()
+    since: Mapping[str, float] = field(default_factory=dict)
+    mark: str = ""
+    text: str = ""
+    problem: str = ""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from blocks.pipeline.watch import Watch
+    from blocks.values.watching import RawLogs
     from tasks.ledger.records import PromotionRecord
     from tasks.steps.run import Run
-    from tasks.watch.commands.service_logs import RawLogs
 
 
 def patterns_of(rules: Watch) -> LogPatterns | None:

@@ -12,13 +12,13 @@ from tasks.database.commands.pg import list_dump, parse_listing, psql
 from tasks.database.empty_dump import explain_empty
 from tasks.database.offsite import stored_dumps
 from tasks.database.retain import removable
+from tasks.host.files import measure_dump, remove_dumps
 from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
 from tasks.host.read import QUICK
 from tasks.host.scripts import dump, script
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.commands.host_files import measure_dump, remove_dumps
 from tasks.steps.run import Run
 from tasks.steps.step import log, step
 

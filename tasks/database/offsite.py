@@ -15,10 +15,10 @@ from tasks.adapters.pool import host_for
 from tasks.adapters.relay import Touch, relay
 from tasks.adapters.url_folder import UrlFolder, parse_options, public_url
 from tasks.database.retain import removable
+from tasks.host.files import list_dumps, parse_dumps, remove_dumps
 from tasks.host.read import QUICK, app_directory
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.commands.host_files import list_dumps, parse_dumps, remove_dumps
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tasks.adapters.registry import HttpRegistry
-from tasks.images.commands.references import parse_reference
+from tasks.host.references import parse_reference
 from tasks.kernel.errors import SluiceError
 from tasks.steps.step import fact, log
 

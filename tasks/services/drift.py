@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.drift import HostState
+from tasks.host.files import parse_files
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.commands.drift import all_containers, bundle_files, parse_all_containers, parse_files
+from tasks.services.commands.drift import all_containers, bundle_files, parse_all_containers
 from tasks.services.facts import read_host
 from tasks.services.stage import OVERRIDE
 from tasks.steps.step import fact

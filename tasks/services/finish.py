@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from tasks.database.backup import prune_backups
+from tasks.host.files import prune_images
 from tasks.kernel.errors import SluiceError
-from tasks.services.commands.host_files import prune_images
 from tasks.services.old_releases import prune_releases
 from tasks.steps.step import log, step
 

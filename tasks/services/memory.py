@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.offline import LIVE_FILE
+from tasks.host.files import missing_images
 from tasks.host.host_facts import IN_SERVICE, SCHEMA_FACTS, parse_schema
 from tasks.host.read import QUICK
 from tasks.host.scripts import EXIT_MISSING, script
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call
-from tasks.services.commands.host_files import missing_images
 from tasks.services.commands.offline import parse_survey, remember, survey
 
 if TYPE_CHECKING:

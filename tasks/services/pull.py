@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from tasks.host.compose import complaint, images_of, parse_config
+from tasks.host.files import missing_images, pull_missing
 from tasks.host.read import QUICK
 from tasks.host.scripts import login
 from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.kernel.protocols import Call
-from tasks.services.commands.host_files import missing_images, pull_missing
 from tasks.services.memory import read_memory
 from tasks.steps.step import log, step
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import MANIFEST_FILE
 from blocks.values.receipts import StepReceipt
+from tasks.host.files import link_shared
 from tasks.kernel.errors import TerminalError
-from tasks.services.commands.host_files import link_shared
 from tasks.services.old_releases import make_room, unpack_over
 from tasks.steps.step import log, step
 

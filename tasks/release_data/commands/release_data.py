@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE
 from blocks.values.release_data import ReleaseData, WrittenMount
+from tasks.host.files import parse_files
 from tasks.host.scripts import script
 from tasks.host.shape import plain_path
-from tasks.services.commands.drift import parse_files
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact

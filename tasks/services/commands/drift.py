@@ -55,27 +55,6 @@ def unrecorded(folder: str) -> Argv:
     return script(UNRECORDED, "sluice-offline", folder)
 
 
-def parse_files(text: str) -> dict[str, str]:
-    """Read what `bundle_files` printed.
-
-    Args:
-        text: Its standard output.
-
-    Returns:
-        Path relative to the bundle → sha256, hex.
-    """
-    return dict(_file(line) for line in text.splitlines() if "  " in line)
-
-
-def _file(line: str) -> tuple[str, str]:
-    checksum, _, path = line.partition("  ")
-    # A line that begins with a backslash has its backslashes and newlines escaped.
-    if checksum.startswith("\\"):
-        checksum = checksum[1:]
-        path = path.replace("\\\\", "\0").replace("\\n", "\n").replace("\\r", "\r").replace("\0", "\\")
-    return path.removeprefix("./"), checksum
-
-
 def parse_all_containers(text: str) -> tuple[OtherContainer, ...]:
     """Read what `all_containers` printed.
 

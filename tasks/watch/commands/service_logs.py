@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from blocks.values.facts import ContainerFact
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv, name
 
@@ -67,27 +66,6 @@ class HostLogs:
     now: datetime
     containers: Mapping[str, ContainerLog]
     starts: Mapping[str, ContainerLog]
-
-
-@dataclass(frozen=True)
-class RawLogs:
-    """What the containers of a host logged, as it was read: nothing is made of it yet.
-
-    Attributes:
-        host: The host's name.
-        containers: The application's containers then.
-        since: Container id → how many seconds were gone back.
-        mark: The word that `read_logs` was given.
-        text: Its standard output; empty where logs were not asked for.
-        problem: Why nothing could be read; empty where it could.
-    """
-
-    host: str
-    containers: tuple[ContainerFact, ...] = ()
-    since: Mapping[str, float] = field(default_factory=dict)
-    mark: str = ""
-    text: str = ""
-    problem: str = ""
 
 
 def bytes_of(parts: int) -> int:

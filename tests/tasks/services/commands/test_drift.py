@@ -6,13 +6,8 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from tasks.services.commands.drift import (
-    all_containers,
-    bundle_files,
-    parse_all_containers,
-    parse_files,
-    unrecorded,
-)
+from tasks.host.files import parse_files
+from tasks.services.commands.drift import all_containers, bundle_files, parse_all_containers, unrecorded
 
 
 def run(argv: tuple[str, ...]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from tasks.host.references import is_reference, local_name
 from tasks.host.retention import StoredDump
 from tasks.host.scripts import script
-from tasks.images.commands.references import is_reference, local_name
 from tasks.kernel.argv import Argv
 
 _DUMP_WORDS = 4
@@ -157,3 +157,24 @@ def measure_dump(path: str) -> Argv:
 def prune_images(repositories: tuple[str, ...], digests: tuple[str, ...]) -> Argv:
     """Return the command that removes a pipeline's images but those of the digests to keep."""
     return script(PRUNE_IMAGES, "sluice-prune-images", *repositories, "--", *digests)
+
+
+def parse_files(text: str) -> dict[str, str]:
+    """Read what `bundle_files` printed.
+
+    Args:
+        text: Its standard output.
+
+    Returns:
+        Path relative to the bundle → sha256, hex.
+    """
+    return dict(_file(line) for line in text.splitlines() if "  " in line)
+
+
+def _file(line: str) -> tuple[str, str]:
+    checksum, _, path = line.partition("  ")
+    # A line that begins with a backslash has its backslashes and newlines escaped.
+    if checksum.startswith("\\"):
+        checksum = checksum[1:]
+        path = path.replace("\\\\", "\0").replace("\\n", "\n").replace("\\r", "\r").replace("\0", "\\")
+    return path.removeprefix("./"), checksum

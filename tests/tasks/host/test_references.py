@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.images.commands.references import HUB, ImageReference, is_reference, local_name, parse_reference
+from tasks.host.references import HUB, ImageReference, is_reference, local_name, parse_reference
 
 DIGEST = "sha256:" + "a" * 64
 

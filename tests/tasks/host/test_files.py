@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.host import files as host_files
 from tasks.host import scripts
-from tasks.services.commands import host_files
 from tests.tasks.host.test_scripts import Shell, listing, shell
 
 __all__ = ["shell"]
