@@ -1,17 +1,20 @@
-"""What a promotion that nobody is asked about begins before its plan is known, beside what the plan waits for."""
+"""What a promotion begins before its plan is known where nobody is asked, beside what the plan waits for."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.futures import wait
 
+from blocks.values.lifecycle import Status
+from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.naming import one_off_name
 from flows.promotion.bundle import make_bundle, project_of
-from flows.promotion.change import Ready, dump_name, manifests_of
+from flows.promotion.change import Ready, dump_name, keep_running, manifests_of, stopped_meanwhile
 from flows.promotion.confined_service import confined_on_host
 from flows.promotion.database_shape import read_shape
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
@@ -19,7 +22,7 @@ from flows.promotion.preflights import begin_images, begin_preflights, raise_fir
 from tasks.database.backup import remove_dump
 from tasks.database.render import tell_migrations
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError
+from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.services.preflight import check_compose
 from tasks.services.prepare import dump_early
 from tasks.steps.run import Run
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from flows.promotion.bundle import Bundle
     from flows.promotion.prepare import Prepared
     from tasks.database.render import Told
-    from tasks.images.sources import Sources
 
 T = TypeVar("T")
 
@@ -47,19 +49,18 @@ _FRESH = timedelta(seconds=60)
 
 
 @dataclass
-class Ahead:
-    """What was begun, under a lease that is kept until the change is made.
+class EarlyStart:
+    """What was begun on the first host before the plan; where people are asked, nothing until the plan needs it.
 
     Attributes:
-        run: The promotion.
-        release_id: The release.
-        hosts: The hosts' facts, from before the lease until they are read again under it.
+        prepared: What the promotion knows.
+        hosts: The hosts' facts; where the lease is held, from before it until they are read again under it.
+        holds_lease: True where the lease is kept until the change is made.
     """
 
-    run: Run
-    release_id: str
+    prepared: Prepared
     hosts: Mapping[str, HostFacts]
-    _bundle: Bundle | None = None
+    holds_lease: bool
     _manifest: Manifest | None = None
     _dumping: PrefectFuture[BackupReceipt] | None = None
     _preparing: PrefectFuture[StepReceipt] | None = None
@@ -69,9 +70,23 @@ class Ahead:
     _shape: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
+    def run(self) -> Run:
+        """The promotion."""
+        return self.prepared.run
+
+    @property
+    def release(self) -> Release:
+        """The release, maybe without its migrations yet."""
+        return self.prepared.coming.known
+
+    @cached_property
     def bundle(self) -> Bundle:
         """What the hosts get of the release."""
-        return _there(self._bundle)
+        return make_bundle(self.run, self.release, self.prepared.sources)
+
+    def checksums(self) -> dict[str, str]:
+        """Return the checksums of the release's bundle, which is made for it where it was not made yet."""
+        return self.bundle.checksums()
 
     def begin_dump(self) -> None:
         """Begin to dump the database where the change needs that and finds the dump fresh.
@@ -82,29 +97,25 @@ class Ahead:
         if backup is None or not migrates_or_backs_up(run, facts):
             return
         if facts.database_running or not backup.built_in:
-            self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release_id))
+            self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release.id))
 
-    def begin_images(self, release: Release, sources: Sources) -> None:
+    def begin_images(self) -> None:
         """Begin to bring the release's bundle and images to the first host."""
-        self._bundle = make_bundle(self.run, release, sources)
-        self._prepare(release)
-
-    def _prepare(self, release: Release) -> None:
         run, bundle = self.run, self.bundle
-        self._manifest = manifest = manifests_of(run, release, bundle, self.hosts)[run.primary]
+        self._manifest = manifest = manifests_of(run, self.release, bundle, self.hosts)[run.primary]
         self._preparing = begin_images(run, manifest, bundle)
 
-    def look_again(self, release: Release, hosts: Mapping[str, HostFacts]) -> None:
+    def look_again(self, hosts: Mapping[str, HostFacts]) -> None:
         """Take the facts that were read under the lease; what was begun with another env file is done anew."""
         primary, before, self.hosts = self.run.primary, self.hosts, hosts
         if hosts[primary].env_file != before[primary].env_file:
             wait([_there(self._preparing)])
-            self._prepare(release)
+            self.begin_images()
 
-    def begin_telling(self, release: Release, sources: Sources) -> None:
+    def begin_telling(self) -> None:
         """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
         run, revision = self.run, self.hosts[self.run.primary].revision
-        service = confined_on_host(run, release, sources, self.bundle)
+        service = confined_on_host(run, self.release, self.prepared.sources, self.bundle)
         if revision is None or service is None:
             return
         self._told_from = revision
@@ -146,23 +157,27 @@ class Ahead:
         return (told.rendered, self._shape) if told else None
 
     def wait_for_images(self) -> None:
-        """Wait until the release's bundle and images are on the first host; begin to have compose read it.
+        """Wait until the release's bundle and images are on the first host; with the lease, have compose read it then.
 
         Raises:
             TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
+        if self._preparing is None:
+            self.begin_images()
         _there(self._preparing).result()
-        if self._checking is None:
+        if self._checking is None and self.holds_lease:
             project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
             self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
 
-    def ready(self) -> Ready:
-        """Wait for all of it; return what the change need not do again.
+    def done(self) -> Ready | None:
+        """Wait for all of it; return what the change need not do again, None where the lease was not kept.
 
         Raises:
             RefusedError: The first host's compose refuses the configuration.
             TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
+        if not self.holds_lease:
+            return None
         self.wait_for_images()
         raise_first([self._checking] if self._checking is not None else [])
         return Ready(_there(self._preparing).result(), self._dump())
@@ -185,7 +200,7 @@ class Ahead:
         """Remove the dump: the change it was taken for is not made, or takes a younger one."""
         if self._dumping is None:
             return
-        name, self._dumping = dump_name(self.run, self.release_id), None
+        name, self._dumping = dump_name(self.run, self.release.id), None
         try:
             remove_dump(self.run, self.run.primary, name)
         except SluiceError as error:
@@ -203,13 +218,14 @@ class Ahead:
 
 
 @contextmanager
-def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
-    """Dump the database, read the hosts again, and bring the release to the first host once its images are pushed.
+def started_early(prepared: Prepared) -> Iterator[EarlyStart]:
+    """Where nobody is asked: dump the database, read the hosts again, and bring the release to the first host.
 
-    Nothing that runs is touched. Leaving with an error takes the dump away again.
+    Nothing that runs is touched. Leaving with an error takes the dump away again, and starts what an engine that died
+    meanwhile took with it. Where people are asked nothing is begun.
 
     Args:
-        prepared: What is known; the hosts were checked, and the lease is held.
+        prepared: What is known; where nobody is asked the hosts were checked, and the lease is held.
 
     Yields:
         What was begun.
@@ -219,25 +235,45 @@ def going_ahead(prepared: Prepared) -> Iterator[Ahead]:
         TransientError: A host does not answer.
         TerminalError: A push failed.
     """
-    run = prepared.run
+    early = EarlyStart(prepared, prepared.hosts, holds_lease=not prepared.asks)
+    try:
+        if early.holds_lease:
+            _begin(early)
+        yield early
+    except BaseException as error:
+        early.settle()
+        early.forget_dump()
+        if not early.holds_lease or not isinstance(error, SluiceError) or isinstance(error, FencedError):
+            raise
+        # A gate that says no has stopped nothing; an engine that died may be why it does.
+        if isinstance(error, RefusedError) and not stopped_meanwhile(early.run, prepared.hosts):
+            raise
+        raise _still_running(prepared, error) from error
+    early.settle()
+
+
+def _begin(early: EarlyStart) -> None:
+    prepared, run = early.prepared, early.run
     if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
         backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
         raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
     prepared.coming.let_pushes_go_first()
-    ahead = Ahead(run, prepared.coming.release_id, prepared.hosts)
-    try:
-        with reading_hosts(run) as facts:
-            ahead.begin_dump()
-            ahead.begin_images(prepared.coming.known, prepared.sources)
-            ahead.look_again(prepared.coming.known, facts())
-            if prepared.tells:
-                ahead.begin_telling(prepared.coming.known, prepared.sources)
-        yield ahead
-    except BaseException:
-        ahead.settle()
-        ahead.forget_dump()
-        raise
-    ahead.settle()
+    with reading_hosts(run) as facts:
+        early.begin_dump()
+        early.begin_images()
+        early.look_again(facts())
+        if prepared.tells:
+            early.begin_telling()
+
+
+def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
+    """Start again what an engine that died meanwhile took with it; return the error with what runs now."""
+    log().error("%s", error)
+    run = prepared.run
+    before = prepared.hosts[run.primary].manifest
+    note = failure_note(Status.FAILED, run.environment, before.release.id if before else None)
+    kind = RefusedError if isinstance(error, RefusedError) else TerminalError
+    return kind(f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail)
 
 
 def _there(value: T | None) -> T:

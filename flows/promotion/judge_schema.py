@@ -9,12 +9,10 @@ from flows.domain.database.schema import schema_path
 from flows.domain.database.verdicts import judge_migrations, pending_unknown, rendered_whole, split_rendered
 from flows.domain.promotion.plan import Evidence
 from flows.domain.words.naming import REHEARSAL, backup_name, one_off_name
-from flows.promotion.bundle import make_bundle
 from flows.promotion.change import manifests_of
 from flows.promotion.confined_service import UNKNOWN_IMAGE, confined_on_host
 from flows.promotion.database_shape import read_shape
-from flows.promotion.plan import known_revisions
-from flows.promotion.preflights import begin_images
+from flows.promotion.plan import evidence_of, known_revisions
 from flows.runs.conduct import lease_held
 from tasks.database.lint import lint_migrations
 from tasks.database.rehearse import rehearse
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release, Revision
     from blocks.values.schema_changes import MigrationVerdict
-    from flows.promotion.early_start import Ahead
+    from flows.promotion.early_start import EarlyStart
     from tasks.host.confined import ConfinedService
     from tasks.images.sources import Sources
 
@@ -49,7 +47,7 @@ def judge_schema(
     *,
     override: str,
     earlier: Plan | None,
-    ahead: Ahead | None = None,
+    early: EarlyStart,
 ) -> Evidence:
     """Find out what a release's pending migrations do. Nothing that runs is touched.
 
@@ -61,7 +59,7 @@ def judge_schema(
         override: Why migrations that break the running release may come in nevertheless; empty without.
         earlier: The promotion's plan from before it was suspended or the environment changed; None without.
             What it knows of the same release on the same schema is not found out again.
-        ahead: What was begun on the first host already; None for nothing.
+        early: What was begun on the first host already.
 
     Returns:
         The verdicts, and how the migrations went on a copy where the policy asks for that.
@@ -82,7 +80,7 @@ def judge_schema(
     kept = _kept(earlier, release, running, hosts[run.primary].revision, pending)
     if kept is not None:
         return evidence_of(run, release, kept)
-    return _find_out(run, release, sources, hosts, migration, pending, base, ahead)
+    return _find_out(run, release, sources, hosts, migration, pending, base, early)
 
 
 def _database_must_run(run: Run, facts: HostFacts) -> None:
@@ -120,25 +118,6 @@ def _kept(
     return earlier
 
 
-def evidence_of(run: Run, release: Release, plan: Plan) -> Evidence:
-    """Return what a plan knows of its migrations, to compare it with the plan of a moment later.
-
-    Args:
-        run: The promotion.
-        release: The release.
-        plan: The plan.
-    """
-    migration = run.description.migration
-    told = plan.pending if migration is not None and not (migration.alembic and release.revisions) else ()
-    return Evidence(
-        verdicts=plan.verdicts,
-        rehearsal=plan.rehearsal,
-        override=plan.override,
-        override_required=run.policy.database.override_required,
-        pending=told,
-    )
-
-
 def _find_out(
     run: Run,
     release: Release,
@@ -147,17 +126,14 @@ def _find_out(
     migration: Migration,
     pending: tuple[Revision, ...],
     base: Evidence,
-    ahead: Ahead | None,
+    early: EarlyStart,
 ) -> Evidence:
-    bundle = ahead.bundle if ahead else make_bundle(run, release, sources)
+    bundle = early.bundle
     manifest = manifests_of(run, release, bundle, hosts)[run.primary]
     rules, primary = run.policy.database, hosts[run.primary]
     service = confined_on_host(run, release, sources, bundle)
     with lease_held(run):
-        if ahead is not None:
-            ahead.wait_for_images()
-        else:
-            begin_images(run, manifest, bundle).result()
+        early.wait_for_images()
         named = _ask_pending(run, release, service, primary.revision)
         wanted = rules.rehearse and (named is None or bool(pending or named) or migration.at_boot)
         rehearsal = _rehearsed(run, release, primary) if wanted else None
@@ -170,7 +146,7 @@ def _find_out(
     if named is None:
         verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(migration, service, asked)),)
     elif pending or named:
-        told = (asked.rendered, read_shape(run)) if asked else ahead.told(primary.revision) if ahead else None
+        told = (asked.rendered, read_shape(run)) if asked else early.told(primary.revision)
         told = told or _ask(run, service, primary.revision)
         verdicts = _judge(run, sources, migration, pending or named, *told)
     else:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.releases import Commit, Release, Revision
+    from flows.promotion.work import Work
     from tasks.images.sources import Described, Sources
     from tasks.steps.run import Run
 
@@ -143,6 +144,25 @@ def plan_of(
             database_bytes=primary.database_bytes,
             known=known_revisions(run),
         )
+    )
+
+
+def planned_again(run: Run, work: Work, plan: Plan) -> Plan:
+    """Return the plan of a moment later: another one where the environment changed meanwhile."""
+    evidence = evidence_of(run, work.release, plan)
+    return plan_of(run, work.release, work.sources.described, work.hosts, evidence=evidence)
+
+
+def evidence_of(run: Run, release: Release, plan: Plan) -> Evidence:
+    """Return what a plan knows of its migrations, to compare it with the plan of a moment later."""
+    migration = run.description.migration
+    told = plan.pending if migration is not None and not (migration.alembic and release.revisions) else ()
+    return Evidence(
+        verdicts=plan.verdicts,
+        rehearsal=plan.rehearsal,
+        override=plan.override,
+        override_required=run.policy.database.override_required,
+        pending=told,
     )
 
 

@@ -51,6 +51,8 @@ class Prepared:
         hosts: The hosts' facts.
         checking: The checks of the hosts, begun; none where they were not asked for.
         checked_at: When they were begun, UTC.
+        asks: True where people are asked, or a rehearsal takes its time, before anything is begun: the lease is free
+            meanwhile, since somebody may have to go back.
         tells: True where the new image is asked for its migrations once it is on the first host, not before.
     """
 
@@ -62,6 +64,7 @@ class Prepared:
     hosts: Mapping[str, HostFacts]
     checking: list[PrefectFuture[StepReceipt]]
     checked_at: datetime
+    asks: bool = False
     tells: bool = False
 
     @property
@@ -89,7 +92,7 @@ class Prepared:
 
 
 def prepare_work(
-    session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool, asks: bool
+    session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool
 ) -> Prepared:
     """Ask what can be asked before a build, then build; read and check the hosts meanwhile.
 
@@ -99,7 +102,6 @@ def prepare_work(
         request: What was asked for.
         resolved: The commit.
         checks: True to check the hosts as well, so that nobody is asked about what a host refuses.
-        asks: True where the plan is put before people, or takes its time otherwise, before anything is begun.
 
     Returns:
         What is known, the checks of the hosts begun; `raise_first` waits for them.
@@ -109,6 +111,7 @@ def prepare_work(
         TerminalError: The build failed.
         TransientError: A host or the registry does not answer.
     """
+    asks = run.policy.approvals is not None or run.policy.database.rehearse
     release = known_release(session, run.policy, resolved)
     subject = release or unbuilt_release(run.policy, resolved)
     asked = ask_gates(session, run.policy, resolved, subject)
@@ -141,7 +144,7 @@ def prepare_work(
         except BaseException:
             wait(checking)
             raise
-        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at, tells)
+        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at, asks, tells)
 
 
 def _seems_to_migrate(run: Run, facts: HostFacts, sources: Sources) -> bool:

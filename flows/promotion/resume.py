@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.core.describe import describe_commit
+from flows.promotion.bundle import make_bundle
 from flows.promotion.change import bring_back, carry_out
 from flows.promotion.finish import finish
 from flows.promotion.plan import read_hosts
@@ -62,7 +63,7 @@ def go_on(
     with lease_held(run):
         hosts = before_the_switch(run, read_hosts(run), row.previous_release_id)
         work = Work(run, request, resolved, release, sources, hosts)
-        change = change_of(work, plan)
+        change = change_of(work, plan, make_bundle(run, release, sources))
         if restoring:
             run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
             bring_back(run, change, row.message or "the run was cut after a failure")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.domain.promotion.plan import must_migrate
-from flows.promotion.bundle import make_bundle
 from flows.promotion.change import Change, manifests_of
 from flows.runs.conduct import Request
 
@@ -34,7 +33,6 @@ class Work:
         release: The release.
         sources: Its files.
         hosts: The hosts' facts.
-        bundle: What the hosts get of the release; None where it was not made yet.
     """
 
     run: Run
@@ -43,18 +41,17 @@ class Work:
     release: Release
     sources: Sources
     hosts: Mapping[str, HostFacts]
-    bundle: Bundle | None = None
 
 
-def change_of(work: Work, plan: Plan, *, ready: Ready | None = None) -> Change:
+def change_of(work: Work, plan: Plan, bundle: Bundle, *, done_early: Ready | None = None) -> Change:
     """Put together what is to be changed.
 
     Args:
         work: What is known.
         plan: The plan that was approved.
-        ready: What was done on the first host a moment ago, under this very lease; None for nothing.
+        bundle: What the hosts get of the release.
+        done_early: What was done on the first host a moment ago, under this very lease; None for nothing.
     """
-    bundle = work.bundle or make_bundle(work.run, work.release, work.sources)
     migration, rules = work.run.description.migration, work.run.policy.database
     migrates = (
         migration is not None
@@ -71,5 +68,5 @@ def change_of(work: Work, plan: Plan, *, ready: Ready | None = None) -> Change:
         checkout=work.sources.source,
         drills=(rules.drill or rules.rehearse)
         and (migrates or (migration is not None and migration.at_boot)),
-        ready=ready,
+        ready=done_early,
     )

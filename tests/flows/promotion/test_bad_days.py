@@ -356,7 +356,7 @@ def test_a_gate_that_has_to_be_waited_for_after_all_does_not_keep_the_lease(
             raise UndecidedError
         return decide_entry(*args, waits=waits, **more)
 
-    monkeypatch.setattr("flows.promotion.flow.decide_entry", undecided_once)
+    monkeypatch.setattr("flows.promotion.show_plan.decide_entry", undecided_once)
     before = dumps(running)
     with reverted(running):
         running.shop.commit_file("README.md", "Its checks ran twice\n", "A change whose checks ran twice")

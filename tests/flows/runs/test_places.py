@@ -14,6 +14,7 @@ from blocks.pipeline import Policy, load_pipeline
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Kind, Status
 from flows.promotion import flow as promote
+from flows.promotion import unchanged
 from flows.promotion.change import Change
 from flows.promotion.prepare import Prepared
 from flows.rollback import execute as switching
@@ -199,8 +200,8 @@ def test_what_another_brought_while_the_lease_was_waited_for_is_only_verified(
     prepared: Any = Prepared(
         run, REQUEST, cast("Any", None), cast("Any", coming), cast("Any", None), {}, [], START
     )
-    monkeypatch.setattr(promote, "read_hosts", lambda _: {})
-    monkeypatch.setattr(promote, "_unchanged", lambda found: not found.coming.built)
+    monkeypatch.setattr(unchanged, "read_hosts", lambda _: {})
+    monkeypatch.setattr(unchanged, "unchanged", lambda found: not found.coming.built)
     session = cast("Any", SimpleNamespace(ledger=place.ledger))
-    found = promote._brought_meanwhile(session, prepared)
+    found = unchanged.brought_meanwhile(session, prepared)
     assert (found is not None) is there
