@@ -109,10 +109,6 @@ class SshHost:
             self._home = self.run(Call(("pwd",))).stdout.strip()
         return self._home
 
-    def absolute(self, path: str) -> str:
-        """Return a path as absolute; a relative one is meant from the login directory."""
-        return path if path.startswith("/") else f"{self.home}/{path}"
-
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
         result = self.run_raw(call, on_line=on_line)

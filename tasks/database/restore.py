@@ -195,11 +195,6 @@ def drop_kept(run: Run, *, host: str, names: Names) -> StepReceipt:
     return StepReceipt(text=f"{host}: {names.old} removed")
 
 
-def databases_beside(run: Run, *, host: str, names: Names) -> frozenset[str]:
-    """Return which of a promotion's databases are there."""
-    return frozenset(_alter(run, host, names, databases.STATE, "the databases could not be listed").split())
-
-
 def ask_database(run: Run, host: str, database: str) -> Callable[[str], list[list[str]]]:
     """Return what asks one database of the live server: one beside the live one, or that one itself.
 

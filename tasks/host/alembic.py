@@ -54,19 +54,6 @@ def _ids(text: str | None) -> tuple[str, ...]:
     return tuple(part for part in ids if part and part != "<base>")
 
 
-def parse_current(text: str) -> tuple[str, ...]:
-    """Read what `alembic current` or `alembic heads` printed.
-
-    Args:
-        text: Its standard output. A database may have several revisions: one for each branch.
-
-    Returns:
-        The revisions, sorted; empty for a database no migration ran on.
-    """
-    matches = (_CURRENT.match(line.strip()) for line in text.splitlines())
-    return tuple(sorted(match["id"] for match in matches if match))
-
-
 def pending(revisions: tuple[Revision, ...], current: tuple[str, ...]) -> tuple[Revision, ...]:
     """Return the migrations a database lacks, oldest first.
 

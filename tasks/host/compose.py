@@ -143,10 +143,6 @@ class ComposeProject:
         """List the project's containers, ended ones too, as JSON."""
         return self.argv("ps", "--all", "--no-trunc", "--format=json")
 
-    def images_json(self) -> Argv:
-        """List the images its containers run, as JSON."""
-        return self.argv("images", "--format=json")
-
     def stop(self, *services: str) -> Argv:
         """Stop services; their containers and volumes stay."""
         return self.argv("stop", *_services(services))

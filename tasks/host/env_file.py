@@ -51,11 +51,6 @@ def required_keys(example: str) -> tuple[str, ...]:
     return tuple(sorted({key for key, _, comment in _entries(example) if not _OPTIONAL.match(comment)}))
 
 
-def missing_keys(required: tuple[str, ...], present: dict[str, str]) -> tuple[str, ...]:
-    """Return the required keys that an env file lacks, in order."""
-    return tuple(key for key in required if key not in present)
-
-
 def _entries(text: str) -> list[tuple[str, str, str]]:
     """Return key, value and what follows the value, for each entry."""
     found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -387,4 +387,3 @@ class GitHubShower(Protocol):
 
 
 Argv = tuple[str, ...]
-Lines = Sequence[str]

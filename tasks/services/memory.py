@@ -116,7 +116,3 @@ def append_live(site: Site, host: str, live: tuple[LiveRelease, ...]) -> None:
     result = site.hosts[host].run(site.change(host, argv, seconds=60, stdin=text.encode()))
     if not result.ok:
         raise TerminalError(f"{LIVE_FILE} could not be written: {result.tail(1)}", "is the disk full?")
-
-
-def _knows(text: str, promotion_id: int | None) -> bool:
-    return promotion_id is not None and f'"promotion_id":{promotion_id},' in text

@@ -3,33 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from blocks.values.base import Value
-from flows.domain.words.text import one_line
-from tasks.kernel.errors import TerminalError
-
-DatabaseKind = Literal["postgresql", "mysql", "mongodb"]
-
-_BY_IMAGE: tuple[tuple[str, DatabaseKind], ...] = (
-    ("postgres", "postgresql"),
-    ("postgis", "postgresql"),
-    ("pgvector", "postgresql"),
-    ("timescale", "postgresql"),
-    ("mysql", "mysql"),
-    ("mariadb", "mysql"),
-    ("percona", "mysql"),
-    ("mongo", "mongodb"),
-)
-# Tools beside a database carry its name in theirs.
-_NOT_A_DATABASE = ("exporter", "backup", "pgadmin", "admin", "express", "bouncer", "pgpool", "client")
-_BY_VARIABLE: tuple[tuple[str, DatabaseKind], ...] = (
-    ("POSTGRES_PASSWORD", "postgresql"),
-    ("POSTGRES_PASSWORD_FILE", "postgresql"),
-    ("MYSQL_ROOT_PASSWORD", "mysql"),
-    ("MARIADB_ROOT_PASSWORD", "mysql"),
-    ("MONGO_INITDB_ROOT_PASSWORD", "mongodb"),
-)
 
 
 class PublishedPort(Value):
@@ -110,56 +86,3 @@ def _needs(service: Mapping[str, Any]) -> Iterator[str]:
         word, _, name = str(service.get(kind) or "").partition(":")
         if word == "service":
             yield name
-
-
-def database_service_kind(config: Mapping[str, Any], service: str) -> DatabaseKind | None:
-    """Say which database a service runs.
-
-    Args:
-        config: What compose read.
-        service: The service's name.
-
-    Returns:
-        The kind, by image name or, for an image of the team's own, by its variables; None for no database.
-
-    Raises:
-        TerminalError: There is no such service.
-    """
-    services = config.get("services") or {}
-    if service not in services:
-        names = ", ".join(sorted(map(one_line, services))) or "none"
-        raise TerminalError(
-            f"service {one_line(service)!r} is not in the compose files", f"there are: {names}"
-        )
-    found = services[service]
-    return _kind(found) or (_by_variables(found) if found.get("build") else None)
-
-
-def database_services(config: Mapping[str, Any]) -> dict[str, DatabaseKind]:
-    """Return the services whose image is a known database.
-
-    Args:
-        config: What compose read.
-
-    Returns:
-        Service → kind.
-    """
-    kinds = {name: _kind(service) for name, service in (config.get("services") or {}).items()}
-    return {name: kind for name, kind in kinds.items() if kind is not None}
-
-
-def _kind(service: Mapping[str, Any]) -> DatabaseKind | None:
-    reference = str(service.get("image") or "").partition("@")[0].lower()
-    # Neither registry nor organisation says what runs inside.
-    name = reference.rpartition("/")[2].partition(":")[0]
-    if any(word in name for word in _NOT_A_DATABASE):
-        return None
-    return next((kind for word, kind in _BY_IMAGE if word in name), None)
-
-
-def _by_variables(service: Mapping[str, Any]) -> DatabaseKind | None:
-    environment = service.get("environment") or {}
-    # An application that uses a database names its host as well.
-    if any(key in environment for key in ("POSTGRES_SERVER", "POSTGRES_HOST", "DATABASE_URL", "DB_HOST")):
-        return None
-    return next((kind for variable, kind in _BY_VARIABLE if variable in environment), None)

@@ -14,7 +14,6 @@ from flows.domain.rules.rules import (
     OPEN,
     PARTS,
     PULL_REQUESTS,
-    RULES,
     stricter,
     wanted_rules,
     with_checks,
@@ -162,8 +161,3 @@ def policy_of_relaxing(protect: Protect) -> ApprovalPolicy:
             "expires_after": protect.relax.expires,
         }
     )
-
-
-def rule_names() -> tuple[str, ...]:
-    """Return the names of all rules of a branch."""
-    return tuple(rule.name for rule in RULES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -217,14 +217,3 @@ class PullRequestReviewEvent(Part):
     pull_request: ReviewedRequest
     repository: Repository
     sender: Account
-
-
-EventName = Literal[
-    "push",
-    "pull_request",
-    "pull_request_review",
-    "workflow_run",
-    "check_suite",
-    "release",
-    "issue_comment",
-]

@@ -11,7 +11,7 @@ from alembic.config import Config
 
 from blocks.pipeline import Migration
 from blocks.values.releases import Revision
-from tasks.host.alembic import downgrade_words, parse_current, parse_history, pending
+from tasks.host.alembic import downgrade_words, parse_history, pending
 from tasks.kernel.errors import TerminalError
 
 ENV = """
@@ -86,20 +86,7 @@ def test_the_indicated_current_revision_changes_nothing(project: Project) -> Non
     assert parse_history(out.getvalue()) == parse_history(project.say("history"))
 
 
-def test_the_current_revisions_are_read(project: Project) -> None:
-    assert parse_current(project.say("current")) == ()
-    project.say("upgrade", "b2")
-    assert parse_current(project.say("current")) == ("b2",)
-    project.say("upgrade", "c3")
-    assert parse_current(project.say("current")) == ("b2", "c3")
-    project.say("upgrade", "heads")
-    # A revision that another one depends on stays listed beside it.
-    assert set(parse_current(project.say("heads"))) <= set(parse_current(project.say("current")))
-
-
 def test_log_lines_are_no_revisions() -> None:
-    text = "INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.\nWARNING something -> else\nb2 (head)\n"
-    assert parse_current(text) == ("b2",)
     assert parse_history("INFO [x] Running\n") == ()
 
 

@@ -94,7 +94,6 @@ CASES: list[tuple[str, Callable[[ComposeProject], Argv], Argv]] = [
         ("exec", "--no-TTY", "db", "--help", "; rm"),
     ),
     ("ps", lambda p: p.ps_json(), ("ps", "--all", "--no-trunc", "--format=json")),
-    ("images", lambda p: p.images_json(), ("images", "--format=json")),
     ("stop", lambda p: p.stop("web"), ("stop", "web")),
     ("logs", lambda p: p.logs("web", tail=5), ("logs", "--no-color", "--tail=5", "web")),
 ]

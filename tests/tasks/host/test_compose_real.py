@@ -138,13 +138,9 @@ def test_a_container_is_waited_for_and_removed(project: ComposeProject) -> None:
     assert run(docker.wait_container(name)).returncode != 0
 
 
-def test_containers_and_images_are_listed(project: ComposeProject) -> None:
+def test_containers_are_listed(project: ComposeProject) -> None:
     found = parse_json(output(docker.list_containers({"com.docker.compose.project": project.name})))
     assert [container["Names"] for container in found] == [f"{project.name}-db-1"]
-    assert any(image["Tag"] == "17" for image in parse_json(output(docker.list_images("postgres:*"))))
-    assert json.loads(output(docker.inspect_images("postgres:17")))[0]["RepoTags"]
-    assert json.loads(output(docker.version()))["Server"]["Version"]
-    assert json.loads(output(docker.info()))["ServerVersion"]
 
 
 def test_a_database_is_dumped_through_its_service(project: ComposeProject, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.host.compose import ComposeProject
-from tasks.host.env_file import missing_keys, parse_env, required_keys
+from tasks.host.env_file import parse_env, required_keys
 from tasks.kernel.errors import TerminalError
 
 CASES: list[tuple[str, dict[str, str]]] = [
@@ -113,7 +113,3 @@ def test_required_keys_are_those_the_example_asks_for() -> None:
     example = "DB_PASSWORD=changethis\n# COMMENTED=1\nSENTRY_DSN=  # optional\n"
     example += "export SECRET_KEY='x' # required\nEMPTY=\n"
     assert required_keys(example) == ("DB_PASSWORD", "EMPTY", "SECRET_KEY")
-
-
-def test_missing_keys_are_those_that_are_not_there() -> None:
-    assert missing_keys(("A", "B", "C"), {"B": ""}) == ("A", "C")

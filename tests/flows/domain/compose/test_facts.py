@@ -1,4 +1,4 @@
-"""Ports and databases, read from compose's own output."""
+"""Ports, and what services need, read from compose's own output."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import pytest
 
 from flows.domain.compose.facts import (
     PublishedPort,
-    database_service_kind,
-    database_services,
     depended_on,
     published_ports,
 )
-from tasks.kernel.errors import TerminalError
 from tests.flows.domain.compose.test_override import CONFIG
 
 
@@ -50,45 +47,6 @@ def test_published_ports(entry: dict[str, Any], ports: tuple[PublishedPort, ...]
 
 def test_no_services_have_no_ports() -> None:
     assert published_ports({}) == ()
-
-
-@pytest.mark.parametrize(
-    ("service", "kind"),
-    [
-        ({"image": "postgres:17"}, "postgresql"),
-        ({"image": "registry:5000/bitnami/postgresql:16@sha256:" + "a" * 64}, "postgresql"),
-        ({"image": "postgis/postgis"}, "postgresql"),
-        ({"image": "timescale/timescaledb:latest-pg16"}, "postgresql"),
-        ({"image": "pgvector/pgvector:pg17"}, "postgresql"),
-        ({"image": "mariadb:11"}, "mysql"),
-        ({"image": "mongo:7"}, "mongodb"),
-        ({"image": "mongo-express"}, None),
-        ({"image": "prometheuscommunity/postgres-exporter"}, None),
-        ({"image": "postgres.example.com/team/web"}, None),
-        ({"image": "redis:7"}, None),
-        ({"image": "team/app", "environment": {"POSTGRES_PASSWORD": "x"}}, None),
-        ({"build": {"context": "."}, "environment": {"POSTGRES_PASSWORD": "x"}}, "postgresql"),
-        ({"build": {}, "environment": {"POSTGRES_PASSWORD": "x"}}, None),
-        ({"build": {"context": "."}, "environment": {"POSTGRES_PASSWORD": "x", "POSTGRES_HOST": "db"}}, None),
-        ({"build": {"context": "."}}, None),
-    ],
-)
-def test_which_database_a_service_runs(service: dict[str, Any], kind: str | None) -> None:
-    assert database_service_kind({"services": {"x": service}}, "x") == kind
-
-
-def test_a_service_that_is_not_there_is_an_error_that_names_the_others() -> None:
-    with pytest.raises(
-        TerminalError, match=r"service 'dbb' is not in the compose files — there are: backend, db"
-    ):
-        database_service_kind(CONFIG, "dbb")
-    with pytest.raises(TerminalError, match="there are: none"):
-        database_service_kind({}, "db")
-
-
-def test_databases_are_found_by_their_image() -> None:
-    assert database_services(CONFIG) == {"db": "postgresql"}
-    assert database_services({}) == {}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from flows.domain.rules.relaxing import (
     refusal,
     relaxed_protection,
     request_hash,
-    rule_names,
 )
 from flows.domain.rules.rules import BY_NAME, OPEN, RULES, reaches
 from tests.blocks.pipeline.texts import SMALLEST
@@ -160,4 +159,3 @@ def test_another_request_has_another_hash() -> None:
     policies = [hashed(policy=ApprovalPolicy(required=2)), hashed(policy=ApprovalPolicy(approvers=("ben",)))]
     assert len({hashed(), *others, *policies}) == 7
     assert hashed() == hashed()
-    assert set(rule_names()) == set(BY_NAME)
