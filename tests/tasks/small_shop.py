@@ -17,7 +17,7 @@ from tasks.kernel.protocols import Call
 from tasks.steps.run import Run
 from tests.flows.domain.samples import NOW, release
 from tests.lab.server import Server
-from tests.tasks.adapters.conftest import connect
+from tests.tasks.conftest import connect
 from tests.tasks.database.postgres import APP, LiveDatabase
 
 PASSWORD = "db/it's+7Q%4f=e9:w@K"

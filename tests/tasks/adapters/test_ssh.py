@@ -28,7 +28,7 @@ from tasks.kernel.protocols import Call, Fence, Limits
 from tasks.kernel.redact import Redactor
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
-from tests.tasks.adapters.conftest import connect
+from tests.tasks.conftest import connect
 from tests.tasks.packing import packed
 
 ANY_TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=200)

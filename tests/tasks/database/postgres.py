@@ -17,7 +17,7 @@ from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.run import Run
 from tests.lab.server import Server
-from tests.tasks.adapters.conftest import connect
+from tests.tasks.conftest import connect
 
 PIPELINE = """
 pipeline: shop

@@ -26,7 +26,7 @@ from tasks.steps.run import Run
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shell import wait_until
-from tests.tasks.adapters.conftest import connect
+from tests.tasks.conftest import connect
 from tests.tasks.database.postgres import APP, LiveDatabase, live_database, run_on
 from tests.tasks.ledger.samples import bring, make_backup
 

@@ -26,7 +26,7 @@ from tests.lab.scene import write_env_files
 from tests.lab.server import Server
 from tests.lab.shell import run as run_here
 from tests.lab.shop_repository import ShopRepository
-from tests.tasks.adapters.conftest import connect
+from tests.tasks.conftest import connect
 from tests.tasks.database.postgres import APP, LiveDatabase
 
 pytestmark = pytest.mark.timeout(1800)
