@@ -113,7 +113,7 @@ def test_sigint_ends_what_a_shell_started_in_the_background(tmp_path: Path) -> N
     code = (
         "import signal\n"
         "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
-        "from deployments import launch\n"
+        "from deployments.control_plane import launch\n"
         "launch.serve = lambda: (print('up', flush=True), signal.pause())\n"
         "launch.main(['server'])\n"
     )
