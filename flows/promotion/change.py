@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blocks.values.lifecycle import Status
-from flows.domain.promotion.recovery import after_failure, failure_note
+from flows.core.attempt import attempt
 from flows.domain.words.naming import backup_name, one_off_name
 from flows.promotion.bundle import Bundle, make_manifest, project_of
+from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.offsite_copies import begin_copies
 from flows.promotion.preflights import begin_preflights, raise_first
 from flows.promotion.release_data import handover_of, refuse_left, refuse_written
@@ -16,18 +16,14 @@ from flows.watch.start import begin_reading, end_reading
 from tasks.database.backup import back_up
 from tasks.database.drill import drill
 from tasks.database.migrate import migrate
-from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
-from tasks.services.facts import read_containers
+from tasks.kernel.errors import TerminalError
 from tasks.services.preflight import check_compose
 from tasks.services.pull import pull
-from tasks.services.revive import not_running, revive
-from tasks.services.smoke import smoke, verify
+from tasks.services.smoke import smoke
 from tasks.services.stage import stage
-from tasks.services.up import restore, stop, up
+from tasks.services.up import up
 from tasks.steps.run import Run
-from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
+    from blocks.values.lifecycle import Status
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release
@@ -99,22 +96,16 @@ def carry_out(run: Run, change: Change) -> Status:
     Returns:
         `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
     """
-    try:
-        _forward(run, change)
-    except FencedError as error:
-        _move(run, Status.ABANDONED, str(error))
-        return Status.ABANDONED
-    except SluiceError as error:
-        return recover(run, change, error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
-        log().exception("unexpected failure")
-        return recover(run, change, unexpected(error))
-    line = f"{change.release.id} runs in {run.environment}; its smoke checks passed"
-    run.ledger.promotions.move(run.promotion_id, Status.SUCCEEDED, now=utc_now(), message=line)
-    return Status.SUCCEEDED
+    ending = attempt(lambda: _forward(run, change), fallback_of(run, change))
+    return end(run, ending)
 
 
-def _forward(run: Run, change: Change) -> None:
+def fallback_of(run: Run, change: Change) -> PromotionFallback:
+    """Return what a promotion falls back on."""
+    return PromotionFallback(run, change.hosts, change.manifests)
+
+
+def _forward(run: Run, change: Change) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
     if change.bundle is None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
@@ -130,6 +121,7 @@ def _forward(run: Run, change: Change) -> None:
             known=change.hosts[run.primary] if change.ready else None,
         )
     switch(run, change)
+    return f"{change.release.id} runs in {run.environment}; its smoke checks passed"
 
 
 def switch(run: Run, change: Change) -> None:
@@ -284,114 +276,3 @@ def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
         known = ready.pulled if ready else None
         futures.append(pull.submit(run, host=name, project=project, manifest=manifest, known=known))
     return futures
-
-
-def recover(run: Run, change: Change, error: SluiceError) -> Status:
-    """Decide what a failure means, and start the release before again where the switch had begun.
-
-    Args:
-        run: The promotion.
-        change: What was to be changed.
-        error: What failed.
-
-    Returns:
-        The status the promotion ended with.
-    """
-    previous = change.hosts[run.primary].manifest
-    before = previous.release.id if previous else None
-    begun = run.journal.begun("up")
-    status = after_failure("", before, up_started=begun, refused=isinstance(error, RefusedError))
-    note = failure_note(status, run.environment, before)
-    if status is not Status.RESTORING:
-        if begun:
-            _stop_all(run, change)
-        elif before is not None:
-            note = keep_running(run, change.hosts) or note
-        _move(run, status, f"{error} ({note})")
-        return status
-    log().error("%s; %s", error, note)
-    _move(run, Status.RESTORING, str(error))
-    return bring_back(run, change, str(error))
-
-
-def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
-    """Say whether something that ran by the facts from before does not run any more, or cannot be asked."""
-    for name, facts in hosts.items():
-        running = _running(facts)
-        try:
-            if running and not_running(read_containers(run.hosts[name], run.pipeline), running):
-                return True
-        except SluiceError:
-            return True
-    return False
-
-
-def keep_running(run: Run, hosts: Mapping[str, HostFacts]) -> str:
-    """Start again what ran before and was stopped by what failed; return what a person has to know, if anything."""
-    told: list[str] = []
-    for name, facts in hosts.items():
-        running = _running(facts)
-        if facts.manifest is None or not running:
-            continue
-        project = project_of(run, name, facts.manifest, current=True)
-        try:
-            receipt = revive(run, host=name, project=project, services=running)
-        except SluiceError as error:
-            log().error("%s", error)
-            told.append(str(error))
-        else:
-            if receipt.services:
-                told.append(f"{', '.join(receipt.services)} had stopped on {name} and were started again")
-                if name == run.primary and run.journal.begun("migrate"):
-                    _, revision, _ = read_schema(run, run.hosts[name])
-                    told.append(f"the database is at revision {revision or 'unknown'}")
-    return "; ".join(told)
-
-
-def _running(facts: HostFacts) -> tuple[str, ...]:
-    return tuple(sorted({one.service for one in facts.containers if one.status == "running"}))
-
-
-def bring_back(run: Run, change: Change, cause: str) -> Status:
-    """Start the release that ran before again, and smoke it.
-
-    Args:
-        run: The promotion, `RESTORING`.
-        change: What was to be changed.
-        cause: Why.
-
-    Returns:
-        `RESTORED`, or `BROKEN` where it does not come up either.
-    """
-    try:
-        for name, facts in change.hosts.items():
-            previous = facts.manifest
-            if previous is None:
-                raise TerminalError(f"nothing ran on {name} before", "look at the host")
-            restore(
-                run,
-                host=name,
-                release_id=previous.release.id,
-                project=project_of(run, name, previous, current=True),
-                services=previous.services,
-                depended_on=previous.depended_on,
-            )
-            verify(run, host=name, release=previous.release, checkout=None)
-    except SluiceError as error:
-        _move(run, Status.BROKEN, f"{cause}; then restoring failed: {error}")
-        return Status.BROKEN
-    _move(run, Status.RESTORED, cause)
-    return Status.RESTORED
-
-
-def _stop_all(run: Run, change: Change) -> None:
-    """Stop what a first promotion left half-started, where nothing ran before."""
-    for name, manifest in change.manifests.items():
-        try:
-            stop(run, host=name, project=project_of(run, name, manifest, current=False))
-        except SluiceError as error:
-            log().warning("stopping on %s failed: %s", name, error)
-
-
-def _move(run: Run, status: Status, message: str) -> None:
-    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

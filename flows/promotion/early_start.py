@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prefect.futures import wait
 
 from blocks.values.lifecycle import Status
+from flows.core.attempt import revive
 from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.naming import one_off_name
 from flows.promotion.bundle import make_bundle, project_of
-from flows.promotion.change import Ready, dump_name, keep_running, manifests_of, stopped_meanwhile
+from flows.promotion.change import Ready, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
 from flows.promotion.database_shape import read_shape
+from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_images, begin_preflights, raise_first
 from tasks.database.backup import remove_dump
@@ -269,11 +271,10 @@ def _begin(early: EarlyStart) -> None:
 def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
     """Start again what an engine that died meanwhile took with it; return the error with what runs now."""
     log().error("%s", error)
-    run = prepared.run
-    before = prepared.hosts[run.primary].manifest
-    note = failure_note(Status.FAILED, run.environment, before.release.id if before else None)
+    fallback = PromotionFallback(prepared.run, prepared.hosts, {})
+    note = revive(fallback) or failure_note(Status.FAILED, fallback.environment, fallback.release_id)
     kind = RefusedError if isinstance(error, RefusedError) else TerminalError
-    return kind(f"{error.what} ({keep_running(run, prepared.hosts) or note})", error.todo, error.detail)
+    return kind(f"{error.what} ({note})", error.todo, error.detail)
 
 
 def _there(value: T | None) -> T:

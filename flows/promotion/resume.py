@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
+from flows.core.attempt import restore
 from flows.core.describe import describe_commit
 from flows.promotion.bundle import make_bundle
-from flows.promotion.change import bring_back, carry_out
+from flows.promotion.change import carry_out, fallback_of
+from flows.promotion.fallback import CUT, end
 from flows.promotion.finish import finish
 from flows.promotion.plan import read_hosts
 from flows.promotion.work import Work, change_of
@@ -66,7 +68,7 @@ def go_on(
         change = change_of(work, plan, make_bundle(run, release, sources))
         if restoring:
             run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            bring_back(run, change, row.message or "the run was cut after a failure")
+            end(run, restore(fallback_of(run, change), row.message or CUT))
         else:
             carry_out(run, change)
         return finish(run, resolved=resolved)

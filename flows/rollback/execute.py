@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import Status
-from flows.domain.promotion.recovery import failure_note, up_started
+from flows.core.attempt import attempt
 from flows.domain.words.naming import backup_name, one_off_name
 from flows.promotion.bundle import project_of
-from flows.promotion.change import Change, bring_back, carry_out, switch
+from flows.promotion.change import Change, carry_out, switch
+from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.preflights import raise_first
 from flows.promotion.release_data import refuse_left
 from tasks.database.backup import back_up
@@ -26,7 +27,7 @@ from tasks.database.restore import (
     swap_database,
 )
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError, unexpected
+from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.services.preflight import check_compose, preflight
 from tasks.services.pull import pull
 from tasks.steps.run import Run
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt
+
+# Nothing was changed, or all of it: what is kept beside is of no use any more.
+_DATABASE_AS_IT_SHALL_BE = frozenset({Status.SUCCEEDED, Status.FAILED, Status.REFUSED})
 
 
 def carry_back(run: Run, change: Change, way: GoingBack) -> Status:
@@ -52,41 +56,32 @@ def carry_back(run: Run, change: Change, way: GoingBack) -> Status:
     """
     if way.way is Way.CODE:
         return carry_out(run, change)
-    try:
-        _forward(run, change, way)
-    except FencedError as error:
-        _move(run, Status.ABANDONED, str(error))
-        return Status.ABANDONED
-    except SluiceError as error:
-        return _fail(run, change, error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
-        log().exception("unexpected failure")
-        return _fail(run, change, unexpected(error))
-    _drop_quietly(run)
-    _move(run, Status.SUCCEEDED, _end_line(run, change, way))
-    return Status.SUCCEEDED
+    ending = attempt(lambda: _forward(run, change, way), fallback_of(run, change, way))
+    if ending.status in _DATABASE_AS_IT_SHALL_BE:
+        _drop_quietly(run)
+    return end(run, ending)
 
 
-def take_back(run: Run, change: Change, cause: str) -> Status:
-    """Put the database back as it was and start what ran before again.
+class DatabaseFallback(PromotionFallback):
+    """What ran before a rollback that takes the database along."""
 
-    Args:
-        run: The rollback, `RESTORING`.
-        change: What was to be changed.
-        cause: Why.
+    @property
+    def release_id(self) -> str:
+        """The release that ran before: there is one, and its database is put back in any case."""
+        return super().release_id or "what ran before"
 
-    Returns:
-        `RESTORED`, or `BROKEN` where that fails too.
-    """
-    try:
-        put_database_back(run, host=run.primary, names=_names(run))
-    except SluiceError as error:
-        _move(run, Status.BROKEN, f"{cause}; then the database could not be put back: {error}")
-        return Status.BROKEN
-    return bring_back(run, change, cause)
+    def prepare(self) -> None:
+        """Put the database back as it was."""
+        put_database_back(self.run, host=self.run.primary, names=_names(self.run))
 
 
-def _forward(run: Run, change: Change, way: GoingBack) -> None:
+def fallback_of(run: Run, change: Change, way: GoingBack) -> PromotionFallback:
+    """Return what a rollback falls back on."""
+    kind = PromotionFallback if way.way is Way.CODE else DatabaseFallback
+    return kind(run, change.hosts, change.manifests)
+
+
+def _forward(run: Run, change: Change, way: GoingBack) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
     _check(run, change)
     if way.way is Way.RESTORE:
@@ -94,6 +89,7 @@ def _forward(run: Run, change: Change, way: GoingBack) -> None:
     else:
         _downgrade(run, change, way)
     switch(run, change)
+    return _end_line(run, change, way)
 
 
 def refuse_unready(run: Run, change: Change) -> None:
@@ -229,23 +225,6 @@ def _back_up(run: Run, change: Change) -> None:
         )
 
 
-def _fail(run: Run, change: Change, error: SluiceError) -> Status:
-    """Judge a failure: before the services were stopped nothing was touched."""
-    if not up_started(run.ledger.steps.of(run.promotion_id)):
-        _drop_quietly(run)
-        status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
-        before = change.hosts[run.primary].manifest
-        _move(
-            run,
-            status,
-            f"{error} ({failure_note(status, run.environment, before.release.id if before else None)})",
-        )
-        return status
-    log().error("%s; what ran before is being put back", error)
-    _move(run, Status.RESTORING, str(error))
-    return take_back(run, change, str(error))
-
-
 def _drop_quietly(run: Run) -> None:
     """Remove the databases beside the live one; what cannot be removed takes space and does no harm."""
     try:
@@ -270,7 +249,3 @@ def _end_line(run: Run, change: Change, way: GoingBack) -> str:
 def _names(run: Run) -> Names:
     row = run.ledger.promotions.get(run.promotion_id)
     return Names.of(run.promotion_id, row.created_at if row else utc_now())
-
-
-def _move(run: Run, status: Status, message: str) -> None:
-    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

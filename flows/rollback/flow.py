@@ -11,14 +11,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.going_back import GoingBack, Way
 from blocks.values.lifecycle import ACTIVE, Kind, Status
+from flows.core.attempt import restore
 from flows.domain.promotion.recovery import Action, next_action
-from flows.promotion.change import Change, bring_back
+from flows.promotion.change import Change
+from flows.promotion.fallback import CUT, end
 from flows.promotion.finish import finish
 from flows.promotion.offsite_copies import end_copies
 from flows.promotion.plan import read_hosts
 from flows.promotion.release_data import refuse_left
 from flows.promotion.resume import before_the_switch
-from flows.rollback.execute import carry_back, refuse_unready, take_back
+from flows.rollback.execute import carry_back, fallback_of, refuse_unready
 from flows.rollback.plan import show_way
 from flows.rollback.restore import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.rollback.revert import revert_left
@@ -228,8 +230,7 @@ def _continue(
         )
         if restoring:
             run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            again = bring_back if _way(plan).way is Way.CODE else take_back
-            again(run, change, row.message or "the run was cut after a failure")
+            end(run, restore(fallback_of(run, change, _way(plan)), row.message or CUT))
         else:
             carry_back(run, change, _way(plan))
         return _finish(run, request, plan, wish)

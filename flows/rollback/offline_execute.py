@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.offline import OFFLINE_FOLDER, LiveRelease, OfflineRollback
+from flows.core.attempt import Fallback, attempt
+from flows.domain.promotion.recovery import stopped_note
 from flows.promotion.release_data import handover_of
-from tasks.kernel.errors import FencedError, SluiceError, TerminalError, unexpected
-from tasks.kernel.logs import log
+from tasks.host.read import await_containers
+from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.kernel.redact import process_redactor
 from tasks.services.checks import check_all
 from tasks.services.memory import append_live
-from tasks.services.start import start
+from tasks.services.start import start, start_stopped
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
+    from flows.domain.promotion.recovery import Ending
     from flows.rollback.offline_hosts import Readied
+    from tasks.host.compose import ComposeProject
     from tasks.release_data.carry import Handover
+    from tasks.steps.site import Site
 
 Tell = Callable[[str], None]
 
@@ -38,27 +44,70 @@ def go_back(readied: Readied, tell: Tell) -> OfflineRollback:
     started, site = datetime.now(UTC), readied.site
     # Higher than any that a dead control plane could still act with; the next lease of the ledger is higher again.
     site.token = max(int(started.timestamp()), *(one.fence + 1 for one in readied.memories.values()))
-    begun: list[str] = []
-    try:
-        _forward(readied, begun, tell)
-        release, passed = (
-            readied.target.release.id,
-            "its smoke checks passed" if site.policy.smoke else "unchecked",
-        )
-        outcome, message = Status.SUCCEEDED, f"{release} runs in {site.environment}; {passed}"
-    except FencedError as error:
-        outcome, message = Status.ABANDONED, str(error)
-    except SluiceError as error:
-        outcome, message = _recover(readied, begun, error, tell)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
-        log().exception("unexpected failure")
-        outcome, message = _recover(readied, begun, unexpected(error), tell)
-    record = _record_of(readied, started, outcome, process_redactor().text(message)[:2000])
+    fallback = OfflineFallback(readied, tell)
+    ending = attempt(lambda: _forward(readied, fallback.begun, tell), fallback)
+    record = _record_of(readied, started, ending)
     _write_down(readied, record, tell)
     return record
 
 
-def _forward(readied: Readied, begun: list[str], tell: Tell) -> None:
+@dataclass(frozen=True)
+class OfflineFallback(Fallback):
+    """What ran before an offline rollback.
+
+    Attributes:
+        readied: The rollback.
+        tell: Told each step in a line.
+        begun: The hosts whose switch began.
+    """
+
+    readied: Readied
+    tell: Tell
+    begun: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return self.readied.site.environment
+
+    @property
+    def release_id(self) -> str:
+        """The release that is left."""
+        return self.readied.left_id or "what ran before"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts that are reached."""
+        return tuple(self.readied.site.hosts)
+
+    def switched(self) -> tuple[str, ...]:
+        """Return the hosts whose switch began."""
+        return tuple(self.begun)
+
+    def begin(self, cause: str) -> None:
+        """Say what failed."""
+        self.tell(f"failed: {process_redactor().text(cause)}")
+
+    def restore(self, host: str) -> str:
+        """Start what ran on a host before again, and check it."""
+        before = _before(self.readied, host)
+        # What failed may have been the engine, which is on its way back.
+        await_containers(self.readied.site.hosts[host], self.readied.site.pipeline)
+        _switch(self.readied, host, before, self.tell)
+        return f"{before.release.id} runs again on {host}"
+
+    def revive(self, host: str) -> str:
+        """Start again what ran on a host when it was read, and does not any more."""
+        facts, site = self.readied.facts.get(host), self.readied.site
+        if facts is None or facts.manifest is None or not facts.running:
+            return ""
+        project = _project(site, host, facts.manifest)
+        return stopped_note(
+            host, start_stopped(site, host=host, project=project, services=facts.running).services
+        )
+
+
+def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
     """Fence off whatever else may still act, then switch one host after the other."""
     site = readied.site
     for name, host in site.hosts.items():
@@ -68,8 +117,9 @@ def _forward(readied: Readied, begun: list[str], tell: Tell) -> None:
     for name in site.hosts:
         begun.append(name)
         coming = readied.memories[name].manifests[release]
-        written = readied.written.get(name)
-        _switch(readied, name, coming, tell, handover_of(written, coming) if written else None)
+        facts = readied.facts.get(name)
+        _switch(readied, name, coming, tell, handover_of(facts, coming) if facts else None)
+    return f"{release} runs in {site.environment}; {'its smoke checks passed' if site.policy.smoke else 'unchecked'}"
 
 
 def _switch(
@@ -77,19 +127,12 @@ def _switch(
 ) -> None:
     """Start a release on a host from the bundle that is kept there, and check it."""
     site = readied.site
-    project = site.project(
-        host,
-        release_id=None,
-        files=manifest.compose_files,
-        profiles=manifest.profiles,
-        env_file=manifest.env_file,
-    )
     release = manifest.release
     up = start(
         site,
         host=host,
         release_id=release.id,
-        project=project,
+        project=_project(site, host, manifest),
         services=manifest.services,
         depended_on=manifest.depended_on,
         handover=handover,
@@ -100,21 +143,15 @@ def _switch(
         tell(f"{host}: smoke {check}: green")
 
 
-def _recover(readied: Readied, begun: list[str], error: SluiceError, tell: Tell) -> tuple[Status, str]:
-    """Start again what ran before, on every host where the switch had begun."""
-    cause = process_redactor().text(str(error))
-    if not begun:
-        return Status.FAILED, f"{cause} (nothing was switched)"
-    tell(f"failed: {cause}")
-    try:
-        for name in begun:
-            _switch(readied, name, _before(readied, name), tell)
-    except FencedError as fenced:
-        return Status.ABANDONED, f"{cause}; then {fenced}"
-    except SluiceError as worse:
-        return Status.BROKEN, f"{cause}; then restoring failed: {worse}"
-    again = ", ".join(f"{_before(readied, name).release.id} runs again on {name}" for name in begun)
-    return Status.RESTORED, f"{cause} ({again})"
+def _project(site: Site, host: str, manifest: Manifest) -> ComposeProject:
+    """Return the compose project of the release that is current on a host."""
+    return site.project(
+        host,
+        release_id=None,
+        files=manifest.compose_files,
+        profiles=manifest.profiles,
+        env_file=manifest.env_file,
+    )
 
 
 def _before(readied: Readied, host: str) -> Manifest:
@@ -126,7 +163,7 @@ def _before(readied: Readied, host: str) -> Manifest:
     return found
 
 
-def _record_of(readied: Readied, started: datetime, outcome: Status, message: str) -> OfflineRollback:
+def _record_of(readied: Readied, started: datetime, ending: Ending) -> OfflineRollback:
     return OfflineRollback(
         id=f"{started:%Y%m%dT%H%M%SZ}",
         pipeline=readied.site.pipeline,
@@ -139,8 +176,8 @@ def _record_of(readied: Readied, started: datetime, outcome: Status, message: st
         reason=readied.asked.reason,
         started_at=started,
         ended_at=datetime.now(UTC),
-        outcome=outcome,
-        message=message,
+        outcome=ending.status,
+        message=process_redactor().text(ending.message)[:2000],
         warnings=readied.warnings,
         token=readied.site.token,
     )

@@ -94,7 +94,7 @@ class Readied:
         prospect: What would be done.
         memories: Host name → what it remembers.
         warnings: What a person must know, one line each.
-        written: Host name → what is known of the data that its application wrote into its release's folder.
+        facts: Host name → what runs there, and the data that its application wrote into its release's folder.
     """
 
     site: OfflineSite
@@ -102,7 +102,7 @@ class Readied:
     prospect: Prospect
     memories: Mapping[str, HostMemory]
     warnings: tuple[str, ...]
-    written: Mapping[str, HostFacts] = field(default_factory=dict)
+    facts: Mapping[str, HostFacts] = field(default_factory=dict)
 
     @property
     def target(self) -> Manifest:
@@ -147,11 +147,11 @@ def make_ready(rescue: Rescue, asked: Asked) -> Readied:
         if prospect.target is None:
             raise RefusedError(f"rollback of {site.environment}: {prospect.refused}", "nothing was touched")
         _check_hosts(pool, site, prospect.target, memories)
-        written = _on_each(pool, site, lambda name: _read_written(site, name, memories[name]))
+        facts = _on_each(pool, site, lambda name: _read_facts(site, name, memories[name]))
         coming = {name: memories[name].manifests[prospect.target.release.id] for name in site.hosts}
-        refuse_left(site.policy, written, coming)
+        refuse_left(site.policy, facts, coming)
     warnings = (*prospect.warnings, *left_out_of(rescue, site))
-    return Readied(site, asked, prospect, memories, warnings, written)
+    return Readied(site, asked, prospect, memories, warnings, facts)
 
 
 def site_of(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:
@@ -219,11 +219,12 @@ def _check_hosts(
             )
 
 
-def _read_written(site: OfflineSite, host: str, memory: HostMemory) -> HostFacts:
-    """Read what the application wrote into the folder of the release that is current."""
+def _read_facts(site: OfflineSite, host: str, memory: HostMemory) -> HostFacts:
+    """Read what runs, and what the application wrote into the folder of the release that is current."""
     manifest = memory.manifests.get(memory.current or "")
-    data = manifest and read_data(site, host, manifest, read_containers(site.hosts[host], site.pipeline))
-    return HostFacts(host=host, manifest=manifest, env_file=None, data=data)
+    containers = read_containers(site.hosts[host], site.pipeline)
+    data = manifest and read_data(site, host, manifest, containers)
+    return HostFacts(host=host, manifest=manifest, env_file=None, containers=containers, data=data)
 
 
 def _on_each(pool: Executor, site: OfflineSite, read: Callable[[str], T]) -> dict[str, T]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import UpReceipt
 from tasks.host.compose import leaves_alone
-from tasks.host.read import read_containers
+from tasks.host.read import await_containers, read_containers
 from tasks.host.replace import half_replaced
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
@@ -92,6 +92,54 @@ def start(
         )
     await_well(site, host, services, earlier, what=f"up: {release_id} does not come up on {host}")
     return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
+
+
+def start_stopped(site: Site, *, host: str, project: ComposeProject, services: tuple[str, ...]) -> UpReceipt:
+    """Start services of the running release that do not run any more, as they are, with or without a flow around it.
+
+    Args:
+        site: The environment, its change allowed.
+        host: The host's name.
+        project: The compose project on the running release's bundle.
+        services: The services that ran.
+
+    Returns:
+        What was started.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The engine does not come back, or a service does not become healthy.
+    """
+    began = time.monotonic()
+    there = site.hosts[host]
+    containers = await_containers(there, site.pipeline)
+    stopped = not_running(containers, services)
+    if stopped:
+        ensure_replaced(site, host, containers)
+        log().warning("%s: %s stopped meanwhile; starting again", host, ", ".join(stopped))
+        argv = project.up(*stopped, recreate=False, remove_orphans=False)
+        result = _obey(site, host, argv)
+        what = f"revive: {', '.join(stopped)} stopped on {host} and cannot be started again"
+        if not result.ok:
+            raise TerminalError(
+                f"{what}: {result.tail(1)}",
+                "look at the service's log there (`docker compose logs`)",
+                result.tail(40),
+            )
+        earlier = {container.id: container.restarts for container in read_containers(there, site.pipeline)}
+        await_well(site, host, stopped, earlier, what=what)
+    return UpReceipt(host=host, services=stopped, seconds=time.monotonic() - began)
+
+
+def not_running(containers: tuple[ContainerFact, ...], services: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of some services have no running container.
+
+    Args:
+        containers: The application's containers.
+        services: The services.
+    """
+    running = {container.service for container in containers if container.status == "running"}
+    return tuple(service for service in services if service not in running)
 
 
 def _obey(site: Site, host: str, argv: Argv) -> Result:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, Protocol
 
 from blocks.values.base import Value
 from blocks.values.lifecycle import ENDED, Status
+from tasks.kernel.errors import FencedError, SluiceError
 
 StepStatus = Literal["started", "finished", "failed"]
 
 UP = "up"
-RESTORE = "restore"
 # From here on something live is no longer as it was: a rollback stops services before it changes the database.
 SWITCH = frozenset({UP, "pause"})
 # The release runs and its smoke checks passed: nothing from here on takes it back.
@@ -28,6 +28,18 @@ class Action(StrEnum):
     CONTINUE = "continue"  # take the lease again, go on at the step that was cut
     RESTORE = "restore"  # bring the previous release back
     REPORT = "report"  # it ended: change nothing, tell how
+
+
+class Ending(Value):
+    """How a change ended.
+
+    Attributes:
+        status: The status it ends with.
+        message: The ledger's line.
+    """
+
+    status: Status
+    message: str
 
 
 class StepRow(Protocol):
@@ -105,29 +117,45 @@ def up_started(steps: Sequence[StepRow]) -> bool:
     return any(step.name in SWITCH for step in steps)
 
 
-def after_failure(
-    step: str, previous_release_id: str | None, *, up_started: bool, refused: bool = False
-) -> Status:
-    """Say which status follows when a step has failed for good.
+def after_failure(previous_release_id: str | None, *, up_started: bool, refused: bool = False) -> Status:
+    """Say which status follows when a change has failed for good.
 
     Args:
-        step: The step that failed.
         previous_release_id: What ran before; None where nothing did.
         up_started: True when the switch had begun.
         refused: True when a gate or the preflight said no.
 
     Returns:
-        RUNNING where the release is up and smoked and only its record is missing (the run is retried);
-        BROKEN where restoring failed; FAILED or REFUSED before the switch, and where nothing ran before;
-        RESTORING after it.
+        FAILED or REFUSED before the switch, FAILED where nothing ran before, RESTORING after the switch.
     """
-    if step in AFTER_SUCCESS:
-        return Status.RUNNING if step == "record" else Status.SUCCEEDED
-    if step == RESTORE:
-        return Status.BROKEN
     if not up_started:
         return Status.REFUSED if refused else Status.FAILED
     return Status.RESTORING if previous_release_id else Status.FAILED
+
+
+def after_restoring(cause: str, told: Sequence[str], failed: Mapping[str, SluiceError]) -> Ending:
+    """Say how a change ended after what ran before was started again.
+
+    Args:
+        cause: Why it was.
+        told: What a person has to know of the hosts where that went well.
+        failed: Host → what failed there.
+
+    Returns:
+        RESTORED where it runs everywhere, ABANDONED where another run took over meanwhile, else BROKEN.
+    """
+    fenced = [error for error in failed.values() if isinstance(error, FencedError)]
+    if fenced:
+        return Ending(status=Status.ABANDONED, message=f"{cause}; then {fenced[0]}")
+    if failed:
+        cause += f"; then restoring failed on {', '.join(failed)}: {'; '.join(map(str, failed.values()))}"
+    again = f" ({', '.join(told)})" if told else ""
+    return Ending(status=Status.BROKEN if failed else Status.RESTORED, message=f"{cause}{again}")
+
+
+def stopped_note(host: str, services: Sequence[str]) -> str:
+    """Say which services had stopped on a host; empty for none."""
+    return f"{', '.join(services)} had stopped on {host} and were started again" if services else ""
 
 
 def failure_note(status: Status, environment: str, previous_release_id: str | None) -> str:

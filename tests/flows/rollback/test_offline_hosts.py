@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
@@ -16,7 +18,7 @@ from flows.domain.rollback.offline import Prospect
 from flows.rollback.offline_execute import go_back
 from flows.rollback.offline_hosts import Asked, OfflineSite, Readied, left_out_of, site_of
 from tasks.adapters.local import LocalRunner
-from tasks.kernel.errors import TerminalError
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Result
 from tests.fakes.host import FakeHost
 from tests.flows.domain.rollback.test_offline import live, manifest
@@ -61,6 +63,16 @@ def only_for(host: FakeHost, release: str, result: Callable[[Call], Result | Non
 
 def failing(call: Call) -> Result:
     return Result(call.argv, 1, "", "no such image", 0.1)
+
+
+def stopped(host: FakeHost) -> None:
+    """Have an engine that died leave the service down, until it is started."""
+    down = json.dumps([container("backend") | {"State": {"Status": "exited", "ExitCode": 137}}])
+    host.answer("sluice-containers", stdout=down, lasts=1)
+
+
+def started(host: FakeHost) -> list[tuple[str, ...]]:
+    return [argv for argv in host.argvs("docker", "compose", "up") if "--no-start" not in argv]
 
 
 def readied(hosts: list[FakeHost], *, fence: int = 5) -> Readied:
@@ -141,6 +153,52 @@ def test_where_nothing_comes_up_a_person_is_needed(hosts: list[FakeHost]) -> Non
     record = ended(hosts)
     assert record.outcome is Status.BROKEN
     assert "then restoring failed" in record.message
+
+
+def test_every_host_that_was_switched_is_started_again_though_the_first_does_not_come_back() -> None:
+    hosts = [server("web-1"), server("web-2"), server("web-3")]
+    only_for(hosts[2], "aaaa", failing)
+    only_for(hosts[0], "bbbb", failing)
+    record = ended(hosts)
+    assert (record.outcome, current(hosts)) == (Status.BROKEN, ["releases/bbbb"] * 3)
+    assert "then restoring failed on web-1: up: bbbb does not come up on web-1" in record.message
+    assert "(bbbb runs again on web-2, bbbb runs again on web-3)" in record.message
+
+
+def test_what_an_engine_took_with_it_is_started_on_a_host_that_was_not_reached(hosts: list[FakeHost]) -> None:
+    facts = HostFacts(
+        host="web-2",
+        manifest=NEW,
+        env_file=None,
+        containers=(ContainerFact(id="backend", service="backend", image="i", status="running"),),
+    )
+    only_for(hosts[0], "aaaa", failing)
+    stopped(hosts[1])
+    record = ended(hosts, replace(readied(hosts), facts={"web-2": facts}))
+    assert record.outcome is Status.RESTORED
+    assert "backend had stopped on web-2 and were started again" in record.message
+    assert [len(started(host)) for host in hosts] == [1, 1]
+
+
+def test_what_an_engine_took_with_it_before_anything_was_switched_is_started(
+    hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = HostFacts(
+        host="web-1",
+        manifest=NEW,
+        env_file=None,
+        containers=(ContainerFact(id="backend", service="backend", image="i", status="running"),),
+    )
+    ready = replace(readied(hosts), facts={"web-1": facts})
+    stopped(hosts[0])
+
+    def down(_: Fence) -> None:
+        raise TransientError("web-2 does not answer", "look at it")
+
+    monkeypatch.setattr(hosts[1], "raise_fence", down)
+    record = ended(hosts, ready)
+    assert record.outcome is Status.FAILED
+    assert "(backend had stopped on web-1 and were started again)" in record.message
 
 
 def test_a_fence_that_cannot_be_raised_leaves_everything_alone(hosts: list[FakeHost]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.values.facts import ContainerFact
-from tasks.services.revive import not_running
-from tasks.services.start import ailing
+from tasks.services.start import ailing, not_running
 
 
 def fact(**changes: object) -> ContainerFact:

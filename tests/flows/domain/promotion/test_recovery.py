@@ -7,15 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.base import Value
-from blocks.values.lifecycle import ENDED, OPEN, Status, may_follow
+from blocks.values.lifecycle import ENDED, Status, may_follow
 from flows.domain.promotion.recovery import (
     Action,
+    Ending,
     NextAction,
     StepStatus,
     after_failure,
+    after_restoring,
     failure_note,
     next_action,
 )
+from tasks.kernel.errors import FencedError, SluiceError, TerminalError, TransientError
 
 
 class Row(Value):
@@ -100,35 +103,36 @@ def test_nothing_is_restored_before_the_switch_and_nothing_changes_after_the_end
 
 
 @pytest.mark.parametrize(
-    ("step", "previous", "up", "refused", "status"),
+    ("previous", "up", "refused", "status"),
     [
-        ("preflight", "r1", False, True, Status.REFUSED),
-        ("backup", "r1", False, False, Status.FAILED),
-        ("migrate", "r1", False, False, Status.FAILED),
-        ("up", "r1", False, False, Status.FAILED),
-        ("up", "r1", True, False, Status.RESTORING),
-        ("smoke", "r1", True, True, Status.RESTORING),
-        ("up", None, True, False, Status.FAILED),
-        ("restore", "r1", True, False, Status.BROKEN),
-        ("record", "r1", True, False, Status.RUNNING),
-        ("tag", "r1", True, False, Status.SUCCEEDED),
-        ("notify", None, True, False, Status.SUCCEEDED),
+        ("r1", False, True, Status.REFUSED),
+        ("r1", False, False, Status.FAILED),
+        ("r1", True, False, Status.RESTORING),
+        ("r1", True, True, Status.RESTORING),
+        (None, True, False, Status.FAILED),
     ],
 )
-def test_what_a_failure_means(
-    step: str, previous: str | None, up: bool, refused: bool, status: Status
-) -> None:
-    assert after_failure(step, previous, up_started=up, refused=refused) is status
+def test_what_a_failure_means(previous: str | None, up: bool, refused: bool, status: Status) -> None:
+    assert after_failure(previous, up_started=up, refused=refused) is status
+    assert may_follow(Status.RUNNING, status)
 
 
-@given(st.sampled_from(STEPS), st.sampled_from([None, "r1"]), st.booleans(), st.booleans())
-def test_what_a_failure_means_is_always_legal(
-    step: str, previous: str | None, up: bool, refused: bool
-) -> None:
-    current = Status.RESTORING if step == "restore" else Status.RUNNING
-    following = after_failure(step, previous, up_started=up, refused=refused)
-    assert current in OPEN
-    assert may_follow(current, following)
+@pytest.mark.parametrize(
+    ("failed", "status", "message"),
+    [
+        ({}, Status.RESTORED, "red (r1 runs again on a)"),
+        (
+            {"b": TerminalError("down"), "c": TransientError("away", "wait")},
+            Status.BROKEN,
+            "red; then restoring failed on b, c: down; away — wait (r1 runs again on a)",
+        ),
+        ({"b": TerminalError("down"), "c": FencedError("taken")}, Status.ABANDONED, "red; then taken"),
+    ],
+)
+def test_what_restoring_ends_with(failed: dict[str, SluiceError], status: Status, message: str) -> None:
+    found = after_restoring("red", ["r1 runs again on a"], failed)
+    assert found == Ending(status=status, message=message)
+    assert may_follow(Status.RESTORING, status)
 
 
 @pytest.mark.parametrize(
