@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blocks.approver import Approver
-from blocks.catalog import CHANNELS
 from blocks.git_repository import GitRepository
 from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
 from blocks.pipeline.smoke import HttpCheck
@@ -16,13 +15,14 @@ from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.doctor.github import github_findings, pull_request_findings
 from flows.approvals.people import approver_facts
-from flows.core.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.core.describe import describe_commit
 from flows.core.session import docker_config, open_mirror
 from flows.domain.approvals.quorum import shared_identities
 from tasks.adapters.registry import HttpRegistry
 from tasks.images.resolve import read_policy
+from tasks.kernel.blocks import BlockError, MissingBlockError, read_block
 from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.steps.notify import read_channel
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
         except MissingBlockError as error:
             yield warn(f"approver {name}", error.what, f"enrol them: `sluice approver add {name}`")
             continue
-        except InvalidBlockError as error:
+        except BlockError as error:
             yield warn(f"approver {name}", error.what, error.todo)
             continue
         if block.active:
@@ -193,18 +193,12 @@ def _channels(policies: Sequence[Policy]) -> Iterator[Finding]:
 
 
 def _channel(name: str) -> Finding:
-    """Look for a channel as a run does: a Telegram channel first."""
     where = f"channel {name}"
-    mend = f"create a Telegram Channel or Webhook Channel block {name}, or correct pipeline.yaml"
-    for kind in CHANNELS:
-        try:
-            read_block(kind, name)
-        except MissingBlockError:
-            continue
-        except InvalidBlockError as error:
-            return failure(where, error)
-        return ok(where, f"{kind.get_block_type_slug()}/{name} is there")
-    return fail(where, "there is no such channel", mend)
+    try:
+        slug = read_channel(name).get_block_type_slug()
+    except BlockError as error:
+        return failure(where, error)
+    return ok(where, f"{slug}/{name} is there")
 
 
 def _secrets(application: Application, api: PrefectApi) -> Iterator[Finding]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from flows.core.blocks import read_block
 from flows.domain.words.durations import human_bytes, human_duration
 from tasks.adapters.pool import host_for
 from tasks.database.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
 from tasks.database.retain import history_of
 from tasks.host.read import app_directory
 from tasks.host.retention import History, known_dumps
+from tasks.kernel.blocks import read_block
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.facts import read_readiness

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import Application
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
-from flows.core.blocks import read_block
 from flows.domain.words.durations import human_bytes
 from tasks.adapters.pool import host_for
 from tasks.host.scripts import login, script
+from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Call, Limits
 from tasks.services.facts import app_directory, read_env_keys, read_readiness

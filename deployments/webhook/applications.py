@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
@@ -18,6 +16,7 @@ from flows.domain.pull_requests.choose import Tending, tending_of
 from flows.domain.triggers.decide import Rule, rules_of
 from tasks.git.mirror import GitMirror
 from tasks.images.resolve import read_policy
+from tasks.kernel.blocks import parse_block
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.redact import process_redactor
 
@@ -95,19 +94,7 @@ class Blocks:
         return self._repositories[name]
 
     def _read(self, kind: type[B], name: str) -> B:
-        slug = kind.get_block_type_slug()
-        document = self._api().block_document(slug, name)
-        if document is None:
-            raise TerminalError(
-                f"there is no block {slug}/{name}", f"create it in the Prefect UI under Blocks ({slug})"
-            )
-        try:
-            return kind(**document["data"])
-        except ValidationError as error:
-            said = "; ".join(str(one["msg"]) for one in error.errors(include_input=False, include_url=False))
-            raise TerminalError(
-                f"block {slug}/{name} is not valid: {said}", "correct it in the Prefect UI under Blocks"
-            ) from None
+        return parse_block(kind, name, self._api().block_document(kind.get_block_type_slug(), name))
 
 
 class Applications:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from blocks.approver import Approver
-from flows.core.blocks import InvalidBlockError, MissingBlockError, read_block
 from flows.domain.approvals.values import ApproverFacts
+from tasks.kernel.blocks import BlockError, read_block
 
 
 def approver_facts(name: str) -> ApproverFacts | None:
@@ -20,7 +20,7 @@ def approver_facts(name: str) -> ApproverFacts | None:
         return None
     try:
         block = read_block(Approver, name)
-    except (MissingBlockError, InvalidBlockError):
+    except BlockError:
         return None
     return ApproverFacts(
         name=name,

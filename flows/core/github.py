@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blocks.github import GitHub
-from flows.core.blocks import read_block
 from tasks.github.client import PATIENT, GitHubClient, Patience, log_in, log_in_as_app
 from tasks.github.pulls import GitHubPulls
 from tasks.github.reading import GitHubApi
 from tasks.github.rules import GitHubRules
 from tasks.github.shower import GitHubShow
+from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import TerminalError
 
 # A promotion is not kept waiting by what is only shown: no pause, and a minute for all of one moment.

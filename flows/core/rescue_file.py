@@ -8,7 +8,7 @@ from blocks.compose_host import ComposeHost
 from blocks.pipeline import HttpCheck
 from blocks.rescue import Rescue, RescueHost
 from blocks.settings import Settings
-from flows.core.blocks import read_block
+from tasks.kernel.blocks import read_block
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.services.rescue import write_rescue

@@ -17,7 +17,6 @@ from blocks.pipeline import Pipeline, PipelineError, Policy, ReleaseDescription,
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
 from blocks.values.asked import RepositoryFacts
-from flows.core.blocks import read_block
 from tasks.adapters.engine import DockerEngine
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
@@ -25,6 +24,7 @@ from tasks.adapters.registry import HttpRegistry
 from tasks.git.login import GitLogin
 from tasks.git.mirror import GitMirror, mirror_directory
 from tasks.images.resolve import fetch, read_policy
+from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import install_log_redaction, process_redactor
 from tasks.ledger.connect import open_ledger

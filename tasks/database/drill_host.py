@@ -12,6 +12,7 @@ from tasks.adapters.relay import relay
 from tasks.database.commands import drill_host as commands
 from tasks.database.commands.live_database import read_roles
 from tasks.host.read import QUICK, app_directory
+from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import log
@@ -40,14 +41,9 @@ def place_of(run: Run, name: str) -> tuple[Host, str]:
     """
     if name in run.hosts:
         return run.hosts[name], run.directories[name]
-    try:
-        block = ComposeHost.load(name)
-    except (ValueError, RuntimeError):
-        raise TerminalError(
-            f"there is no valid block compose-host/{name}", "create it, or correct database.drill_host"
-        ) from None
-    host = host_for(block, name)  # type: ignore[arg-type]
-    return host, app_directory(host, block.directory, run.pipeline)  # type: ignore[union-attr]
+    block = read_block(ComposeHost, name)
+    host = host_for(block, name)
+    return host, app_directory(host, block.directory, run.pipeline)
 
 
 def find_image(run: Run, there: Host, live: LiveDatabase) -> str:

@@ -17,6 +17,7 @@ from tasks.adapters.url_folder import UrlFolder, parse_options, public_url
 from tasks.database.retain import removable
 from tasks.host.files import list_dumps, parse_dumps, remove_dumps
 from tasks.host.read import QUICK, app_directory
+from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import log, step
@@ -189,14 +190,9 @@ def _host_place(policy: Policy, name: str, limits: Limits) -> HostPlace:
             f"copies of {policy.name}'s dumps would stay on {name} itself",
             "name another host in backup.copy_host",
         )
-    try:
-        block = ComposeHost.load(name)
-    except (ValueError, RuntimeError):
-        raise TerminalError(
-            f"there is no valid block compose-host/{name}", "create it, or correct backup.copy_host"
-        ) from None
-    host = host_for(block, name)  # type: ignore[arg-type]
-    directory = app_directory(host, block.directory, policy.pipeline)  # type: ignore[union-attr]
+    block = read_block(ComposeHost, name)
+    host = host_for(block, name)
+    directory = app_directory(host, block.directory, policy.pipeline)
     return HostPlace(host, f"{directory}/copies/{policy.name}", limits)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, cast
 
-from prefect.blocks.core import Block
-
+from blocks.catalog import CHANNELS
 from blocks.telegram import TelegramChannel
 from blocks.values.receipts import StepReceipt
-from blocks.webhook_channel import WebhookChannel
 from tasks.adapters.notify import TelegramNotifier, WebhookNotifier
-from tasks.kernel.errors import SluiceError
+from tasks.kernel.blocks import MissingBlockError, read_block
 from tasks.kernel.redact import process_redactor
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from prefect.blocks.core import Block
+
+    from blocks.webhook_channel import WebhookChannel
     from tasks.steps.run import Run
 
 
@@ -28,29 +30,34 @@ class Notifier(Protocol):
         ...
 
 
+def read_channel(name: str) -> Block:
+    """Read a channel's block, of the first kind that has one of this name.
+
+    Raises:
+        MissingBlockError: No kind has one.
+        BlockError: What was typed into it is not valid.
+    """
+    for kind in CHANNELS:
+        with suppress(MissingBlockError):
+            return read_block(kind, name)
+    kinds = " or ".join(kind.get_block_type_name() for kind in CHANNELS)
+    raise MissingBlockError(
+        f"there is no notification channel {name}", f"create a {kinds} block {name}, or correct pipeline.yaml"
+    )
+
+
 def channel(name: str) -> Notifier:
     """Return the notifier of a channel's block.
 
-    Args:
-        name: The block document's name; a Telegram channel is looked for first.
-
-    Returns:
-        The notifier.
-
     Raises:
-        ValueError: There is no such block.
+        BlockError: There is no such block, or it is not valid.
     """
-    try:
-        telegram = Block.load(f"{TelegramChannel.get_block_type_slug()}/{name}")
-    except ValueError:
-        telegram = None
-    if isinstance(telegram, TelegramChannel):
+    block = read_channel(name)
+    if isinstance(block, TelegramChannel):
         return TelegramNotifier(
-            telegram.token.get_secret_value(), telegram.chat_id, telegram.base_url, silent=telegram.silent
+            block.token.get_secret_value(), block.chat_id, block.base_url, silent=block.silent
         )
-    webhook = Block.load(f"{WebhookChannel.get_block_type_slug()}/{name}")
-    if not isinstance(webhook, WebhookChannel):
-        raise ValueError(f"no notification channel is named {name}")  # noqa: TRY004 - one message for both
+    webhook = cast("WebhookChannel", block)
     return WebhookNotifier(webhook.url.get_secret_value(), webhook.plain_headers())
 
 
@@ -70,8 +77,8 @@ def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str
     for name in names:
         try:
             channel(name).send(text, data, f"{key}/{name}")
-        except (SluiceError, ValueError, OSError) as error:
-            line = process_redactor().text(str(error)).splitlines()[0]
+        except Exception as error:  # noqa: BLE001 - whatever it is, no other channel and no promotion suffers from it
+            line = process_redactor().text(" ".join(str(error).split()) or type(error).__name__)
             failed.append(f"{name}: {line}")
             log().warning("notify: channel %s was not told: %s", name, line)
     return tuple(failed)

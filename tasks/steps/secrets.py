@@ -6,28 +6,17 @@ import json
 
 from prefect.blocks.system import Secret
 
-from tasks.kernel.errors import TerminalError
+from tasks.kernel.blocks import read_block
 from tasks.kernel.redact import process_redactor
 
 
 def read_secret(block: str) -> str:
-    """Read a secret; it is redacted from now on.
-
-    Args:
-        block: The Secret block's name.
-
-    Returns:
-        Its value.
+    """Return the value of a Secret block; it is redacted from now on.
 
     Raises:
-        TerminalError: There is no such block.
+        BlockError: There is no such block.
     """
-    try:
-        kept = Secret.load(block).value.get_secret_value()  # type: ignore[union-attr]
-    except ValueError:
-        raise TerminalError(
-            f"there is no block secret/{block}", "create it in the Prefect UI, or correct pipeline.yaml"
-        ) from None
+    kept = read_block(Secret, block).value.get_secret_value()
     # Not `get`, which reads what looks like JSON: a password of digits would become a number.
     value = kept if isinstance(kept, str) else json.dumps(kept)
     process_redactor().add(value)

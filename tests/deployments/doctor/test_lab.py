@@ -139,5 +139,5 @@ def test_blocks_that_are_missing(scene: Scene, capsys: pytest.CaptureFixture[str
         scene.secrets.update(save_blocks(scene.lab, scene.shop, scene.inbox))
     levels = {(one["where"], one["level"]): one["what"] for one in printed.json if one["level"] != "ok"}
     assert levels["approver ana", "warn"] == "there is no block approver/ana"
-    assert levels["channel team", "fail"] == "there is no such channel"
+    assert levels["channel team", "fail"] == "there is no notification channel team"
     assert levels["prod prod", "fail"] == "there is no block compose-host/prod"

@@ -96,7 +96,7 @@ def test_a_copy_that_fails_is_told_and_fails_nothing(running: Scene) -> None:
     running.inbox.messages.clear()
     (line,) = within(both, copy_host="nowhere")
     assert line.startswith("copy backup: ")
-    assert "there is no valid block compose-host/nowhere" in line
+    assert "there is no block compose-host/nowhere" in line
     (message,) = running.inbox.messages
     assert "the dump of promotion" in json.dumps(message, ensure_ascii=False)
     assert "on its host only" in json.dumps(message, ensure_ascii=False)
