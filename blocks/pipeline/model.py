@@ -85,7 +85,7 @@ class Pipeline(Written):
         "in the compose files (`./data`) → `carry`, copied into the next release, or `release`, left behind on "
         "purpose. What is not named here and was written is refused.",
     )
-    notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
+    notify: BlockNames = Field((), description="The notification channels' blocks.")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
-from blocks.catalog import CHANNELS
-from blocks.telegram import TelegramChannel
+from blocks import catalog
 from blocks.values.receipts import StepReceipt
-from tasks.adapters.notify import TelegramNotifier, WebhookNotifier
+from tasks.adapters.notify import post
 from tasks.kernel.blocks import MissingBlockError, read_block
 from tasks.kernel.redact import process_redactor
 from tasks.steps.step import log, step
@@ -16,49 +15,24 @@ from tasks.steps.step import log, step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prefect.blocks.core import Block
-
-    from blocks.webhook_channel import WebhookChannel
+    from blocks.notifier import Notifier
     from tasks.steps.run import Run
 
 
-class Notifier(Protocol):
-    """Sends one text to one channel."""
-
-    def send(self, text: str, data: Mapping[str, object], key: str) -> None:
-        """Send a text; `key` is equal for a repeated try of the same message."""
-        ...
-
-
-def read_channel(name: str) -> Block:
+def read_channel(name: str) -> Notifier:
     """Read a channel's block, of the first kind that has one of this name.
 
     Raises:
         MissingBlockError: No kind has one.
         BlockError: What was typed into it is not valid.
     """
-    for kind in CHANNELS:
+    for kind in catalog.NOTIFIERS:
         with suppress(MissingBlockError):
             return read_block(kind, name)
-    kinds = " or ".join(kind.get_block_type_name() for kind in CHANNELS)
+    kinds = " or ".join(kind.get_block_type_name() for kind in catalog.NOTIFIERS)
     raise MissingBlockError(
         f"there is no notification channel {name}", f"create a {kinds} block {name}, or correct pipeline.yaml"
     )
-
-
-def channel(name: str) -> Notifier:
-    """Return the notifier of a channel's block.
-
-    Raises:
-        BlockError: There is no such block, or it is not valid.
-    """
-    block = read_channel(name)
-    if isinstance(block, TelegramChannel):
-        return TelegramNotifier(
-            block.token.get_secret_value(), block.chat_id, block.base_url, silent=block.silent
-        )
-    webhook = cast("WebhookChannel", block)
-    return WebhookNotifier(webhook.url.get_secret_value(), webhook.plain_headers())
 
 
 def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str) -> tuple[str, ...]:
@@ -76,7 +50,9 @@ def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str
     failed: list[str] = []
     for name in names:
         try:
-            channel(name).send(text, data, f"{key}/{name}")
+            channel = read_channel(name)
+            process_redactor().add(*channel.secrets())
+            channel.send(text, data, f"{key}/{name}", post)
         except Exception as error:  # noqa: BLE001 - whatever it is, no other channel and no promotion suffers from it
             line = process_redactor().text(" ".join(str(error).split()) or type(error).__name__)
             failed.append(f"{name}: {line}")

@@ -39,7 +39,7 @@ RED = WatchEnd(
 @pytest.fixture(autouse=True)
 def channel(monkeypatch: pytest.MonkeyPatch) -> FakeNotifier:
     kept = FakeNotifier()
-    monkeypatch.setattr(notify, "channel", lambda _name: kept)
+    monkeypatch.setattr(notify, "read_channel", lambda _name: kept)
     return kept
 
 

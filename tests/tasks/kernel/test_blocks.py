@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks import catalog
+from blocks.notifier import Notifier, Post
 from blocks.telegram import TelegramChannel
 from blocks.values.lifecycle import Kind, Status
 from blocks.webhook_channel import WebhookChannel
@@ -95,6 +97,38 @@ def test_a_channel_that_does_not_load_keeps_no_other_from_hearing(team: Web, fir
     (failed,) = tell((first, "team"), "it runs", {}, "key")
     assert failed.startswith(said)
     assert [json.loads(asked.body)["text"] for asked in team.asked] == ["it runs"]
+
+
+class Pager(Notifier):
+    """A kind of channel that exists in this test only."""
+
+    _block_type_name = "Pager"
+    _block_type_slug = "pager"
+    heard: ClassVar[list[str]] = []
+
+    number: str
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.number,)
+
+    def send(self, text: str, data: Mapping[str, object], key: str, post: Post) -> None:
+        self.heard.append(f"{key}: {text}")
+        if text == "fail":
+            raise OSError(f"{self.number} is engaged")
+
+
+def test_a_kind_of_channel_that_is_registered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    Pager(number="555-0123").save("ops", overwrite=True)
+    (failed,) = tell(("ops",), "it runs", {}, "key")
+    assert (
+        failed
+        == "ops: there is no notification channel ops — create a Telegram Channel or Webhook Channel "
+        + ("block ops, or correct pipeline.yaml")
+    )
+    monkeypatch.setattr(catalog, "NOTIFIERS", (*catalog.NOTIFIERS, Pager))
+    assert tell(("ops",), "it runs", {}, "key") == ()
+    assert tell(("ops",), "fail", {}, "key") == ("ops: ••• is engaged",)
+    assert Pager.heard == ["key/ops: it runs", "key/ops: fail"]
 
 
 def test_a_channel_that_does_not_load_does_not_end_a_promotion_that_asks_people(team: Web) -> None:
