@@ -93,13 +93,12 @@ def revive(fallback: Fallback) -> str:
 def _recover(fallback: Fallback, error: SluiceError) -> Ending:
     switched, before = fallback.switched(), fallback.release_id
     status = after_failure(before, up_started=bool(switched), refused=isinstance(error, RefusedError))
-    note = failure_note(status, fallback.environment, before)
     if status is Status.RESTORING:
-        log().error("%s; %s", error, note)
         fallback.begin(str(error))
         return restore(fallback, str(error))
+    note = failure_note(status, fallback.environment, before)
     if switched:
-        _on_each(switched, fallback.stop)
+        note = "; ".join([note, *map(str, _on_each(switched, fallback.stop).values())])
     elif before is not None:
         note = revive(fallback) or note
     return Ending(status=status, message=f"{error} ({note})")
@@ -113,7 +112,6 @@ def _on_each(hosts: Iterable[str], act: Callable[[str], None]) -> dict[str, Slui
             act(host)
         except Exception as error:  # noqa: BLE001 - one host must not keep the others from being tried
             failed[host] = _foreseen(error)
-            log().error("%s: %s", host, failed[host])
             if isinstance(error, FencedError):
                 break
     return failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.core.attempt import Fallback
-from flows.domain.promotion.recovery import stopped_note, up_started
+from flows.domain.promotion.recovery import failure_note, stopped_note, up_started
 from flows.promotion.bundle import project_of
 from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
@@ -17,6 +17,7 @@ from tasks.services.revive import revive
 from tasks.services.smoke import verify
 from tasks.services.start import not_running
 from tasks.services.up import restore, stop
+from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,7 @@ class PromotionFallback(Fallback):
 
     def begin(self, cause: str) -> None:
         """Write down that the promotion is on its way back."""
+        log().error("%s; %s", cause, failure_note(Status.RESTORING, self.environment, self.release_id))
         move(self.run, Status.RESTORING, cause)
 
     def restore(self, host: str) -> str:

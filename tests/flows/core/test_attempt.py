@@ -101,7 +101,7 @@ def test_where_nothing_ran_before_every_host_is_stopped() -> None:
     before = FakeFallback(begun=HOSTS, release_id=None, errors={"stop web-1": TerminalError("down")})
     status, message = ended(before, TerminalError("red"))
     assert (status, before.done) == (Status.FAILED, each("stop"))
-    assert message == "red (nothing ran before in prod, so there is nothing to go back to)"
+    assert message == "red (nothing ran before in prod, so there is nothing to go back to; down)"
 
 
 def test_after_the_switch_every_host_is_started_again() -> None:
