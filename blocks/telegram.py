@@ -1,4 +1,4 @@
-"""A Telegram chat that is told what happens."""
+"""A Telegram chat that gets notifications."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LONGEST = 4096
 
 
 class TelegramChannel(Notifier):
-    """A Telegram chat that is told what happens."""
+    """A Telegram chat that gets notifications."""
 
     _block_type_name = "Telegram Channel"
     _block_type_slug = "telegram-channel"
-    _description = "A Telegram chat that is told what happens."
+    _description = "A Telegram chat that gets notifications."
 
     model_config = BLOCK_CONFIG
 

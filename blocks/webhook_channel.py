@@ -19,7 +19,7 @@ class WebhookChannel(Notifier):
 
     _block_type_name = "Webhook Channel"
     _block_type_slug = "webhook-channel"
-    _description = "A web address that is told what happens, as JSON in a POST request."
+    _description = "A web address that gets notifications, as JSON in a POST request."
 
     model_config = BLOCK_CONFIG
 

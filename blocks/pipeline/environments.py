@@ -62,7 +62,7 @@ class Environment(Written):
         None, description="The earlier environment in which a release must have succeeded before."
     )
     approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
-    gates: Gates = Field(description="What else must hold before a release may enter.", default_factory=Gates)
+    gates: Gates = Field(description="What else must be true before a release may enter.", default_factory=Gates)
     triggers: Triggers = Field(
         description="Which events on GitHub start a run here. None: nothing does.", default_factory=Triggers
     )
@@ -122,7 +122,7 @@ class Policy(Value):
         env_files: Env files on the host, relative to the application's directory; the first found counts.
         proven_in: The environment in which the release must have succeeded before.
         approvals: Who must approve; None when nobody is asked.
-        gates: What else must hold before a release may enter.
+        gates: What else must be true before a release may enter.
         smoke: The smoke checks.
         notify: The notification channels' names.
         backup: The dump before a change; None for none.

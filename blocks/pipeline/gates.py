@@ -107,7 +107,7 @@ class Gates(Value):
         default=False, description="The tag must be a semantic version newer than the one that runs."
     )
     reachable_from: BranchName | None = Field(
-        None, description="The branch whose history must hold the commit. None: it is not asked."
+        None, description="The branch whose history must contain the commit. None: it is not asked."
     )
     soak: Duration = Field(
         0.0, description="How long the release must have run in proven_in before; 0s: it is not asked."
@@ -126,7 +126,7 @@ class Gates(Value):
     hotfix: Hotfix | None = Field(None, description="The way in for urgent repairs. None: there is none.")
     wait: Duration = Field(
         30 * MINUTE,
-        description="How long a promotion waits for what comes by itself, such as a running check.",
+        description="How long a promotion waits for a gate that may open later, such as a running check.",
     )
     every: Duration = Field(20.0, ge=5, description="How long it waits between two looks.")
 

@@ -94,11 +94,11 @@ class Pipeline(Written):
         default_factory=Protect,
     )
     watch: Watch | None = Field(
-        None, description="How a release is looked after once it runs. None: nobody watches."
+        None, description="How a release is watched once it runs. None: it is not watched."
     )
     show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
-        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
+        description="What happens to pull requests on GitHub automatically.", default_factory=PullRequests
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."

@@ -54,7 +54,7 @@ class StatusProtection(Value):
 
     checks: CheckNames = Field(min_length=1, description="Commit statuses and check runs, by name.")
     strict: bool = Field(
-        default=False, description="The pull request must hold the newest commit of the branch it goes to."
+        default=False, description="The pull request must contain the newest commit of the branch it goes to."
     )
 
 
@@ -68,7 +68,7 @@ class BranchProtect(Value):
     required_status_checks: StatusProtection | None = Field(
         None, description="Which checks must be green. None: it is not asked for."
     )
-    enforce_admins: bool = Field(default=False, description="The rules hold for administrators as well.")
+    enforce_admins: bool = Field(default=False, description="The rules apply to administrators as well.")
     required_linear_history: bool = Field(
         default=False, description="No merge commits; the repository must allow squash or rebase merges."
     )

@@ -80,7 +80,7 @@ class Migration(Value):
     timeout: Duration = Field(15 * MINUTE, description="How long it may take.")
     at_boot: bool = Field(
         default=False,
-        description="True where the application migrates by itself when it starts: the dump and its proof then "
+        description="True where the application runs its migrations when it starts: the dump and its proof then "
         "come before the switch, as for a migration.",
     )
     revisions: Argv | None = Field(
@@ -97,7 +97,7 @@ class Migration(Value):
     )
     downgrade: Argv | None = Field(
         None,
-        description="For other tools: a command that takes the database back; {revision} stands for the revision "
+        description="For other tools: a command that runs the down-migrations; {revision} stands for the revision "
         "to go to. Alembic's own is known.",
     )
 
@@ -141,8 +141,8 @@ class DatabaseRules(Value):
 
     destructive: Literal["refuse", "allow"] = Field(
         "refuse",
-        description="Whether a migration that breaks the release running now may come together with the switch. "
-        "`refuse` lets it in when the releases that need the old shape are retired for retired_for, or with "
+        description="Whether a migration that breaks the release running now may run together with the switch. "
+        "`refuse` allows it when the releases that need the old schema are retired for retired_for, or with "
         "an override.",
     )
     retired_for: Duration = Field(
@@ -202,8 +202,8 @@ class Backup(Value):
     )
     may_be_empty: bool = Field(
         default=False,
-        description="True where a dump without a table is right although nobody can say which database the "
-        "application uses. Where another one holds tables it counts only beside `database`.",
+        description="True where a dump without a table is right although it is not known which database the "
+        "application uses. If another one has tables, this works only together with `database`.",
     )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")

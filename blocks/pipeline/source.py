@@ -150,7 +150,7 @@ class _Reader:
             if not isinstance(key, yaml.ScalarNode):
                 self.complain(path, key, "a key must be plain text")
             elif not _encodable(key.value):
-                self.complain(path, key, "a key holds half of a surrogate pair")
+                self.complain(path, key, "a key contains half of a surrogate pair")
             elif key.value in pairs:
                 first = pairs[key.value][0].start_mark.line + 1
                 self.complain((*path, key.value), key, f"given twice, first on line {first} — remove one")

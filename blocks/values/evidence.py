@@ -9,7 +9,7 @@ from pydantic import model_validator
 from blocks.values.base import Value
 from blocks.values.releases import Revision
 
-NO_TABLE = "the dump holds no table: it may be of another database than the application's"
+NO_TABLE = "the dump has no table: it may be of another database than the application's"
 
 
 class Rendered(Value):

@@ -21,7 +21,7 @@ def deliveries(
     replay: Annotated[
         str,
         typer.Option(
-            "--replay", metavar="ID", help="Decide about this delivery anew; its runs are new ones."
+            "--replay", metavar="ID", help="Decide this delivery again; it starts new runs."
         ),
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 20,
@@ -40,7 +40,7 @@ def deliveries(
     if as_json:
         print_json([_as_data(row, starts) for row in rows])
     elif replay:
-        say(f"delivery {replay} is decided anew as soon as the receiver sees it; see `sluice deliveries`")
+        say(f"delivery {replay} is decided again as soon as the receiver sees it; see `sluice deliveries`")
     elif rows:
         _print(rows, starts)
     else:

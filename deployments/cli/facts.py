@@ -64,7 +64,7 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     ]
     if held:
         say()
-        print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="Held (see `sluice unhold`)")
+        print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="On hold (see `sluice unhold`)")
     _print_recovery(found, now)
     _print_drift(found)
 
@@ -270,7 +270,7 @@ def unhold(
     environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why the release may come back; kept for ever.")],
-    by: Annotated[str, typer.Option("--by", help="Who lifts the hold. [default: this login]")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who removes the hold. [default: this login]")] = "",
     pipeline: OnlyPipeline = None,
     as_json: AsJson = False,
 ) -> None:
@@ -292,7 +292,7 @@ def unhold(
     elif releases:
         say(f"{name} {environment}: {', '.join(releases)} may be promoted again")
     else:
-        say(f"{name} {environment}: nothing is held")
+        say(f"{name} {environment}: nothing is on hold")
 
 
 def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:

@@ -40,7 +40,7 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     insist: Annotated[
-        bool, typer.Option("--insist", help="Answer for migrations nobody judged, or for a held release.")
+        bool, typer.Option("--insist", help="Take responsibility for migrations that were not judged, or for a release on hold.")
     ] = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="HOST", help="A host that is gone.")

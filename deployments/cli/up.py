@@ -189,7 +189,7 @@ def _keep_receiver(plane: ControlPlane) -> None:
     if plane.receiver is None or plane.receiver.alive():
         return
     if process_file(plane.home, "receiver").exists():
-        warn(f"note: the receiver of webhooks ended by itself; see {log_file(plane.home, 'receiver')}")
+        warn(f"note: the receiver of webhooks ended unexpectedly; see {log_file(plane.home, 'receiver')}")
         time.sleep(_AGAIN_SECONDS)
         plane.start_receiver()
 
@@ -201,7 +201,7 @@ def _ended(plane: ControlPlane, name: str) -> None:
         raise typer.Exit(0)
     tail = processes.tail(log_file(plane.home, name))
     plane.stop(seconds=0)
-    raise TerminalError(f"the {name} ended by itself", f"see {log_file(plane.home, name)}", tail)
+    raise TerminalError(f"the {name} ended unexpectedly", f"see {log_file(plane.home, name)}", tail)
 
 
 def _end(plane: ControlPlane, seconds: float) -> None:

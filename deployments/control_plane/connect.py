@@ -204,7 +204,7 @@ def ledger_url(settings: Settings) -> str:
             document = api_at(settings, url, tries=1).block_document(*LEDGER_BLOCK)
         except SluiceError as error:
             if not (settings.home / "ledger.db").exists():
-                what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} cannot be told: {error.what}"
+                what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} is not known: {error.what}"
                 raise TransientError(what, f"{error.todo}, or set SLUICE_LEDGER_URL") from error
             sys.stderr.write(f"note: {error.what}; reading the ledger in {settings.home}\n")
     return str(document["data"]["url"]) if document is not None else settings.sqlite_url

@@ -211,7 +211,7 @@ def _fork() -> int | None:
     try:
         return os.fork()
     except OSError as error:
-        sys.stderr.write(f"no copy for a run, it starts by itself: {error}\n")
+        sys.stderr.write(f"no copy for a run, it starts without one: {error}\n")
         return None
 
 

@@ -80,7 +80,7 @@ def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
 
 
 def _unknown(what: str, answer: httpx.Response) -> Finding:
-    said = f"whether {what} cannot be told: it answered {answer.status_code}"
+    said = f"whether {what} is not known: it answered {answer.status_code}"
     return fail("api", said, "look at the server, then ask again")
 
 

@@ -38,7 +38,7 @@ def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
 
 
 def _of_environment(ledger: Ledger, policy: Policy) -> Iterator[Finding]:
-    return _of_place(ledger, policy.pipeline, policy.name, "nothing stands that differs from the ledger")
+    return _of_place(ledger, policy.pipeline, policy.name, "no differences from the ledger")
 
 
 def _of_place(ledger: Ledger, pipeline: str, place: str, fine: str) -> Iterator[Finding]:

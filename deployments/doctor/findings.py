@@ -66,7 +66,7 @@ def failure(where: str, error: Exception) -> Finding:
     if isinstance(error, SluiceError):
         return fail(where, clean(error.what), clean(error.todo))
     text = " ".join(str(error).split())[:300]
-    return fail(where, clean(f"{type(error).__name__}: {text}"), "SLUICE_DEBUG=1 may tell more")
+    return fail(where, clean(f"{type(error).__name__}: {text}"), "SLUICE_DEBUG=1 may show more")
 
 
 def run_checks(checks: Sequence[Check]) -> list[Finding]:

@@ -79,7 +79,7 @@ def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]
     except SluiceError as error:
         yield failure(where, error)
     else:
-        yield ok(where, f"{count} are open; what is done by itself is done by {who}")
+        yield ok(where, f"{count} are open; what is automatic is done by {who}")
 
 
 def _answers(

@@ -121,7 +121,7 @@ def _registry(where: str, host: Host, application: Application, policy: Policy) 
     call = Call(argv=login(("docker", "login", address)), stdin=configuration.encode(), limits=_LIMITS)
     result = host.run(call)
     if result.ok:
-        return ok(where, f"its engine reaches {address} and is let in")
+        return ok(where, f"its engine reaches {address} and is accepted")
     said = " ".join(result.tail(2).split())[:200]
     mend = "check the network and, for a registry without TLS, insecure-registries in its daemon.json"
-    return fail(where, f"its engine is not let in at {address}: {said}", mend)
+    return fail(where, f"its engine is not accepted at {address}: {said}", mend)

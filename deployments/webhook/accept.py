@@ -115,7 +115,7 @@ def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
         RefusedRequestError: The signature does not hold, it is not JSON, or it is about another repository.
     """
     if not signature_holds(head.signature, body, block.keys()):
-        raise RefusedRequestError(HTTPStatus.UNAUTHORIZED, "the signature does not hold")
+        raise RefusedRequestError(HTTPStatus.UNAUTHORIZED, "the signature is not valid")
     payload = _parsed(body)
     name = repository_of(payload)
     repository, moved = block.known_as(name), ""

@@ -161,7 +161,7 @@ def _headers(request: Request) -> list[tuple[str, str]]:
 def _pong(head: Head, body: bytes, block: GitHubWebhooks) -> tuple[HTTPStatus, str]:
     """Answer a ping. One of an organisation's webhook is about no repository."""
     if not signature_holds(head.signature, body, block.keys()):
-        return HTTPStatus.UNAUTHORIZED, "the signature does not hold"
+        return HTTPStatus.UNAUTHORIZED, "the signature is not valid"
     return HTTPStatus.OK, "pong"
 
 

@@ -50,7 +50,7 @@ class Watch:
             try:
                 self._look_at(self._applications.read(repository))
             except SluiceError as error:
-                _log.warning("whether deliveries of %s were missed cannot be told: %s", repository, error)
+                _log.warning("whether deliveries of %s were missed is not known: %s", repository, error)
 
     def _look_at(self, application: Application) -> None:
         name = application.repository

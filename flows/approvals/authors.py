@@ -41,6 +41,6 @@ def authors_of(mirror: GitMirror, ledger: Ledger, plan: Plan) -> frozenset[str]:
         log().warning("%s", error)
         found = None
     if found is None:
-        log().warning("not all authors of what comes in are known: nobody can be told apart from them")
+        log().warning("not all authors of what comes in are known: nobody may approve")
         return frozenset()
     return found | {plan.commit.author_name, plan.commit.author_email}

@@ -63,9 +63,9 @@ def _told(session: Session, row: PromotionRecord, plan: Plan) -> list[str]:
     answer = {"approver": approver, "decision": "approve", "code": review_code(review.number)}
     refusal = answer_flow_run(row.flow_run_id, answer)
     if refusal:
-        log().warning("promotion %s was not told of review %s: %s", row.id, review.number, refusal)
+        log().warning("promotion %s did not read review %s: %s", row.id, review.number, refusal)
         return []
-    return [f"promotion {row.id} was told of review {review.number}"]
+    return [f"promotion {row.id} read review {review.number}"]
 
 
 def _first_of_an_approver(reviews: Sequence[ReviewFact], plan: Plan) -> tuple[ReviewFact, str] | None:

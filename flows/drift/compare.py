@@ -141,7 +141,7 @@ def _required(session: Session, policy: Policy, release: Release) -> tuple[str, 
         text = session.mirror.read_file(sha, session.repository.pipeline_path) or ""
         return describe_commit(session.mirror, session.describe(policy.name, text), sha).required
     except SluiceError as error:
-        log().warning("which keys %s requires cannot be told: %s", release.id, error)
+        log().warning("which keys %s requires is not known: %s", release.id, error)
         return ()
 
 

@@ -189,16 +189,16 @@ def summary(found: list[Found], kept: Kept | None = None) -> str:
     standing = sum(len(one.standing) for one in compared)
     new = sum(len(one.new) for one in compared)
     gone = sum(len(one.gone) for one in compared)
-    parts = [f"{len(found)} environments: {standing} differences stand ({new} new, {gone} gone)"]
+    parts = [f"{len(found)} environments: {standing} differences ({new} new, {gone} gone)"]
     counts = {
         "promotions were ended": sum(one.decision.act is Act.END for item in found for one in item.judged),
         "runs were started again": sum(
             one.decision.act is Act.RETRY for item in found for one in item.judged
         ),
-        "rollbacks were taken in": sum(len(one.taken) for one in found),
-        "promotions were told of reviews": sum(len(one.told) for one in found),
+        "rollbacks were recorded": sum(len(one.taken) for one in found),
+        "reviews were read by promotions": sum(len(one.told) for one in found),
         "environments could not be looked at": sum(bool(one.amiss) for one in found),
-        "rules were put back": len(kept.restored) if kept is not None else 0,
+        "rules were restored": len(kept.restored) if kept is not None else 0,
     }
     parts += [f"{count} {what}" for what, count in counts.items() if count]
     parts += ["the rules on GitHub could not be looked at"] if kept is not None and kept.amiss else []

@@ -53,7 +53,7 @@ def put_back_first(source: str) -> PutBack | None:
     try:
         return put_back_due(source)
     except SluiceError as error:
-        log().error("rules could not be put back: %s", process_redactor().text(str(error)))
+        log().error("rules could not be restored: %s", process_redactor().text(str(error)))
     except Exception:  # noqa: BLE001 - the environments are looked at, whatever it is
         log().exception("unexpected failure")
     return None

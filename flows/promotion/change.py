@@ -222,7 +222,7 @@ def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[
         if not backup.counts:
             # Its step ended before tables were counted.
             raise TerminalError(
-                f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may hold no table",
+                f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may have no table",
                 "nothing was changed by this try; promote again, which takes a new dump",
             )
         known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}

@@ -170,7 +170,7 @@ def _plan_and_change(session: Session, prepared: Prepared) -> PromotionRecord:
             continue
         if ended is not None:
             return ended
-        log().warning("the environment changed while this promotion waited: planning anew")
+        log().warning("the environment changed while this promotion waited: planning again")
         run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
         prepared = replace(prepared, hosts=read_hosts(run))
     raise RefusedError(

@@ -179,7 +179,7 @@ def _why_unknown(migration: Migration, service: ConfinedService | None, asked: A
     if service is None:
         return UNKNOWN_IMAGE.reason
     who = "migration.revisions" if migration.alembic is None else "Alembic's history"
-    return f"{who} does not tell it without a database, and before approval it is asked nowhere else"
+    return f"{who} does not name them without a database, and before approval it is asked nowhere else"
 
 
 def _rehearsed(run: Run, release: Release, facts: HostFacts) -> RehearsalReceipt | None:

@@ -159,7 +159,7 @@ def _check_loss(run: Run, backup: BackupReceipt, way: GoingBack) -> None:
     if loss.rows > (way.most_rows or 0):
         raise TerminalError(
             f"{loss.rows} rows would be lost by now, and {way.most_rows or 0} were agreed to",
-            "ask again: start the rollback anew",
+            "ask again: start the rollback again",
         )
     log().info("%s: %s rows are lost; they are in the dump taken a moment ago", host, loss.rows)
 
@@ -185,7 +185,7 @@ def _downgrade(run: Run, change: Change, way: GoingBack) -> None:
     if lost:
         raise TerminalError(
             f"the down-migrations lost what they did not lose on the copy: {'; '.join(lost[:3])}",
-            "the database is put back as it was; a restore is the other way",
+            "the database is restored as it was; a restore is the other way",
         )
 
 

@@ -281,7 +281,7 @@ def _hold(run: Run, request: Request, wish: Wish) -> None:
     if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:
         return
     if wish.undo:
-        log().info("%s may still be held: `sluice unhold %s --reason …`", row.release_id, run.environment)
+        log().info("%s may still be on hold: `sluice unhold %s --reason …`", row.release_id, run.environment)
         return
     left = row.previous_release_id
     active = {hold.release_id for hold in run.ledger.holds.active(run.pipeline, run.environment)}
@@ -289,4 +289,4 @@ def _hold(run: Run, request: Request, wish: Wish) -> None:
         reason = request.cause or "rolled back"
         who = request.requested_by or f"promotion {run.promotion_id}"
         run.ledger.holds.add(run.pipeline, run.environment, left, reason, who, utc_now())
-        log().info("%s is held in %s: %s", left, run.environment, reason)
+        log().info("%s is on hold in %s: %s", left, run.environment, reason)

@@ -107,4 +107,4 @@ def hold_what_was_left(run: Run, row: PromotionRecord) -> None:
         return
     reason = row.cause or "rolled back without the ledger"
     run.ledger.holds.add(run.pipeline, run.environment, left, reason, row.requested_by, utc_now())
-    log().info("%s is held in %s: %s", left, run.environment, reason)
+    log().info("%s is on hold in %s: %s", left, run.environment, reason)

@@ -81,7 +81,7 @@ def _refuse(ledger: Ledger, row: RelaxationRecord, changes: tuple[Change, ...], 
 def _end(ledger: Ledger, row: RelaxationRecord, what: str) -> NoReturn:
     """End a request that nobody answered yet; what is relaxed stays in the ledger until it is put back."""
     if row.stands:
-        raise RefusedError(what, f"{row.rule} is put back when its time is over; {_ANEW} if you need another")
+        raise RefusedError(what, f"{row.rule} is restored when its time is over; {_ANEW} if you need another")
     error = RefusedError(process_redactor().text(what), _ANEW)
     if row.status == "asked":
         ledger.relaxations.end(row.id, "refused", message=str(error), now=utc_now())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.kernel.protocols import RuleKeeper
     from tasks.ledger.relaxation_records import RelaxationRecord
 
-_BY_HAND = "put back before its time, as it was asked for"
+_BY_HAND = "restored before its time, as requested"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.ledger.relaxation_records import RelaxationRecord
     from tasks.ledger.store import Ledger
 
-_BACK = "put back, as its time was over"
+_BACK = "restored, as its time was over"
 
 
 class PutBack(NamedTuple):
@@ -110,5 +110,5 @@ def restore(ledger: Ledger, keeper: RuleKeeper, row: RelaxationRecord, why: str)
 
 def _told(row: RelaxationRecord, error: SluiceError) -> Difference:
     text = process_redactor().text(str(error))
-    log().error("%s on %s could not be put back: %s", row.rule, row.branch, text)
+    log().error("%s on %s could not be restored: %s", row.rule, row.branch, text)
     return overdue(row, text)

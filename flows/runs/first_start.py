@@ -182,7 +182,7 @@ def end_changed(ledger: Ledger, row: PromotionRecord, error: ChangedError) -> St
 def _tell(ledger: Ledger, row: PromotionRecord) -> None:
     """Tell the channels and show the end on GitHub, by what was fetched for the promotion: nothing else is asked."""
     if row.asked is None:
-        log().warning("nobody is told: promotion %s is from before its repository was written down", row.id)
+        log().warning("nobody is notified: promotion %s is from before its repository was recorded", row.id)
         return
     where = row.asked.repository
     try:
@@ -195,6 +195,6 @@ def _tell(ledger: Ledger, row: PromotionRecord) -> None:
         if policy.show.anything:
             show_end(showing_of(ledger, pipeline, mirror, where), row.id)
     except SluiceError as error:
-        log().warning("nobody is told: %s", error)
+        log().warning("nobody is notified: %s", error)
     except Exception:  # noqa: BLE001 - the promotion has ended, whoever hears of it
-        log().warning("nobody is told: unexpected failure", exc_info=True)
+        log().warning("nobody is notified: unexpected failure", exc_info=True)

@@ -83,7 +83,7 @@ def act(
 
 def _hold(ledger: Ledger, row: PromotionRecord, why: str) -> str:
     ledger.holds.add(row.pipeline, row.environment, str(row.release_id), why, WHO, utc_now())
-    return f"{row.release_id} is held: `sluice unhold {row.environment} --reason …` lets it in again"
+    return f"{row.release_id} is on hold: `sluice unhold {row.environment} --reason …` removes the hold"
 
 
 def _roll_back(policy: Policy, row: PromotionRecord, why: str, *, until: datetime, source: str) -> str:
@@ -95,7 +95,7 @@ def _roll_back(policy: Policy, row: PromotionRecord, why: str, *, until: datetim
     if row.previous_release_id is None:
         return "it still runs: nothing ran before, so there is nothing to go back to"
     if utc_now() > until + LONGEST_LATE:
-        return f"it still runs: this look came too late to roll back by itself; {by_hand}"
+        return f"it still runs: this look came too late for an automatic rollback; {by_hand}"
     wanted = {
         "environment": row.environment,
         "source": source,
@@ -108,7 +108,7 @@ def _roll_back(policy: Policy, row: PromotionRecord, why: str, *, until: datetim
     except SluiceError as error:
         return f"it still runs: the rollback could not be started: {process_redactor().text(str(error))}"
     return (
-        f"{name} was started: it goes back where that loses nothing, refuses or asks people otherwise, and tells "
+        f"{name} was started: it goes back where that loses nothing, refuses or asks people otherwise, and reports "
         f"how it ended: {run_link(run)}"
     )
 

@@ -66,13 +66,13 @@ def _judge(who: str, answer: httpx.Response, attempt: int) -> tuple[TransientErr
     if status < httpx.codes.BAD_REQUEST:
         # Where it points to is not shown: such an address may hold a token.
         raise TerminalError(
-            f"{who} redirected the message (status {status}); it was not followed, so nobody was told",
+            f"{who} redirected the message (status {status}); it was not followed, so nobody was notified",
             "set the new address in the notification channel's block",
         )
     if status == httpx.codes.TOO_MANY_REQUESTS:
         pause = _retry_after(answer)
         return TransientError(
-            f"{who} asks to wait {pause:g} s", "it is told again with the next event"
+            f"{who} asks to wait {pause:g} s", "it is sent again with the next event"
         ), pause
     if status >= _SERVER_ERROR:
         return TransientError(f"{who} failed with status {status}", "see the receiver's log"), float(

@@ -326,7 +326,7 @@ def command_line(call: Call) -> bytes:
         argv = ("env", *(f"{variable(key)}={value}" for key, value in call.env.items()), *argv)
     text = "exec " + shlex.join(scripts.run(call.cwd or "", directory, token, argv))
     if "\0" in text or re.search("[\ud800-\udc7f\udd00-\udfff]", text):
-        raise TerminalError(f"{title(call.argv)!r} holds a character no command can have", "remove it")
+        raise TerminalError(f"{title(call.argv)!r} contains a character that no command can have", "remove it")
     line = text.encode(errors="surrogateescape")
     if len(line) > LONGEST_COMMAND_BYTES:
         raise TerminalError(

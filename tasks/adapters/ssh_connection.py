@@ -211,9 +211,9 @@ def _negotiate(transport: paramiko.Transport, endpoint: Endpoint, pinned: tuple[
 
 
 _COMPARE = (
-    "if the server was set up anew, read its keys on its own console "
+    "if the server was installed again, read its keys on its own console "
     "(`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), compare with `ssh-keyscan`, and pin them; "
-    "otherwise somebody stands between"
+    "otherwise it may be a man in the middle"
 )
 
 
@@ -247,5 +247,5 @@ def _log_in(transport: paramiko.Transport, endpoint: Endpoint, key: paramiko.PKe
     if further:
         raise TerminalError(
             f"{endpoint} asks for more than a key: {', '.join(further)}",
-            f"let the login {endpoint.user} in by key alone (AuthenticationMethods in its sshd_config)",
+            f"let the login {endpoint.user} log in with its key alone (AuthenticationMethods in its sshd_config)",
         )

@@ -110,7 +110,7 @@ def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
         return None
     receipt = BackupReceipt.from_json(text)
     if not receipt.counts:
-        log().warning("%s: of %s it is not known that it holds a table; dumping again", there.name, path)
+        log().warning("%s: it is not known whether %s has a table; dumping again", there.name, path)
         return None
     limits = Limits(_policy(run).timeout, _policy(run).timeout)
     measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
@@ -166,7 +166,7 @@ def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
     if not result.ok:
         raise TerminalError(
             f"backup: the dump on {there.name} failed with status {result.exit_code}: {result.tail(3)}",
-            "nothing was changed; mend the cause and retry this run",
+            "nothing was changed; fix the cause and retry this run",
             result.tail(30),
         )
     checksum, size = result.stdout.split()[-2:]

@@ -206,7 +206,7 @@ def _start(run: Run, there: Host, container: str, live: LiveDatabase, backup: Ba
     if not waited.ok:
         raise TerminalError(
             f"the copy of the database on {there.name} did not start: {waited.tail(2)}",
-            "mend the cause and retry; the live database was not touched",
+            "fix the cause and retry; the live database was not touched",
             waited.tail(20),
         )
     if there.name == run.primary:
@@ -248,7 +248,7 @@ def _not_started(there: Host, result: Result) -> TerminalError:
     }.get(result.exit_code, "the Docker engine refused")
     return TerminalError(
         f"no copy of the database on {there.name}: {what}: {result.tail(2)}",
-        "mend the cause and retry; the live database was not touched",
+        "fix the cause and retry; the live database was not touched",
         result.tail(20),
     )
 

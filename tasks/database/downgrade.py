@@ -89,7 +89,7 @@ def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
     if not result.ok:
         raise TerminalError(
             f"the database on {host} could not be dumped for a trial: {result.tail(2)}",
-            "nothing was changed; mend the cause and retry",
+            "nothing was changed; fix the cause and retry",
         )
     checksum, size = result.stdout.split()[-2:]
     return BackupReceipt(
@@ -171,13 +171,13 @@ def downgrade(
     if not result.ok:
         raise TerminalError(
             f"downgrade: {' '.join(words)} on {host} failed with status {result.exit_code}: {result.reason()}",
-            f"the database was at revision {after or 'unknown'} and is put back as it was",
+            f"the database was at revision {after or 'unknown'} and is restored as it was",
             result.tail(40),
         )
     elsewhere = _elsewhere(run, after or "", to_revision)
     if elsewhere:
         raise TerminalError(
-            f"downgrade: {' '.join(words)} on {host}: {elsewhere}", "the database is put back as it was"
+            f"downgrade: {' '.join(words)} on {host}: {elsewhere}", "the database is restored as it was"
         )
     log().info("%s: schema %s → %s", host, before or "none", after or "none")
     return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)

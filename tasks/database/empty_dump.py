@@ -41,7 +41,7 @@ def explain_empty(run: Run, there: Host) -> str:
     result = there.run(Call(argv=argv, limits=_LIMITS))
     found = parse_others(result.stdout)
     migrating = run.description.migration.service if run.description.migration else ""
-    what = f"backup: the dump of {_named(backup.database, backup.service)} on {there.name} holds no table"
+    what = f"backup: the dump of {_named(backup.database, backup.service)} on {there.name} has no table"
     agreed = backup.may_be_empty and backup.database is not None
     if other := found.against(migrating, agreed=agreed):
         raise TerminalError(
@@ -52,7 +52,7 @@ def explain_empty(run: Run, there: Host) -> str:
     before = _last(run, there)
     if before is not None and before.holds and not backup.may_be_empty:
         raise TerminalError(
-            f"{what}, while the one of {before.taken_at:%Y-%m-%d %H:%M} UTC held some: they are gone",
+            f"{what}, while the one of {before.taken_at:%Y-%m-%d %H:%M} UTC had some: they are gone",
             f"find out who removed them, and restore {before.path} (docs/backups.md, restore by hand); where they were "
             "meant to go, set backup.may_be_empty to true in pipeline.yaml; nothing was changed",
         )
@@ -66,7 +66,7 @@ def explain_empty(run: Run, there: Host) -> str:
             "set backup.database in pipeline.yaml to the database the application uses, or, where it really has no "
             "table yet, backup.may_be_empty to true; nothing was changed",
         )
-    log().info("%s: the dump holds no table: %s", there.name, why)
+    log().info("%s: the dump has no table: %s", there.name, why)
     return why
 
 

@@ -73,7 +73,7 @@ def migrate(
             f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
             f"{result.reason()}",
             f"the release before still runs, the database is at revision {after or 'unknown'}; "
-            "mend the migration and promote again",
+            "fix the migration and promote again",
             result.tail(40),
         )
     log().info("%s: schema %s → %s", host, before or "none", after or "none")

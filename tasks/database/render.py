@@ -159,7 +159,7 @@ def list_pending(
     named = _named(answer.text, current, alembic=words is not None) if answer.ok else None
     if named is None:
         why = answer.why or "it printed nothing of the kind"
-        log().warning("%s: `%s` does not tell what is pending: %s", host, " ".join(command), why)
+        log().warning("%s: `%s` does not name what is pending: %s", host, " ".join(command), why)
     return named
 
 

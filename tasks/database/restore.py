@@ -60,7 +60,7 @@ def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) 
     _good(
         run.hosts[host].run(call, on_line=log().info),
         f"restore: {backup.path} on {host} does not restore",
-        "the live database was not touched; take another dump, or mend what the line says",
+        "the live database was not touched; take another dump, or fix what the message says",
     )
     return StepReceipt(
         text=f"{host}: restored {backup.path} beside the live database", seconds=time.monotonic() - began

@@ -81,6 +81,6 @@ def _blob_size(head: bytes, entry: TreeEntry) -> int:
         raise TerminalError(
             f"the mirror of the repository has not the content of {shown(entry.path)} "
             f"({head.decode(errors='replace').strip() or 'nothing came'})",
-            "remove the mirror's folder, so that it is fetched anew; see `git fsck` in the repository",
+            "remove the mirror's folder, so that it is fetched again; see `git fsck` in the repository",
         )
     return int(words[2])

@@ -144,7 +144,7 @@ class GitMirror:
         found = git_refs.find(ref, refs)
         commits = self._commits(ref) if git.SHORT_SHA.match(ref) else ()
         if len(commits) + (found is not None) > 1:
-            raise TerminalError(f"{ref} stands for more than one commit", "give more of its digits")
+            raise TerminalError(f"{ref} is the name of more than one commit", "give more of its digits")
         if found is not None:
             sha = found.commit or self._peeled(found.full_name)
             return ResolvedRef(found.kind, found.name, sha)
@@ -262,7 +262,7 @@ class GitMirror:
         if any(entry.path == path and entry.mode not in {LINK, SUBMODULE} for entry in entries):
             raise TerminalError(
                 f"the mirror of {self.public_url} has not the content of {shown(path)}",
-                f"remove {self.directory}, so that it is fetched anew",
+                f"remove {self.directory}, so that it is fetched again",
             )
 
     def tree(self, sha: str) -> str:

@@ -266,7 +266,7 @@ class GitHubClient:
                 ) from error
         raise TransientError(
             f"GitHub's rate limit is used up while it was to {asking.verb} {asking.what} in {self.repository}",
-            "wait until GitHub counts anew, within the hour, or give the github block an app of its own",
+            "wait until GitHub's limit starts again, within the hour, or give the github block an app of its own",
         )
 
     def _log_in(self) -> None:
@@ -311,7 +311,7 @@ class GitHubClient:
         if not is_redirected(error):
             return TerminalError(
                 f"GitHub answered with status {error.status}, which is no result, for {what} in {where}",
-                "check the API address in the github block, and what stands between here and GitHub",
+                "check the API address in the github block, and what is between here and GitHub",
             )
         start = f"GitHub redirected (status {error.status}) what was to {asking.verb} {what} in {where}"
         name, path = self._name_now(error), moved_path(error, self._base_url)
@@ -327,7 +327,7 @@ class GitHubClient:
             )
         origin = other_origin(error, self._base_url)
         return TerminalError(
-            f"{start}{f' to {origin}' if origin else ''}: it was not followed, and a new name is not told",
+            f"{start}{f' to {origin}' if origin else ''}: it was not followed, and the new name is not shown",
             f"look where {self.page} leads, and set that name in the github block; or correct its API address",
         )
 

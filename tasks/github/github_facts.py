@@ -35,7 +35,7 @@ def read_github(github: GitHubReader, *, sha: str, branch: str, gates: Gates) ->
     counted = ((found.checks, "checks"), (found.pulls, "pull requests"))
     told = [f"{len(some)} {name}" for some, name in counted if some is not None]
     told += [f"the rules of {branch}"] if found.protection is not None else []
-    log().info("GitHub told of commit %s: %s", sha[:7], ", ".join(told))
+    log().info("GitHub reports on commit %s: %s", sha[:7], ", ".join(told))
     return found
 
 

@@ -142,7 +142,7 @@ def take_back_merge(pulls: GitHubPulls, *, pull: PullFact, reason: str) -> PullR
         TerminalError: The login lacks a permission.
     """
     done = pulls.take_back(pull, process_redactor().text(reason))
-    taken = f"; taken back: {', '.join(done)}" if done else ""
+    taken = f"; withdrawn: {', '.join(done)}" if done else ""
     return PullReceipt(
         number=pull.number, text=f"#{pull.number} waits for a person: {reason}{taken}", link=pull.link
     )

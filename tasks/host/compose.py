@@ -178,7 +178,7 @@ def complaint(said: str) -> str:
     lacking = _LACKING.search(said)
     if lacking:
         return f"required variable {lacking['name']} is missing a value"
-    return "it does not take the values of the env file there; its words may hold them and are not shown"
+    return "it does not take the values of the env file there; its message may contain them and is not shown"
 
 
 def leaves_alone(said: str, containers: Collection[str], others: Collection[str]) -> bool:

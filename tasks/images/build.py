@@ -108,7 +108,7 @@ def build(
     if not result.ok:
         raise TerminalError(
             f"build: the images of {sha[:7]} cannot be built: {_reason(result.stderr)}",
-            "the builder's lines stand in this run's log; mend the Dockerfile or the commit and promote again",
+            "the builder's output is in this run's log; fix the Dockerfile or the commit and promote again",
             result.tail(40),
         )
     return BuildReceipt(built=tuple(target.name for target in targets), seconds=time.monotonic() - began)

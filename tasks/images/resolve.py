@@ -47,7 +47,7 @@ def read_policy(mirror: GitMirror, default_branch: str, path: str) -> str:
     if text is None:
         raise TerminalError(
             f"{path} is missing on branch {default_branch} of {mirror.public_url}",
-            "add it there; `docs/pipeline.md` shows what it holds",
+            "add it there; `docs/pipeline.md` describes it",
         )
     return text
 

@@ -216,5 +216,5 @@ def _ensure_file(path: Path) -> None:
     except OSError as error:
         raise TerminalError(
             f"the ledger's file {path} cannot be made: {error.strerror}",
-            "mend the folder's permissions, or set SLUICE_LEDGER_URL to another place",
+            "fix the folder's permissions, or set SLUICE_LEDGER_URL to another place",
         ) from error

@@ -158,6 +158,6 @@ def _held(lease: Lease) -> LeaseHeld:
     if lease.owner is None or lease.expires_at is None:
         return LeaseHeld(f"{place} was taken and given back this moment", "try again")
     return LeaseHeld(
-        f"{place} is held by promotion {lease.owner} until {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{place} is locked by promotion {lease.owner} until {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC",
         "wait until that promotion has ended or its lease has run out",
     )

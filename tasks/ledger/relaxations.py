@@ -127,7 +127,7 @@ class Relaxations:
         except Conflict:
             raise RefusedError(
                 f"request {number}: the rule is relaxed already, by another request",
-                "wait until it is put back",
+                "wait until it is restored",
             ) from None
         return self.get(number)
 

@@ -81,7 +81,7 @@ class Ledger:
             ensure_schema(database)
         except TransientError as error:
             database.close()
-            todo = "start the database, or mend the ledger's URL (SLUICE_LEDGER_URL)"
+            todo = "start the database, or correct the ledger's URL (SLUICE_LEDGER_URL)"
             raise TerminalError(error.what, todo, error.detail) from error
         except BaseException:
             database.close()

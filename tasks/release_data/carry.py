@@ -145,7 +145,7 @@ def _lines(host: str, **what: Any) -> bytes:  # noqa: ANN401 - what `copy_lines`
         return copy_lines(**what)
     except ValueError as error:
         raise TerminalError(
-            f"up: {error.args[0]!r} on {host} cannot be copied: its name holds a line break or is no UTF-8",
+            f"up: {error.args[0]!r} on {host} cannot be copied: its name contains a line break or is no UTF-8",
             "give it another name",
         ) from None
 

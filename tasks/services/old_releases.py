@@ -211,7 +211,7 @@ def _over(
 
 def _move_aside(site: Site, host: str, name: str, held: str) -> None:
     aside = f"{name}.left-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    log().warning("%s: releases/%s holds data of its own (%s): kept as releases/%s", host, name, held, aside)
+    log().warning("%s: releases/%s has data of its own (%s): kept as releases/%s", host, name, held, aside)
     folder = f"{site.directories[host]}/releases"
     argv = ("mv", "--", f"{folder}/{name}", f"{folder}/{aside}")
     moved = site.hosts[host].run(site.change(host, argv, seconds=60))

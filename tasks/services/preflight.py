@@ -168,6 +168,6 @@ def _changed(run: Run, host: str, kept: Manifest, files: tuple[str, ...]) -> Ref
     ref = kept.release.commit.sha
     return RefusedError(
         f"preflight: {kept.release.id} on {host} is not what was put there: {named(files)}",
-        f"put it back, or bring it anew: `prefect deployment run promote/{run.environment} --param ref={ref}`; "
+        f"restore it, or bring it again: `prefect deployment run promote/{run.environment} --param ref={ref}`; "
         f"to go back to it as it is now: `sluice rollback {run.environment} --offline --release {kept.release.id}`",
     )

@@ -39,7 +39,7 @@ def remember(run: Run) -> StepReceipt:
             told.append(name)
         except SluiceError as error:
             log().warning("remember: %s: %s", name, error)
-    return StepReceipt(text=f"{live[-1].release_id} written down on {', '.join(told) or 'no host'}")
+    return StepReceipt(text=f"{live[-1].release_id} recorded on {', '.join(told) or 'no host'}")
 
 
 def live_releases(run: Run) -> tuple[LiveRelease, ...]:

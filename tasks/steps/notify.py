@@ -45,7 +45,7 @@ def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str
         key: What identifies the message.
 
     Returns:
-        One line per channel that could not be told.
+        One line per channel that could not be notified.
     """
     failed: list[str] = []
     for name in names:
@@ -56,7 +56,7 @@ def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str
         except Exception as error:  # noqa: BLE001 - whatever it is, no other channel and no promotion suffers from it
             line = process_redactor().text(" ".join(str(error).split()) or type(error).__name__)
             failed.append(f"{name}: {line}")
-            log().warning("notify: channel %s was not told: %s", name, line)
+            log().warning("notify: channel %s was not notified: %s", name, line)
     return tuple(failed)
 
 
@@ -74,8 +74,8 @@ def notify(run: Run, *, text: str, data: dict[str, object], key: str) -> StepRec
         key: What identifies the message.
 
     Returns:
-        Which channels could not be told.
+        Which channels could not be notified.
     """
     failed = tell(run.policy.notify, text, data, key)
     told = len(run.policy.notify) - len(failed)
-    return StepReceipt(text=f"{told} told" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else ""))
+    return StepReceipt(text=f"{told} notified" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else ""))

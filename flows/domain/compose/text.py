@@ -98,7 +98,7 @@ def parse_compose(path: str, text: str) -> dict[str, Any]:
     # A date such as 2026-13-40 is a ValueError of the constructor.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TerminalError(
-            f"{one_line(path)} is not valid YAML: {_problem(error)}", "mend the file"
+            f"{one_line(path)} is not valid YAML: {_problem(error)}", "fix the file"
         ) from None
     if not isinstance(document, dict):
         raise TerminalError(f"{one_line(path)} is not a compose file", "it must be a mapping with `services`")

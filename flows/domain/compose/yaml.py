@@ -35,7 +35,7 @@ def check_yaml(path: str, text: str) -> None:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         odd = next(_odd(root), None) if root is not None else None
     except (yaml.YAMLError, RecursionError):
-        raise TerminalError(f"{one_line(path)} is not valid YAML", "mend the file") from None
+        raise TerminalError(f"{one_line(path)} is not valid YAML", "fix the file") from None
     if odd is not None:
         raise RefusedError(
             f"{one_line(path)}: line {odd.start_mark.line + 1} is YAML that programs read in different ways",

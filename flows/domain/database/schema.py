@@ -53,7 +53,7 @@ def in_order(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
                     heapq.heappush(ready, index)
     if len(ordered) != len(revisions):
         raise UnknownRevisionError(
-            "the release's migrations follow each other in a circle", "mend their down revisions"
+            "the release's migrations follow each other in a circle", "fix their down revisions"
         )
     return tuple(ordered)
 
@@ -116,7 +116,7 @@ def _check_known(graph: Mapping[str, Revision], current: Collection[str]) -> Non
     for revision in current:
         if revision not in graph:
             raise UnknownRevisionError(
-                f"the database stands at migration {_say(revision)}, which the release does not know",
+                f"the database is at migration {_say(revision)}, which the release does not know",
                 "promote a release that has it, or look who changed the database",
             )
 

@@ -36,10 +36,10 @@ _MENDS = {
     BUNDLE: "put the file back as it was, or commit the change and promote it",
     ENV: "correct the env file on the host; what is new in it counts with the next promotion",
     SCHEMA: "undo the change, or bring it as a migration of a release",
-    UNREACHABLE: "see that the host is up; `sluice doctor {environment}` tells more",
+    UNREACHABLE: "see that the host is up; `sluice doctor {environment}` says more",
     PROMOTION: "look at its run and its host, then retry the run or roll {environment} back",
     PROTECTION: "put it right by a run of protect/github with apply, or change pipeline.yaml",
-    RELAXATION: "mend what is in the way, or put the rule back on GitHub itself",
+    RELAXATION: "fix what is in the way, or restore the rule on GitHub itself",
 }
 
 

@@ -153,7 +153,7 @@ def _untouched(one: Open, now: datetime) -> Decision:
     elsewhere = one.quiet_since is None or now - one.quiet_since < LONGEST_ELSEWHERE
     if one.life is Life.GONE and elsewhere:
         return LEAVE
-    return _end(Status.ABANDONED, f"its run {one.ended} before anything was touched; promote anew")
+    return _end(Status.ABANDONED, f"its run {one.ended} before anything was touched; promote again")
 
 
 def _expired(one: Open, now: datetime) -> Decision | None:

@@ -116,7 +116,7 @@ def reconcile_markdown(
         "## Differences",
         table(("Environment", "Host", "Kind", "About", "What", "What to do"), rows)
         if rows
-        else "None stands.",
+        else "There are none.",
         *(["## Not looked at", "\n".join(f"- {escape(line, 400)}" for line in left)] if left else []),
     ]
     return "\n\n".join(parts) + "\n"

@@ -133,7 +133,7 @@ def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
     release = facts.release
     held = _hold(facts.holds, upstream, release.id)
     if held is not None:
-        return _answer("proven", f"{release.id} was taken back in {upstream}: {one_line(held.reason)}")
+        return _answer("proven", f"{release.id} was rolled back in {upstream}: {one_line(held.reason)}")
     if any(_proves(promotion, release, upstream) for promotion in facts.promotions):
         return GateAnswer(gate="proven", passed=True, reason=f"the same images ran in {upstream}")
     return _answer(
@@ -152,12 +152,12 @@ def not_held(facts: GateFacts) -> GateAnswer:
     """
     hold = _hold(facts.holds, facts.environment, facts.release.id)
     if hold is None:
-        return GateAnswer(gate="hold", passed=True, reason=f"{facts.release.id} is not held")
+        return GateAnswer(gate="hold", passed=True, reason=f"{facts.release.id} is not on hold")
     reason = one_line(hold.reason) or "it was rolled back"
     return _answer(
         "hold",
-        f"{facts.release.id} is held in {facts.environment} ({reason}): "
-        f"`sluice unhold {facts.environment} --reason …` lets it in again",
+        f"{facts.release.id} is on hold in {facts.environment} ({reason}): "
+        f"`sluice unhold {facts.environment} --reason …` removes the hold",
     )
 
 

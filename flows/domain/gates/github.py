@@ -69,7 +69,7 @@ def checks_green(
     )
     comes = not absent or runs or waited_seconds < APPEARS_WITHIN_SECONDS
     first = (red or late or absent)[0].link or link
-    mend = "" if not red else ": mend it, or run the check again"
+    mend = "" if not red else ": fix it, or run the check again"
     if not red and not comes:
         mend = ": correct its name under gates.checks, or have it run on this commit"
     return _no(CHECKS, "; ".join(said) + mend, first, waiting=not red and comes)

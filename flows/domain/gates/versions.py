@@ -73,8 +73,8 @@ def reachable(ref: RefFacts, branch: str) -> GateAnswer:
     """
     short, name = ref.sha[:7], one_line(branch)
     if branch in ref.branches_containing:
-        return _yes(REACHABLE, f"{name} holds {short}")
-    return _no(REACHABLE, f"{name} does not hold {short}: merge it there first")
+        return _yes(REACHABLE, f"{name} contains {short}")
+    return _no(REACHABLE, f"{name} does not contain {short}: merge it there first")
 
 
 def _yes(gate: str, reason: str) -> GateAnswer:

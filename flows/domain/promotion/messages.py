@@ -99,7 +99,7 @@ def restored(subject: Subject, previous_release_id: str, error: str) -> str:
         The text.
     """
     back = f"{previous_release_id} runs again and its smoke checks passed"
-    return _text(_head("Failed and taken back", subject), one_line(error, 1000), back, subject.link)
+    return _text(_head("Failed and rolled back", subject), one_line(error, 1000), back, subject.link)
 
 
 def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tuple[str, ...] = ()) -> str:
@@ -114,7 +114,7 @@ def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tu
     Returns:
         The text.
     """
-    held = f"{left_release_id} is held: `sluice unhold {subject.environment} --reason …` lets it in again"
+    held = f"{left_release_id} is on hold: `sluice unhold {subject.environment} --reason …` removes the hold"
     why = f"cause: {one_line(cause, 500)}" if cause.strip() else ""
     return _text(_head("Rolled back", subject), why, held, *warnings, subject.link)
 

@@ -107,7 +107,7 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
 def _migrations(plan: Plan) -> str:
     if not plan.pending_known:
         return "not known; some may run"
-    at = f"the database stands at {one_line(plan.revision, 60)}" if plan.revision else "no revision known yet"
+    at = f"the database is at {one_line(plan.revision, 60)}" if plan.revision else "no revision known yet"
     if plan.ahead:
         return f"none, {len(plan.ahead)} more than this release knows; {at}"
     return f"{len(plan.pending)} would run; {at}" if plan.pending else "none"

@@ -107,10 +107,10 @@ def _not_alone(content: PullContent) -> str:
             return f"{one_line(login)} wrote one of its commits, and {one_line(author)} opened it"
     # Anybody may write another's address into a commit; who pushed it is what GitHub itself saw.
     if not heard_of(content.pull.head, content.pushes):
-        return "nobody told who pushed its newest commit: let the webhook send pushes too"
+        return "no delivery says who pushed its newest commit: let the webhook send pushes too"
     for push in content.pushes:
         if not push.sender:
-            return "nobody told who pushed one of its commits: GitHub did not deliver it"
+            return "no delivery says who pushed one of its commits: GitHub did not deliver it"
         if not same_name(push.sender, author):
             return f"{one_line(push.sender)} pushed to its branch, and {one_line(author)} opened it"
     return ""
@@ -145,7 +145,7 @@ def _not_read(content: PullContent) -> str:
         return "GitHub did not list all its commits and files"
     if content.required_checks < 1:
         return (
-            f"GitHub requires no check on {one_line(content.pull.base)}, so nothing would hold a red one back"
+            f"GitHub requires no check on {one_line(content.pull.base)}, so nothing would stop a red one"
         )
     return ""
 

@@ -73,8 +73,8 @@ def revert_body(repository: str, number: int, went: Return) -> str:
     return body_of(
         f"Reverts {repository}#{number}.",
         _told(went),
-        "Merging this keeps the next release from bringing it back. Where it was not at fault, close this, mend what "
-        f"was, and let the release in again with `sluice unhold {went.environment} --reason …`.",
+        "Merging this keeps the next release from bringing it back. If it was not at fault, close this, fix what "
+        f"was, and remove the hold of the release with `sluice unhold {went.environment} --reason …`.",
     )
 
 
@@ -87,8 +87,8 @@ def too_many_body(count: int, went: Return) -> str:
     """
     return body_of(
         _told(went),
-        f"It left {count} merged pull requests behind, this the newest. More than {MOST_REVERTS} are not reverted by "
-        "themselves: find out which was at fault, and revert that one.",
+        f"It left {count} merged pull requests behind, this the newest. More than {MOST_REVERTS} are not reverted "
+        "automatically: find out which was at fault, and revert that one.",
     )
 
 

@@ -110,7 +110,7 @@ def _named(
     if release == running:
         return None, f"{release} is what runs in {environment} now — nothing to do"
     if release in held:
-        return None, f"{release} is held in {environment} — `sluice unhold {environment} --reason …` first"
+        return None, f"{release} is on hold in {environment} — `sluice unhold {environment} --reason …` first"
     return found[0], ""
 
 

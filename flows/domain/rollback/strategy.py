@@ -145,7 +145,7 @@ def _downgrade_hurdle(evidence: Evidence, revision: str | None) -> str:
     if evidence.untold or not evidence.can_downgrade:
         return "no command for down-migrations is known"
     if evidence.current is None:
-        return "the database could not be asked where it stands, so no down-migration is run"
+        return "the database could not be asked for its revision, so no down-migration is run"
     if revision is None:
         return "its migrations have several ends, so no down-migration leads to all of them"
     return _strangers(evidence) or _failed_trial(evidence)
@@ -224,7 +224,7 @@ def _ways_out(evidence: Evidence, *, restorable: bool) -> list[str]:
             f"`{shown}` says what a restore would lose, and `{command} --param allow_restore=true "
             "--param requested_by=YOU --param reason=WHY` asks for it"
         )
-    return ways or [f"mend it forward: `prefect deployment run promote/{environment} --param ref=…`"]
+    return ways or [f"fix it in a new release: `prefect deployment run promote/{environment} --param ref=…`"]
 
 
 def _only_unjudged(evidence: Evidence) -> bool:

@@ -103,7 +103,7 @@ def _loss_rows(loss: LossReport) -> list[tuple[str, str]]:
 
 
 def _source(loss: LossReport) -> str:
-    return _SOURCES.get(loss.source, "told by another version")
+    return _SOURCES.get(loss.source, "from another version")
 
 
 def _shown(loss: LossReport) -> Sequence[TableLoss]:

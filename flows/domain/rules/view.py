@@ -206,7 +206,7 @@ def relax_form(
         f" May still answer: {missing}." if missing else ""
     )
     after = (
-        "With a yes the rule does not hold for that time; then it is put back by itself. "
+        "With a yes the rule is relaxed for that time; then it is restored automatically. "
         f"Without enough answers within {human_duration(expires_after.total_seconds())} nothing happens."
     )
     return "\n\n".join([*told, "# May this rule be relaxed?", table(("", ""), facts), after, standing])
@@ -220,7 +220,7 @@ def waiting_text(pipeline: str, one: Request, link: str) -> str:
 
 def relaxed_text(pipeline: str, one: Request) -> str:
     """Tell that a rule is relaxed."""
-    return _lines(f"Relaxed: {pipeline}", standing_line(one), "It is put back by itself.")
+    return _lines(f"Relaxed: {pipeline}", standing_line(one), "It is restored automatically.")
 
 
 def restored_text(pipeline: str, one: Request, message: str) -> str:

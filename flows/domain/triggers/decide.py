@@ -180,7 +180,7 @@ def _not_from(event: Event, rule: Rule, known: Known) -> str:
         if _is_bot(one, rule) and not for_person:
             return f"{one_line(one.sender)} is a bot"
     if event.means == "check_suite" and not known.pushed_by:
-        return "nobody told who pushed the commit: let the webhook send pushes too"
+        return "no delivery says who pushed the commit: let the webhook send pushes too"
     return ""
 
 

@@ -194,12 +194,12 @@ class OtherDatabases:
             return ""
         for found, where in (
             (empty, "a database without a table too"),
-            (server, "its server, where no database holds a table"),
+            (server, "its server, where no database has a table"),
         ):
             if found:
                 return f"{found[0]} leads to {where}"
         if first and not self.services:
-            return "nothing was promoted here yet, and no database of the server holds a table"
+            return "nothing was promoted here yet, and no database of the server has a table"
         return ""
 
     def _of(self, found: tuple[Connection, ...], migrating: str) -> tuple[Connection, ...]:

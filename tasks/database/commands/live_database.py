@@ -121,7 +121,7 @@ def parse_live(text: str) -> LiveDatabase:
             settings={key: value for key, _, value in settings},
         )
     except KeyError as missing:
-        raise ValueError(f"{missing} was not told") from None
+        raise ValueError(f"{missing} was not reported") from None
 
 
 def query_live(project: str, service: str, user: str, database: str) -> Argv:

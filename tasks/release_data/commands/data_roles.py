@@ -148,7 +148,7 @@ def _without_role(data: ReleaseData, roles: Mapping[str, DataRole]) -> tuple[str
     keys = ", ".join(f"{shown(at)}: carry" for at in sorted(places))
     return (
         f"the application wrote into the folder of {data.release_id}, and the next release would not have it: {told}; "
-        f"say in pipeline.yaml on the default branch what becomes of it: `data: {{{keys}}}` copies it into the next "
+        f"say in pipeline.yaml on the default branch what happens to it: `data: {{{keys}}}` copies it into the next "
         "release, `release` in place of `carry` leaves it behind",
     )
 

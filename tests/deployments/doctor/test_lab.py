@@ -47,7 +47,7 @@ def test_all_is_well(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
         said = " ".join(what for where, what in found if where == f"{name} {name}")
         assert "reached; host key and login are right" in said
         assert "required ones among them" in said
-        assert "and is let in" in said
+        assert "and is accepted" in said
         assert "flock" in said
 
 

@@ -71,7 +71,7 @@ def by_hand(change: Callable[[], object], mend: Callable[[], object]) -> Iterato
 def test_nothing_differs_after_a_promotion(running: Scene) -> None:
     message, found = look(running)
     assert found == set()
-    assert message == "1 environments: 0 differences stand (0 new, 0 gone)"
+    assert message == "1 environments: 0 differences (0 new, 0 gone)"
 
 
 def test_a_hand_edit_of_a_bundle_is_found_told_once_and_gone_when_taken_back(running: Scene) -> None:
@@ -87,9 +87,9 @@ def test_a_hand_edit_of_a_bundle_is_found_told_once_and_gone_when_taken_back(run
         running.inbox.messages.clear()
         message, found = look(running)
         assert found == {("bundle", "ops/nginx/shop.conf"), ("bundle", "notes.txt")}
-        assert "2 differences stand (2 new, 0 gone)" in message
+        assert "2 differences (2 new, 0 gone)" in message
         message, _ = look(running)
-        assert "2 differences stand (0 new, 0 gone)" in message
+        assert "2 differences (0 new, 0 gone)" in message
         (text,) = told(running)
         assert "ops/nginx/shop.conf was changed by hand" in text
         assert "put the file back" in text
@@ -265,7 +265,7 @@ def test_a_rollback_without_ledger_is_taken_in_once(running: Scene) -> None:
 def test_the_deployment_looks_at_all_environments(running: Scene) -> None:
     ended = running.ended(running.run("reconcile/all"))
     assert ended["state"]["name"] == "Completed"
-    assert ended["state"]["message"] == "3 environments: 0 differences stand (0 new, 0 gone)"
+    assert ended["state"]["message"] == "3 environments: 0 differences (0 new, 0 gone)"
 
 
 def test_a_look_that_finds_another_going_on_ends(running: Scene) -> None:

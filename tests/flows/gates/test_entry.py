@@ -370,7 +370,7 @@ def test_the_doctor_looks_at_the_pull_requests_a_pipeline_asks_for(place: Place)
         return [(one.level, f"{one.what} {one.mend}") for one in pull_request_findings(block, section)]
 
     assert list(pull_request_findings("", PullRequests())) == []
-    assert told("shop") == [("ok", "0 are open; what is done by itself is done by sluice-bot ")]
+    assert told("shop") == [("ok", "0 are open; what is automatic is done by sluice-bot ")]
     ((level, said),) = told("")
     assert level == "fail"
     assert "the git-repository block names no github block" in said

@@ -196,7 +196,7 @@ def test_what_is_green_already_is_merged_at_once(place: Place) -> None:
         ({"author": "eve"}, {}, "eve wrote one of its commits"),
         ({"author": None}, {}, "GitHub does not know who wrote"),
         ({"by": "eve"}, {}, "eve pushed to its branch"),
-        ({"told": False}, {}, "nobody told who pushed"),
+        ({"told": False}, {}, "no delivery says who pushed"),
         ({}, {"author": "eve"}, "eve is no listed author"),
         ({}, {"fork": "eve/shop"}, "has no open pull request"),
         ({}, {"draft": True}, "it is a draft"),

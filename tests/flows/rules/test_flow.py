@@ -157,7 +157,7 @@ def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
     protection = shop.github.branches["main"]
     assert protection is not None
     protection["enforce_admins"]["enabled"] = False
-    assert "1 differences stand (1 new, 0 gone)" in str(shop.reconcile().message)
+    assert "1 differences (1 new, 0 gone)" in str(shop.reconcile().message)
     assert shop.drift() == [("protection", "main enforce_admins", "is false, the pipeline asks for true")]
     assert "main enforce\\_admins" in artifact("reconcile-shop") or "main enforce_admins" in artifact(
         "reconcile-shop"
@@ -170,7 +170,7 @@ def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
     assert len(shop.drift()) == 1
     shop.github.tokens[TOKEN] |= {"administration"}
     shop.protect(apply=True)
-    assert "0 differences stand (0 new, 1 gone)" in str(shop.reconcile().message)
+    assert "0 differences (0 new, 1 gone)" in str(shop.reconcile().message)
     assert shop.told()[1:] == ["Rules on GitHub are kept again: shop, 0 standing"]
     assert shop.drift() == []
 

@@ -268,7 +268,7 @@ def test_it_is_put_back_after_an_outage_and_the_wait_is_told(protected_shop: Sho
     let_go(shop, row)
     shop.let_time_pass(row.id)
     shop.github.tokens[TOKEN] -= {"administration:write"}
-    assert "1 differences stand (1 new, 0 gone)" in str(shop.reconcile().message)
+    assert "1 differences (1 new, 0 gone)" in str(shop.reconcile().message)
     ((kind, about, detail),) = shop.drift()
     assert (kind, about) == ("relaxation", "main allow_force_pushes")
     assert "could not be put back: GitHub does not let the login change" in detail
@@ -308,7 +308,7 @@ def test_it_can_be_put_back_before_its_time(protected_shop: Shop) -> None:
     state = shop.protect(put_back=True)
     assert (state.name, state.message) == ("Completed", "9 of 9 rules are in force")
     assert shop.github.branches["main"] == before
-    assert shop.rows()[0].message == "put back before its time, as it was asked for"
+    assert shop.rows()[0].message == "restored before its time, as requested"
 
 
 def test_a_run_that_wakes_late_does_not_leave_the_rule_open(protected_shop: Shop) -> None:

@@ -61,7 +61,7 @@ def test_red_holds_the_release_tells_people_and_starts_the_rollback_once(
 ) -> None:
     row = world.succeeded()
     then = acted(world, row, world.policy())
-    assert then[0] == f"{row.release_id} is held: `sluice unhold prod --reason …` lets it in again"
+    assert then[0] == f"{row.release_id} is on hold: `sluice unhold prod --reason …` removes the hold"
     assert then[1].startswith(
         "rollback/prod was started: it goes back where that loses nothing, refuses or asks"
     )

@@ -222,7 +222,7 @@ def test_a_branch_that_was_renamed_is_told_as_such(github: FakeGitHub) -> None:
 
 def test_a_redirection_in_a_circle_ends(github: FakeGitHub) -> None:
     github.moved = Move(NEW, loop=True, everything=True)
-    with pytest.raises(TerminalError, match="redirected .* new name is not told"):
+    with pytest.raises(TerminalError, match="redirected .* new name is not shown"):
         ask(github, GitHubApi, "checks", (SHA,), {})
     assert len(github.asked) < 5
 

@@ -86,7 +86,7 @@ def _may_fail(table: str, name: str) -> Remark:
 def _rewritten(table: str, name: str, ground: Ground) -> Remark:
     return Remark(
         Risk.LOCKING,
-        f"{ground.say_table(table)} is written anew with reads and writes blocked, to give each row its own {name}",
+        f"{ground.say_table(table)} is rewritten with reads and writes blocked, to give each row its own {name}",
         f"add {name} without a default, set the default in a second statement, and fill old rows in small batches",
         table,
     )

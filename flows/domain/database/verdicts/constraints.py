@@ -168,7 +168,7 @@ def validated(table: str, ground: Ground) -> Remarks:
     return [
         Remark(
             Risk.LOCKING,
-            f"{ground.say_table(table)} is scanned while the lock of an earlier statement is still held",
+            f"{ground.say_table(table)} is scanned while an earlier statement still has its lock",
             "validate in a migration of its own, so that the lock is gone",
             table,
         )

@@ -54,7 +54,7 @@ def calls(query: Any) -> list[Remark]:  # noqa: ANN401
     called = unknown_functions(query)
     if not called:
         return []
-    reason = f"it calls {', '.join(called[:3])}, of which it cannot be told what it does"
+    reason = f"it calls {', '.join(called[:3])}, and what that does is not known"
     return [Remark(Risk.OPAQUE, reason, "rehearse it on a copy, or write out what the function does")]
 
 
@@ -117,7 +117,7 @@ def trigger(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     name = relation_name(statement.relation)
     if ground.is_new(name):
         return []
-    reason = f"it runs with each write of the running release to {name}, and what it does cannot be told"
+    reason = f"it runs with each write of the running release to {name}, and what it does is not known"
     return [Remark(Risk.OPAQUE, reason, "rehearse the running release on a copy that has it", name)]
 
 

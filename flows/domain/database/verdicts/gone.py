@@ -115,7 +115,7 @@ def moved(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
         ground.new.discard(name)
         return []
     reason = (
-        f"{say(statement.objectType)} {one_line(name, 80)} stands in another schema for the running release"
+        f"{say(statement.objectType)} {one_line(name, 80)} is in another schema for the running release"
     )
     safer = "create it in the new schema beside the old one, with a view in the old place"
     return [Remark(Risk.DESTRUCTIVE, reason, safer, relation_name(statement.relation))]
@@ -170,7 +170,7 @@ def sequence(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
 
 def extension(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     """Judge ALTER EXTENSION."""
-    reason = f"what the update of {statement.extname} changes cannot be told"
+    reason = f"what the update of {statement.extname} changes is not known"
     return [Remark(Risk.OPAQUE, reason, "rehearse it on a copy with the running release")]
 
 
@@ -185,7 +185,7 @@ def rewritten(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN4
         full, names = True, [relation_name(statement.relation)] if statement.relation else []
     if full and not (names and all(ground.is_new(name) for name in names)):
         what = ", ".join(ground.say_table(name) for name in names) or "every table"
-        reason = f"{what} is written anew with reads and writes blocked"
+        reason = f"{what} is rewritten with reads and writes blocked"
         yield Remark(Risk.LOCKING, reason, "plain VACUUM blocks nobody", names[0] if names else "")
 
 

@@ -117,7 +117,7 @@ def _why_none_counts(revisions: Sequence[Revision], twice: str) -> str:
         names = ", ".join(one_line(head, 40) for head in heads[:5])
         return f"the pending migrations have several heads ({names}), whose order is not fixed"
     if twice:
-        return f"the line that begins migration {one_line(twice, 40)} occurs twice: migrations cannot be told apart"
+        return f"the line that begins migration {one_line(twice, 40)} occurs twice: the migrations cannot be separated"
     return ""
 
 

@@ -30,7 +30,7 @@ def remarks_on(statement: Any, ground: Ground) -> tuple[Remark, ...]:  # noqa: A
     judge = _JUDGES.get(type(statement))
     if judge is None:
         name = type(statement).__name__.removesuffix("Stmt")
-        return (Remark(Risk.OPAQUE, f"what {name} does cannot be told", "rehearse it on a copy"),)
+        return (Remark(Risk.OPAQUE, f"what {name} does is not known", "rehearse it on a copy"),)
     return tuple(judge(statement, ground))
 
 
@@ -41,7 +41,7 @@ def _harmless(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
 def _program(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     name = {ast.DoStmt: "DO block", ast.CallStmt: "procedure"}.get(type(statement), "program")
     return [
-        Remark(Risk.OPAQUE, f"what the {name} does cannot be told", "write out its statements, one by one")
+        Remark(Risk.OPAQUE, f"what the {name} does is not known", "write out its statements, one by one")
     ]
 
 
@@ -63,7 +63,7 @@ def _transaction(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
         ground.transaction_ended()
     elif kind not in {Ts.TRANS_STMT_SAVEPOINT, Ts.TRANS_STMT_RELEASE}:
         return [
-            Remark(Risk.OPAQUE, "what is taken back, and what stays, cannot be told", "leave ROLLBACK out")
+            Remark(Risk.OPAQUE, "what is undone, and what stays, is not known", "leave ROLLBACK out")
         ]
     return []
 
@@ -104,7 +104,7 @@ def _refresh(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
 
 def _move_all(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     return [
-        Remark(Risk.LOCKING, "tables are written anew with reads and writes blocked", "move them one by one")
+        Remark(Risk.LOCKING, "tables are rewritten with reads and writes blocked", "move them one by one")
     ]
 
 

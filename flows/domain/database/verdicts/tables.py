@@ -55,7 +55,7 @@ _REWRITES = {
 _BREAKS = {
     At.AT_DropExpression: ("the column is no longer computed for the running release", _LATER),
     At.AT_SetExpression: (
-        "the column is computed in another way, and the table is written anew with reads and writes blocked",
+        "the column is computed in another way, and the table is rewritten with reads and writes blocked",
         "add a second computed column, and move the readers",
     ),
     At.AT_DropIdentity: ("inserts that leave the column to its sequence are refused", _LATER),
@@ -132,7 +132,7 @@ def _on_known_table(table: str, command: Any, ground: Ground) -> Remarks:  # noq
     if kind in _HARMLESS:
         return []
     if kind in _REWRITES:
-        reason = f"{ground.say_table(table)} is written anew with reads and writes blocked, {_REWRITES[kind]}"
+        reason = f"{ground.say_table(table)} is rewritten with reads and writes blocked, {_REWRITES[kind]}"
         return [
             Remark(Risk.LOCKING, reason, "do it in a quiet hour, or copy into a new table in batches", table)
         ]
@@ -226,11 +226,11 @@ def _type(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
         reason = f"{command.name} becomes {new}: {ground.say_table(table)} is locked for a moment, nothing is rewritten"
         return [Remark(Risk.ADDITIVE, reason, "", table)]
     if change is Change.REWRITE:
-        reason = f"{ground.say_table(table)} is written anew with reads and writes blocked, for {command.name} as {new}"
+        reason = f"{ground.say_table(table)} is rewritten with reads and writes blocked, for {command.name} as {new}"
         safer = f"add a column of type {new}, fill it in batches, switch over, drop the old one later"
         return [Remark(Risk.LOCKING, reason, safer, table)]
     was = f"from {old} to {new}" if old else f"to {new}, from a type that is not known here"
-    how = ", with values computed anew" if using else ""
+    how = ", with newly computed values" if using else ""
     reason = (
         f"the type of {command.name} changes {was}{how}: values or code may not fit; the table is rewritten"
     )

@@ -296,5 +296,5 @@ def test_what_comes_from_hosts_cannot_act_on_whoever_reads_it() -> None:
 def test_a_report_of_nothing_says_so() -> None:
     report = reconcile_markdown("shop", [], [], [])
     assert "Nothing was to be done." in report
-    assert "None stands." in report
+    assert "There are none." in report
     assert "Not looked at" not in report

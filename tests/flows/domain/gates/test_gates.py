@@ -82,7 +82,7 @@ def test_every_gate_answers_also_after_one_said_no() -> None:
     assert str(error) == (
         "prod is closed for this release: branch main is not allowed in prod: allowed are tags v*; "
         f"{RELEASE.id} has not succeeded in staging with these images: promote it there first; "
-        f"{RELEASE.id} is held in prod (orders lost): `sluice unhold prod --reason …` lets it in again; "
+        f"{RELEASE.id} is held in prod (orders lost): `sluice unhold prod --reason …` removes the hold; "
         ".env.prod on prod-1 lacks B: add them; .env.prod on prod-2 is missing: create it there"
         " — nothing was touched"
     )

@@ -57,11 +57,11 @@ def test_what_became_of_a_promotion() -> None:
         "Failed: shop 1f3c2ab → prod\nmigrate failed — look\nr1 still runs"
     )
     assert restored(BARE, "r1", "smoke is red") == (
-        "Failed and taken back: shop 1f3c2ab → prod\nsmoke is red\nr1 runs again and its smoke checks passed"
+        "Failed and rolled back: shop 1f3c2ab → prod\nsmoke is red\nr1 runs again and its smoke checks passed"
     )
     assert rolled_back(BARE, "r3", "orders lost", ("WARNING: ahead",)) == (
         "Rolled back: shop 1f3c2ab → prod\ncause: orders lost\n"
-        "r3 is held: `sluice unhold prod --reason …` lets it in again\nWARNING: ahead"
+        "r3 is on hold: `sluice unhold prod --reason …` removes the hold\nWARNING: ahead"
     )
     assert "cause" not in rolled_back(BARE, "r3", " ")
 

@@ -62,13 +62,13 @@ def test_what_the_pull_request_itself_tells(change: dict[str, Any], said: str) -
         (content(authors=("ana", "")), "GitHub does not know who wrote one of its commits"),
         (content(authors=("ana", "eve")), "eve wrote one of its commits, and ana opened it"),
         (content(authors=("ben",)), "ben wrote one of its commits, and ana opened it"),
-        (content(pushes=()), "nobody told who pushed its newest commit"),
-        (content(pushes=(Push(sender="ana", sha="b" * 40),)), "nobody told who pushed its newest commit"),
+        (content(pushes=()), "no delivery says who pushed its newest commit"),
+        (content(pushes=(Push(sender="ana", sha="b" * 40),)), "no delivery says who pushed its newest commit"),
         (
             content(pushes=(Push(sender="eve", sha="b" * 40), Push(sender="ana", sha=HEAD))),
             "eve pushed to its branch, and ana opened it",
         ),
-        (content(pushes=(Push(sender="", sha=HEAD),)), "nobody told who pushed one of its commits"),
+        (content(pushes=(Push(sender="", sha=HEAD),)), "no delivery says who pushed one of its commits"),
         (content(required_checks=0), "GitHub requires no check on staging"),
     ],
 )

@@ -202,7 +202,7 @@ def test_a_restore_needs_a_dump_and_people() -> None:
     found = decide(**NO_DOWNGRADE, restore=True, backup=None)
     assert found.way is Way.FORBIDDEN
     assert "no dump has the schema of r1" in found.reason
-    assert found.todo == "mend it forward: `prefect deployment run promote/prod --param ref=…`"
+    assert found.todo == "fix it in a new release: `prefect deployment run promote/prod --param ref=…`"
     found = decide(**NO_DOWNGRADE, restore=True, approvers=1)
     assert found.way is Way.FORBIDDEN
     assert "prod has 1 of the 2 approvers" in found.reason

@@ -110,7 +110,7 @@ def test_checks_of_a_tag_name_it_like_a_branch() -> None:
         (changed("workflow_run_completed", ref="feature/cents"), "branch feature/cents may not enter it"),
         (
             changed("check_suite_completed"),
-            "nobody told who pushed the commit: let the webhook send pushes too",
+            "no delivery says who pushed the commit: let the webhook send pushes too",
         ),
     ],
 )
