@@ -81,7 +81,7 @@ class Pipeline(Written):
     )
     data: DataRoles = Field(
         {},
-        description="What becomes of what the application writes into a mount of which git tracks files: source as "
+        description="What happens to files that the application writes into a mount where git tracks files: source as "
         "in the compose files (`./data`) → `carry`, copied into the next release, or `release`, left behind on "
         "purpose. What is not named here and was written is refused.",
     )
@@ -90,7 +90,7 @@ class Pipeline(Written):
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )
     protect: Protect = Field(
-        description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
+        description="What GitHub has to enforce on branches and environments. None: nothing is required.",
         default_factory=Protect,
     )
     watch: Watch | None = Field(

@@ -132,7 +132,9 @@ class Migration(Value):
         if not self.command and not self.at_boot:
             raise ConflictError("command", "expected the migration command (or at_boot: true)")
         if self.command and self.at_boot:
-            raise ConflictError("at_boot", "the application or the command migrates — remove one of them")
+            raise ConflictError(
+                "at_boot", "either the application or the command runs the migrations — remove one of them"
+            )
         return self
 
 
@@ -181,7 +183,8 @@ class DatabaseRules(Value):
         description="A command run in the first of these services on the copy, as further proof, such as a test.",
     )
     drill_host: BlockName | None = Field(
-        None, description="The ComposeHost block of the host that drills; none: the host of the database."
+        None,
+        description="The ComposeHost block of the host that runs the drills; none: the host of the database.",
     )
 
 
@@ -189,7 +192,7 @@ class Backup(Value):
     """The database dump taken before anything changes: PostgreSQL's own, or the team's command."""
 
     service: ServiceName = Field(
-        description="The compose service that is dumped, or that has the team's command."
+        description="The compose service that is dumped, or that runs the team's command."
     )
     command: Argv | None = Field(
         None, description="The team's own command; what it prints is the dump. None: PostgreSQL's pg_dump."
@@ -252,10 +255,14 @@ class Approvals(Value):
         "environments, where two are named.",
     )
     approvers: BlockNames = Field(min_length=1, description="The Approver blocks of those who may approve.")
-    not_author: bool = Field(default=True, description="Who wrote a commit that comes in may not approve it.")
-    not_requester: bool = Field(default=True, description="Who asked for the promotion may not approve it.")
+    not_author: bool = Field(
+        default=True, description="The author of a commit that comes in may not approve it."
+    )
+    not_requester: bool = Field(
+        default=True, description="The person who asked for the promotion may not approve it."
+    )
     expires: Duration = Field(
-        24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes counts."
+        24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes is valid."
     )
     reviews: bool = Field(
         default=False,

@@ -71,7 +71,7 @@ INVALID = [
     (GitHub, {"private_key": "x"}, "expected a private key"),
     (GitHub, {"token": "github-token-1"}, "expected one login"),
     (GitHub, {"app_id": None, "installation_id": None, "private_key": None}, "expected one login"),
-    (GitHub, {"base_url": "http://git.acme.com/api/v3"}, "sent in clear"),
+    (GitHub, {"base_url": "http://git.acme.com/api/v3"}, "sent unencrypted"),
     (GitHub, {"base_url": "api.github.com"}, "expected an address"),
     (GitHub, {"base_url": "https://me:pass@api.github.com"}, "without user and password"),
     (Approver, {"person": ""}, "at least 1 character"),
