@@ -48,7 +48,8 @@ def add(
     known = api.block_document(BLOCK_TYPE, name)
     if known is not None and not force:
         raise TerminalError(
-            f"there is an approver {name} already", "use --force to give them a new secret; the old one ends"
+            f"there is an approver {name} already",
+            "use --force to give them a new secret; the old one stops working",
         )
     before = (known or {}).get("data", {})
     identities = identity or before.get("identities") or [name]
@@ -122,4 +123,4 @@ def remove(name: Name, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"removed": name})
     else:
-        say(f"{name} is removed; every answer from now on is refused")
+        say(f"{name} is removed; their answers are refused from now on")

@@ -20,9 +20,7 @@ def deliveries(
     *,
     replay: Annotated[
         str,
-        typer.Option(
-            "--replay", metavar="ID", help="Decide this delivery again; it starts new runs."
-        ),
+        typer.Option("--replay", metavar="ID", help="Decide this delivery again; it starts new runs."),
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 20,
     as_json: AsJson = False,

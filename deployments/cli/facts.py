@@ -52,7 +52,9 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
 
 def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     if not found:
-        say("nothing was promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`")
+        say(
+            "nothing has been promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`"
+        )
         return
     head = ("PIPELINE", "ENVIRONMENT", "RELEASE", "COMMIT", "SINCE", "BY", "APPROVED BY", "STATE")
     print_table(head, [_status_row(one, now) for one in found])
@@ -64,7 +66,9 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     ]
     if held:
         say()
-        print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="On hold (see `sluice unhold`)")
+        print_table(
+            ("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="On hold (see `sluice unhold`)"
+        )
     _print_recovery(found, now)
     _print_drift(found)
 
@@ -85,7 +89,7 @@ def _print_recovery(found: list[EnvironmentStatus], now: datetime) -> None:
     if rows:
         say()
         head = ("PLACE", "RESTORES IN", "PROVEN", "LAST DRILL FAILED")
-        print_table(head, rows, title="Dumps, as their drills found them")
+        print_table(head, rows, title="Results of the last drills")
 
 
 def _print_drift(found: list[EnvironmentStatus]) -> None:
@@ -116,11 +120,13 @@ def _print_rules(found: list[RulesStatus]) -> None:
     if rows:
         say()
         head = ("PIPELINE", "KIND", "ABOUT", "WHAT", "SINCE")
-        print_table(head, rows, title="Rules on GitHub that are not kept (see `sluice protect`)")
+        print_table(head, rows, title="Rules on GitHub that are missing (see `sluice protect`)")
     relaxed = [(one.pipeline, line) for one in found for line in one.relaxed]
     if relaxed:
         say()
-        print_table(("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a while")
+        print_table(
+            ("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a limited time"
+        )
 
 
 def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
@@ -269,7 +275,9 @@ def _texts(values: object) -> list[str]:
 def unhold(
     environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why the release may come back; kept for ever.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why the release may be promoted again; recorded in the ledger.")
+    ],
     by: Annotated[str, typer.Option("--by", help="Who removes the hold. [default: this login]")] = "",
     pipeline: OnlyPipeline = None,
     as_json: AsJson = False,
@@ -278,7 +286,7 @@ def unhold(
     from deployments.control_plane.connect import open_ledger
 
     if not reason.strip():
-        raise typer.BadParameter("say why, it is kept for ever", param_hint="--reason")
+        raise typer.BadParameter("say why, it is recorded in the ledger", param_hint="--reason")
     who = by.strip() or getpass.getuser()
     with open_ledger(read_settings()) as ledger:
         name = _pipeline_of(ledger, environment, pipeline)
@@ -304,7 +312,7 @@ def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:
         return candidates[0]
     if not candidates:
         of = f" of {wanted}" if wanted else ""
-        raise TerminalError(f"nothing was ever promoted to {environment}{of}", "see `sluice status`")
+        raise TerminalError(f"nothing has been promoted to {environment}{of}", "see `sluice status`")
     raise TerminalError(
         f"{environment} is an environment of {', '.join(candidates)}", "name one of them with --pipeline"
     )

@@ -26,7 +26,7 @@ def upgrade(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"url": where, "version": HEAD, "environments": environments})
     else:
-        say(f"{where} is at version {HEAD}; it knows {environments} environments")
+        say(f"{where} is at version {HEAD}; it has {environments} environments")
 
 
 # A single command would otherwise take the place of its group.

@@ -20,7 +20,7 @@ def plan(
     environment: Annotated[
         str,
         typer.Argument(
-            help="Where the release would go; or the word rollback, then the environment that would go back.",
+            help="Where the release would go; or the word rollback, then the environment to roll back.",
             metavar="ENV",
         ),
     ],
@@ -43,7 +43,7 @@ def plan(
         str, typer.Option("--ref", metavar="REF", help="The same as REF, for an environment called rollback.")
     ] = "",
     undo: Annotated[
-        bool, typer.Option("--undo", help="After rollback: what taking the last restore back would do.")
+        bool, typer.Option("--undo", help="After rollback: what undoing the last restore would do.")
     ] = False,
     source: Source = "",
     as_json: AsJson = False,

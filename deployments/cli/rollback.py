@@ -29,7 +29,7 @@ def rollback(
     environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
     *,
     offline: Annotated[
-        bool, typer.Option("--offline", help="By what the hosts remember, without server and ledger.")
+        bool, typer.Option("--offline", help="From the records on the hosts, without server and ledger.")
     ] = False,
     release: Annotated[
         str,
@@ -37,17 +37,21 @@ def rollback(
             "--release", help="A release id, or the first digits of its commit.", show_default=False
         ),
     ] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.", show_default=False)] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     insist: Annotated[
-        bool, typer.Option("--insist", help="Take responsibility for migrations that were not judged, or for a release on hold.")
+        bool,
+        typer.Option(
+            "--insist",
+            help="Take responsibility for migrations that were not judged, or for a release on hold.",
+        ),
     ] = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="HOST", help="A host that is gone.")
     ] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option("--pipeline", metavar="NAME", help="Where several have such an environment."),
+        typer.Option("--pipeline", metavar="NAME", help="The pipeline, if several have this environment."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +93,7 @@ def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollba
 
 def _preview(readied: Readied) -> list[str]:
     """Say what would be done."""
-    left = _named(readied.prospect.left) if readied.prospect.left else "nothing that is known"
+    left = _named(readied.prospect.left) if readied.prospect.left else "nothing known"
     head = f"{readied.site.environment} of {readied.site.pipeline}: {left} → {_named(readied.target)}"
     return [
         head,
@@ -113,7 +117,7 @@ def _ask(*, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise RefusedError("there is no terminal to ask at; nothing was touched", "add --yes")
+        raise RefusedError("there is no terminal to ask on; nothing was touched", "add --yes")
     if not typer.confirm("go back?", err=True):
         raise RefusedError("nothing was touched")
 

@@ -44,10 +44,10 @@ def up(
         int, typer.Option("--port", min=1, max=65535, help="The server's port on the loopback address.")
     ] = DEFAULT_PORT,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=64, help="How many runs the worker carries at once.")
+        int, typer.Option("--limit", min=1, max=64, help="How many runs the worker carries out at once.")
     ] = 4,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Go on in the background; see `sluice down`.")
+        bool, typer.Option("--detach", help="Continue in the background; see `sluice down`.")
     ] = False,
     once_ready: Annotated[
         bool, typer.Option("--once-ready", help="End everything again as soon as it is ready: a check.")
@@ -83,7 +83,7 @@ def up(
         _show(plane)
         if once_ready:
             plane.stop()
-            say("everything is ended again")
+            say("everything was ended again")
         elif not detach:
             _stay(plane)
     except KeyboardInterrupt:
@@ -107,7 +107,7 @@ def _start(plane: ControlPlane, *, undo: bool) -> None:
 def _show(plane: ControlPlane) -> None:
     say(f"  Prefect's UI  {plane.url}")
     say(f"  its API       {api_url(plane.port)}")
-    say(f"  its login     {plane.login.place} (type the whole line at {plane.url}/login)")
+    say(f"  its login     {plane.login.place} (paste the whole line at {plane.url}/login)")
     say(f"  logs          {log_file(plane.home, 'server').parent}")
 
 
@@ -120,7 +120,7 @@ def _check_login(plane: ControlPlane) -> None:
         )
         raise TerminalError(
             f"{lacks} no login: an earlier version started it",
-            "`sluice down`, then `sluice up`: runs that wait go on afterwards",
+            "`sluice down`, then `sluice up`: waiting runs continue afterwards",
         )
     if open_to_others(login_file(plane.home)):
         path = login_file(plane.home)
@@ -168,9 +168,7 @@ def _remember(plane: ControlPlane) -> None:
             f"and {CLIENT} as in {plane.login.place}"
         )
     if (given := os.environ.get("PREFECT_API_URL")) and not same_server(given, url):
-        warn(
-            f"note: PREFECT_API_URL in your environment is {given}: `prefect` and `sluice` talk to that server"
-        )
+        warn(f"note: PREFECT_API_URL in your environment is {given}: `prefect` and `sluice` use that server")
 
 
 def _stay(plane: ControlPlane) -> None:
@@ -207,14 +205,14 @@ def _ended(plane: ControlPlane, name: str) -> None:
 def _end(plane: ControlPlane, seconds: float) -> None:
     runs = plane.runs()
     if runs and seconds > 0:
-        say(f"waiting {seconds:.0f} s for {counted(len(runs), 'run')}; Ctrl-C again cuts them")
+        say(f"waiting {seconds:.0f} s for {counted(len(runs), 'run')}; Ctrl-C again ends them at once")
     try:
         cut = plane.stop(seconds=seconds)
     except KeyboardInterrupt:
         cut = plane.stop(seconds=0)
     for run in cut:
-        say(f"run {run} was cut; `prefect flow-run retry {run}` continues it at the same step")
-    say("worker and server are ended")
+        say(f"run {run} was interrupted; `prefect flow-run retry {run}` continues it at the same step")
+    say("worker and server have ended")
 
 
 def down(

@@ -87,7 +87,7 @@ class ControlPlane:
     Args:
         home: The folder of everything they keep: databases, logs, process files.
         port: The server's port, None for a free one.
-        limit: How many runs the worker carries at once.
+        limit: How many runs the worker carries out at once.
         prefect_file: The `prefect.yaml` to deploy.
         inherited: The environment to build on; this process's own when None.
         progress: Is given one line for each part that is ready.
@@ -163,9 +163,7 @@ class ControlPlane:
             setup.stop(first=signal.SIGTERM, grace_seconds=2)
         self._await_worker()
         if not self.start_receiver():
-            self._progress(
-                "no webhooks: save a block github-webhooks/default to have GitHub start promotions"
-            )
+            self._progress("no webhooks: save a block github-webhooks/default to let GitHub start promotions")
 
     def start_receiver(self) -> bool:
         """Start the receiver of GitHub's webhooks where none runs. Returns False where its block is missing."""

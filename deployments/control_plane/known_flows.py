@@ -50,12 +50,12 @@ def check_deployment(name: str, entrypoint: str | None, *, pulls: bool, further:
     allowed = KNOWN_FLOWS | {one.strip() for one in further.split(",")}
     if not entrypoint or entrypoint not in allowed:
         raise TerminalError(
-            f"deployment {name} runs {entrypoint or 'nothing'}, which is no flow of Sluice's",
+            f"deployment {name} runs {entrypoint or 'nothing'}, which is not a flow of Sluice",
             "run flows of your own from a work pool of their own, or name it in SLUICE_FURTHER_FLOWS",
         )
     if pulls:
         raise TerminalError(
-            f"deployment {name} has pull steps, and Sluice fetches no code",
+            f"deployment {name} has pull steps, and Sluice does not fetch code",
             "deploy it again with `sluice up`",
         )
 

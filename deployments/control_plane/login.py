@@ -89,7 +89,7 @@ def _read(path: Path) -> str:
 def _usable(login: Login) -> Login:
     if not _USABLE.fullmatch(login.text):
         raise TerminalError(
-            f"{login.place} is no login: it has to be `user:password`, without spaces and beyond ASCII nothing",
+            f"{login.place} is not a login: it has to be `user:password`, in ASCII, without spaces",
             "correct it, or remove it: `sluice up` then makes one",
         )
     return login
@@ -125,7 +125,7 @@ def refused(url: str, *, given: bool, home: Path) -> TerminalError:
         given: Whether it was given one.
         home: Sluice's home folder.
     """
-    what = f"Prefect's server at {url} " + ("refuses the login it is given" if given else "asks for a login")
+    what = f"Prefect's server at {url} " + ("refuses the login" if given else "asks for a login")
     return TerminalError(
         what, f"set {CLIENT} to the server's; what `sluice up` made is in {login_file(home)}"
     )

@@ -89,7 +89,7 @@ class Entrance:
                 scope,
                 send,
                 400,
-                f"This server answers to the names {', '.join(sorted(self._names))} only.\n"
+                f"This server answers only to the names {', '.join(sorted(self._names))}.\n"
                 "Another one, such as a proxy's, is set with SLUICE_API_HOSTS for `sluice up`.\n",
             )
         elif self._is_sent_by_a_foreign_page(scope):

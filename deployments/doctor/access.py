@@ -48,7 +48,7 @@ def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
         )
     if answer.status_code not in _REFUSALS:
         return _unknown(f"{api.url} asks for a login", answer)
-    return ok("api", "answers nobody without the login")
+    return ok("api", "does not answer without the login")
 
 
 def _pages(api: PrefectApi, stranger: httpx.Client) -> Finding:
@@ -72,7 +72,7 @@ def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
         return fail(
             "api",
             "answers to any host name: a web page can give its own name this machine's address",
-            f"{_AGAIN}; a server that you start yourself needs a proxy that looks at `Host`",
+            f"{_AGAIN}; a server that you start yourself needs a proxy that checks `Host`",
         )
     if not answer.is_client_error:
         return _unknown(f"{api.url} answers to its own names only", answer)
@@ -81,7 +81,7 @@ def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
 
 def _unknown(what: str, answer: httpx.Response) -> Finding:
     said = f"whether {what} is not known: it answered {answer.status_code}"
-    return fail("api", said, "look at the server, then ask again")
+    return fail("api", said, "check the server, then try again")
 
 
 def _template(api: PrefectApi) -> Finding:
@@ -90,10 +90,10 @@ def _template(api: PrefectApi) -> Finding:
         return fail("api", f"there is no work pool {POOL}", "run `sluice up`")
     template = pool.get("base_job_template") or {}
     if template == JOB_TEMPLATE:
-        return ok("api", f"runs of pool {POOL} choose no command, environment or folder")
+        return ok("api", f"runs of pool {POOL} cannot choose a command, environment or folder")
     offered = sorted((template.get("variables") or {}).get("properties") or {})
     said = f"lets a run set {', '.join(offered)}" if offered else "is not Sluice's"
-    return fail("api", f"the job template of pool {POOL} {said}", f"{_AGAIN}: it is set right at the start")
+    return fail("api", f"the job template of pool {POOL} {said}", f"{_AGAIN}: it is corrected at the start")
 
 
 def _kept(home: Path) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _kept(home: Path) -> Iterator[Finding]:
             f"make a new one: `sluice down`, `rm {path}`, `prefect config unset {CLIENT}`, `sluice up`",
         )
     elif path.exists():
-        yield ok("login", f"{path} is for its owner's eyes")
+        yield ok("login", f"{path} can only be read by its owner")
     if home.exists() and home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail("login", f"others on this machine can change what is in {home}", f"`chmod 700 {home}`")
     elif open_to_others(home):

@@ -86,9 +86,7 @@ def _newest(
         return ok(where, f"{name} has no dump yet; the next promotion that changes something takes one")
     if not good:
         said = f"{name} has {len(dumps)} dumps, and none is known to be good"
-        return warn(
-            where, said, f"see what became of {policy.pipeline}/backups there; a promotion takes a new one"
-        )
+        return warn(where, said, f"check {policy.pipeline}/backups there; a promotion takes a new one")
     size = next(one.bytes for one in stored if one.name == good[0].name)
     return ok(
         where,
@@ -113,7 +111,7 @@ def _room(where: str, host: Host, directory: str, history: History) -> Iterator[
     free = read_readiness(host, directory).free_bytes
     if free < 2 * newest.bytes:
         said = f"{human_bytes(free)} free on {host.name}, and the last dump has {human_bytes(newest.bytes)}"
-        yield warn(where, said, "free some, or lower backup.keep or backup.keep_days")
+        yield warn(where, said, "free some space, or lower backup.keep or backup.keep_days")
 
 
 def _last(history: History) -> BackupReceipt | None:
@@ -130,7 +128,7 @@ def _copies(settings: Settings, policy: Policy, name: str) -> Iterator[Finding]:
         # A warning: promotions go on without copies.
         yield warn(where, error.what, error.todo)
         return
-    yield ok(where, f"{place.name} can be written; {len(whole)} copies are there")
+    yield ok(where, f"{place.name} can be written to; {len(whole)} copies are there")
     yield from _missing(where, place, whole, _history(settings, policy))
 
 
@@ -141,7 +139,7 @@ def _missing(where: str, place: Place, whole: set[str], history: History) -> Ite
     if file_name(newest) not in whole:
         said = f"{place.name} has no copy of the newest dump, {file_name(newest)}"
         yield warn(
-            where, said, "look at the step `copy backup` of its promotion; the next one copies its own dump"
+            where, said, "check the step `copy backup` of its promotion; the next one copies its own dump"
         )
     if isinstance(place, HostPlace):
         yield from _room(where, place.host, place.directory, history)

@@ -106,5 +106,5 @@ def _disk(home: Path) -> Finding:
     free = shutil.disk_usage(place).free
     said = f"{human_bytes(free)} free for {home}"
     if free < LEAST_FREE_BYTES:
-        return warn("disk", said, "free some: checkouts and logs are kept there")
+        return warn("disk", said, "free some space: checkouts and logs are kept there")
     return ok("disk", said)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deployments.doctor.application import Application
     from tasks.ledger.store import Ledger
 
-_KEPT = "every rule the pipeline asks for was in force when it was looked at last"
+_KEPT = "every rule the pipeline asks for was in force at the last check"
 
 
 def drift_checks(settings: Settings, application: Application) -> list[Check]:

@@ -40,7 +40,7 @@ def github_findings(
     showing = [policy for policy in policies if policy.show.anything]
     if not name:
         wanted = [f"gates of {policy.name} ask GitHub" for policy in asking]
-        wanted += [f"{policy.name} is to be shown on GitHub" for policy in showing]
+        wanted += [f"{policy.name} uses `show` for GitHub" for policy in showing]
         for one in wanted:
             yield fail(
                 WHERE,
@@ -99,4 +99,4 @@ def _answers(
         except SluiceError as error:
             yield failure(f"{WHERE} {policy.name}", error)
         else:
-            yield ok(f"{WHERE} {policy.name}", "shows what its gates ask")
+            yield ok(f"{WHERE} {policy.name}", "shows what its gates ask for")

@@ -76,7 +76,7 @@ def read_head(headers: Iterable[tuple[str, str]]) -> Head:
     signature = _only(found, "x-hub-signature-256")
     if signature is None or not _SIGNATURE.fullmatch(signature):
         raise RefusedRequestError(
-            HTTPStatus.UNAUTHORIZED, "X-Hub-Signature-256 is missing or no sha256 signature"
+            HTTPStatus.UNAUTHORIZED, "X-Hub-Signature-256 is missing or not a sha256 signature"
         )
     if _only(found, "content-encoding") not in {None, "identity"}:
         raise RefusedRequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not accepted")
@@ -160,7 +160,7 @@ def signature_holds(signature: str, body: bytes, keys: Sequence[bytes]) -> bool:
 def _only(headers: Sequence[tuple[str, str]], name: str) -> str | None:
     values = [value for key, value in headers if key == name]
     if len(values) > 1:
-        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} is there more than once")
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"{name} occurs more than once")
     return values[0] if values else None
 
 

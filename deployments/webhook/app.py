@@ -120,7 +120,7 @@ async def _answered(receiver: Receiver, request: Request) -> tuple[HTTPStatus, s
     except ClientDisconnect:
         return HTTPStatus.BAD_REQUEST, "the connection ended"
     except SluiceError as error:
-        _log.error("a delivery was not taken in: %s", error)
+        _log.error("a delivery was not stored: %s", error)
         return HTTPStatus.SERVICE_UNAVAILABLE, "the ledger cannot be written: send it again later"
 
 

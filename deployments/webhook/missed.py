@@ -79,5 +79,5 @@ def _baseline(application: Application) -> Arrived:
         repository=application.repository,
         digest=hashlib.sha256(f"{application.repository}\0{refs}".encode()).hexdigest(),
         facts=refs,
-        refusal=f"{len(application.refs)} branches and tags were there when Sluice began to listen",
+        refusal=f"{len(application.refs)} branches and tags existed when Sluice began to listen",
     )

@@ -101,7 +101,7 @@ class Service:
         try:
             self.watch.look()
         except Exception:  # noqa: BLE001 - one bad look must not be the last
-            _log.exception("the look for missed deliveries failed; the next is in %.0f s", WATCH_SECONDS)
+            _log.exception("the check for missed deliveries failed; the next is in %.0f s", WATCH_SECONDS)
 
     def _refresh(self) -> None:
         try:

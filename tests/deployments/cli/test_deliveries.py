@@ -77,13 +77,13 @@ def test_scripts_get_runs_and_keys_and_no_payload(ledger: Ledger, sluice: Sluice
 
 def test_a_replay(ledger: Ledger, sluice: Sluice) -> None:
     delivered(ledger, "d-1", refusal="the event star starts nothing")
-    assert sluice("deliveries", "--replay", "d-1").out.startswith("delivery d-1 is decided anew as soon as")
+    assert sluice("deliveries", "--replay", "d-1").out.startswith("delivery d-1 is decided again as soon as")
     row = ledger.deliveries.get("d-1")
     assert row is not None
     assert (row.status, row.replays) == (DeliveryStatus.RECEIVED, 1)
     again = sluice("deliveries", "--replay", "d-1")
     assert (again.code, again.err) == (
         1,
-        "sluice: delivery d-1 is being dealt with already — see `sluice deliveries`\n",
+        "sluice: delivery d-1 is already being handled — see `sluice deliveries`\n",
     )
     assert sluice("deliveries", "--replay", "d-9").code == 1

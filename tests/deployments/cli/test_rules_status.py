@@ -32,7 +32,7 @@ def test_a_relaxed_rule_is_shown_until_it_is_back(sluice: Sluice, ledger: Ledger
     assert "Rules on GitHub" not in sluice("status").out
     number = relaxed(ledger)
     shown = sluice("status").out
-    assert "Rules on GitHub that are relaxed for a while" in shown
+    assert "Rules on GitHub that are relaxed for a limited time" in shown
     assert (
         "enforce_admins on main is relaxed until 2026-11-20 09:15 UTC, by ana: the import is stuck" in shown
     )
@@ -45,7 +45,7 @@ def test_rules_that_are_not_kept_are_shown(sluice: Sluice, ledger: Ledger) -> No
     one = Difference("GitHub", "protection", "main strict", "is false, the pipeline asks for true")
     ledger.drift.see("shop", "GitHub", {"GitHub"}, [one], T0)
     shown = sluice("status").out
-    assert "Rules on GitHub that are not kept" in shown
+    assert "Rules on GitHub that are missing" in shown
     assert "main strict" in shown
     assert "is false, the pipeline asks for true" in shown
     ledger.drift.see("shop", "GitHub", {"GitHub"}, [], T0)

@@ -185,7 +185,7 @@ def test_where_hosts_differ_is_shown_until_it_is_gone(sluice: Sluice, ledger: Le
     assert line.split()[:5] == ["shop", "prod", "web-1", "bundle", "compose.yaml"]
     (drift,) = sluice("status", "--json").json[0]["drift"]
     assert (drift["host"], drift["kind"], drift["since"]) == ("web-1", "bundle", "2026-11-20T09:00:00Z")
-    assert drift["mend"].startswith("put the file back")
+    assert drift["mend"].startswith("restore the file")
     ledger.drift.see("shop", "prod", {"web-1"}, [], T0 + timedelta(hours=1))
     assert "difference" not in sluice("status").out
     assert sluice("status", "--json").json[0]["drift"] == []

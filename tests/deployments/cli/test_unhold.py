@@ -21,7 +21,7 @@ def test_it_lifts_the_hold_and_keeps_the_reason(sluice: Sluice, ledger: Ledger) 
     }
     assert ledger.holds.active("shop", "prod") == []
     again = sluice("unhold", "prod", "--reason", "again")
-    assert (again.code, again.out) == (0, "shop prod: nothing is held\n")
+    assert (again.code, again.out) == (0, "shop prod: nothing is on hold\n")
 
 
 def test_it_asks_for_a_reason(sluice: Sluice, ledger: Ledger) -> None:
@@ -57,4 +57,4 @@ def test_two_that_hold_are_told_apart_by_name(sluice: Sluice, ledger: Ledger) ->
 def test_an_unknown_environment_is_one_line(sluice: Sluice, ledger: Ledger) -> None:
     printed = sluice("unhold", "moon", "--reason", "ok")
     assert printed.code == 1
-    assert printed.err == "sluice: nothing was ever promoted to moon — see `sluice status`\n"
+    assert printed.err == "sluice: nothing has been promoted to moon — see `sluice status`\n"

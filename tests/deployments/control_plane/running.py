@@ -180,7 +180,7 @@ def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[ControlP
         assert printed.code == 0, printed
         assert f"your Prefect profile mine knows address and login ({home}/.prefect" in printed.out
         assert (
-            f"its login     {home}/api-login (type the whole line at http://{HOST}:{port}/login)\n"
+            f"its login     {home}/api-login (paste the whole line at http://{HOST}:{port}/login)\n"
             in printed.out
         )
         yield ControlPlane(home, port, 2, inherited=env)

@@ -260,7 +260,7 @@ def test_worker_and_receiver_say_where_the_login_is(plane: ControlPlane, tmp_pat
         finally:
             one.stop(first=signal.SIGKILL, grace_seconds=0)
         assert one.log_tail().splitlines()[-1] == (
-            f"sluice: Prefect's server at {plane.api.url} refuses the login it is given — set PREFECT_API_AUTH_STRING "
+            f"sluice: Prefect's server at {plane.api.url} refuses the login — set PREFECT_API_AUTH_STRING "
             f"to the server's; what `sluice up` made is in {tmp_path}/api-login"
         )
 

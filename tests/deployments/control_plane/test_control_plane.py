@@ -112,7 +112,8 @@ def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, here: Sl
     assert f"secret {secret}" in added.out
     assert pyotp.parse_uri(added.out.splitlines()[1].strip()).secret == secret
     assert here("approver", "add", "grace").err == (
-        "sluice: there is an approver grace already — use --force to give them a new secret; the old one ends\n"
+        "sluice: there is an approver grace already — use --force to give them a new secret; the old one "
+        "stops working\n"
     )
     forced = here("approver", "add", "grace", "--force", "--json").json
     assert forced["secret"] != secret

@@ -138,7 +138,7 @@ def test_a_worker_of_an_earlier_version_is_told_apart(
     left("worker", HOME=str(home))
     assert sluice("up", "--once-ready", "--port", str(free_port())).err == (
         "sluice: what still runs knows no login: an earlier version started it — `sluice down`, then `sluice up`: "
-        "runs that wait go on afterwards\n"
+        "waiting runs continue afterwards\n"
     )
     assert not login_file(home).exists()
 
@@ -159,7 +159,7 @@ def test_two_logins_are_refused(tmp_path: Path) -> None:
 )
 def test_a_file_without_a_login_is_named(tmp_path: Path, kept: str) -> None:
     login_file(tmp_path).write_text(kept)
-    with pytest.raises(TerminalError, match="api-login is no login"):
+    with pytest.raises(TerminalError, match="api-login is not a login"):
         ensure_login(tmp_path, {})
 
 
@@ -242,7 +242,7 @@ def found_in(home: Path) -> list[tuple[str, str]]:
 
 def test_the_doctor_sees_who_can_read_a_login(profiles: Path, home: Path) -> None:
     ensure_login(home, {})
-    fine = [("ok", f"{login_file(home)} is for its owner's eyes")]
+    fine = [("ok", f"{login_file(home)} can only be read by its owner")]
     profiles.write_text(
         f'active = "team"\n[profiles.team]\nPREFECT_API_URL = "{TEAM}"\n'
         f'[profiles.sluice]\nPREFECT_API_URL = "{URL}"\n{CLIENT} = "admin:secret"\n'

@@ -48,7 +48,7 @@ def test_up_until_ctrl_c_then_until_the_server_dies(tmp_path: Path) -> None:
     os.kill(first.pid, signal.SIGINT)
     out, err = first.communicate(timeout=300)
     assert (first.returncode, err) == (0, "")
-    assert out.endswith("worker and server are ended\n")
+    assert out.endswith("worker and server have ended\n")
     assert not any(part.alive() for part in parts if part)
 
     second = started(env, port)

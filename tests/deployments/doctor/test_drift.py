@@ -34,7 +34,7 @@ def findings(home: Path, text: str = PIPELINE) -> list[Finding]:
 
 def test_what_stands_is_a_warning_with_its_mend(ledger: Ledger, home: Path) -> None:
     assert [one.level for one in findings(home)] == ["ok", "ok"]
-    cut = Difference("", "promotion", "7", "its run is gone: a person is needed")
+    cut = Difference("", "promotion", "7", "its run is gone: a person has to fix it")
     edited = Difference("web-1", "bundle", "compose.yaml", "was changed by hand")
     ledger.drift.see("shop", "prod", {"web-1", ""}, [cut, edited], T0)
     fine, first, second = findings(home)
@@ -54,5 +54,5 @@ def test_rules_on_github_that_are_not_kept_are_a_warning(ledger: Ledger, home: P
     ledger.drift.see("shop", "GitHub", {"GitHub"}, [differs], T0)
     found = findings(home, text)[2]
     assert (found.level, found.where) == ("warn", "drift GitHub")
-    assert found.mend == "put it right by a run of protect/github with apply, or change pipeline.yaml"
+    assert found.mend == "run protect/github with apply, or change pipeline.yaml"
     assert len(findings(home)) == 2

@@ -385,7 +385,7 @@ def test_what_github_failed_to_deliver_is_started_once(world: World) -> None:
     world.shop.tag("v0.9.0")
     watch.look()
     (baseline,) = world.ledger.deliveries.newest(9)
-    assert baseline.reason == "2 branches and tags were there when Sluice began to listen"
+    assert baseline.reason == "2 branches and tags existed when Sluice began to listen"
     watch.look()
     sha = world.shop.commit()
     watch.look()
