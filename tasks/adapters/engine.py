@@ -62,7 +62,7 @@ class DockerEngine:
         if digest is None:
             raise TransientError(
                 f"the push of {reference} ended without a digest",
-                "try again; see the engine's log if it stays so",
+                "try again; see the engine's log if it fails again",
             )
         return digest
 
@@ -123,7 +123,7 @@ def _refused(reference: str, said: str) -> TerminalError | TransientError:
             f"the push of {reference} was refused: {text}",
             "check the registry's block: address, user, password and the right to push there",
         )
-    return TransientError(f"the push of {reference} broke off: {text}", "try again; check the registry")
+    return TransientError(f"the push of {reference} was interrupted: {text}", "try again; check the registry")
 
 
 @contextmanager

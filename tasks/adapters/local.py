@@ -84,7 +84,7 @@ class LocalRunner:
             TerminalError: A limit was passed and the process group was ended, or the folder is not there.
         """
         if call.fence is not None:
-            raise ValueError("a fence protects a host; commands on the control machine have none")
+            raise ValueError("a fence protects a host; commands on the control machine have no fence")
         clock = Clock(call)
         try:
             process = self._start(call)

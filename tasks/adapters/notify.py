@@ -43,7 +43,7 @@ def post(
                 url, json=dict(body), headers=dict(headers), timeout=_TIMEOUT, verify=authorities()
             )
         except httpx.InvalidURL:
-            raise TerminalError(f"the address of {who} is none", "correct the channel's block") from None
+            raise TerminalError(f"the address of {who} is not valid", "correct the channel's block") from None
         except httpx.TransportError as failed:
             # The library's own text may hold the address, and that the token.
             error = TransientError(f"{who} does not answer: {type(failed).__name__}", "check the network")

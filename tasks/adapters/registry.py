@@ -107,7 +107,7 @@ class HttpRegistry:
         manifest = self._ask("GET", f"{path}/manifests/{digest}", scope)
         if manifest.status_code == httpx.codes.NOT_FOUND:
             raise TerminalError(
-                f"registry {self.address} has no {repository}@{digest}, which was to be tagged {tag}",
+                f"registry {self.address} has no {repository}@{digest}, which should get the tag {tag}",
                 "push the image again",
             )
         kind = {"Content-Type": manifest.headers["Content-Type"]}
@@ -128,7 +128,7 @@ class HttpRegistry:
         if not _REPOSITORY.match(path):
             raise TerminalError(
                 f"{path[:120]!r} cannot be the name of a repository in {self.address}",
-                "use lower-case letters and digits, with single dots, dashes or underscores between",
+                "use lower-case letters and digits, with single dots, dashes or underscores in between",
             )
         return path
 

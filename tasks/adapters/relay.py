@@ -52,7 +52,7 @@ class _Belt:
         if time.monotonic() - self._moved > self._idle_seconds:
             raise TransientError(
                 f"nothing could be written for {self._idle_seconds:g} s",
-                "look whether the place of the copy answers, then try again",
+                "check that the place of the copy answers, then try again",
             )
 
     def put(self, piece: bytes | None) -> None:

@@ -167,7 +167,7 @@ class SshHost:
             raise TransientError(
                 f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran ({error}); "
                 "the command may have ended or still run there",
-                "try again: the step looks first what is true now",
+                "try again: the step first checks what is already done",
             ) from error
         except BaseException:
             # The run was cancelled, or the one who reads the lines failed.
@@ -256,7 +256,7 @@ class SshHost:
         """Read a file of any size piece by piece. See `Host.read_pieces`."""
         result = self.run_raw(Call(scripts.read(path), limits=limits), take=take)
         if result.exit_code == scripts.EXIT_MISSING:
-            raise TerminalError(f"there is no file {path} on {self.name}", "look what became of it there")
+            raise TerminalError(f"there is no file {path} on {self.name}", "check what happened to it there")
         if result.exit_code != 0:
             raise self._failed(result, f"reading {path}")
 
@@ -326,10 +326,12 @@ def command_line(call: Call) -> bytes:
         argv = ("env", *(f"{variable(key)}={value}" for key, value in call.env.items()), *argv)
     text = "exec " + shlex.join(scripts.run(call.cwd or "", directory, token, argv))
     if "\0" in text or re.search("[\ud800-\udc7f\udd00-\udfff]", text):
-        raise TerminalError(f"{title(call.argv)!r} contains a character that no command can have", "remove it")
+        raise TerminalError(
+            f"{title(call.argv)!r} contains a character that no command can have", "remove it"
+        )
     line = text.encode(errors="surrogateescape")
     if len(line) > LONGEST_COMMAND_BYTES:
         raise TerminalError(
-            f"the command {title(call.argv)} is {len(line)} bytes long", "send what is long by standard input"
+            f"the command {title(call.argv)} is {len(line)} bytes long", "send long data by standard input"
         )
     return line

@@ -247,5 +247,5 @@ def _why(error: Exception | None) -> str:
     if error is None:
         return "no reason is known"
     if isinstance(error, EOFError):
-        return "the host closed it, or the network was cut"
+        return "the host closed it, or the network failed"
     return str(error) or type(error).__name__

@@ -183,7 +183,7 @@ def _dial(endpoint: Endpoint) -> socket.socket:
     except OSError as error:
         raise TransientError(
             f"host {endpoint} cannot be reached: {error.strerror or 'no answer'}",
-            "check that it is up, the address and port in its block, and firewalls between",
+            "check that it is up, the address and port in its block, and firewalls in between",
         ) from error
     # Without it a command waits for the acknowledgement of the packet before: 44 ms instead of 2.
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -238,7 +238,8 @@ def _log_in(transport: paramiko.Transport, endpoint: Endpoint, key: paramiko.PKe
     except paramiko.AuthenticationException as error:
         if "EOF" in str(error) or "timeout" in str(error):
             raise TransientError(
-                f"{endpoint} broke off during the login", "try again; see the server's log if it stays so"
+                f"{endpoint} closed the connection during the login",
+                "try again; see the server's log if it fails again",
             ) from error
         raise TerminalError(
             f"{endpoint} refused the key {key.fingerprint} for the login {endpoint.user}",

@@ -46,7 +46,7 @@ def pinned_keys(text: str, host: str) -> tuple[paramiko.PKey, ...]:
     except ValueError as error:
         raise TerminalError(
             f"the pinned host keys of host {host} cannot be used: {error}",
-            "put what /etc/ssh/ssh_host_ed25519_key.pub on the server contains into the host's block",
+            "put the content of /etc/ssh/ssh_host_ed25519_key.pub on the server into the host's block",
         ) from None
     return tuple(paramiko.PKey.from_type_string(kind, base64.b64decode(blob)) for kind, blob in pairs)
 

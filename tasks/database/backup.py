@@ -78,7 +78,7 @@ def take_dump(
     path = f"{run.directories[host]}/backups/{name}"
     kept = None if anew else _kept(run, there, path)
     if kept is not None:
-        log().info("%s: the dump %s is there already", host, name)
+        log().info("%s: the dump %s already exists", host, name)
         return kept
     # Before the dump begins: what is counted afterwards may be missing in it, and no row is missing uncounted.
     revision, counters = _facts(run, there)
@@ -116,7 +116,7 @@ def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
     measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
     if measured == [receipt.sha256, str(receipt.bytes)]:
         return receipt
-    log().warning("%s: %s is not what was dumped any more; dumping again", there.name, path)
+    log().warning("%s: %s was changed since it was dumped; dumping again", there.name, path)
     return None
 
 
@@ -130,7 +130,7 @@ def _facts(run: Run, there: Host) -> tuple[str | None, Counters]:
     if not result.ok:
         if result.exit_code != NOT_RUNNING:
             log().warning(
-                "%s: the database answers no question about its schema: %s", there.name, result.tail(2)
+                "%s: the database does not answer questions about its schema: %s", there.name, result.tail(2)
             )
         return None, {}
     return parse_dump_facts(result.stdout)
@@ -187,7 +187,7 @@ def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None
     if not listing.ok:
         raise TerminalError(
             f"backup: {path} on {there.name} cannot be read back: {listing.tail(3)}",
-            "the dump is broken, so nothing was changed; look at the database's and the disk's state",
+            "the dump is broken, so nothing was changed; check the database and the disk",
             listing.tail(30),
         )
     return parse_listing(listing.stdout)

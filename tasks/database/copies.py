@@ -144,7 +144,7 @@ def _policy(run: Run) -> Backup:
 def _refuse_own_command(run: Run) -> None:
     if _policy(run).command is not None:
         raise TerminalError(
-            f"the dumps of {run.environment} are a team's own command's: only PostgreSQL's can be drilled",
+            f"the dumps of {run.environment} are made by backup.command: only PostgreSQL's own dumps can be drilled",
             "remove backup.command in pipeline.yaml, or set database.drill and database.rehearse to false",
         )
 
@@ -156,7 +156,7 @@ def _ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[st
     if not result.ok:
         raise TerminalError(
             f"{whom} on {there.name} refused a question: {_word(result)}",
-            "nothing was changed; look at the database, then retry",
+            "nothing was changed; check the database, then retry",
             result.tail(20),
         )
     return parse_rows(result.stdout)
@@ -191,7 +191,7 @@ def _read_live(run: Run) -> LiveDatabase:
     except ValueError as error:
         raise TerminalError(
             f"the database on {there.name} cannot be described ({error}): {result.tail(2)}",
-            "a copy needs PostgreSQL in a container; look at backup.service in pipeline.yaml",
+            "a copy needs PostgreSQL in a container; check backup.service in pipeline.yaml",
             result.tail(20),
         ) from None
 
@@ -239,7 +239,7 @@ def _not_started(there: Host, result: Result) -> TerminalError:
     if result.exit_code == copies.EXIT_NO_SPACE:
         return TerminalError(
             f"{there.name} has no room for a copy of the database: {result.tail(1)}",
-            "free some, or name another host in database.drill_host",
+            "free some space, or name another host in database.drill_host",
         )
     what = {
         copies.EXIT_NO_NETWORK: "its network could not be made",
@@ -264,23 +264,23 @@ def _check_dump(run: Run, backup: BackupReceipt) -> None:
     if result.exit_code == NOT_RUNNING:
         raise BrokenDumpError(
             f"the dump {backup.path} is not on {there.name} any more",
-            "take a new one: promote, or drill afresh",
+            "take a new one: promote, or start the drill again",
         )
     if not result.ok:
         raise TerminalError(
             f"the dump {backup.path} on {there.name} cannot be read: {result.tail(1)}",
-            "look at the disk there",
+            "check the disk there",
         )
     checksum, size = result.stdout.split()
     if int(size) != backup.bytes:
         raise BrokenDumpError(
             f"the dump {backup.path} on {there.name} has {size} bytes, {backup.bytes} were written",
-            "it is of no use; look at the disk there and take a new one",
+            "it cannot be used; check the disk there and take a new one",
         )
     if checksum != backup.sha256:
         raise BrokenDumpError(
-            f"the dump {backup.path} on {there.name} is not what was written: its checksum is another one",
-            "it is of no use; look at the disk there and take a new one",
+            f"the dump {backup.path} on {there.name} is not what was written: its checksum differs",
+            "it cannot be used; check the disk there and take a new one",
         )
 
 
@@ -290,7 +290,7 @@ def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: st
     if not result.ok and "No space left on device" in result.stderr:
         raise TerminalError(
             f"the disk of {there.name} filled up while the dump was restored",
-            "free some, or name another host in database.drill_host",
+            "free some space, or name another host in database.drill_host",
         )
     errors = copies.restore_errors(result.stderr)
     if not result.ok and not errors:

@@ -61,8 +61,8 @@ def find_image(run: Run, there: Host, live: LiveDatabase) -> str:
     result = there.run(call)
     if not result.ok:
         raise TerminalError(
-            f"{there.name} has not the database's image {live.reference} and cannot pull it: {result.tail(1)}",
-            f"bring the image there, or drill on {run.primary}: remove database.drill_host",
+            f"{there.name} does not have the database's image {live.reference} and cannot pull it: {result.tail(1)}",
+            f"copy the image there, or let {run.primary} run the drill: remove database.drill_host",
             result.tail(20),
         )
     return result.stdout.split()[-1]

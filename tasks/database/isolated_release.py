@@ -131,7 +131,7 @@ def _unreadable(there: Host, project: ComposeProject, result: Result) -> Termina
     return TerminalError(
         f"compose on {there.name} cannot read {project.directory}: {complaint(result.stderr)}",
         "look at the compose files and the env file there; "
-        f"to see its own words there: `{project.shown('config', '--quiet')}`",
+        f"to see compose's own message there: `{project.shown('config', '--quiet')}`",
     )
 
 
@@ -180,7 +180,7 @@ def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: st
     found = breaches(_read_shape(there, project), services, place, described.kinds)
     if found:
         raise TerminalError(
-            f"{described.manifest.release.id} cannot be tried beside the live application on {there.name}: "
+            f"{described.manifest.release.id} cannot be tried next to the live application on {there.name}: "
             f"{'; '.join(found)}",
             "docker compose 2.24.4 or later is needed there; nothing was started",
         )
@@ -211,5 +211,5 @@ def clear(there: Host, *, mark: str, folder: str) -> None:
     if not result.ok:
         raise TerminalError(
             f"what the rehearsal {mark} left on {there.name} cannot be removed: {result.tail(2)}",
-            "look at the Docker engine there, then retry this run",
+            "check the Docker engine there, then retry this run",
         )

@@ -72,7 +72,7 @@ def migrate(
         raise TerminalError(
             f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
             f"{result.reason()}",
-            f"the release before still runs, the database is at revision {after or 'unknown'}; "
+            f"the previous release still runs, the database is at revision {after or 'unknown'}; "
             "fix the migration and promote again",
             result.tail(40),
         )

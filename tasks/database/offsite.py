@@ -127,7 +127,7 @@ class UrlPlace:
         if (size, checksum) != (backup.bytes, backup.sha256):
             raise TerminalError(
                 f"the copy in {self.name} is not the dump: {size} of {backup.bytes} bytes, sha256 {checksum[:12]}…",
-                "look at the store; the copy has no receipt and does not count",
+                "check the store; the copy has no receipt and does not count",
             )
         self.folder.write(f"{name}.json", (backup.to_json().encode(),), touch)
         return f"{self.name}/{name}"
@@ -150,7 +150,7 @@ def stored_dumps(host: Host, directory: str) -> tuple[StoredDump, ...]:
     result = host.run(Call(list_dumps(directory), limits=QUICK))
     if not result.ok:
         raise TerminalError(
-            f"{directory} on {host.name} cannot be listed: {result.tail(2)}", "look at it there"
+            f"{directory} on {host.name} cannot be listed: {result.tail(2)}", "check it there"
         )
     return parse_dumps(result.stdout)
 
@@ -178,7 +178,7 @@ def open_place(policy: Policy, name: str, secret: Callable[[str], str]) -> Place
     """
     backup = policy.backup
     if backup is None or name not in place_names(policy):
-        raise TerminalError(f"{name} is no place of copies any more", "look at backup in pipeline.yaml")
+        raise TerminalError(f"{name} is no longer a place for copies", "look at backup in pipeline.yaml")
     if name == backup.copy_host:
         return _host_place(policy, name, _limits(backup.timeout))
     return _url_place(policy, backup, secret)
@@ -270,7 +270,7 @@ def copy_dump(source: Host, place: Place, backup: BackupReceipt, *, seconds: flo
         if digest.hexdigest() != backup.sha256:
             raise TerminalError(
                 f"{backup.path} on {source.name} is not what was dumped: its checksum is {digest.hexdigest()[:12]}…",
-                "do not rely on this dump; look at the disk there",
+                "do not rely on this dump; check the disk there",
             )
 
     def write(pieces: Iterator[bytes], touch: Touch) -> str:

@@ -217,7 +217,7 @@ def downgrade_on_copy(run: Run, *, copy: Copy, manifest: Manifest, to_revision: 
     words = downgrade_words(migration, to_revision) if migration else None
     if migration is None or words is None:
         raise TerminalError(
-            f"{manifest.release.id} has no command that takes the database back",
+            f"{manifest.release.id} has no command for its down-migrations",
             "set migration.downgrade in pipeline.yaml",
         )
     trial = Trial.of(run, copy.host, name)

@@ -158,7 +158,7 @@ def list_pending(
     answer = ask_either_way(run.hosts[host], service, command, container=container, seconds=migration.timeout)
     named = _named(answer.text, current, alembic=words is not None) if answer.ok else None
     if named is None:
-        why = answer.why or "it printed nothing of the kind"
+        why = answer.why or "it printed no migration"
         log().warning("%s: `%s` does not name what is pending: %s", host, " ".join(command), why)
     return named
 

@@ -44,6 +44,8 @@ def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
     if result.exit_code == NOT_RUNNING:
         return False, None, None
     if not result.ok:
-        log().warning("%s: the database answers no question about its schema: %s", host.name, result.tail(2))
+        log().warning(
+            "%s: the database does not answer questions about its schema: %s", host.name, result.tail(2)
+        )
         return True, None, None
     return True, *parse_schema(result.stdout)

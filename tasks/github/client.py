@@ -206,7 +206,7 @@ class GitHubClient:
 
         Raises:
             GithubException: GitHub refused; `ask` judges it.
-            TypeError: The answer is no JSON object: it is not GitHub's.
+            TypeError: The answer is not a JSON object: it is not GitHub's.
         """
         found = self._asked(method, path, input=body)[1]
         if method == "DELETE":

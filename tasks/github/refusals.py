@@ -86,7 +86,7 @@ def meaning(error: GithubException, asking: Asking, where: str) -> SluiceError:
         return _forbidden(error, asking, where)
     if error.status == 404:  # noqa: PLR2004
         return NotThereError(
-            f"GitHub shows the login no {what.removeprefix('the ')} in {where}",
+            f"GitHub does not let the login see {what} in {where}",
             f"check the repository in the github block; the login needs {asking.permission}",
         )
     if error.status in _NOT_SO:

@@ -277,4 +277,6 @@ def _seen(there: bool, what: str) -> None:  # noqa: FBT001 - the word says what 
         TransientError: It is not there.
     """
     if not there:
-        raise TransientError(f"GitHub took the {what} and does not show it yet", "it is shown again later")
+        raise TransientError(
+            f"GitHub accepted the {what} and does not show it yet", "it is shown again later"
+        )

@@ -235,7 +235,7 @@ def parse_config(text: str) -> dict[str, Any]:
     """Read the configuration that `config --format=json` printed.
 
     Raises:
-        ValueError: It is no JSON object.
+        ValueError: It is not a JSON object.
     """
     config = json.loads(text)
     if not isinstance(config, dict):

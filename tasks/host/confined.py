@@ -19,7 +19,7 @@ LABEL = "sluice.plan"
 # What is kept of the output: thousands of migrations; and the time that any image needs to import an application.
 MOST_BYTES = 8 * 1024 * 1024
 MOST_SECONDS = 300
-TOO_MUCH = f"more than {MOST_BYTES // 1024**2} MiB were printed, which is not read"
+TOO_MUCH = f"more than {MOST_BYTES // 1024**2} MiB were printed, which is too much"
 STAND_IN = "stand-in"
 
 _SIZE = "size=256m"

@@ -75,7 +75,7 @@ def _parsed(text: bytes, path: str, host: Host) -> Manifest:
 def no_manifest(directory: str, host: str) -> TerminalError:
     """Return the error of a release that runs and whose manifest is gone: what was written there is not known."""
     return TerminalError(
-        f"{directory}/current on {host} has lost its manifest, so nobody can say what runs there and what the "
+        f"{directory}/current on {host} has lost its manifest, so it is not known what runs there and what the "
         "application wrote into its folder",
         f"put that file back; or save what was written in {directory}/current, remove that link, and promote: it is as "
         "if nothing ran there before",

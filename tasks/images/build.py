@@ -198,7 +198,7 @@ def list_revisions(run: Run, *, service: ConfinedService) -> tuple[Revision, ...
         raise TerminalError(
             f"plan: `{' '.join(words)} history` fails in {service.image}: {answer.why}",
             "correct migration.command in the commit's pipeline.yaml, the image, or the example values in "
-            ".env.example: before approval an image is given nothing else, and can write to /tmp and the service's "
+            ".env.example: before approval an image gets nothing else, and can write to /tmp and the service's "
             "`tmpfs` and volumes only",
             answer.result.tail(30),
         )

@@ -127,7 +127,7 @@ def _run(runner: Runner, call: Call, image: str, login: str) -> Result:
     if not runner.run(Call(("docker", "version"), limits=QUICK)).ok:
         raise TransientError(
             f"plan: {image} cannot be asked for its migrations on {runner.name}: {result.reason()}",
-            "look at the Docker engine there",
+            "check the Docker engine there",
         )
     if login:
         pull = logged_in(("docker", "pull", "--quiet", image))

@@ -191,6 +191,6 @@ def _what_to_do(described: Described, said: str) -> str:
     if not untold:
         return "correct them in the commit"
     return (
-        f"compose is given no value for {untold[0]}, which programs take for a setting of their own: give it a "
+        f"compose gets no value for {untold[0]}, which programs use as a setting of their own: give it a "
         f"default in the compose file, as ${{{untold[0]}:-}}, or rename it"
     )

@@ -174,7 +174,7 @@ class Packer:
         except OSError as error:
             raise TerminalError(
                 f"{shown(path)} could not be put into the release's archive on the control machine: {error}",
-                "look at the space on its disk, then start again",
+                "check the space on its disk, then start again",
             ) from error
         self._checksums[path] = summed.checksum
 

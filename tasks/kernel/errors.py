@@ -57,4 +57,4 @@ def unexpected(error: Exception) -> TerminalError:
     Returns:
         One line with its class and its words.
     """
-    return TerminalError(f"unexpected {type(error).__name__}: {error}", "report this fault of Sluice")
+    return TerminalError(f"unexpected {type(error).__name__}: {error}", "report this bug in Sluice")

@@ -122,9 +122,9 @@ def refuse_cut(result: RawResult, what: str) -> None:
     """
     if result.cut:
         raise TerminalError(
-            f"{what}: more than {KEPT_STDOUT_BYTES // MIB} MiB came, and only the end was kept; "
-            "cut output is not data, so nothing was made of it",
-            "make what is read there smaller",
+            f"{what}: more than {KEPT_STDOUT_BYTES // MIB} MiB were printed, and only the end was kept; "
+            "incomplete output is not used",
+            "reduce what is read there",
         )
 
 

@@ -162,7 +162,7 @@ class Deliveries:
             return DeliveryRecord.of(found)
         if self.get(delivery) is None:
             raise TerminalError(f"the ledger has no delivery {delivery}", "see `sluice deliveries`")
-        raise TerminalError(f"delivery {delivery} is being dealt with already", "see `sluice deliveries`")
+        raise TerminalError(f"delivery {delivery} is already being handled", "see `sluice deliveries`")
 
     def get(self, delivery: str) -> DeliveryRecord | None:
         """Return a delivery by GitHub's id, None where there is none."""
@@ -252,7 +252,7 @@ def _originals(connection: Connection, arrived: Sequence[Arrived]) -> dict[str, 
 
 
 def _row(one: Arrived, original: str, now: datetime) -> dict[str, object]:
-    copied = f"the same body came before as delivery {original}" if original != one.delivery else ""
+    copied = f"the same body was received before, as delivery {original}" if original != one.delivery else ""
     refusal = one.refusal or copied
     return {
         **one.model_dump(exclude={"refusal"}),

@@ -156,8 +156,8 @@ def _still(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 def _held(lease: Lease) -> LeaseHeld:
     place = f"the lease of {lease.pipeline}/{lease.environment}"
     if lease.owner is None or lease.expires_at is None:
-        return LeaseHeld(f"{place} was taken and given back this moment", "try again")
+        return LeaseHeld(f"{place} was taken and released at this moment", "try again")
     return LeaseHeld(
         f"{place} is locked by promotion {lease.owner} until {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC",
-        "wait until that promotion has ended or its lease has run out",
+        "wait until that promotion has ended or its lease has expired",
     )

@@ -136,7 +136,7 @@ class Promotions(PromotionQueries):
         if status not in _ENDS_OF_CHANGE:
             raise IllegalTransition(
                 f"what was done to {pipeline}/{environment} on {started_at:%Y-%m-%d} cannot have ended {status}",
-                "look at what the host remembers of it",
+                "check the record of it on the host",
             )
         values = {
             "pipeline": pipeline,

@@ -85,7 +85,7 @@ def hand_over(
     stopped = writers(site, host, containers)
     if stopped:
         names = ", ".join(sorted({one.service for one in stopped}))
-        log().info("%s: %s stop: they write into the folder of a release", host, names)
+        log().info("%s: %s are stopped: they write into the folder of a release", host, names)
         argv = script(STOP, "sluice-stop", *(one.id for one in stopped))
         _change(site, host, argv, what=f"{names} cannot be stopped")
     if handover is None:
@@ -122,7 +122,7 @@ def _copy(site: Site, host: str, handover: Handover, data: ReleaseData, verdict:
     source, target = (f"{directory}/releases/{one.release.id}" for one in (handover.left, handover.coming))
     aside = f"{target}.left-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if stale and not settled:
-        log().warning("%s: %s has data of its own that nobody carried on: moved to %s", host, target, aside)
+        log().warning("%s: %s has data of its own that was not carried on: moved to %s", host, target, aside)
     _change(
         site,
         host,
@@ -145,7 +145,7 @@ def _lines(host: str, **what: Any) -> bytes:  # noqa: ANN401 - what `copy_lines`
         return copy_lines(**what)
     except ValueError as error:
         raise TerminalError(
-            f"up: {error.args[0]!r} on {host} cannot be copied: its name contains a line break or is no UTF-8",
+            f"up: {error.args[0]!r} on {host} cannot be copied: its name contains a line break or is not UTF-8",
             "give it another name",
         ) from None
 
@@ -160,7 +160,7 @@ def _look(site: Site, host: str, manifest: Manifest, seen: ReleaseData, left: Ma
         site,
         host,
         as_root(site.pipeline, directory, f"{directory}/releases/{left.release.id}", argv),
-        what=f"what lies in {folder} cannot be read",
+        what=f"the content of {folder} cannot be read",
         stdin=tracked_lines(manifest),
     )
     try:
@@ -169,7 +169,7 @@ def _look(site: Site, host: str, manifest: Manifest, seen: ReleaseData, left: Ma
         listing = None
     if listing is None:
         raise TerminalError(
-            f"up: what lies in {folder} on {host} could not be read whole", "look at that folder"
+            f"up: the content of {folder} on {host} could not be read completely", "check that folder"
         )
     return compare(
         listing, manifest, sources, directory=directory, made=seen.made, apart=tuple(site.policy.data)
@@ -179,7 +179,7 @@ def _look(site: Site, host: str, manifest: Manifest, seen: ReleaseData, left: Ma
 def _change(site: Site, host: str, argv: Argv, *, what: str, stdin: bytes | None = None) -> str:
     result = site.hosts[host].run(site.change(host, argv, seconds=_COPY_SECONDS, stdin=stdin))
     if not result.ok:
-        raise TerminalError(f"up: {what} on {host}: {result.tail(2)}", "look at the host's engine and disk")
+        raise TerminalError(f"up: {what} on {host}: {result.tail(2)}", "check the host's engine and disk")
     return result.stdout
 
 

@@ -61,9 +61,9 @@ def read_data(
         listing = parse_listing(result.stdout)
     except ValueError:
         raise TerminalError(
-            f"what the application wrote into {directory}/current on {host} could not be read whole: "
+            f"what the application wrote into {directory}/current on {host} could not be read completely: "
             f"{result.tail(1) or 'there are too many files'}",
-            "look at that folder; keep what is large in a volume, or in a folder that git does not track",
+            "check that folder; keep what is large in a volume, or in a folder that git does not track",
         ) from None
     if listing is None or not (listing.sources or listing.shared):
         return None
@@ -92,5 +92,5 @@ def _shape(site: Site, host: str, manifest: Manifest) -> Shape | None:
         return parse_shape(result.stdout)
     except ValueError:
         # Never its words: they may hold values.
-        log().warning("%s: compose cannot read the release that runs; only its containers are asked", host)
+        log().warning("%s: compose cannot read the release that runs; only its containers are read", host)
         return None

@@ -96,7 +96,7 @@ def _until_green(attempt: Callable[[], str], *, what: str, within: float, host: 
         if time.monotonic() >= deadline:
             raise TerminalError(
                 f"smoke: {what} on {host} is red: {wrong}",
-                "look at the application's log; the check is under smoke in pipeline.yaml",
+                "check the application's log; the check is under smoke in pipeline.yaml",
             )
         time.sleep(_PAUSE_SECONDS)
 

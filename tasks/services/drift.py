@@ -69,6 +69,7 @@ def _answer(host: Host, argv: tuple[str, ...]) -> str:
     result = host.run(Call(argv=argv, limits=_PATIENT))
     if not result.ok:
         raise TerminalError(
-            f"{host.name} does not report what is on it: {result.tail(2)}", "see what is wrong with its engine"
+            f"{host.name} does not report what is on it: {result.tail(2)}",
+            "see what is wrong with its engine",
         )
     return result.stdout

@@ -38,7 +38,7 @@ def read_memory(site: Site, host: str) -> HostMemory:
     if result.exit_code == EXIT_MISSING:
         raise TerminalError(f"there is no folder {directory} on {host}", "nothing was ever promoted there")
     if not result.ok:
-        raise TerminalError(f"{directory} on {host} cannot be read", "look at it there", result.tail())
+        raise TerminalError(f"{directory} on {host} cannot be read", "check it there", result.tail())
     return parse_survey(result.stdout)
 
 

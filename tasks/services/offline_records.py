@@ -74,6 +74,6 @@ def mark_recorded(run: Run, *, host: str, identifier: str) -> StepReceipt:
     )
     if not renamed.ok and there.read_file(f"{path}.json") is not None:
         raise TerminalError(
-            f"{path}.json on {host} cannot be renamed: {renamed.tail(1)}", "look at the folder's permissions"
+            f"{path}.json on {host} cannot be renamed: {renamed.tail(1)}", "check the folder's permissions"
         )
     return StepReceipt(text=f"{host}: {identifier} is in the ledger")

@@ -61,8 +61,8 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
     holding = {name: held for name in listed.stdout.splitlines() if (held := _held(site, host, name))}
     for name, held in holding.items():
         log().warning(
-            "%s: releases/%s stays: it holds what an application wrote and nobody carried on (%s); "
-            "when you do not need it, remove it there",
+            "%s: releases/%s stays: it contains files that an application wrote and that were not carried on (%s); "
+            "if you do not need it, remove it there",
             *(host, name, held),
         )
     argv = prune(f"{directory}/releases", (*keep, *holding))
@@ -111,7 +111,7 @@ def _all_in(site: Site, host: str, name: str, manifest: Manifest) -> ReleaseData
     try:
         listing = parse_listing(site.hosts[host].run(call).stdout)
     except ValueError:
-        raise TerminalError(f"{folder} on {host} cannot be read whole", "look at that folder") from None
+        raise TerminalError(f"{folder} on {host} cannot be read completely", "check that folder") from None
     if listing is None:
         return ReleaseData(release_id=manifest.release.id, mounts=())
     return compare(listing, manifest, [("", folder)], directory=directory)
@@ -218,7 +218,7 @@ def _move_aside(site: Site, host: str, name: str, held: str) -> None:
     if not moved.ok:
         raise TerminalError(
             f"stage: {folder}/{name} on {host} cannot be moved aside: {moved.tail(1)}",
-            "look at the permissions of that directory",
+            "check the permissions of that directory",
         )
 
 
@@ -240,7 +240,7 @@ def unpack_over(site: Site, host: str, over: Over, folder: str) -> None:
         result = there.run(site.change(host, argv, seconds=600))
     if not result.ok:
         raise TerminalError(
-            f"stage: {folder} on {host} cannot be written: {result.tail(1)}", "look at the permissions there"
+            f"stage: {folder} on {host} cannot be written: {result.tail(1)}", "check the permissions there"
         )
 
 

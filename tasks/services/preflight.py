@@ -62,7 +62,7 @@ def problems_of(
         if free is not None and free < needed_bytes:
             found.append(
                 f"the disk of {host} has {free // 2**20} MiB free for {place}, "
-                f"{needed_bytes // 2**20} MiB are needed: free some"
+                f"{needed_bytes // 2**20} MiB are needed: free some space"
             )
     for port in sorted(ports & facts.listening):
         owner = facts.owners.get(port)
@@ -139,7 +139,7 @@ def check_compose(
         raise RefusedError(
             f"preflight: compose on {host} refuses the configuration: {complaint(result.stderr)}",
             "correct the compose files or the env file there, then promote again; "
-            f"to see its own words there: `{project.shown('config', '--quiet')}`",
+            f"to see compose's own message there: `{project.shown('config', '--quiet')}`",
         )
     return StepReceipt(text=f"{host}: the compose configuration is valid")
 

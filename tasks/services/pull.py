@@ -154,7 +154,7 @@ def _unreadable(host: str, project: ComposeProject, result: Result) -> TerminalE
     return TerminalError(
         f"pull: compose on {host} refuses the configuration: {complaint(result.stderr)}",
         "nothing was started; correct the compose files or the env file there; "
-        f"to see its own words there: `{project.shown('config', '--quiet')}`",
+        f"to see compose's own message there: `{project.shown('config', '--quiet')}`",
     )
 
 

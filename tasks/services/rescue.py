@@ -90,5 +90,5 @@ def _read(path: Path) -> Rescue:
         ) from None
     except ValidationError:
         raise TerminalError(
-            f"{path} is of another version of Sluice", "run this with the version the worker has"
+            f"{path} is from another version of Sluice", "run this with the version the worker has"
         ) from None

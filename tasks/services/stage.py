@@ -88,7 +88,7 @@ def put_bundle(
         if not linked.ok:
             raise TerminalError(
                 f"stage: {folder} on {host} could not be completed: {linked.tail(2)}",
-                "look at the permissions of that directory, then retry this run",
+                "check the permissions of that directory, then retry this run",
             )
     log().info("%s: bundle of %s in place", host, manifest.release.id)
     return StepReceipt(text=f"{host}: {folder}")

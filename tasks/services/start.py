@@ -67,7 +67,7 @@ def start(
     if not linked.ok:
         raise TerminalError(
             f"up: {directory}/current on {host} cannot be switched: {linked.tail(2)}",
-            "look at the permissions of that directory",
+            "check the permissions of that directory",
         )
     ensure_replaced(site, host, containers)
     earlier = {container.id: container.restarts for container in containers}
@@ -86,11 +86,11 @@ def start(
     if not result.ok:
         why = ailing(read_containers(there, site.pipeline), services, earlier)
         raise TerminalError(
-            f"up: {release_id} does not come up on {host}: {'; '.join(why) or result.tail(1)}",
-            "look at the service's log there (`docker compose logs`)",
+            f"up: {release_id} does not start on {host}: {'; '.join(why) or result.tail(1)}",
+            "check the service's log there (`docker compose logs`)",
             result.tail(40),
         )
-    await_well(site, host, services, earlier, what=f"up: {release_id} does not come up on {host}")
+    await_well(site, host, services, earlier, what=f"up: {release_id} does not start on {host}")
     return UpReceipt(host=host, services=services, seconds=time.monotonic() - began)
 
 
@@ -171,7 +171,7 @@ def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]
     """
     found = half_replaced(containers)
     for one in found:
-        log().warning("%s: compose was cut while it replaced %s; putting that right", host, one.name)
+        log().warning("%s: compose was interrupted while it replaced %s; repairing that", host, one.name)
         result = site.hosts[host].run(site.change(host, one.argv(), seconds=60))
         if not result.ok:
             log().warning("%s: %s", host, result.tail(1))
@@ -203,7 +203,7 @@ def ailing(
             found.append(f"{service} has no container")
         for container in own:
             if container.status == "restarting" or container.restarts > earlier.get(container.id, 0):
-                found.append(f"{service} restarts again and again (exit status {container.exit_code})")
+                found.append(f"{service} keeps restarting (exit status {container.exit_code})")
             # The engine calls what has a health check unhealthy as soon as it does not run.
             elif container.status != "running" and (container.exit_code or container.health == "unhealthy"):
                 found.append(f"{service} ended with status {container.exit_code}")
@@ -244,7 +244,7 @@ def await_well(
         problems = ailing(containers, services, earlier, patient=now < began + timeouts.up)
         if problems:
             raise TerminalError(
-                f"{what}: {'; '.join(problems)}", "look at the service's log there (`docker compose logs`)"
+                f"{what}: {'; '.join(problems)}", "check the service's log there (`docker compose logs`)"
             )
         starting = {container.service for container in own if container.health == "starting"}
         healthy = {container.service for container in own if container.health == "healthy"} - starting

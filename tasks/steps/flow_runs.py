@@ -105,7 +105,7 @@ def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
     """
     identifier = _identifier(key)
     if identifier is None:
-        return f"{key} is no flow run"
+        return f"{key} is not a flow run"
     with _asking() as client:
         result = client.resume_flow_run(identifier, run_input=dict(answer))
     if result.status is SetStateStatus.ACCEPT:
@@ -171,7 +171,7 @@ def wait_here(seconds: float, why: str) -> None:
 def _set_state(key: str, state: State[None]) -> None:
     identifier = _identifier(key)
     if identifier is None:
-        raise RuntimeError(f"{key} is no flow run")
+        raise RuntimeError(f"{key} is not a flow run")
     with _asking() as client:
         client.set_flow_run_state(identifier, state, force=True)
 
@@ -201,4 +201,4 @@ def _asking() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except httpx.HTTPError as error:
-        raise TransientError(f"Prefect's server does not answer: {error}", "look at its log") from error
+        raise TransientError(f"Prefect's server does not answer: {error}", "check its log") from error

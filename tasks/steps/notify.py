@@ -78,4 +78,6 @@ def notify(run: Run, *, text: str, data: dict[str, object], key: str) -> StepRec
     """
     failed = tell(run.policy.notify, text, data, key)
     told = len(run.policy.notify) - len(failed)
-    return StepReceipt(text=f"{told} notified" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else ""))
+    return StepReceipt(
+        text=f"{told} notified" + (f", {len(failed)} not: {'; '.join(failed)}" if failed else "")
+    )

@@ -115,7 +115,7 @@ class Run(Site):
             FencedError: The lease was lost.
         """
         if self.keeper is None:
-            raise RuntimeError("a change was asked for before the lease was taken")
+            raise RuntimeError("a change was requested before the lease was taken")
         return Fence(directory=self.directories[host], token=self.keeper.token())
 
     def secret(self, block: str) -> str:

@@ -91,7 +91,7 @@ def sum_up_logs(
         return _summed_up(raw, patterns)
     except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
         line = process_redactor().text(f"{type(error).__name__}: {error}")
-    log().warning("the logs before the switch cannot be summed up: %s", line)
+    log().warning("the logs before the switch cannot be summarised: %s", line)
     return LogSummary(host=host, notes=(line,))
 
 
@@ -180,10 +180,10 @@ def _logs(
     try:
         return _summed_up(raw, patterns)
     except Exception as error:  # noqa: BLE001 - whatever it is, a watch does not end by a log
-        log().exception("the logs of %s cannot be summed up", host.name)
+        log().exception("the logs of %s cannot be summarised", host.name)
         line = process_redactor().text(f"{type(error).__name__}: {error}")
         raise TerminalError(
-            f"the logs of {host.name} cannot be summed up: {line}", "report this fault of Sluice"
+            f"the logs of {host.name} cannot be summarised: {line}", "report this bug in Sluice"
         ) from None
 
 
@@ -228,7 +228,7 @@ def _summed_up(raw: RawLogs, patterns: LogPatterns | None) -> LogSummary:
     began = [(one.service, read.starts[one.id]) for one in raw.containers if one.id in read.starts]
     notes = [note for part in found for note in part.notes]
     notes += [
-        f"of the beginning of {service}'s log not all was read" for service, part in began if part.capped
+        f"the beginning of {service}'s log was not read completely" for service, part in began if part.capped
     ]
     return LogSummary(
         host=raw.host,
@@ -271,7 +271,7 @@ def _part(
         )
     if len(errors) >= MOST_KINDS:
         notes.append(
-            f"{one.service}'s log has more than {MOST_KINDS - 1} kinds of errors; the rarest were left out"
+            f"{one.service}'s log has more than {MOST_KINDS - 1} kinds of errors; the rarest are missing"
         )
     return _Part(
         seconds=found.seconds if found.capped else max(0.0, min(since, age)),

@@ -213,7 +213,7 @@ def _apart(live: DatabaseFacts, restored: DatabaseFacts) -> Iterator[str]:
             yield f"the extension {name} is {now} in the live database, a restore installs {version}"
     for name, last in restored.sequences.items():
         if (last or 0) > (live.sequences.get(name) or last or 0):
-            yield f"the sequence {name} was set back in the live database"
+            yield f"the sequence {name} was reset in the live database"
 
 
 def _loss(

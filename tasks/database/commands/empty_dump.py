@@ -199,7 +199,7 @@ class OtherDatabases:
             if found:
                 return f"{found[0]} leads to {where}"
         if first and not self.services:
-            return "nothing was promoted here yet, and no database of the server has a table"
+            return "nothing has been promoted here yet, and no database of the server has a table"
         return ""
 
     def _of(self, found: tuple[Connection, ...], migrating: str) -> tuple[Connection, ...]:

@@ -135,7 +135,7 @@ def _definition(service: str, definitions: dict[str, dict[str, Any]]) -> str:
     if found is None:
         raise TerminalError(
             f"service {service} has a build section that is not in what is built",
-            "report this fault of Sluice",
+            "report this bug in Sluice",
         )
     relevant = {key: value for key, value in found.items() if key not in _NOT_THE_IMAGE}
     return json.dumps(relevant, sort_keys=True)

@@ -78,7 +78,7 @@ while IFS= read -r line; do
     '.') sync; exit 0 ;;
   esac
 done
-fail "the list was cut"
+fail "the list is incomplete"
 """
 
 # Moves the files of a folder to the place of those of their names in another, and removes the first and what is named

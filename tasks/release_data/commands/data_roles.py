@@ -126,7 +126,7 @@ def _conflicts(both: Collection[str]) -> tuple[str, ...]:
         return ()
     return (
         f"{named(both)} was changed by the application and by the commits that come in: "
-        "bring the application's content into the commit, or remove the file there",
+        "put the application's content into the commit, or remove the file there",
     )
 
 
@@ -158,7 +158,7 @@ def _elsewhere(data: ReleaseData, roles: Mapping[str, DataRole]) -> Iterator[str
         if role_of(one.source, roles) != "release":
             yield (
                 f"{one.service} was started before {data.release_id} became current, so what it writes to "
-                f"{shown(one.source)} lies in the folder of an earlier release: stop it, copy what is in "
+                f"{shown(one.source)} is in the folder of an earlier release: stop it, copy what is in "
                 f"releases/<earlier release>/{one.source} into current/{one.source}, and start it"
             )
 
@@ -172,7 +172,7 @@ def _no_longer_shared(
         if brought and role_of(one.source, roles) != "release":
             at = shown(one.source)
             yield (
-                f"what {one.service} wrote to {at} lies in shared/{one.source}, since git had no file there; the next "
+                f"what {one.service} wrote to {at} is in shared/{one.source}, since git had no file there; the next "
                 f"release brings {named(brought)} and would not have it: take that out of git, or say in pipeline.yaml "
                 f"on the default branch `data: {{{at}: release}}` and copy it into current/{one.source} once that runs"
             )

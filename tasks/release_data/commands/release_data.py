@@ -128,7 +128,7 @@ def parse_listing(text: str) -> Listing | None:
     for line in text.split("\n"):
         found.setdefault(line[:1], []).append(line[2:])
     if not text.startswith("R ") or "E" not in found:
-        raise ValueError("the list was cut")
+        raise ValueError("the list is incomplete")
     paths = {tag: [_plain(path) for path in found.get(tag, ())] for tag in "PFLDU"}
     return Listing(
         folder=found["R"][0],

@@ -75,7 +75,7 @@ def _manifest(text: str, unread: list[str]) -> Manifest | None:
     try:
         return Manifest.from_json(text)
     except ValidationError:
-        unread.append(f"a {MANIFEST_FILE} that was changed by hand, or is of a newer Sluice")
+        unread.append(f"a {MANIFEST_FILE} that was changed by hand, or is from a newer Sluice")
         return None
 
 
@@ -83,5 +83,5 @@ def _live(text: str, unread: list[str]) -> LiveRelease | None:
     try:
         return LiveRelease.from_json(text)
     except ValidationError:
-        unread.append(f"a line of {LIVE_FILE} that was cut short, or is of a newer Sluice")
+        unread.append(f"a line of {LIVE_FILE} that is incomplete, or from a newer Sluice")
         return None

@@ -98,7 +98,7 @@ def test_a_variable_must_have_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
 def test_a_word_no_command_can_have_is_refused(word: str) -> None:
-    with pytest.raises(TerminalError, match="character no command can have"):
+    with pytest.raises(TerminalError, match="character that no command can have"):
         command_line(Call(("echo", word)))
 
 
@@ -535,12 +535,14 @@ def test_a_half_sent_file_never_gets_its_name(ssh_host: SshHost, folder: str) ->
 def test_cut_output_is_not_data(ssh_host: SshHost, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.adapters.ssh.KEPT_STDOUT_BYTES", 100_000)
     longer = Call(("sh", "-c", "yes | head -c 300000"))
-    with pytest.raises(TerminalError, match=f"on {ssh_host.name}: .*cut output is not data"):
+    with pytest.raises(TerminalError, match=f"on {ssh_host.name}: .*incomplete output is not used"):
         ssh_host.run(longer)
     assert ssh_host.run_raw(longer).cut
     assert ssh_host.run(longer, on_line=lambda _: None).cut
     ssh_host.write_file(f"{folder}/large", b"x" * 300_000)
-    with pytest.raises(TerminalError, match=f"reading {folder}/large on {ssh_host.name}: .*cut output"):
+    with pytest.raises(
+        TerminalError, match=f"reading {folder}/large on {ssh_host.name}: .*incomplete output"
+    ):
         ssh_host.read_file(f"{folder}/large")
 
 

@@ -119,7 +119,7 @@ def test_an_address_that_cannot_be_used(url: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "key=value", '"text"'])
 def test_options_that_are_none(text: str) -> None:
-    with pytest.raises(TerminalError, match="the secret offsite is no JSON object"):
+    with pytest.raises(TerminalError, match="the secret offsite is not a JSON object"):
         parse_options(text, "offsite")
 
 

@@ -641,7 +641,7 @@ def test_a_listing_that_was_cut_is_refused(
     monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100)
     # Two pieces, of which the first is dropped.
     monkeypatch.setattr("tasks.adapters.local.CHUNK", 60)
-    with pytest.raises(TerminalError, match="ls-tree .*cut output is not data"):
+    with pytest.raises(TerminalError, match="ls-tree .*incomplete output is not used"):
         mirror.tracked(sha)
 
 

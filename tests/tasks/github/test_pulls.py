@@ -145,7 +145,9 @@ def test_a_fork_and_an_account_that_is_gone(github: FakeGitHub, api: GitHubPulls
 
 
 def test_an_unknown_one(api: GitHubPulls) -> None:
-    with pytest.raises(TerminalError, match="GitHub shows the login no pull request #999 in acme/shop"):
+    with pytest.raises(
+        TerminalError, match="GitHub does not let the login see pull request #999 in acme/shop"
+    ):
         api.pull(999)
 
 
@@ -264,7 +266,7 @@ def test_auto_merge_that_is_not_allowed(
 
 def test_errors_of_graphql_are_those_of_rest(github: FakeGitHub, api: GitHubPulls) -> None:
     pull = api.pull(number_of(github))
-    with pytest.raises(TerminalError, match="GitHub shows the login no auto-merge of pull request"):
+    with pytest.raises(TerminalError, match="GitHub does not let the login see auto-merge of pull request"):
         api.enable_auto_merge(pull.model_copy(update={"node_id": "PR_gone"}), "squash")
     github.tokens[TOKEN] = EVERYTHING - {"contents:write"}
     with pytest.raises(

@@ -280,7 +280,9 @@ def test_a_permission_github_does_not_name_is_named_nevertheless(
 
 def test_a_repository_the_login_does_not_see(github: FakeGitHub) -> None:
     other = GitHubApi(GitHubClient("acme/other", log_in(TOKEN), github.base))
-    with pytest.raises(TerminalError, match="shows the login no checks of the commit in acme/other") as told:
+    with pytest.raises(
+        TerminalError, match="does not let the login see the checks of the commit in acme/other"
+    ) as told:
         other.checks(SHA)
     assert "check the repository in the github block" in str(told.value)
 
@@ -293,7 +295,7 @@ def test_a_commit_github_does_not_have(api: GitHubReader) -> None:
 
 
 def test_a_branch_github_does_not_have(api: GitHubReader) -> None:
-    with pytest.raises(TerminalError, match="shows the login no branch in acme/shop"):
+    with pytest.raises(TerminalError, match="does not let the login see the branch in acme/shop"):
         api.protection("gone", details=False)
 
 

@@ -83,7 +83,7 @@ def test_an_outage_ends_the_moment_and_a_refusal_only_its_part(
 def test_a_fault_of_our_own_is_told_too(ledger: Ledger) -> None:
     row = bring(ledger, "a")
     line = carry(ledger, row.id, "succeeded", "", [Part("a", Act(ZeroDivisionError("x")))])
-    assert line == "a: unexpected ZeroDivisionError: x — report this fault of Sluice"
+    assert line == "a: unexpected ZeroDivisionError: x — report this bug in Sluice"
 
 
 def test_the_second_try_waits_a_moment(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

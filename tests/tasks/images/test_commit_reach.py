@@ -378,7 +378,7 @@ def test_a_variable_that_gets_no_stand_in_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(RefusedError) as caught:
         needs.read()
-    assert caught.value.todo.startswith("compose is given no value for HTTP_PROXY")
+    assert caught.value.todo.startswith("compose gets no value for HTTP_PROXY")
     assert "${HTTP_PROXY:-}" in caught.value.todo
 
 

@@ -142,7 +142,7 @@ def test_a_kept_bundle_is_compared_before_it_is_started_again(run: Run, server: 
     check(run, of)
     server.run(("sh", "-c", 'echo other > "$1"', "sh", f"{folder}/data/-odd\nname"))
     with pytest.raises(
-        RefusedError, match=r"data/-odd\\nname has another content — put it back, or bring it anew"
+        RefusedError, match=r"data/-odd\\nname has another content — restore it, or bring it again"
     ):
         check(run, of)
     check(run, of.model_copy(update={"written": None}))

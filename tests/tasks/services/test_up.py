@@ -17,8 +17,8 @@ def fact(**changes: object) -> ContainerFact:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"status": "restarting", "exit_code": 1}, "web restarts again and again (exit status 1)"),
-        ({"restarts": 1, "health": ""}, "web restarts again and again"),
+        ({"status": "restarting", "exit_code": 1}, "web keeps restarting (exit status 1)"),
+        ({"restarts": 1, "health": ""}, "web keeps restarting"),
         ({"status": "exited", "exit_code": 137}, "web ended with status 137"),
         ({"status": "exited", "health": "unhealthy"}, "web ended with status 0"),
         ({"health": "unhealthy"}, "web is unhealthy"),

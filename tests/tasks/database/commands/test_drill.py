@@ -155,5 +155,5 @@ def test_what_an_application_does_by_itself_is_noted() -> None:
         "1 partitions were made since, such as public.orders_2026_12",
         "the table public.old is gone from the live database",
         "the extension plpgsql is 1.1 in the live database, a restore installs 1.0",
-        "the sequence public.orders_id_seq was set back in the live database",
+        "the sequence public.orders_id_seq was reset in the live database",
     )
