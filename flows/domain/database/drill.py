@@ -34,8 +34,8 @@ def drill_line(environment: str, backup: BackupReceipt, receipt: DrillReceipt) -
     more = len(receipt.differences) - 1
     first = one_line(receipt.differences[0], 300) + (f" (and {more} more)" if more else "")
     return (
-        f"drill of {environment}: the dump of {taken} is not what it should be: {first} — take a new one by "
-        "promoting, and look at the database and at the disk of its host"
+        f"drill of {environment}: the dump of {taken} is not as it should be: {first} — take a new one by "
+        "promoting, and check the database and the disk of its host"
     )
 
 
@@ -61,7 +61,7 @@ def drill_markdown(pipeline: str, environment: str, backup: BackupReceipt, recei
         backup: The dump.
         receipt: What was found.
     """
-    ended = "the dump restores" if receipt.passed else "the dump is not what it should be"
+    ended = "the dump restores" if receipt.passed else "the dump is not as it should be"
     facts = [
         ("Dump", code(backup.path)),
         ("Taken", f"{backup.taken_at:%Y-%m-%d %H:%M} UTC on {escape(backup.host)}"),

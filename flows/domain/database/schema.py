@@ -117,7 +117,7 @@ def _check_known(graph: Mapping[str, Revision], current: Collection[str]) -> Non
         if revision not in graph:
             raise UnknownRevisionError(
                 f"the database is at migration {_say(revision)}, which the release does not know",
-                "promote a release that has it, or look who changed the database",
+                "promote a release that has it, or find out who changed the database",
             )
 
 

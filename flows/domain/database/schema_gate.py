@@ -95,7 +95,7 @@ def _retired(facts: SchemaFacts) -> GateAnswer:
     if proven and alone >= wanted:
         return _yes(
             f"{_breaking(facts)}; the running release works on a migrated copy and has run alone for "
-            f"{human_duration(alone.total_seconds())}, so nothing needs the old shape"
+            f"{human_duration(alone.total_seconds())}, so nothing needs the old schema"
         )
     return _no(f"{_breaking(facts)}. {_steps(facts.verdicts)} {_what_is_missing(facts, wanted, proven)}")
 
@@ -129,8 +129,8 @@ def _steps(verdicts: Iterable[MigrationVerdict]) -> str:
     safer = list(dict.fromkeys(finding.safer for finding in _findings(verdicts) if finding.safer))
     named = "; ".join(one_line(text, 300) for text in safer[:_MOST_NAMED])
     order = (
-        "Expand and contract: (1) a release that adds the new shape beside the old one and works with both, "
-        "(2) move the data, (3) when no earlier release is needed any more, a release that removes the old shape."
+        "Expand and contract: (1) a release that adds the new schema beside the old one and works with both, "
+        "(2) move the data, (3) when no earlier release is needed any more, a release that removes the old schema."
     )
     return f"{named}. {order}" if named else order
 

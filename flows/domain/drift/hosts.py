@@ -33,12 +33,12 @@ _MENDS = {
     IMAGE: "promote the release again: it starts what differs",
     SERVICE: "start it, or promote the release again",
     CONTAINER: "remove it (`docker rm -f NAME`), or add it to the compose files",
-    BUNDLE: "put the file back as it was, or commit the change and promote it",
+    BUNDLE: "restore the file, or commit the change and promote it",
     ENV: "correct the env file on the host; what is new in it counts with the next promotion",
-    SCHEMA: "undo the change, or bring it as a migration of a release",
+    SCHEMA: "undo the change, or make it a migration of a release",
     UNREACHABLE: "see that the host is up; `sluice doctor {environment}` says more",
     PROMOTION: "look at its run and its host, then retry the run or roll {environment} back",
-    PROTECTION: "put it right by a run of protect/github with apply, or change pipeline.yaml",
+    PROTECTION: "run protect/github with apply, or change pipeline.yaml",
     RELAXATION: "fix what is in the way, or restore the rule on GitHub itself",
 }
 
@@ -68,7 +68,7 @@ def mend(kind: str, environment: str) -> str:
         kind: The difference's kind.
         environment: The environment's name.
     """
-    return _MENDS.get(kind, "look at the host").format(environment=environment)
+    return _MENDS.get(kind, "check the host").format(environment=environment)
 
 
 def heads(revisions: Sequence[Revision]) -> str:

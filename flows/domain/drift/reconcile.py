@@ -179,9 +179,9 @@ def _in_the_middle(one: Open) -> Decision:
     if one.life is Life.CANCELLED:
         return _call(f"{what}: retry it, or roll back")
     if one.retried:
-        return _call(f"{what} again after it was started again: a person is needed")
+        return _call(f"{what} again after it was started again: a person has to fix it")
     if not one.deployed or one.life is Life.GONE:
-        return _call(f"{what} and cannot be started again from here: a person is needed")
+        return _call(f"{what} and cannot be started again from here: a person has to fix it")
     return Decision(act=Act.RETRY, message=f"{what}; it is started again")
 
 

@@ -52,7 +52,7 @@ def drift_text(
         environment: The environment's name.
         new: What differs newly.
         gone: What does not differ any more.
-        standing: How many differences stand now.
+        standing: How many differences now.
 
     Returns:
         The text.
@@ -112,7 +112,7 @@ def reconcile_markdown(
     parts = [
         f"# {escape(pipeline)}: hosts and ledger",
         "## Done",
-        table(("Environment", "What"), acts) if acts else "Nothing was to be done.",
+        table(("Environment", "What"), acts) if acts else "There was nothing to do.",
         "## Differences",
         table(("Environment", "Host", "Kind", "About", "What", "What to do"), rows)
         if rows

@@ -71,7 +71,7 @@ def checks_green(
     first = (red or late or absent)[0].link or link
     mend = "" if not red else ": fix it, or run the check again"
     if not red and not comes:
-        mend = ": correct its name under gates.checks, or have it run on this commit"
+        mend = ": correct its name under gates.checks, or let it run on this commit"
     return _no(CHECKS, "; ".join(said) + mend, first, waiting=not red and comes)
 
 
@@ -134,14 +134,16 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     where = f"pull request #{pull.number}"
     if against:
         return _no(
-            REVIEWS, f"{_people(against)} asked for changes in {where}: settle it and review again", pull.link
+            REVIEWS,
+            f"{_people(against)} asked for changes in {where}: agree on it and review again",
+            pull.link,
         )
     if len(approved) >= required:
         return _yes(REVIEWS, f"{where} was approved by {_people(approved)}", pull.link)
     old = f" ({_people(stale)} approved an earlier state)" if stale else ""
     return _no(
         REVIEWS,
-        f"{where} has {len(approved)} of {required} approving reviews of its last commit{old}: have it reviewed",
+        f"{where} has {len(approved)} of {required} approving reviews of its last commit{old}: ask for a review",
         pull.link,
     )
 
@@ -149,9 +151,9 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
 def _not_proposed(pulls: Sequence[PullRequestFact], sha: str) -> str:
     around = next((pull for pull in pulls if pull.merge_commit), None)
     if around is None:
-        return f"no pull request brought {sha[:7]}: bring it in by one, and have it reviewed"
+        return f"no pull request brought {sha[:7]}: open one for it, and ask for a review"
     return (
-        f"{sha[:7]} lies inside of pull request #{around.number}, which was reviewed as a whole: "
+        f"{sha[:7]} is inside pull request #{around.number}, which was reviewed as a whole: "
         f"promote {around.merge_commit[:7]}, which its merge made"
     )
 

@@ -71,7 +71,7 @@ def soaked(
         return GateAnswer(gate=SOAK, passed=True, reason=lasted)
     if ordered and ordered[-1].release_id == release_id:
         until = now + left
-        reason = f"{lasted}: the rest is over at {_utc(until)}"
+        reason = f"{lasted}: the soak time ends at {_utc(until)}"
         return GateAnswer(gate=SOAK, passed=False, reason=reason, waiting=True, until=until)
     reason = f"{lasted} and does not run there now: promote it there again"
     return GateAnswer(gate=SOAK, passed=False, reason=reason)
@@ -101,7 +101,7 @@ def not_frozen(
     """
     window = frozen_until(freezes, timezone, now)
     if window is None:
-        return GateAnswer(gate=FREEZE, passed=True, reason="no freeze is on")
+        return GateAnswer(gate=FREEZE, passed=True, reason="there is no freeze now")
     zone = ZoneInfo(timezone)
     why = f" ({one_line(window.reason)})" if window.reason else ""
     said = f"frozen until {window.until.astimezone(zone):%a %Y-%m-%d %H:%M} {one_line(timezone)}{why}"
@@ -111,7 +111,7 @@ def not_frozen(
             gate=FREEZE, passed=False, reason=f"{said}: {mend}", waiting=True, until=window.until
         )
     if 0 < approvers < override_required:
-        short = f"an override takes {override_required} approvers, the environment has {approvers}"
+        short = f"an override needs {override_required} approvers, the environment has {approvers}"
         return GateAnswer(
             gate=FREEZE, passed=False, reason=f"{said}: {short}", waiting=True, until=window.until
         )

@@ -55,7 +55,7 @@ def how_to_review(plan: Plan) -> str:
 def _standing(quorum: QuorumState) -> str:
     given = f" ({_names(quorum.by)})" if quorum.by else ""
     asked = f" May still answer: {_names(quorum.missing)}." if quorum.missing else ""
-    return f"**{quorum.have} of {quorum.need} approvals** are in{given}.{asked}"
+    return f"**{quorum.have} of {quorum.need} approvals** are given{given}.{asked}"
 
 
 def _excluded(

@@ -48,10 +48,10 @@ def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
     """
     commits = [f"- {one_line(commit.subject, 100)}" for commit in plan.commits[:_MOST_COMMITS]]
     more = len(plan.commits) - len(commits)
-    migrations = str(len(plan.pending)) if plan.pending_known else "not known how many"
+    migrations = str(len(plan.pending)) if plan.pending_known else "an unknown number of"
     return _text(
         _head("Approval needed", subject),
-        f"{quorum.have} of {quorum.need} approvals are in; asked: {', '.join(quorum.missing) or 'nobody'}",
+        f"{quorum.have} of {quorum.need} approvals are given; asked: {', '.join(quorum.missing) or 'nobody'}",
         *commits,
         f"… and {more} more commits" if more else "",
         f"{migrations} migrations, {len(plan.images_changed)} of {len(plan.images)} images change",

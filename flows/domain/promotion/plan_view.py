@@ -37,7 +37,7 @@ def plan_markdown(plan: Plan) -> str:
         *_images(plan),
         *_revisions("Migrations that would run", plan.pending),
         *evidence_markdown(plan),
-        *_revisions("Migrations the database has and this release does not know", plan.ahead),
+        *_revisions("Migrations that the database has but this release does not know", plan.ahead),
         *_keys(plan.key_changes),
         *_compose(plan.compose_diff),
     ]

@@ -226,7 +226,7 @@ def _ask(one: Attempt) -> list[str]:
     return [
         "",
         f"**To approve:** open {run}, choose Resume, and answer with your one-time code. "
-        f"{ask.have} of {ask.need} approvals are in; asked: {people}; until {_when(ask.until)}.",
+        f"{ask.have} of {ask.need} approvals are given; asked: {people}; until {_when(ask.until)}.",
         *(
             ["", "Or review the pull request that brought the commit, with this line in it:"]
             if ask.review

@@ -49,7 +49,7 @@ _WORDS = {
     Status.WAITING: "waiting for approvals",
     Status.APPROVED: "approved, about to begin",
     Status.RUNNING: "under way",
-    Status.RESTORING: "failed, the release before is being started again",
+    Status.RESTORING: "failed, the previous release is being started again",
     Status.SUCCEEDED: "succeeded",
     Status.UNCHANGED: "runs already",
     Status.REFUSED: "refused",
@@ -57,8 +57,8 @@ _WORDS = {
     Status.EXPIRED: "expired: the approvals did not come in time",
     Status.SUPERSEDED: "superseded by a newer one",
     Status.FAILED: "failed before the switch",
-    Status.RESTORED: "failed, the release before runs again",
-    Status.BROKEN: "broken: a person is needed",
+    Status.RESTORED: "failed, the previous release runs again",
+    Status.BROKEN: "broken: a person has to fix it",
     Status.ABANDONED: "abandoned: its run died",
 }
 

@@ -62,11 +62,11 @@ def _told_by_itself(pull: PullFact, ground: Ground) -> Iterator[str]:
     if not same_name(pull.head_repository, ground.repository):
         yield "it comes from a fork, or from a repository that is gone"
     if not into:
-        yield f"no rule is about {one_line(pull.base)}"
+        yield f"no rule names {one_line(pull.base)}"
     if pull.draft:
         yield "it is a draft"
     if not pull.author or not any(same_name(pull.author, one) for rule in into for one in rule.authors):
-        yield f"{one_line(pull.author) or 'whoever opened it'} is no listed author"
+        yield f"{one_line(pull.author) or 'whoever opened it'} is not a listed author"
     if not 1 <= (pull.commits or 0) <= MOST_COMMITS:
         yield f"it has {'an unknown number of' if pull.commits is None else pull.commits} commits"
     if not 1 <= (pull.changed_files or 0) <= MOST_FILES:
@@ -144,18 +144,16 @@ def _not_read(content: PullContent) -> str:
     if len(content.authors) != content.pull.commits or len(content.files) != content.pull.changed_files:
         return "GitHub did not list all its commits and files"
     if content.required_checks < 1:
-        return (
-            f"GitHub requires no check on {one_line(content.pull.base)}, so nothing would stop a red one"
-        )
+        return f"GitHub requires no check on {one_line(content.pull.base)}, so nothing would stop a red one"
     return ""
 
 
 def _not_by(rule: AutoMergeRule, content: PullContent, pipeline_path: str) -> str:
     if not any(same_name(content.pull.author, login) for login in rule.authors):
-        return f"{one_line(content.pull.author)} is no listed author"
+        return f"{one_line(content.pull.author)} is not a listed author"
     for path in _paths(content.files):
         if decides(path, pipeline_path):
-            return f"{one_line(path)} decides what may happen here, so a person merges it"
+            return f"{one_line(path)} is policy, so a person has to merge it"
         if not path_matches(path, rule.paths):
             return f"{one_line(path)} is not among the paths that may be changed"
     return ""

@@ -68,7 +68,7 @@ def look_ahead(
     running, half = memory.current, half_gone_back(memory)
     if half and not wanted.strip():
         wanted = memory.current or ""
-        warnings.append(f"an earlier rollback from {half} to {wanted} was cut: it is carried on")
+        warnings.append(f"an earlier rollback from {half} to {wanted} was interrupted: it is continued")
     if not _remembered(memory):
         warnings.append(_FROM_STAGING)
     held = memory.live[-1].held if memory.live else ()
@@ -174,7 +174,7 @@ def _refusal(evidence: Evidence) -> str:
     target = evidence.target_id
     if evidence.pending:
         names = ", ".join(one_line(one.id, 40) for one in evidence.pending[:_MOST_NAMED])
-        return f"{target} needs migrations the database lacks ({names}): only a promotion brings it back"
+        return f"{target} needs migrations the database lacks ({names}): only a promotion can start it again"
     unjudged = [one.id for one in evidence.ahead if one.id not in evidence.verdicts]
     risks = [evidence.verdicts[one.id] for one in evidence.ahead if one.id in evidence.verdicts]
     breaking = [f"{one_line(one.revision, 40)} is {one.risk}" for one in risks if one.risk.breaks]

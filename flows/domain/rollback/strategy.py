@@ -86,7 +86,7 @@ def _judged(evidence: Evidence) -> str:
 
 
 def _insisted(evidence: Evidence, what: str) -> str:
-    return f"UNPROVEN: a person answers for {what}" if evidence.insist else ""
+    return f"UNPROVEN: a person takes responsibility for {what}" if evidence.insist else ""
 
 
 def _rehearsed(evidence: Evidence) -> RehearsalReceipt | None:
@@ -120,7 +120,7 @@ def _why_not_code(evidence: Evidence) -> str:
             f"on a copy with this schema {evidence.target_id} failed: {one_line(rehearsed.old.reason, 160)}"
         )
     if evidence.untold:
-        return "the application's migrations have no names, so nobody knows which of them ran between"
+        return "the application's migrations have no names, so it is not known which of them ran in between"
     return "; ".join(_obstacle(evidence, one) for one in evidence.ahead if _stands_in_the_way(evidence, one))
 
 
@@ -141,13 +141,13 @@ def _obstacle(evidence: Evidence, revision: Revision) -> str:
 def _downgrade_hurdle(evidence: Evidence, revision: str | None) -> str:
     """Say what keeps the down-migrations from being run; empty where nothing does."""
     if evidence.pending:
-        return "no down-migration leads there"
+        return "there is no down-migration to that revision"
     if evidence.untold or not evidence.can_downgrade:
         return "no command for down-migrations is known"
     if evidence.current is None:
         return "the database could not be asked for its revision, so no down-migration is run"
     if revision is None:
-        return "its migrations have several ends, so no down-migration leads to all of them"
+        return "its migrations have several heads, so no down-migration goes to all of them"
     return _strangers(evidence) or _failed_trial(evidence)
 
 
@@ -186,7 +186,7 @@ def _restore_hurdle(evidence: Evidence) -> str:
         return f"no dump has the schema of {evidence.target_id}"
     if evidence.approvers < evidence.quorum:
         have = f"{evidence.environment} has {evidence.approvers} of the {evidence.quorum} approvers"
-        return f"a restore over live data asks more people than there are: {have}"
+        return f"a restore over live data needs more approvers than there are: {have}"
     return ""
 
 
@@ -211,7 +211,8 @@ def _ways_out(evidence: Evidence, *, restorable: bool) -> list[str]:
     ways: list[str] = []
     if evidence.pending:
         ways.append(
-            f"promote it, which migrates: `prefect deployment run promote/{environment} --param ref={target}`"
+            f"promote it, which runs the migrations: `prefect deployment run promote/{environment} --param "
+            f"ref={target}`"
         )
     elif _only_unjudged(evidence):
         ways.append(

@@ -83,7 +83,9 @@ def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: st
         What is wrong and what to do; empty where nothing is.
     """
     if protect.relax is None:
-        return "nobody may relax a rule — name people under protect.relax.approvers in pipeline.yaml"
+        return (
+            "nobody is allowed to relax a rule — name people under protect.relax.approvers in pipeline.yaml"
+        )
     if branch not in protect.branches:
         known = ", ".join(protect.branches) or "none"
         return f"{one_line(branch)} is no branch under protect — branches there are: {known}"
@@ -97,7 +99,7 @@ def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: st
             " — ask for less, or raise protect.relax.at_most"
         )
     if not reason.strip():
-        return "nobody said why the rule is to be relaxed — give a reason"
+        return "the reason for relaxing the rule is missing — give a reason"
     return ""
 
 
@@ -110,7 +112,7 @@ def cannot_relax(found: BranchRules, name: str) -> str:
     """
     rule = BY_NAME[name]
     if rule.read(found.rulesets or OPEN) != rule.open:
-        return f"a ruleset enforces {name} on {found.branch} — have it bypassed or changed on GitHub"
+        return f"a ruleset enforces {name} on {found.branch} — change the ruleset, or add a bypass, on GitHub"
     if found.protection is None or rule.read(found.protection) == rule.open:
         return f"{name} is not in force on {found.branch} — there is nothing to relax"
     return ""

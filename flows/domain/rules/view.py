@@ -94,7 +94,7 @@ def rules_summary(lines: Sequence[RuleLine], *, changed: Sequence[str], applied:
     relaxed = sum(line.state is RuleState.RELAXED for line in lines)
     parts = [f"{len(lines) - missing - relaxed} of {len(lines)} rules are in force"]
     parts += [f"{missing} are missing"] if missing else []
-    parts += [f"{relaxed} are relaxed for a while"] if relaxed else []
+    parts += [f"{relaxed} are relaxed for a limited time"] if relaxed else []
     parts += [f"changed: {', '.join(one_line(name, 60) for name in changed)}"] if changed else []
     if missing and not applied:
         parts.append("nothing was changed: run it with apply")
@@ -235,9 +235,9 @@ def rules_drift_text(pipeline: str, new: Sequence[Seen], gone: Sequence[Seen], s
         pipeline: The pipeline's name.
         new: What differs newly.
         gone: What does not differ any more.
-        standing: How many differences stand now.
+        standing: How many differences now.
     """
-    word = "Rules on GitHub are not kept" if new else "Rules on GitHub are kept again"
+    word = "Rules on GitHub are missing" if new else "Rules on GitHub are in force again"
     lines = [line for one in new for line in (f"- {one.subject} {one.detail}", f"  {mend(one.kind, GITHUB)}")]
     lines += [f"- gone: {one.subject}" for one in gone]
     return _lines(f"{word}: {pipeline}, {standing} standing", *lines)

@@ -58,9 +58,9 @@ def _of_request(event: Event, request: Event | None) -> tuple[str, str]:
     if not event.on_request:
         return "", ""
     if request is None:
-        return "", "nothing is known of this pull request: name the branch, /promote ENV BRANCH"
+        return "", "this pull request is not known: name the branch, /promote ENV BRANCH"
     if request.foreign:
-        return "", "the pull request is a fork's"
+        return "", "the pull request is from a fork"
     if not request.sha:
         return "", "the commit of this pull request is not known: name it, /promote ENV COMMIT"
     return request.sha, ""

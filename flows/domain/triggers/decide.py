@@ -115,7 +115,7 @@ def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
         return _of_review(event, rules)
     answers = [_answer(event, rule, known) for rule in rules if event.means in _events(rule, event)]
     if not answers:
-        return Decision(outcome="ignore", reason=f"no environment has {event.means} among its triggers")
+        return Decision(outcome="ignore", reason=f"no environment has a trigger for {event.means}")
     starts = tuple(start for one in answers for start in one.starts)
     reasons = "; ".join(dict.fromkeys(one.reason for one in answers if bool(one.starts) == bool(starts)))
     for outcome in ("wait", "start", "fold"):
@@ -157,7 +157,7 @@ def _of_review(event: Event, rules: Sequence[Rule]) -> Decision:
     """Have the environments looked at whose plans a review names. It promotes nothing by itself."""
     asking = [rule.environment for rule in rules if rule.reviews and rule.environment in event.answers]
     if not asking:
-        return Decision(outcome="ignore", reason="reviews answer no plans there")
+        return Decision(outcome="ignore", reason="reviews cannot answer plans there")
     starts = tuple(Start(environment=name, kind=Errand.LOOK, by_commit=False) for name in asking)
     return Decision(outcome="start", reason=f"review for {', '.join(asking)}", starts=starts)
 
@@ -249,7 +249,7 @@ def _tag_refusal(tag: str, event: Event, rule: Rule) -> str:
         return f"tag {one_line(tag)} may not enter it"
     version = version_of(tag, rule.tags)
     if version is None:
-        return f"tag {one_line(tag)} is no version such as v1.4.0"
+        return f"tag {one_line(tag)} is not a version such as v1.4.0"
     if (version.prerelease or event.prerelease) and not rule.triggers.prereleases:
         return f"{one_line(tag)} is a pre-release"
     return ""
@@ -266,7 +266,7 @@ def _at(event: Event, rule: Rule, known: Known, ref: str) -> Decision:
         return Decision(outcome="ignore", reason=f"{environment}: {name} is not in the repository any more")
     if sha != now:
         return Decision(
-            outcome="fold", reason=f"{environment}: {name} has moved on to {now[:_SHORT]}, which counts"
+            outcome="fold", reason=f"{environment}: {name} is now at {now[:_SHORT]}, which counts"
         )
     if known.latest.get(environment) == sha and not known.again:
         return Decision(

@@ -195,7 +195,7 @@ def _pull_request(payload: object) -> Event:
     )
     if foreign:
         what = "only the push of its merge counts" if merged else "forks start nothing"
-        return found.model_copy(update={"refusal": f"the pull request is a fork's: {what}"})
+        return found.model_copy(update={"refusal": f"the pull request is from a fork: {what}"})
     if merged:
         author = _who(request.user)
         person = author["sender"] if author and not author["bot"] else ""
@@ -227,7 +227,7 @@ def _workflow_run(payload: object) -> Event:
     )
     refusal = _not_green(event.action, run.conclusion)
     if not own:
-        refusal = refusal or "the checks are a fork's, whatever its branch is called"
+        refusal = refusal or "the checks are from a fork, whatever its branch is called"
     if run.event != "push":
         refusal = refusal or f"the checks were started by {run.event}: only those of a push count"
     return _checked(found, refusal, "workflow_run")

@@ -91,7 +91,7 @@ def _compared(before: Sequence[LogSummary], looks: Sequence[HostLook]) -> list[s
     parts.append(
         table(("Service", "Error", "Before", "Since"), kinds)
         if kinds
-        else "No errors, neither before nor since."
+        else "No errors, neither before nor after the switch."
     )
     counts = restarts(before, looks)
     if counts:

@@ -123,7 +123,7 @@ def _checked_column(table: str, name: str, constraint: Any, ground: Ground) -> R
     return Remark(
         Risk.DESTRUCTIVE,
         f"the check on {name} refuses rows that do not pass it",
-        "ship code that keeps the rule first; add the check when no release that breaks it can come back",
+        "first release code that keeps the rule; add the check when no release that breaks it can be rolled back to",
         table,
     )
 

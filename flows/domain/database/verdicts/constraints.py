@@ -12,7 +12,9 @@ from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
 from flows.domain.database.verdicts.trees import columns, functions, nodes_in, relation_name, strings
 
-_CONTRACT = "ship code that keeps the rule first; add it when no release that breaks it can come back"
+_CONTRACT = (
+    "first release code that keeps the rule; add it when no release that breaks it can be rolled back to"
+)
 _UNIQUE_NAMES = {
     ConstrType.CONSTR_UNIQUE: "unique constraint",
     ConstrType.CONSTR_PRIMARY: "primary key",
@@ -129,7 +131,10 @@ def _unique(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: AN
     if constraint.indexname and constraint.contype == ConstrType.CONSTR_UNIQUE:
         return [
             Remark(
-                Risk.ADDITIVE, f"{table} is locked for a moment; the index refused doubles before", "", table
+                Risk.ADDITIVE,
+                f"{table} is locked for a moment; the index refused duplicates before",
+                "",
+                table,
             )
         ]
     names = strings(constraint.keys)
@@ -187,6 +192,6 @@ def dropped_constraint(table: str, name: str, *, cascade: bool) -> Remark:
     return Remark(
         Risk.ADDITIVE,
         f"{name} no longer refuses anything; an upsert (ON CONFLICT) of the running release that needs it fails",
-        "look whether any running code upserts by it, or relies on its ON DELETE",
+        "check whether any running code upserts by it, or relies on its ON DELETE",
         table,
     )

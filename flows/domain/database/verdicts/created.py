@@ -70,7 +70,7 @@ def index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
         yield Remark(
             Risk.DESTRUCTIVE,
             "a new unique index refuses rows that the running release may write",
-            "ship code that writes no doubles first; build it CONCURRENTLY when no release that does can come back",
+            "first release code that writes no duplicates, build CONCURRENTLY once no rollback can go to one that does",
             name,
         )
     if may_refuse((statement.indexParams, statement.whereClause)):
@@ -169,7 +169,9 @@ def enum_value(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
             )
         ]
     reason = f"the running release may read the new value of {name}, which it does not know; it cannot be taken away"
-    return [Remark(Risk.ADDITIVE, reason, "write it only when no release that fails on it can come back")]
+    return [
+        Remark(Risk.ADDITIVE, reason, "write it only when no release that fails on it can be rolled back to")
+    ]
 
 
 def is_concurrent(statement: Any) -> bool:  # noqa: ANN401

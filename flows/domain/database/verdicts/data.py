@@ -14,7 +14,7 @@ from flows.domain.database.verdicts.migration_context import Ground, Remark, Rem
 from flows.domain.database.verdicts.trees import nodes_in, relation_name, strings
 
 _WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
-_DATA = "ship the code that reads both shapes first; change the rows in batches, apart from the switch"
+_DATA = "first release code that reads both forms; change the rows in batches, apart from the switch"
 _VERSION = "version_num"
 
 

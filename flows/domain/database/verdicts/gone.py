@@ -14,9 +14,7 @@ from flows.domain.database.verdicts.tables import outside_transaction
 from flows.domain.database.verdicts.trees import dotted, is_on, relation_name, strings
 from flows.domain.words.text import one_line
 
-_LATER = (
-    "stop using it in a first release; drop it in a later one, when no release that uses it can come back"
-)
+_LATER = "stop using it in a first release; drop it in a later one, when no release that uses it can be rolled back to"
 # What no application names, so that it means nothing to its code.
 _UNSEEN = frozenset({ObjectType.OBJECT_STATISTIC_EXT, ObjectType.OBJECT_EVENT_TRIGGER})
 _ON_TABLES = frozenset({ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_RULE, ObjectType.OBJECT_POLICY})
@@ -114,9 +112,7 @@ def moved(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     if ground.is_new(name):
         ground.new.discard(name)
         return []
-    reason = (
-        f"{say(statement.objectType)} {one_line(name, 80)} is in another schema for the running release"
-    )
+    reason = f"{say(statement.objectType)} {one_line(name, 80)} is in another schema for the running release"
     safer = "create it in the new schema beside the old one, with a view in the old place"
     return [Remark(Risk.DESTRUCTIVE, reason, safer, relation_name(statement.relation))]
 
@@ -164,7 +160,7 @@ def sequence(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     name = relation_name(statement.sequence)
     if ground.is_new(name) or {str(one.defname) for one in statement.options or ()} <= harmless:
         return []
-    reason = f"{name} goes on elsewhere: numbers may occur twice or run out"
+    reason = f"{name} continues at another number: numbers may occur twice or run out"
     return [Remark(Risk.OPAQUE, reason, "set it to a number above all that exist, and rehearse it on a copy")]
 
 

@@ -85,7 +85,7 @@ def _source_facts(revision: str, sources: Mapping[str, str] | None) -> SourceFac
     if sources is None:
         return SourceFacts()
     if revision not in sources:
-        return SourceFacts(hidden=((0, "its file was not found, so nobody knows what else it does"),))
+        return SourceFacts(hidden=((0, "its file was not found, so it is not known what else it does"),))
     return look_into(sources[revision])
 
 
@@ -133,7 +133,7 @@ def _of_sql(migration: RenderedMigration, ground: Ground, lint: Sequence[LintFin
     try:
         statements = read_statements(migration.sql)
     except UnreadableSqlError as error:
-        reason = f"PostgreSQL's parser does not take its SQL: {error}"
+        reason = f"PostgreSQL's parser does not accept its SQL: {error}"
         yield Finding(risk=Risk.OPAQUE, statement="", reason=one_line(reason, _LONGEST), safer=_BY_HAND)
         return
     found: list[list[Finding]] = []

@@ -137,7 +137,7 @@ def _failed(exit_code: int, reason: str) -> str:
     if exit_code == 0:
         return ""
     said = f": {one_line(reason, 160)}" if reason.strip() else ""
-    return f"its SQL did not render to the end (exit status {exit_code}){said}"
+    return f"its SQL is incomplete (exit status {exit_code}){said}"
 
 
 def _repeated(ids: Sequence[str]) -> str:

@@ -40,9 +40,7 @@ def _harmless(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
 
 def _program(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     name = {ast.DoStmt: "DO block", ast.CallStmt: "procedure"}.get(type(statement), "program")
-    return [
-        Remark(Risk.OPAQUE, f"what the {name} does is not known", "write out its statements, one by one")
-    ]
+    return [Remark(Risk.OPAQUE, f"what the {name} does is not known", "write out its statements, one by one")]
 
 
 def _destructive(reason: str, safer: str) -> Judge:
@@ -62,9 +60,7 @@ def _transaction(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     elif kind == Ts.TRANS_STMT_COMMIT:
         ground.transaction_ended()
     elif kind not in {Ts.TRANS_STMT_SAVEPOINT, Ts.TRANS_STMT_RELEASE}:
-        return [
-            Remark(Risk.OPAQUE, "what is undone, and what stays, is not known", "leave ROLLBACK out")
-        ]
+        return [Remark(Risk.OPAQUE, "what is undone, and what stays, is not known", "leave ROLLBACK out")]
     return []
 
 
@@ -114,7 +110,8 @@ _CHANGED = _destructive(
     "create a second one beside it under a new name",
 )
 _GONE = _destructive(
-    "something the running release may use is dropped", "drop it when no release that uses it can come back"
+    "something the running release may use is dropped",
+    "drop it when no release that uses it can be rolled back to",
 )
 _RESOLVED = _opaque("expressions of the running release may mean something else")
 _SETTINGS = _opaque("settings of the running release's sessions may change")

@@ -24,9 +24,7 @@ from flows.domain.database.verdicts.trees import is_null, is_on, relation_name, 
 
 Command = Callable[[str, Any, Ground], Remarks]
 
-_LATER = (
-    "stop using it in a first release; drop it in a later one, when no release that uses it can come back"
-)
+_LATER = "stop using it in a first release; drop it in a later one, when no release that uses it can be rolled back to"
 # What only writes the catalogue and means nothing to the code that runs.
 _HARMLESS = frozenset(
     {
@@ -113,7 +111,7 @@ def _command(table: str, kind: ObjectType, command: Any, ground: Ground) -> Rema
 def _composite(name: str, ground: Ground) -> Remarks:
     if ground.is_new(name):
         return []
-    reason = "code that reads or writes whole values of the type meets another shape"
+    reason = "code that reads or writes whole values of the type meets another structure"
     return [Remark(Risk.DESTRUCTIVE, reason, "make a new type and a new column beside the old one", name)]
 
 
@@ -134,7 +132,7 @@ def _on_known_table(table: str, command: Any, ground: Ground) -> Remarks:  # noq
     if kind in _REWRITES:
         reason = f"{ground.say_table(table)} is rewritten with reads and writes blocked, {_REWRITES[kind]}"
         return [
-            Remark(Risk.LOCKING, reason, "do it in a quiet hour, or copy into a new table in batches", table)
+            Remark(Risk.LOCKING, reason, "do it at a quiet time, or copy into a new table in batches", table)
         ]
     if kind in _BREAKS:
         reason, safer = _BREAKS[kind]
@@ -187,7 +185,7 @@ def _default(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN4
         return []
     if gone:
         reason = f"{name} loses its default: where it is NOT NULL, inserts that leave it out are refused"
-        safer = "keep the default until no release that leaves the column out can come back"
+        safer = "keep the default until no release that leaves the column out can be rolled back to"
         return [Remark(Risk.DESTRUCTIVE, reason, safer, table)]
     return [
         Remark(

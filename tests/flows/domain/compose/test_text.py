@@ -99,7 +99,7 @@ def test_a_service_of_nothing_names_nothing() -> None:
     [
         (
             "a:\n b: 1\n c: hunter22: [",
-            "compose.yml is not valid YAML: mapping values .*, line 3 — mend the file",
+            "compose.yml is not valid YAML: mapping values .*, line 3 — fix the file",
         ),
         ("a: \x00", "compose.yml is not valid YAML: ReaderError"),
         ("a: !!python/object:os.system x", "compose.yml is not valid YAML"),

@@ -42,7 +42,7 @@ def test_a_drill_of_nothing_that_was_recorded_as_passed_proves_nothing() -> None
     recorded = PASSED.to_json().replace('"tables":7', '"tables":0').replace('"why_empty":"",', "")
     before = DrillReceipt.from_json(recorded)
     assert not before.passed
-    assert "holds no table" in drill_line("prod", BACKUP, before)
+    assert "has no table" in drill_line("prod", BACKUP, before)
     assert DrillReceipt.from_json(before.to_json()) == before
     known = DrillReceipt.from_json(recorded.replace('"rows"', '"why_empty":"nothing was promoted","rows"'))
     assert known.passed
@@ -55,7 +55,7 @@ def test_a_dump_that_restores_says_how_long_it_takes() -> None:
 
 def test_one_that_does_not_says_what_is_wrong_and_what_to_do() -> None:
     line = drill_line("prod", BACKUP, FAILED)
-    assert "is not what it should be: the table public.<b>x</b> was not restored (and 60 more) — take" in line
+    assert "is not as it should be: the table public.<b>x</b> was not restored (and 60 more) — take" in line
     assert "\n" not in line
 
 
@@ -79,6 +79,6 @@ def test_the_page_has_the_proof() -> None:
 
 def test_the_page_has_the_differences_and_stays_short() -> None:
     page = drill_markdown("shop", "prod", BACKUP, FAILED)
-    assert "is not what it should be" in page
+    assert "is not as it should be" in page
     assert "<b>" not in page.replace("\\<", "")
     assert "- and 11 more" in page

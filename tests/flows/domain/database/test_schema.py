@@ -63,7 +63,7 @@ def test_a_database_newer_than_the_release() -> None:
 
 def test_a_revision_nobody_knows_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(
-        UnknownRevisionError, match="stands at migration x1, which the release does not know — prom"
+        UnknownRevisionError, match="is at migration x1, which the release does not know — prom"
     ):
         schema_path(revisions("a", "b"), ("x1",))
 

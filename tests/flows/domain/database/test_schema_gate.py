@@ -90,7 +90,7 @@ def test_what_no_release_needs_any_more_may_go() -> None:
     rules = DatabaseRules(rehearse=True)
     answer = schema_may_change(facts(Risk.DESTRUCTIVE, rules=rules, **RETIRED))
     assert answer.passed
-    assert "nothing needs the old shape" in answer.reason
+    assert "nothing needs the old schema" in answer.reason
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_people_are_told_what_is_new_and_what_is_gone() -> None:
     assert text.splitlines() == [
         "Differs from the ledger: shop prod, 1 standing",
         "- web-1: bundle compose.yaml was changed by hand",
-        "  put the file back as it was, or commit the change and promote it",
+        "  restore the file, or commit the change and promote it",
     ]
     assert (
         drift_text("shop", "prod", [], new, 0).splitlines()[0]
@@ -295,6 +295,6 @@ def test_what_comes_from_hosts_cannot_act_on_whoever_reads_it() -> None:
 
 def test_a_report_of_nothing_says_so() -> None:
     report = reconcile_markdown("shop", [], [], [])
-    assert "Nothing was to be done." in report
+    assert "There was nothing to do." in report
     assert "There are none." in report
     assert "Not looked at" not in report

@@ -82,7 +82,7 @@ def test_every_gate_answers_also_after_one_said_no() -> None:
     assert str(error) == (
         "prod is closed for this release: branch main is not allowed in prod: allowed are tags v*; "
         f"{RELEASE.id} has not succeeded in staging with these images: promote it there first; "
-        f"{RELEASE.id} is held in prod (orders lost): `sluice unhold prod --reason …` removes the hold; "
+        f"{RELEASE.id} is on hold in prod (orders lost): `sluice unhold prod --reason …` removes the hold; "
         ".env.prod on prod-1 lacks B: add them; .env.prod on prod-2 is missing: create it there"
         " — nothing was touched"
     )
@@ -125,7 +125,7 @@ def test_a_release_without_images_is_proven_by_its_name(proven: str, passed: boo
 def test_a_release_taken_back_upstream_is_not_proven() -> None:
     hold = Hold(environment="staging", release_id=RELEASE.id, reason="slow")
     found = answers(facts(holds=(hold,)))
-    assert found["proven"].reason == f"{RELEASE.id} was taken back in staging: slow"
+    assert found["proven"].reason == f"{RELEASE.id} was rolled back in staging: slow"
     assert not found["proven"].passed
     assert found["hold"].passed
 

@@ -69,7 +69,7 @@ def test_what_counts_as_green(state: str) -> None:
 def test_what_counts_as_red(state: str) -> None:
     answer = ask([run("test", state)], waited=0)
     assert state_of(answer) == "fail"
-    assert answer.reason == f"test ended with {state}: mend it, or run the check again"
+    assert answer.reason == f"test ended with {state}: fix it, or run the check again"
     assert answer.link == "https://ci/1"
 
 
@@ -83,7 +83,7 @@ def test_what_is_missing_is_not_green() -> None:
     answer = ask([])
     assert state_of(answer) == "fail"
     assert (
-        answer.reason == "test is missing: correct its name under gates.checks, or have it run on this commit"
+        answer.reason == "test is missing: correct its name under gates.checks, or let it run on this commit"
     )
     assert answer.link == "https://commit"
 
@@ -152,7 +152,7 @@ def test_every_check_that_is_not_green_is_named() -> None:
     )
     assert state_of(answer) == "fail"
     assert answer.reason == (
-        "a ended with failure; b has not ended; c is missing: mend it, or run the check again"
+        "a ended with failure; b has not ended; c is missing: fix it, or run the check again"
     )
 
 
@@ -231,7 +231,7 @@ def test_too_few() -> None:
     answer = ask_reviews(review("ben"), required=2)
     assert state_of(answer) == "fail"
     assert (
-        answer.reason == "pull request #7 has 1 of 2 approving reviews of its last commit: have it reviewed"
+        answer.reason == "pull request #7 has 1 of 2 approving reviews of its last commit: ask for a review"
     )
 
 
@@ -289,7 +289,7 @@ def test_who_approved_an_earlier_state_and_who_is_against_is_said() -> None:
 
 def test_a_commit_nobody_proposed() -> None:
     answer = reviewed([], SHA, 1, link="https://commit")
-    assert answer.reason == "no pull request brought 1f3c2ab: bring it in by one, and have it reviewed"
+    assert answer.reason == "no pull request brought 1f3c2ab: open one for it, and ask for a review"
     assert answer.link == "https://commit"
 
 
@@ -312,7 +312,7 @@ def test_a_commit_inside_of_a_pull_request_was_not_reviewed() -> None:
     answer = reviewed([pull(review("ben"), merge_commit=OLD)], SHA, 1)
     assert state_of(answer) == "fail"
     assert answer.reason == (
-        "1f3c2ab lies inside of pull request #7, which was reviewed as a whole: promote ccccccc, which its merge made"
+        "1f3c2ab is inside pull request #7, which was reviewed as a whole: promote ccccccc, which its merge made"
     )
 
 

@@ -35,7 +35,7 @@ def test_not_yet() -> None:
     answer = soak(("a", 1.5), ("x", 9))
     assert (answer.passed, answer.waiting, answer.until) == (False, True, NOW + HOUR / 2)
     assert (
-        answer.reason == "it ran for 1 h 30 min of 2 h in staging: the rest is over at 2026-11-20 12:30 UTC"
+        answer.reason == "it ran for 1 h 30 min of 2 h in staging: the soak time ends at 2026-11-20 12:30 UTC"
     )
 
 
@@ -157,7 +157,7 @@ def test_an_override_needs_its_people() -> None:
     assert ask(2).reason.endswith("overridden: orders lost")
     assert ask(0).passed
     assert not ask(1).passed
-    assert "an override takes 2 approvers, the environment has 1" in ask(1).reason
+    assert "an override needs 2 approvers, the environment has 1" in ask(1).reason
 
 
 MINUTES = st.integers(0, 7 * 1440 - 1)

@@ -101,4 +101,4 @@ def test_reachable() -> None:
     assert reachable(ref, "main").passed
     answer = reachable(ref, "release")
     assert not answer.passed
-    assert answer.reason == "release does not hold 1f3c2ab: merge it there first"
+    assert answer.reason == "release does not contain 1f3c2ab: merge it there first"

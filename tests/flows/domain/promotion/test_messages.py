@@ -34,7 +34,7 @@ QUORUM = QuorumState(approved=False, rejected=False, have=1, need=2, missing=("b
 def test_waiting_names_what_and_whom() -> None:
     assert waiting(SUBJECT, plan(), QUORUM) == (
         "Approval needed: shop 1f3c2ab Take orders → prod, asked for by zoe\n"
-        "1 of 2 approvals are in; asked: ben\n"
+        "1 of 2 approvals are given; asked: ben\n"
         "- Take orders\n"
         "1 migrations, 1 of 2 images change\n"
         f"Plan {plan().hash[:12]}\n"

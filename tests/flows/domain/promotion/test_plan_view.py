@@ -49,7 +49,7 @@ def test_a_plan_tells_everything_a_person_decides_on() -> None:
         "1f3c2ab Take orders (Ada)",
         "20261101000000-aaaaaaaaaaaa",
         "1 of 2 change",
-        "1 would run; the database stands at a1",
+        "1 would run; the database is at a1",
         "taken first, database of 102 MB",
         "about 1 min 15 s",
         "2 of ada, ben, cleo",
@@ -103,8 +103,8 @@ def test_a_plan_with_nothing_in_it_says_so() -> None:
 
 def test_a_rollbacks_plan_tells_what_the_schema_keeps() -> None:
     shown = text_of(plan_markdown(plan(pending=(), ahead=revisions("c3"), commits_leaving=(commit(),))))
-    assert "none, 1 more than this release knows; the database stands at a1" in shown
-    assert "Migrations the database has and this release does not know (1)" in shown
+    assert "none, 1 more than this release knows; the database is at a1" in shown
+    assert "Migrations that the database has but this release does not know (1)" in shown
     assert "Commits that go out (1)" in shown
 
 
@@ -199,7 +199,7 @@ def test_the_form_says_what_became_of_the_last_answer_and_who_is_asked() -> None
     state = QuorumState(approved=False, rejected=False, have=1, need=2, by=("ada",), missing=("ben", "cleo"))
     shown = text_of(form_description(plan(), state, "the one-time code is wrong"))
     assert "The last answer did not count: the one-time code is wrong." in shown
-    assert "1 of 2 approvals are in (ada). May still answer: ben, cleo." in shown
+    assert "1 of 2 approvals are given (ada). May still answer: ben, cleo." in shown
 
 
 def test_the_form_names_the_authors_and_what_to_do_where_too_few_are_left() -> None:
@@ -266,4 +266,4 @@ def test_the_key_that_lets_a_first_release_in_is_the_one_that_pipeline_yaml_has(
 def test_the_first_form_tells_no_refusal() -> None:
     state = QuorumState(approved=False, rejected=False, have=0, need=1)
     shown = text_of(form_description(plan(), state))
-    assert shown.startswith("0 of 1 approvals are in.\n")
+    assert shown.startswith("0 of 1 approvals are given.\n")

@@ -65,7 +65,7 @@ def test_a_change_that_runs_and_waits() -> None:
     assert "| `c3` |  | not judged |" in lines
     assert (
         f"**To approve:** open [the run in the Prefect UI]({RUN}), choose Resume, and answer with your one-time "
-        "code. 0 of 2 approvals are in; asked: ana, ben; until 2026-11-26 08:05 UTC." in lines
+        "code. 0 of 2 approvals are given; asked: ana, ben; until 2026-11-26 08:05 UTC." in lines
     )
     assert comment_body("shop", NAMES, [stay()], [attempt()]) == body
 

@@ -37,11 +37,11 @@ def test_what_fits_a_rule_may() -> None:
         ({"open": False}, "it is closed"),
         ({"head_repository": "eve/shop"}, "it comes from a fork"),
         ({"head_repository": ""}, "it comes from a fork, or from a repository that is gone"),
-        ({"base": "main"}, "no rule is about main"),
+        ({"base": "main"}, "no rule names main"),
         ({"draft": True}, "it is a draft"),
-        ({"author": ""}, "whoever opened it is no listed author"),
-        ({"author": "eve"}, "eve is no listed author"),
-        ({"author": "ana[bot]"}, "ana[bot] is no listed author"),
+        ({"author": ""}, "whoever opened it is not a listed author"),
+        ({"author": "eve"}, "eve is not a listed author"),
+        ({"author": "ana[bot]"}, "ana[bot] is not a listed author"),
         ({"commits": None}, "it has an unknown number of commits"),
         ({"commits": 0}, "it has 0 commits"),
         ({"commits": 250}, "it has 250 commits"),
@@ -63,7 +63,10 @@ def test_what_the_pull_request_itself_tells(change: dict[str, Any], said: str) -
         (content(authors=("ana", "eve")), "eve wrote one of its commits, and ana opened it"),
         (content(authors=("ben",)), "ben wrote one of its commits, and ana opened it"),
         (content(pushes=()), "no delivery says who pushed its newest commit"),
-        (content(pushes=(Push(sender="ana", sha="b" * 40),)), "no delivery says who pushed its newest commit"),
+        (
+            content(pushes=(Push(sender="ana", sha="b" * 40),)),
+            "no delivery says who pushed its newest commit",
+        ),
         (
             content(pushes=(Push(sender="eve", sha="b" * 40), Push(sender="ana", sha=HEAD))),
             "eve pushed to its branch, and ana opened it",
@@ -83,8 +86,8 @@ def test_who_else_had_a_hand_in_it(found: PullContent, said: str) -> None:
         (("docs/a.md", "src/a.md"), "src/a.md is not among the paths"),
         (("src/a.py → docs/a.md",), "src/a.py is not among the paths"),
         (("docs/a.md → src/a.py",), "src/a.py is not among the paths"),
-        (("docs/CODEOWNERS",), "docs/CODEOWNERS decides what may happen here"),
-        (("docs/.github/workflows/a.yml",), "decides what may happen here"),
+        (("docs/CODEOWNERS",), "docs/CODEOWNERS is policy, so a person has to merge it"),
+        (("docs/.github/workflows/a.yml",), "is policy, so a person has to merge it"),
     ],
 )
 def test_every_path_must_be_allowed(paths: tuple[str, ...], said: str) -> None:
@@ -105,7 +108,7 @@ def test_every_path_must_be_allowed(paths: tuple[str, ...], said: str) -> None:
 )
 def test_what_decides_is_never_changed_without_a_person(path: str) -> None:
     everything = DOCS.model_copy(update={"paths": ("**",)})
-    assert "decides what may happen here, so a person merges it" in refused(content(path), everything)
+    assert "is policy, so a person has to merge it" in refused(content(path), everything)
     assert decides(path, "deploy/pipeline.yaml")
     assert judged(content("src/pipeline.yaml"), everything).rule is everything
 
@@ -115,7 +118,7 @@ def test_any_rule_that_fits_will_do() -> None:
     other = AutoMergeRule(into="main", authors=("ana",), paths=("**",))
     assert judged(content("docs/a.md"), other, code, DOCS).rule is DOCS
     assert refused(content("src/a.py"), code, DOCS, DOCS) == (
-        "ana is no listed author; src/a.py is not among the paths that may be changed"
+        "ana is not a listed author; src/a.py is not among the paths that may be changed"
     )
 
 

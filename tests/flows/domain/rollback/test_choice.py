@@ -86,7 +86,7 @@ def test_a_release_is_named_by_id_or_commit(wanted: str) -> None:
             "'x; rm' has not succeeded in prod before — those that have, newest first: none",
         ),
         ("r3", {}, "r3 is what runs in prod now — nothing to do"),
-        ("r2", {"held": {"r2"}}, "r2 is held in prod — `sluice unhold prod --reason …` first"),
+        ("r2", {"held": {"r2"}}, "r2 is on hold in prod — `sluice unhold prod --reason …` first"),
     ],
 )
 def test_a_named_release_that_cannot_be_gone_back_to(

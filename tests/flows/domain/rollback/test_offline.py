@@ -83,7 +83,7 @@ def test_a_rollback_that_was_cut_is_carried_on() -> None:
     known = memory("bbbb", [live("aaaa", 1), live("bbbb", 2), live("cccc", 3)], A, B, C)
     found = ahead(known)
     assert (target(found), found.left) == ("bbbb", C)
-    assert "is carried on" in found.warnings[0]
+    assert "is continued" in found.warnings[0]
     assert ahead(known, "bbbb").left == C
     assert (target(ahead(known, "cccc")), ahead(known, "cccc").left) == ("cccc", B)
     assert target(ahead(known, "aaaa")) == "aaaa"
@@ -93,7 +93,7 @@ def test_a_held_release_comes_back_only_by_name_and_insistence() -> None:
     known = memory("aaaa", [live("aaaa", 1), live("bbbb", 2), live("aaaa", 3, held=("bbbb",))], A, B)
     assert "no earlier good release" in ahead(known).refused
     assert "no earlier good release" in ahead(known, insist=True).refused
-    assert "is held" in ahead(known, "bbbb").refused
+    assert "is on hold" in ahead(known, "bbbb").refused
     assert target(ahead(known, "bbbb", insist=True)) == "bbbb"
 
 

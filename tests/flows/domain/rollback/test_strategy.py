@@ -104,7 +104,7 @@ def test_a_database_that_was_not_read_stands_where_the_running_release_does() ->
     assert decide(current=None, running=revisions("m1")).way is Way.CODE
     found = decide(current=None)
     assert found.way is Way.FORBIDDEN
-    assert "could not be asked where it stands" in found.reason
+    assert "could not be asked for its revision" in found.reason
 
 
 @pytest.mark.parametrize("risk", [Risk.ADDITIVE, Risk.LOCKING])
@@ -173,7 +173,7 @@ def test_all_of_alembics_migrations_can_be_taken_back() -> None:
                 "target": (Revision(id="m1"), Revision(id="n1")),
                 "running": (*revisions("m1", "m2"), Revision(id="n1")),
             },
-            "several ends",
+            "several heads",
         ),
     ],
 )
@@ -259,7 +259,10 @@ def test_a_release_the_database_is_behind_is_promoted_or_restored() -> None:
     found = decide(**behind, backup=None)
     assert found.way is Way.FORBIDDEN
     assert "r2 needs 1 migration the database lacks (m2)" in found.reason
-    assert found.todo == "promote it, which migrates: `prefect deployment run promote/prod --param ref=r2`"
+    assert (
+        found.todo
+        == "promote it, which runs the migrations: `prefect deployment run promote/prod --param ref=r2`"
+    )
     assert decide(**behind, backup=backup("m2"), restore=True).way is Way.RESTORE
 
 

@@ -108,7 +108,7 @@ def test_checks_come_back_with_their_apps() -> None:
             "why",
             "a rule may be relaxed for 1h at most, not for 0.0 s — ask for less, or raise protect.relax.at_most",
         ),
-        ("main", "enforce_admins", 60, " ", "nobody said why the rule is to be relaxed — give a reason"),
+        ("main", "enforce_admins", 60, " ", "the reason for relaxing the rule is missing — give a reason"),
         ("main", "enforce_admins", 3600, "why", ""),
     ],
 )
@@ -118,7 +118,7 @@ def test_what_may_be_asked_for(branch: str, rule: str, seconds: float, reason: s
 
 def test_nobody_may_relax_where_nobody_is_named() -> None:
     assert refusal(protect("null"), "main", "enforce_admins", 60, "why") == (
-        "nobody may relax a rule — name people under protect.relax.approvers in pipeline.yaml"
+        "nobody is allowed to relax a rule — name people under protect.relax.approvers in pipeline.yaml"
     )
     assert policy_of_relaxing(protect("null")).approvers == ()
     assert policy_of_relaxing(protect("null")).required == 1
@@ -138,7 +138,7 @@ def test_only_what_a_protection_enforces_can_be_relaxed() -> None:
     assert "there is nothing to relax" in cannot_relax(BranchRules(branch="main"), "enforce_admins")
     ruled = found.model_copy(update={"rulesets": OPEN.model_copy(update={"allow_deletions": False})})
     assert cannot_relax(ruled, "allow_deletions") == (
-        "a ruleset enforces allow_deletions on main — have it bypassed or changed on GitHub"
+        "a ruleset enforces allow_deletions on main — change the ruleset, or add a bypass, on GitHub"
     )
     assert cannot_relax(ruled, "enforce_admins") == ""
 

@@ -74,7 +74,8 @@ def test_what_is_missing_comes_first() -> None:
 
 def test_the_summary_counts() -> None:
     assert rules_summary(LINES, changed=(), applied=False) == (
-        "3 of 5 rules are in force; 1 are missing; 1 are relaxed for a while; nothing was changed: run it with apply"
+        "3 of 5 rules are in force; 1 are missing; 1 are relaxed for a limited time; "
+        "nothing was changed: run it with apply"
     )
     assert rules_summary(LINES[:1], changed=("main",), applied=True) == (
         "1 of 1 rules are in force; changed: main"
@@ -148,11 +149,11 @@ def test_the_channels_are_told_who_asks_and_where_to_answer() -> None:
 def test_drift_is_told_with_what_to_do() -> None:
     one = Difference("GitHub", "protection", "main strict", "is false, the pipeline asks for true")
     assert rules_drift_text("shop", [one], [], 1).splitlines() == [
-        "Rules on GitHub are not kept: shop, 1 standing",
+        "Rules on GitHub are missing: shop, 1 standing",
         "- main strict is false, the pipeline asks for true",
-        "put it right by a run of protect/github with apply, or change pipeline.yaml",
+        "run protect/github with apply, or change pipeline.yaml",
     ]
     assert rules_drift_text("shop", [], [one], 0).splitlines() == [
-        "Rules on GitHub are kept again: shop, 0 standing",
+        "Rules on GitHub are in force again: shop, 0 standing",
         "- gone: main strict",
     ]

@@ -91,7 +91,7 @@ def test_push_and_merge_of_one_commit_start_one_run(first: str) -> None:
 def test_green_checks_start_staging(name: str) -> None:
     pushed = (changed("push_branch"),)
     assert asked(name, CHECKS, pushed_by=pushed).starts == (promote("staging", A),)
-    assert asked(name).reason == f"no environment has {event_of(name)} among its triggers"
+    assert asked(name).reason == f"no environment has a trigger for {event_of(name)}"
 
 
 def test_checks_of_a_tag_name_it_like_a_branch() -> None:
@@ -185,10 +185,10 @@ def test_forks_and_deleted_refs_start_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("tag", "reason"),
     [
-        ("v1.4", "tag v1.4 is no version such as v1.4.0"),
-        ("v1.4.0.1", "tag v1.4.0.1 is no version such as v1.4.0"),
-        ("vnext", "tag vnext is no version such as v1.4.0"),
-        ("v01.4.0", "tag v01.4.0 is no version such as v1.4.0"),
+        ("v1.4", "tag v1.4 is not a version such as v1.4.0"),
+        ("v1.4.0.1", "tag v1.4.0.1 is not a version such as v1.4.0"),
+        ("vnext", "tag vnext is not a version such as v1.4.0"),
+        ("v01.4.0", "tag v01.4.0 is not a version such as v1.4.0"),
         ("v1.4.0-rc.1", "v1.4.0-rc.1 is a pre-release"),
         ("1.4.0", "tag 1.4.0 may not enter it"),
     ],
@@ -228,7 +228,7 @@ def test_the_version_of_a_tag(pattern: str, tag: str, version: str | None) -> No
 
 def test_an_event_that_comes_late_brings_nothing_old_back() -> None:
     decision = asked("push_branch", refs={**REFS, "refs/heads/main": B})
-    assert decision == Decision(outcome="fold", reason="staging: main has moved on to bbbbbbb, which counts")
+    assert decision == Decision(outcome="fold", reason="staging: main is now at bbbbbbb, which counts")
 
 
 def test_a_branch_that_only_holds_a_changelog_entry_starts_nothing() -> None:
@@ -264,7 +264,7 @@ def test_what_github_failed_to_deliver_starts_the_same() -> None:
 
 def test_a_review_that_names_a_plan_has_its_environment_looked_at_and_promotes_nothing() -> None:
     review = read_event("pull_request_review", payload("pull_request_review_submitted"))
-    assert asked(review).reason == "reviews answer no plans there"
+    assert asked(review).reason == "reviews cannot answer plans there"
     asking = "    approvals: {approvers: [ana, ben], reviews: true}\n"
     decision = decide(review, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN)
     (start,) = decision.starts
@@ -328,7 +328,7 @@ def test_a_comment_rolls_back() -> None:
         (said("/promote staging", bot=True, sender="ana[bot]"), "ana[bot] is a bot"),
         (
             said("/promote staging"),
-            "nothing is known of this pull request: name the branch, /promote ENV BRANCH",
+            "this pull request is not known: name the branch, /promote ENV BRANCH",
         ),
     ],
 )
@@ -338,7 +338,7 @@ def test_comments_that_start_nothing(event: Event | str, reason: str) -> None:
 
 def test_a_forks_pull_request_is_not_promoted_by_a_comment_either() -> None:
     fork = changed("pull_request_fork_opened")
-    assert asked("issue_comment_promote", request=fork).reason == "the pull request is a fork's"
+    assert asked("issue_comment_promote", request=fork).reason == "the pull request is from a fork"
     unknown = OPEN.model_copy(update={"sha": ""})
     assert "is not known" in asked("issue_comment_promote", request=unknown).reason
 

@@ -75,7 +75,7 @@ def test_the_page_compares_before_and_since() -> None:
 def test_a_page_without_errors_says_so_and_what_could_not_be_read() -> None:
     before, end = [LogSummary(host="a", notes=("no log",))], WatchEnd(verdict="green", text="well")
     page = watch_markdown("t", end, before, [look()], ())
-    assert "No errors, neither before nor since." in page
+    assert "No errors, neither before nor after the switch." in page
     assert "- no log" in page
 
 

@@ -52,14 +52,14 @@ def test_each_migration_gets_its_own_sql() -> None:
 def test_output_that_breaks_off_leaves_the_last_and_all_after_it_incomplete() -> None:
     one, two, three = split_rendered(TWO, revisions("a1", "b2", "c3"), 1, "KeyError: 'x'\n")
     assert [one.complete, two.complete, three.complete] == [True, False, False]
-    assert two.why_incomplete == "its SQL did not render to the end (exit status 1): KeyError: 'x'"
+    assert two.why_incomplete == "its SQL is incomplete (exit status 1): KeyError: 'x'"
     assert three.sql == ""
     assert risks((one, two, three)) == [Risk.ADDITIVE, Risk.OPAQUE, Risk.OPAQUE]
 
 
 def test_failure_without_any_output_leaves_all_incomplete() -> None:
     for one in split_rendered("", revisions("a1", "b2"), 255, ""):
-        assert one.why_incomplete == "its SQL did not render to the end (exit status 255)"
+        assert one.why_incomplete == "its SQL is incomplete (exit status 255)"
 
 
 def test_output_without_the_migration_is_told_although_nothing_failed() -> None:

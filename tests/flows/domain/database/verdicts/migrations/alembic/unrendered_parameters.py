@@ -1,7 +1,7 @@
 """Unrendered parameters."""
 
 # risk: opaque
-# says: parser does not take
+# says: parser does not accept
 
 import sqlalchemy as sa
 from alembic import op

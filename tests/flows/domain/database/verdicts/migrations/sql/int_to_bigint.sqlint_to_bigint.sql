@@ -1,4 +1,4 @@
 -- risk: locking
 -- type: counters.n = integer
--- says: written anew
+-- says: rewritten
 ALTER TABLE counters ALTER COLUMN n TYPE BIGINT;
