@@ -61,7 +61,7 @@ def answer_form(
         "decision": (Literal["approve", "reject"], Field(title="Decision", description=decision)),
         "code": (
             SecretStr,
-            Field(title="One-time code", description="The six digits your authenticator shows now"),
+            Field(title="One-time code", description="The six digits that your authenticator app shows now"),
         ),
         "reason": (str, Field(default="", title="Reason", description="Needed for a rejection")),
     }
@@ -70,7 +70,7 @@ def answer_form(
             bool,
             Field(default=False, title=one_line(item), description="Needed for an approval"),
         )
-    told = "The hash of what you read above: your answer counts for that only. Leave it as it is"
+    told = "The hash of the plan above: your answer counts only for that plan. Do not change it"
     fields[PLAN] = (str, Field(default=plan_hash, title="Plan", description=told))
     form = create_model("Approval", __base__=_Form, **fields)
     return form.with_initial_data(description=description)

@@ -74,5 +74,5 @@ def _first_of_an_approver(reviews: Sequence[ReviewFact], plan: Plan) -> tuple[Re
         person = approver_of(review, people)
         if person is not None:
             return review, person.name
-        log().info("review %s is by nobody who may approve", review.number)
+        log().info("review %s is by somebody who may not approve", review.number)
     return None

@@ -77,7 +77,7 @@ def ask_until_quorum(
         )
         what = "Approve this plan, or reject it"
         form = answer_form(plan.approvers, description, what, checklist, plan_hash=plan.hash)
-        log().info("waiting for an approval: %s of %s are in", state.have, state.need)
+        log().info("waiting for approvals: %s of %s are given", state.have, state.need)
         answer, given_at = ask(form, number=number, seconds=left, checklist=checklist)
         review = review_number(answer.code)
         if review is None:

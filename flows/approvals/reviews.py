@@ -134,7 +134,7 @@ def record_reviews(
         person = approver_of(review, people)
         if person is None:
             log().warning(
-                "review %s is by nobody who may approve: %s", review.number, one_line(review.reviewer)
+                "review %s is by somebody who may not approve: %s", review.number, one_line(review.reviewer)
             )
             continue
         verdict = judge_review(

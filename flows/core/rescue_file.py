@@ -53,7 +53,9 @@ def refresh_rescue(policy: Policy, looks: Mapping[str, Run]) -> None:
         _write(policy, looks[policy.hosts[0]], directories)
     except (SluiceError, OSError) as error:
         log().warning(
-            "the way to %s could not be put down for a rollback without the ledger: %s", policy.name, error
+            "the rescue file of %s for a rollback without the ledger could not be written: %s",
+            policy.name,
+            error,
         )
 
 

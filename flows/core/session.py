@@ -274,7 +274,7 @@ def open_session(
     except SluiceError as error:
         if must_fetch or not mirror.directory.exists():
             raise
-        log().warning("%s; going on with what was fetched last", error)
+        log().warning("%s; continuing with what was fetched last", error)
     text = read_policy(mirror, repository.default_branch, repository.pipeline_path)
     pipeline = read_pipeline(text, repository.pipeline_path)
     with nullcontext(ledger) if ledger is not None else open_ledger(settings) as opened:

@@ -87,13 +87,13 @@ def _newest(run: Run) -> BackupReceipt:
     found = run.ledger.backups.of(run.pipeline, run.environment)
     if not found:
         raise TerminalError(
-            f"drill of {run.environment}: no dump of it was taken yet",
+            f"drill of {run.environment}: it has no dump yet",
             "a promotion that migrates takes one; the pipeline needs a backup section for that",
         )
     newest = found[0].receipt
     if newest.host not in run.hosts:
         raise TerminalError(
-            f"drill of {run.environment}: its newest dump is on {newest.host}, which is no host of it any more",
+            f"drill of {run.environment}: its newest dump is on {newest.host}, which is no longer one of its hosts",
             "promote, so that a new one is taken",
         )
     return newest

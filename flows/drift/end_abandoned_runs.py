@@ -84,7 +84,7 @@ def end_what_died(
         if opened.flow_run_id is None:
             continue
         if not belongs(opened.asked, here):
-            log().warning("promotion %s was started for another repository and is left alone", opened.id)
+            log().warning("promotion %s was started for another repository and is ignored", opened.id)
             continue
         key = opened.flow_run_id
         fact, life = carried(key)
@@ -123,7 +123,7 @@ def carried(key: str) -> tuple[RunFact | None, Life]:
     fact = read_flow_run(key)
     life = life_of(fact, now=utc_now(), sign_seconds=every)
     if life is Life.SILENT and every:
-        log().info("run %s gave no sign of life for long; listening for %s s", key, 2 * every)
+        log().info("run %s sent no heartbeat for a long time; listening for %s s", key, 2 * every)
         time.sleep(2 * every)
         fact = read_flow_run(key)
         life = life_of(fact, now=utc_now(), sign_seconds=every)
@@ -243,6 +243,6 @@ def give_back_lease(ledger: Ledger, policy: Policy) -> str:
     if owner is None or owner.ended_at is None:
         return ""
     ledger.leases.release(lease, utc_now())
-    line = f"the lease of promotion {lease.owner}, which ended, was given back"
+    line = f"the lease of promotion {lease.owner}, which ended, was released"
     log().info("%s: %s", policy.name, line)
     return line

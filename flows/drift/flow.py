@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from flows.rules.put_back import PutBack
     from tasks.ledger.records import PromotionRecord
 
-GOING_ON = "another look is going on; it says what there is"
+GOING_ON = "another run of reconcile is going on; its result has the differences"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Found:
     def done(self) -> list[str]:
         """Return what was done, one line each."""
         lines = [
-            f"rollback {row.id} by {row.requested_by} was taken in: {row.status.value}" for row in self.taken
+            f"rollback {row.id} by {row.requested_by} was recorded: {row.status.value}" for row in self.taken
         ]
         lines += [f"promotion {one.row.id}: {one.decision.message}" for one in self.judged]
         return [*lines, *self.told, *(line for line in (self.lease, self.watch) if line)]

@@ -28,7 +28,7 @@ class Kept:
 
     Attributes:
         compared: The comparison with the pipeline.
-        restored: The requests whose rules were put back.
+        restored: The requests whose rules were restored.
         amiss: Why the rules were not looked at; empty where they were, or none is asked for.
     """
 

@@ -62,7 +62,7 @@ def _default_ref(session: Session, policy: Policy) -> str:
     proven = session.ledger.promotions.running(policy.pipeline, policy.proven_in)
     if proven is None or proven.release_id is None:
         raise RefusedError(
-            f"no ref was given, and nothing runs in {policy.proven_in} that could go on to {policy.name}",
+            f"no ref was given, and nothing runs in {policy.proven_in} that could be promoted to {policy.name}",
             f"promote a release to {policy.proven_in} first, or name a ref",
         )
     return proven.release_id

@@ -149,7 +149,7 @@ def _refuse_taken_names(archive: Archive, sha: str) -> None:
         raise RefusedError(
             f"{taken[0]} in the root of {sha[:7]} has the name of a file that Sluice keeps beside each release, so it "
             "cannot be brought to the hosts",
-            "rename it, or have the compose files name the folders below the root that are needed",
+            "rename it, or let the compose files name the folders below the root that are needed",
         )
 
 

@@ -265,7 +265,7 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
         raise TerminalError(
             f"drill: the dump {backup.path} on {backup.host} does not restore to what was dumped: "
             f"{'; '.join(receipt.differences[:3])}",
-            "nothing was changed; look at the database's and the disk's state, then promote again",
+            "nothing was changed; check the database and the disk, then promote again",
         )
 
 

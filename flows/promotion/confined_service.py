@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNKNOWN_IMAGE = Rendered(
     text="",
     exit_code=1,
-    reason="its image is named by a variable, whose value only the host's env file has",
+    reason="the name of its image is a variable that only the host's env file has a value for",
 )
 
 

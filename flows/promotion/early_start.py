@@ -191,7 +191,7 @@ class EarlyStart:
         try:
             receipt = self._dumping.result()
         except SluiceError as error:
-            log().warning("the early dump failed, the change takes one of its own: %s", error)
+            log().warning("the early dump failed, the change will take its own: %s", error)
             return None
         if utc_now() - receipt.taken_at > _FRESH:
             self.forget_dump()
@@ -279,5 +279,5 @@ def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
 
 def _there(value: T | None) -> T:
     if value is None:
-        raise RuntimeError("the images were asked for before they were begun")
+        raise RuntimeError("the images were requested before they were started")
     return value

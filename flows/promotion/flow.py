@@ -175,7 +175,7 @@ def _plan_and_change(session: Session, prepared: Prepared) -> PromotionRecord:
         prepared = replace(prepared, hosts=read_hosts(run))
     raise RefusedError(
         f"{run.environment} or its gates changed {_MOST_REPLANS} times while this promotion was planned",
-        "look who else changes it, and at the checks on GitHub, then start again",
+        "find out who else changes it, check GitHub's checks, then start again",
     )
 
 
@@ -209,7 +209,7 @@ def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
     """Refuse to go on without an answer where people were asked: theirs may be a no."""
     if row.status is Status.WAITING and run.policy.approvals is None:
         raise RefusedError(
-            f"the policy of {run.environment} changed while people were asked: it asks nobody any more",
+            f"the policy of {run.environment} changed while people were asked: no approval is needed any more",
             "nothing was touched; start the promotion again",
         )
 

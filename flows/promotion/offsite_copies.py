@@ -80,7 +80,7 @@ def _failure(target: str, future: PrefectFuture[StepReceipt]) -> str:
 
 def _tell(run: Run, failed: tuple[str, ...]) -> None:
     text = (
-        f"⚠️ {run.pipeline} {run.environment}: the dump of promotion {run.promotion_id} is on its host only\n"
+        f"⚠️ {run.pipeline} {run.environment}: the dump of promotion {run.promotion_id} is only on its host\n"
     )
     data = {
         "event": "copy-failed",

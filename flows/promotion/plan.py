@@ -78,7 +78,7 @@ def running_release(run: Run, hosts: Mapping[str, HostFacts]) -> Release | None:
     there = manifest.release.id if manifest else None
     if row is not None and row.release_id != there:
         log().warning(
-            "drift: the ledger says %s runs in %s, its host says %s; the host is believed",
+            "drift: the ledger says %s runs in %s, its host says %s; the host's answer is used",
             row.release_id,
             run.environment,
             there or "nothing",

@@ -160,7 +160,7 @@ def _check_requester(run: Run, request: Request) -> None:
     policy = run.policy.approvals
     if policy is not None and policy.not_requester and not request.requested_by.strip():
         raise RefusedError(
-            f"{run.environment} does not let the requester approve, and nobody is named as the requester",
+            f"{run.environment} does not let the requester approve, and no requester is named",
             "start it again with `requested_by`, or set approvals.not_requester to false in pipeline.yaml",
         )
 
@@ -169,6 +169,6 @@ def _check_backup(run: Run) -> None:
     """Refuse a commit that brings a migration where the default branch's policy takes no backup."""
     if run.description.migration is not None and run.policy.backup is None:
         raise RefusedError(
-            f"the release migrates, and the policy of {run.environment} takes no backup",
+            f"the release has a migration, and the policy of {run.environment} takes no backup",
             "add `backup` to pipeline.yaml on the default branch",
         )

@@ -117,7 +117,7 @@ def _written(facts: HostFacts, release_id: str) -> bool:
 
 def _judged(policy: Policy, facts: HostFacts, after: Mapping[str, str] | None) -> Verdict:
     if facts.data is None or facts.manifest is None:
-        raise RuntimeError("what is not known was judged")
+        raise RuntimeError("unknown files were judged")
     before = facts.manifest.checksums
     return judge(facts.data, policy.data, before, before if after is None else after)
 

@@ -53,13 +53,13 @@ def go_on(
         The promotion, ended.
 
     Raises:
-        RefusedError: It was cut before its plan was known.
+        RefusedError: It was interrupted before its plan was known.
     """
     release = session.ledger.releases.get(row.release_id or "")
     plan = row.plan
     if release is None or plan is None:
-        raise RefusedError(f"promotion {row.id} was cut before its plan was known", "start a new one")
-    log().info("promotion %s was cut while it changed %s; going on", row.id, run.environment)
+        raise RefusedError(f"promotion {row.id} was interrupted before its plan was known", "start a new one")
+    log().info("promotion %s was interrupted while it changed %s; continuing", row.id, run.environment)
     described = describe_commit(run.mirror, run.description, resolved.commit.sha)
     sources = check_out(run, described=described, with_bake=False)
     with lease_held(run):

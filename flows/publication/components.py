@@ -130,7 +130,7 @@ class Parts:
             stays, attempts = where.of(pull.merge_commit or scene.sha)
             body = comment_body(pipeline, scene.showing.environments, stays, attempts)
             self._github.ensure_comment(pull.number, marker(pipeline), _safe(body))
-        return Told(f"{len(pulls)} pull requests are commented")
+        return Told(f"{len(pulls)} pull requests have their comment")
 
     @cached_property
     def pulls(self) -> tuple[PullRequestFact, ...]:

@@ -70,7 +70,7 @@ def _tended(session: Session, branch: str, requested_by: str) -> State[Any]:
     section = session.pipeline.pull_requests
     opened = rules_for(branch, section.open)
     if not opened and not section.auto_merge:
-        return Completed(message=f"the pipeline asks for nothing about {one_line(branch)}")
+        return Completed(message=f"the pipeline has no rule for {one_line(branch)}")
     if f"{BRANCHES}{branch}" not in session.mirror.heads():
         return Completed(message=f"{one_line(branch)} is not in the repository any more")
     with closing(open_pull_requests(session.repository.github)) as opening:
@@ -87,7 +87,7 @@ def _open(session: Session, pulls: GitHubPulls, branch: str, requested_by: str) 
     for rule in rules_for(branch, session.pipeline.pull_requests.open):
         base = heads.get(f"{BRANCHES}{rule.into}")
         if base is None:
-            log().warning("there is no branch %s to bring %s into", one_line(rule.into), one_line(branch))
+            log().warning("there is no branch %s to merge %s into", one_line(rule.into), one_line(branch))
             continue
         coming = session.mirror.commits_between(base, heads[f"{BRANCHES}{branch}"])[0]
         wanted = wanted_pull(branch, rule, coming, requested_by)

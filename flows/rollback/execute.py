@@ -158,7 +158,7 @@ def _check_loss(run: Run, backup: BackupReceipt, way: GoingBack) -> None:
     loss = loss_from_copy(found, backup_path=backup.path, taken_at=backup.taken_at)
     if loss.rows > (way.most_rows or 0):
         raise TerminalError(
-            f"{loss.rows} rows would be lost by now, and {way.most_rows or 0} were agreed to",
+            f"{loss.rows} rows would be lost by now, and the approvals cover {way.most_rows or 0}",
             "ask again: start the rollback again",
         )
     log().info("%s: %s rows are lost; they are in the dump taken a moment ago", host, loss.rows)

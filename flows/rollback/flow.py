@@ -154,7 +154,7 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
 def _refuse_bare_wishes(run: Run, request: Request, wish: Wish) -> None:
     if wish.insist and not request.cause.strip():
         raise RefusedError(
-            f"rollback of {run.environment}: insist answers for what nobody judged, so it needs a reason",
+            f"rollback of {run.environment}: insist takes responsibility for what was not judged, so it needs a reason",
             "start it again with `--param reason=…`",
         )
     if wish.restore or wish.undo:
@@ -223,7 +223,7 @@ def _continue(
     """Go on where a killed run was cut; what was decided before stands."""
     plan = row.plan
     if plan is None or row.release_id is None:
-        raise RefusedError(f"promotion {row.id} was cut before its plan was known", "start a new one")
+        raise RefusedError(f"promotion {row.id} was interrupted before its plan was known", "start a new one")
     with lease_held(run):
         change = _change(
             run, row.release_id, before_the_switch(run, read_hosts(run), row.previous_release_id)

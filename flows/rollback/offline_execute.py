@@ -112,7 +112,7 @@ def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
     site = readied.site
     for name, host in site.hosts.items():
         host.raise_fence(Fence(directory=site.directories[name], token=site.token))
-    tell(f"fence raised to {site.token}: nothing older changes {site.environment} from here on")
+    tell(f"fence raised to {site.token}: no older run can change {site.environment} now")
     release = readied.target.release.id
     for name in site.hosts:
         begun.append(name)
@@ -159,7 +159,7 @@ def _before(readied: Readied, host: str) -> Manifest:
     kept = readied.memories[host].manifests
     found = kept.get(readied.left_id or "") or kept.get(readied.memories[host].current or "")
     if found is None:
-        raise TerminalError(f"nothing is known to have run on {host} before", "look at the host")
+        raise TerminalError(f"nothing is known to have run on {host} before", "check the host")
     return found
 
 
@@ -194,7 +194,7 @@ def _write_down(readied: Readied, record: OfflineRollback, tell: Tell) -> None:
             if record.outcome is Status.SUCCEEDED:
                 _remember(readied, name, record)
         except SluiceError as error:
-            tell(f"{name}: the record could not be written, so the ledger will not learn of this: {error}")
+            tell(f"{name}: the record could not be written, so the ledger will not have it: {error}")
 
 
 def _remember(readied: Readied, host: str, record: OfflineRollback) -> None:

@@ -48,7 +48,7 @@ class OfflineSite(Site):
     def fence(self, host: str) -> Fence:
         """Return the proof that this rollback may change a host."""
         if not self.token:
-            raise RuntimeError("a change was asked for before the fence was raised")
+            raise RuntimeError("a change was requested before the fence was raised")
         return Fence(directory=self.directories[host], token=self.token)
 
     def secret(self, block: str) -> str:
@@ -189,7 +189,7 @@ def _needs_checkout(check: Check) -> bool:
 def left_out_of(rescue: Rescue, site: OfflineSite) -> tuple[str, ...]:
     """Say what of the rescue file is not part of the site: checks that need a checkout, hosts left alone."""
     found = [
-        f"smoke check left out, it needs a checkout of the commit: {' '.join(check.command)}"
+        f"smoke check skipped, it needs a checkout of the commit: {' '.join(check.command)}"
         for check in rescue.policy.smoke
         if isinstance(check, CommandCheck) and check.service is None
     ]
@@ -207,7 +207,7 @@ def _check_hosts(
     if lacking:
         raise RefusedError(
             f"{', '.join(lacking)} no longer has the bundle of {release}",
-            f"name another release, or leave the host alone: --without {lacking[0]}",
+            f"name another release, or skip the host: --without {lacking[0]}",
         )
     missing = _on_each(
         pool, site, lambda name: read_missing_images(site, name, memories[name].manifests[release])

@@ -34,12 +34,12 @@ def refuse_unaskable(run: Run, request: Request) -> None:
     policy = run.policy.approvals
     if policy is None:
         raise RefusedError(
-            f"a restore over live data needs people who agree, and {run.environment} names no approvers",
+            f"a restore over live data needs approvals, and {run.environment} names no approvers",
             "add approvals to pipeline.yaml on the default branch",
         )
     if policy.not_requester and not request.requested_by.strip():
         raise RefusedError(
-            f"{run.environment} does not let the requester approve, and nobody is named as the requester",
+            f"{run.environment} does not let the requester approve, and no requester is named",
             "start it again with `requested_by`, or set approvals.not_requester to false in pipeline.yaml",
         )
 
@@ -56,7 +56,7 @@ def refuse_unasked(run: Run, row: PromotionRecord) -> None:
     """
     if row.plan is not None and row.plan.approvals_required:
         raise RefusedError(
-            f"the policy of {run.environment} changed while people were asked: no restore would be done any more",
+            f"the policy of {run.environment} changed while people were asked: no restore is needed any more",
             "nothing was touched; start the rollback again",
         )
 

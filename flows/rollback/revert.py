@@ -56,7 +56,7 @@ def revert_left(session: Session, run: Run, row: PromotionRecord) -> None:
 def _revert(session: Session, run: Run, row: PromotionRecord) -> None:
     commits = _left_commits(session, row)
     if not commits:
-        log().info("revert: the release that was left has no commits the other one has not")
+        log().info("revert: the release that was rolled back has no commits of its own")
         return
     base = rules_branch(run.policy, session.repository.default_branch)
     with closing(open_pull_requests(session.repository.github)) as opened:
@@ -64,7 +64,7 @@ def _revert(session: Session, run: Run, row: PromotionRecord) -> None:
         merged = read_merged_pull_requests(opened.pulls, base=base, since=since)
         left = left_behind(merged, [commit.sha for commit in commits], base)
         if not left:
-            log().info("revert: no pull request brought what was left into %s", base)
+            log().info("revert: no pull request brought the release that was rolled back into %s", base)
         elif len(left) > MOST_REVERTS:
             explain_no_reverts(run, opened.pulls, pull=left[0], text=too_many_body(len(left), _went(row)))
         else:

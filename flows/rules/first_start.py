@@ -36,7 +36,7 @@ def refuse_changed(ledger: Ledger, row: RelaxationRecord | None, parameters: Map
         _end(
             ledger,
             row,
-            f"request {row.id} was made with an earlier version of Sluice, which did not keep all of it",
+            f"request {row.id} was made with an earlier version of Sluice, which did not record all of it",
         )
     if row.asked is not None:
         _refuse(ledger, row, differences(row.asked.parameters, parameters), "this run's parameters were")

@@ -150,7 +150,9 @@ def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
     if row.status in ENDED:
         return state_of(row)
     if row.status in ACTIVE and up_started(ledger.steps.of(promotion_id)):
-        return failed_state(f"{text}; the switch had begun: retry this run, it goes on where it was cut")
+        return failed_state(
+            f"{text}; the switch had begun: retry this run, it continues where it was interrupted"
+        )
     status = Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
     return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))
 

@@ -153,7 +153,7 @@ def settle_unknown(ledger: Ledger, row: PromotionRecord, policy: Policy, asked: 
     if plan is not None and plan.policy_checksum != policy.checksum:
         raise ChangedError(
             f"promotion {row.id} was started with an earlier version of Sluice, and the policy of {row.environment} is "
-            "not the one it was planned with: nobody knows which repository it was started for",
+            "not the one it was planned with: it is not known which repository it was started for",
             what_to_do(row.status, str(row.flow_run_id).partition("#")[0], row.environment),
         )
     ledger.promotions.keep_asked(row.id, asked)

@@ -108,7 +108,7 @@ def _roll_back(policy: Policy, row: PromotionRecord, why: str, *, until: datetim
     except SluiceError as error:
         return f"it still runs: the rollback could not be started: {process_redactor().text(str(error))}"
     return (
-        f"{name} was started: it goes back where that loses nothing, refuses or asks people otherwise, and reports "
+        f"{name} was started: it rolls back where that loses nothing, refuses or asks people otherwise, and reports "
         f"how it ended: {run_link(run)}"
     )
 

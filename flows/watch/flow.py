@@ -103,7 +103,7 @@ def _watched(run: Run, row: PromotionRecord, release: Release, switch: Switch, s
         log().info("the watch of promotion %s ended before: %s", row.id, end.verdict)
         seen = Seen(end)
     elif rules is None:
-        return Completed(message=f"nobody watches {row.environment}: pipeline.yaml has no watch there")
+        return Completed(message=f"{row.environment} is not watched: pipeline.yaml has no watch there")
     else:
         run.ledger.steps.start(row.id, WATCH, now=utc_now())
         seen = look_on(run, row, release, rules, switch)
@@ -122,7 +122,7 @@ def _ended(run: Run, row: PromotionRecord, seen: Seen, switch: Switch, source: s
         then = act(run.ledger, run.policy, row, end, until=until, source=source, run=flow_run_key())
     title = f"Watch of {row.pipeline} {row.environment}, promotion {row.id}"
     page = process_redactor().text(watch_markdown(title, end, seen.before, seen.looks, then))
-    publish(f"watch-{row.pipeline}-{row.environment}", page, "Is the release well?")
+    publish(f"watch-{row.pipeline}-{row.environment}", page, "Is the release healthy?")
     return _state(end)
 
 

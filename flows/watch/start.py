@@ -82,4 +82,4 @@ def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
         _sum_up(run, rules)
         start_watch(run, until=switch.until(rules), source=source)
     except SluiceError as error:
-        log().warning("nobody watches %s yet, `reconcile` will start it: %s", row.environment, error)
+        log().warning("%s is not watched yet, `reconcile` will start it: %s", row.environment, error)

@@ -155,7 +155,7 @@ def show(scene: Scene) -> list[str]:
                 failed.append(f"sluice {' '.join(words)}: exit code {done.returncode}")
     console.print(f"\nPrefect UI      {scene.plane.url}")
     console.print(
-        f"its login       {scene.plane.login.place} (type the whole line at {scene.plane.url}/login)"
+        f"its login       {scene.plane.login.place} (paste the whole line at {scene.plane.url}/login)"
     )
     for name, server in scene.lab.servers.items():
         console.print(f"{name:<15} http://{server.address}:8080")

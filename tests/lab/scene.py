@@ -284,7 +284,7 @@ def open_stage(
     Args:
         raise_lab: Returns the running lab; called on a thread of its own while the control plane starts.
         home: Sluice's home folder; a temporary one when None.
-        limit: How many runs the worker carries at once.
+        limit: How many runs the worker carries out at once.
         inherited: The environment of the control plane; this process's own when None.
 
     Yields:

@@ -162,7 +162,7 @@ def test_where_git_does_not_tell_the_authors_nobody_may_approve(
     what = planned(mirror, ledger, None)
 
     def fail(*_: object) -> None:
-        raise TerminalError("git log: more than 64 MiB came", "make what is read there smaller")
+        raise TerminalError("git log: more than 64 MiB were printed", "reduce what is read there")
 
     monkeypatch.setattr(mirror, "authors", fail)
     for authors in asked(monkeypatch, mirror, ledger, what):

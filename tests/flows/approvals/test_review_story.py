@@ -77,7 +77,7 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     assert answers(scene) == []
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=f"I read the plan.\n\n{line}")
-    assert "1 promotions were told of reviews" in told()
+    assert "1 reviews were read by promotions" in told()
     wait_until(lambda: len(answers(scene)) == 1, "the judged review", seconds=300)
     (first,) = answers(scene)
     assert (first.approver, first.counted, first.decision, first.code_step) == ("ana", True, "approve", None)
@@ -101,7 +101,7 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     scene.suspended(run)
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=line)
-    assert "1 promotions were told of reviews" in told()
+    assert "1 reviews were read by promotions" in told()
     assert scene.ended(run)["state"]["name"] == "Completed"
     assert scene.promotions("feature")[0].status is Status.SUCCEEDED
     assert scene.serves("feature")["version"] == "1.0.0"

@@ -61,8 +61,8 @@ def recorded(scene: Scene, live: LiveDatabase) -> BackupReceipt:
 def test_without_a_dump_it_says_so_and_tells_people(scene: Scene) -> None:
     name, message = ended("staging")
     assert name == "Failed"
-    assert message.startswith("drill of staging: no dump of it was taken yet — ")
-    assert "no dump of it was taken yet" in scene.inbox.messages[-1]["text"]
+    assert message.startswith("drill of staging: it has no dump yet — ")
+    assert "it has no dump yet" in scene.inbox.messages[-1]["text"]
 
 
 def test_the_newest_dump_is_drilled_and_the_time_recorded(scene: Scene, live: LiveDatabase) -> None:

@@ -277,7 +277,7 @@ def test_a_lease_is_given_back_only_when_it_ran_out_and_its_promotion_ended(
     held = ledger.leases.acquire("shop", "prod", row.id, 60, now)
     assert give_back_lease(ledger, policy) == ""
     ledger.leases.renew(held, -1, now)
-    assert give_back_lease(ledger, policy) == f"the lease of promotion {row.id}, which ended, was given back"
+    assert give_back_lease(ledger, policy) == f"the lease of promotion {row.id}, which ended, was released"
     assert give_back_lease(ledger, policy) == ""
 
 

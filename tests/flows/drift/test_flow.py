@@ -92,7 +92,7 @@ def test_a_hand_edit_of_a_bundle_is_found_told_once_and_gone_when_taken_back(run
         assert "2 differences (0 new, 0 gone)" in message
         (text,) = told(running)
         assert "ops/nginx/shop.conf was changed by hand" in text
-        assert "put the file back" in text
+        assert "restore the file" in text
     message, found = look(running)
     assert found == set()
     assert "(0 new, 2 gone)" in message
@@ -247,7 +247,7 @@ def test_a_rollback_without_ledger_is_taken_in_once(running: Scene) -> None:
     with running.ledger() as ledger:
         ledger.holds.release("shop", "feature", "for the test", "cleo", began)
         message, found = look(running)
-        assert "1 rollbacks were taken in" in message
+        assert "1 rollbacks were recorded" in message
         assert found == set()
         row = running.promotions("feature")[0]
         assert (row.kind, row.status, row.release_id) == (Kind.ROLLBACK, Status.SUCCEEDED, now)

@@ -392,7 +392,7 @@ def test_the_doctor_tells_what_showing_needs(place: Place) -> None:
         "is shown there; the login needs Commit statuses: write, Contents: write, Pull requests: read",
     )
     assert told("") == [
-        ("fail", "prod is to be shown on GitHub, and the git-repository block names no github block")
+        ("fail", "prod uses `show` for GitHub, and the git-repository block names no github block")
     ]
 
 

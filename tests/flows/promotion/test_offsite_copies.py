@@ -99,7 +99,7 @@ def test_a_copy_that_fails_is_told_and_fails_nothing(running: Scene) -> None:
     assert "there is no block compose-host/nowhere" in line
     (message,) = running.inbox.messages
     assert "the dump of promotion" in json.dumps(message, ensure_ascii=False)
-    assert "on its host only" in json.dumps(message, ensure_ascii=False)
+    assert "only on its host" in json.dumps(message, ensure_ascii=False)
 
 
 def test_copies_do_not_stay_on_the_databases_own_host(running: Scene) -> None:

@@ -82,7 +82,7 @@ def test_from_a_branch_to_a_release_that_is_live(scene: Scene, hub: Hub) -> None
     hub.wait("the comment that asks", lambda: any(line in one for one in comments_on(github, number)))
     (comment,) = comments_on(github, number)
     assert f"Plan `{plan.hash[:12]}` for prod" in comment
-    assert "0 of 2 approvals are in; asked: ana, ben" in comment
+    assert "0 of 2 approvals are given; asked: ana, ben" in comment
     assert github.shown.status_of(sha, "sluice/prod")[-1][0] == "pending"
     for person in ("ana-k", "ben-k"):
         hub.review(number, person, f"I read the plan.\n\n{line}\n")

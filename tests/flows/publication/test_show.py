@@ -217,7 +217,7 @@ def test_the_whole_story_of_a_change(place: Place) -> None:
     (comment,) = comments_on(place.github, 7)
     assert f"#### Plan `{plan.hash[:12]}` for prod" in comment
     assert "**To approve:** open [the run in the Prefect UI](http://127.0.0.1:" in comment
-    assert "0 of 2 approvals are in; asked: ana, ben, cy" in comment
+    assert "0 of 2 approvals are given; asked: ana, ben, cy" in comment
     place.go(row, Status.APPROVED, Status.RUNNING, Status.SUCCEEDED)
 
     assert shown.states_of("prod") == {

@@ -197,7 +197,7 @@ def test_what_is_green_already_is_merged_at_once(place: Place) -> None:
         ({"author": None}, {}, "GitHub does not know who wrote"),
         ({"by": "eve"}, {}, "eve pushed to its branch"),
         ({"told": False}, {}, "no delivery says who pushed"),
-        ({}, {"author": "eve"}, "eve is no listed author"),
+        ({}, {"author": "eve"}, "eve is not a listed author"),
         ({}, {"fork": "eve/shop"}, "has no open pull request"),
         ({}, {"draft": True}, "it is a draft"),
     ],
@@ -226,7 +226,7 @@ def test_what_somebody_else_pushes_takes_it_back(place: Place) -> None:
     sha = place.push(BRANCH, by="eve", files={"docs/b.md": None})
     assert tended() == (
         f"#{number} waits for a person: eve pushed to its branch, and ana opened it; "
-        "taken back: auto-merge, an approval"
+        "withdrawn: auto-merge, an approval"
     )
     place.github.report_run(sha, "test", "success")
     assert place.pull(number)["merged_at"] is None
@@ -300,7 +300,7 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
 def test_a_pipeline_that_asks_for_nothing(place: Place) -> None:
     bare = PIPELINE[: PIPELINE.index("pull_requests")] + PIPELINE[PIPELINE.index("environments") :]
     place.shop.commit(bare)
-    assert tended() == f"the pipeline asks for nothing about {BRANCH}"
+    assert tended() == f"the pipeline has no rule for {BRANCH}"
     assert place.github.asked == []
 
 

@@ -101,7 +101,7 @@ def test_what_was_left_is_held(scene: Scene, releases: tuple[str, str]) -> None:
         assert "no earlier good release" in sluice(env, "--yes").stderr
         done = sluice(env, "--yes", "--release", releases[1])
         assert done.returncode == 1
-        assert "is held" in done.stderr
+        assert "is on hold" in done.stderr
         for version, release in (("1.0.2", releases[1]), ("1.0.1", releases[0])):
             done = sluice(env, "--yes", "--release", release, "--insist")
             assert done.returncode == 0, done.stderr

@@ -247,7 +247,7 @@ def test_checks_that_need_a_checkout_are_left_out_and_said_so() -> None:
     site = site_of(rescue(), ("web-2",))
     assert [type(check).__name__ for check in site.policy.smoke] == ["HttpCheck"]
     assert left_out_of(rescue(), site) == (
-        "smoke check left out, it needs a checkout of the commit: python check.py",
+        "smoke check skipped, it needs a checkout of the commit: python check.py",
         "host left out: web-2",
     )
 

@@ -77,7 +77,7 @@ def test_another_repository_is_not_asked(ledger: Ledger) -> None:
 
 def test_what_is_relaxed_stays_in_the_ledger_until_it_is_put_back(ledger: Ledger) -> None:
     row = ledger.relaxations.begin(opened(ledger).id, before=BranchProtection(), approved_by="ana", now=at(1))
-    with pytest.raises(RefusedError, match="enforce_admins is put back when its time is over"):
+    with pytest.raises(RefusedError, match="enforce_admins is restored when its time is over"):
         refuse_changed(ledger, row, {**ASKED, "branch": "release"})
     assert ledger.relaxations.get(row.id) == row
 

@@ -152,7 +152,7 @@ def test_the_command_shows_the_same_and_applies_it(shop: Shop, capsys: pytest.Ca
 
 def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
     shop.protect(apply=True)
-    assert "0 differences stand" in str(shop.reconcile().message)
+    assert "0 differences" in str(shop.reconcile().message)
     assert shop.told() == []
     protection = shop.github.branches["main"]
     assert protection is not None
@@ -163,7 +163,7 @@ def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
         "reconcile-shop"
     )
     shop.reconcile()
-    assert shop.told() == ["Rules on GitHub are not kept: shop, 1 standing"]
+    assert shop.told() == ["Rules on GitHub are missing: shop, 1 standing"]
     # What cannot be read goes on standing, and is not told as gone.
     shop.github.tokens[TOKEN] -= {"administration"}
     assert "the rules on GitHub could not be looked at" in str(shop.reconcile().message)
@@ -171,7 +171,7 @@ def test_what_differs_is_recorded_and_told_once(shop: Shop) -> None:
     shop.github.tokens[TOKEN] |= {"administration"}
     shop.protect(apply=True)
     assert "0 differences (0 new, 1 gone)" in str(shop.reconcile().message)
-    assert shop.told()[1:] == ["Rules on GitHub are kept again: shop, 0 standing"]
+    assert shop.told()[1:] == ["Rules on GitHub are in force again: shop, 0 standing"]
     assert shop.drift() == []
 
 

@@ -119,12 +119,12 @@ def test_from_the_question_until_it_is_put_back(protected_shop: Shop) -> None:
     api = open_github("shop")
     assert not protection_gate(api.protection("main", details=True)).passed
     api.close()
-    assert "0 differences stand" in str(shop.reconcile().message)
-    assert "1 are relaxed for a while" in str(shop.protect(apply=True).message)
+    assert "0 differences" in str(shop.reconcile().message)
+    assert "1 are relaxed for a limited time" in str(shop.protect(apply=True).message)
     assert force_pushes(shop)
     # Its time is over: the next look puts it back, once.
     shop.let_time_pass(row.id)
-    assert "1 rules were put back" in str(shop.reconcile().message)
+    assert "1 rules were restored" in str(shop.reconcile().message)
     assert shop.github.branches["main"] == before
     assert shop.rows()[0].status == "restored"
     assert "put back" not in str(shop.reconcile().message)
@@ -211,7 +211,7 @@ def _answers(number: int) -> list[tuple[str, bool]]:
         ({"minutes": 0}, "a rule may be relaxed for 30m at most"),
         ({"branch": "dev"}, "dev is no branch under protect"),
         ({"rule": "strict"}, "the pipeline asks for no rule strict on main"),
-        ({"reason": "  "}, "nobody said why"),
+        ({"reason": "  "}, "the reason for relaxing the rule is missing"),
     ],
 )
 def test_what_the_pipeline_does_not_allow_is_refused(
@@ -231,7 +231,7 @@ def test_what_is_not_in_force_cannot_be_relaxed(shop: Shop) -> None:
         "allow_force_pushes is not in force on main — there is nothing to relax",
     )
     shop.write(PIPELINE.replace("relax: {approvers: [ana, ben], at_most: 30m}", "relax: null"))
-    assert "nobody may relax a rule" in str(relax(**ASKED, return_state=True).message)
+    assert "nobody is allowed to relax a rule" in str(relax(**ASKED, return_state=True).message)
 
 
 def test_a_run_that_died_before_or_after_the_change_leaves_nothing_open(protected_shop: Shop) -> None:
@@ -244,7 +244,7 @@ def test_a_run_that_died_before_or_after_the_change_leaves_nothing_open(protecte
     assert shop.github.branches["main"] != before, "its time is not over"
     shop.let_time_pass(untouched.id)
     shop.let_time_pass(changed.id)
-    assert "2 rules were put back" in str(shop.reconcile().message)
+    assert "2 rules were restored" in str(shop.reconcile().message)
     assert shop.github.branches["main"] == before
     assert [row.status for row in shop.rows()] == ["restored", "restored"]
 
@@ -275,13 +275,13 @@ def test_it_is_put_back_after_an_outage_and_the_wait_is_told(protected_shop: Sho
     assert shop.rows()[0].status == "begun"
     shop.github.tokens[TOKEN] |= {"administration:write"}
     shop.github.faults.append(Fault("/protection", 502, "Bad Gateway", times=2))
-    assert "1 rules were put back" in str(shop.reconcile().message)
+    assert "1 rules were restored" in str(shop.reconcile().message)
     assert shop.github.branches["main"] == before
     assert shop.drift() == []
     assert shop.told() == [
-        "Rules on GitHub are not kept: shop, 1 standing",
+        "Rules on GitHub are missing: shop, 1 standing",
         "Back in force: allow_force_pushes on main of shop",
-        "Rules on GitHub are kept again: shop, 0 standing",
+        "Rules on GitHub are in force again: shop, 0 standing",
     ]
 
 
@@ -323,7 +323,7 @@ def test_a_run_that_wakes_late_does_not_leave_the_rule_open(protected_shop: Shop
         def protect(self, branch: str, protection: BranchProtection) -> None:
             if protection.allow_force_pushes:
                 shop.let_time_pass(row.id)
-                assert "1 rules were put back" in str(shop.reconcile().message)
+                assert "1 rules were restored" in str(shop.reconcile().message)
             super().protect(branch, protection)
 
     @flow(name="late")

@@ -92,7 +92,7 @@ def test_the_row_ends_with_the_line_the_run_shows(play: Play, error: Exception, 
 
 def test_an_error_nobody_foresaw_is_named(play: Play) -> None:
     state, _ = play(throw(ZeroDivisionError("division by zero")))
-    assert state.message == "unexpected ZeroDivisionError: division by zero — report this fault of Sluice"
+    assert state.message == "unexpected ZeroDivisionError: division by zero — report this bug in Sluice"
 
 
 def test_before_the_switch_a_begun_promotion_ends(play: Play) -> None:

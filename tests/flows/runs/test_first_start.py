@@ -315,7 +315,7 @@ def test_approvals_from_before_the_upgrade_do_not_count_under_another_policy(pla
     forgotten(place, checksum=checksum)
     state = settled(place, place.request(source="other"))
     assert (state.name, place.rows[0].status, place.bodies) == ("Refused", Status.REFUSED, 0)
-    assert "nobody knows which repository it was started for" in (state.message or "")
+    assert "it is not known which repository it was started for" in (state.message or "")
 
 
 def test_what_the_default_branch_says_of_a_commit_that_says_nothing_is_in_the_plan(place: Place) -> None:

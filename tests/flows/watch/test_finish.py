@@ -63,7 +63,7 @@ def test_red_holds_the_release_tells_people_and_starts_the_rollback_once(
     then = acted(world, row, world.policy())
     assert then[0] == f"{row.release_id} is on hold: `sluice unhold prod --reason …` removes the hold"
     assert then[1].startswith(
-        "rollback/prod was started: it goes back where that loses nothing, refuses or asks"
+        "rollback/prod was started: it rolls back where that loses nothing, refuses or asks"
     )
     (hold,) = world.ledger.holds.active(world.name, "prod")
     assert (hold.release_id, hold.created_by) == (row.release_id, "watch")
@@ -95,7 +95,7 @@ def test_red_holds_the_release_tells_people_and_starts_the_rollback_once(
             "it still runs; `prefect deployment run rollback/prod` goes back",
         ),
         (None, {}, timedelta(0), "it still runs: nothing ran before, so there is nothing to go back to"),
-        ("v1", {}, 2 * LONGEST_LATE, "it still runs: this look came too late to roll back by itself"),
+        ("v1", {}, 2 * LONGEST_LATE, "it still runs: this look came too late for an automatic rollback"),
         (
             "v1",
             {"environment": "other"},

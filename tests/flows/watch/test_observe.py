@@ -203,7 +203,7 @@ def test_a_log_that_breaks_the_reader_stops_no_promotion_and_is_not_known(
     assert summaries_before(run)[0].notes == ("ValueError: hostile",)
     end = looked(world, host).end
     assert end.verdict == "blind"
-    assert "the logs of prod cannot be summed up: ValueError: hostile" in end.text
+    assert "the logs of prod cannot be summarised: ValueError: hostile" in end.text
 
 
 def test_where_not_all_is_known_it_is_not_green(world: World) -> None:

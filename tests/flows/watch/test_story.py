@@ -120,7 +120,7 @@ def test_new_errors_turn_it_red_and_the_release_before_runs_again(
     told = [one for one in watched.inbox.messages if f"/{promotion.id}/watch/red" in str(one["key"])]
     assert len({str(one["key"]) for one in told}) == 1
     assert "KeyError: 'carrier'" in str(told[0]["text"])
-    assert "is held" in str(told[0]["text"])
+    assert "is on hold" in str(told[0]["text"])
     assert "rollback/feature was started" in str(told[0]["text"])
 
     wait_until(lambda: bool(rollbacks(watched)), "the rollback", seconds=300, every_seconds=1)
