@@ -25,7 +25,7 @@ def deliveries(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show what GitHub's webhooks brought, the newest first, and which runs it started; or replay a delivery."""
+    """Show the deliveries of GitHub's webhooks, the newest first, and the runs they started; or replay one."""
     from deployments.control_plane.connect import open_ledger
 
     with open_ledger(read_settings()) as ledger:

@@ -24,7 +24,7 @@ _SHORT_HASH = 12
 
 
 def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
-    """Show which release runs where, since when, by whom; what waits for approval; what is held."""
+    """Show which release runs where, since when, by whom; what waits for approval; what is on hold."""
     from deployments.control_plane.connect import api_at, find_api_url, open_ledger, ui_url
     from deployments.reports.rules_view import rules_status
     from deployments.reports.views import environment_status
@@ -282,7 +282,7 @@ def unhold(
     pipeline: OnlyPipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift the holds of an environment, so that a release that was rolled back may be promoted again."""
+    """Remove the holds of an environment, so that a release that was rolled back may be promoted again."""
     from deployments.control_plane.connect import open_ledger
 
     if not reason.strip():

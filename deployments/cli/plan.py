@@ -50,7 +50,7 @@ def plan(
 ) -> None:
     """Compute what a promotion would change, and change nothing. The exit code does not depend on the gates.
 
-    `sluice plan rollback ENV [RELEASE]` says how a rollback would go: with the code alone, by down-migrations, by a
+    `sluice plan rollback ENV [RELEASE]` says how a rollback would work: with the code alone, by down-migrations, by a
     dump (and what that would lose), or not at all.
     """
     from deployments.control_plane.connect import use_prefect

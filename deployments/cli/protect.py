@@ -24,7 +24,7 @@ def protect(
 ) -> None:
     """Show how the rules on GitHub differ from the section `protect` of the pipeline, and change nothing.
 
-    The exit code is 1 where a rule is missing that was not relaxed for a while.
+    The exit code is 1 where a rule is missing that was not relaxed.
     """
     from deployments.control_plane.connect import use_prefect
     from flows.rules.flow import protected

@@ -80,7 +80,7 @@ class Found:
     persist_result=False,
 )
 def reconcile(environment: str = "", source: str = "default") -> State[Any]:
-    """End promotions whose run died, take in rollbacks made without the ledger, and record where hosts differ from it.
+    """End promotions whose run died, record rollbacks made without the ledger, and where hosts differ from it.
 
     Args:
         environment: Only this environment; empty for all of them.

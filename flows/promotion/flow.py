@@ -79,9 +79,10 @@ def promote(
         source: The `git-repository` block of the application.
         requested_by: Who asks for it: a login, e-mail or name. Needed where the policy excludes the requester from
             approving.
-        override: The reason why a migration that breaks the running release may come in together with the switch;
-            takes as many approvals as `database.override_required` says.
-        freeze_override: The reason why it may enter in a freeze; takes as many approvals as `gates.override_required`.
+        override: The reason why a migration that breaks the running release is allowed together with the switch;
+            needs as many approvals as `database.override_required` says.
+        freeze_override: The reason why it may enter during a freeze; needs as many approvals as
+            `gates.override_required` says.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     persist_result=False,
 )
 def redeploy(environment: str, source: str = "default", requested_by: str = "schedule") -> State[Any]:
-    """Bring the head of the environment's branch in; where it may not enter, put right and smoke what runs.
+    """Promote the head of the environment's branch; if it may not enter, repair and smoke-test what runs.
 
     Args:
         environment: The environment's name.

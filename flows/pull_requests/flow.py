@@ -42,10 +42,10 @@ Approved by the pipeline's rule for this author and these paths (`pull_requests.
 
 @flow(name="tend", flow_run_name="tend {branch}", persist_result=False)
 def tend(branch: str, source: str = "default", requested_by: str = "") -> State[Any]:
-    """Open the pull requests a branch shall have, and judge those that are open from it.
+    """Open the pull requests that a branch needs, and judge those that are open from it.
 
-    A second run of the same branch finds everything done. Nothing is ever merged towards a guarded environment: the
-    pipeline is refused that asks for it.
+    A second run of the same branch finds everything done. Nothing is ever merged towards a guarded environment: a
+    pipeline that asks for it is refused.
 
     Args:
         branch: The branch that was pushed, or that a pull request comes from.

@@ -69,22 +69,22 @@ def rollback(
     insist: bool = False,  # noqa: FBT001, FBT002
     leaving: str = "",
 ) -> State[Any]:
-    """Go back to an earlier release; the one that is left is held until a person lets it in again.
+    """Roll back to an earlier release; the one that was rolled back is on hold until a person removes the hold.
 
-    Without any parameter it does what is proven to lose nothing, or nothing at all: the code alone where the release is
-    known to run on the present schema, down-migrations where they lost nothing on a copy of now.
+    Without any parameter it does only what is proven to lose nothing: the code alone where the release is known to run
+    on the present schema, down-migrations where they lost nothing on a copy of the present database.
 
     Args:
         environment: The environment's name.
         release: A release id or the first digits of its commit. Empty: the last good one.
         source: The `git-repository` block of the application.
-        reason: Why; it stands in the history and on the hold.
+        reason: Why; shown in the history and on the hold.
         requested_by: Who asks for it; needed for a restore where the policy excludes the requester from approving.
-        allow_restore: Ask people to put a dump in the database's place, where nothing else helps. They see what is
-            lost, and more of them must agree than to a promotion.
-        undo: Ask people to take the last restore back, with the dump that was taken before it.
-        insist: Go back with the code alone across migrations that nobody judged; needs a reason.
-        leaving: The release that shall be left; where another one runs by then, nothing is done.
+        allow_restore: Ask people whether a dump may replace the database, where nothing else helps. They see what
+            is lost, and more of them must agree than to a promotion.
+        undo: Ask people whether the last restore may be undone, with the dump that was taken before it.
+        insist: Roll back the code alone across migrations that were not judged; needs a reason.
+        leaving: The release to roll back; if another one runs by then, nothing is done.
 
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.

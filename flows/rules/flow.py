@@ -1,4 +1,4 @@
-"""Compares the rules on GitHub with the pipeline, and applies them where it is told to."""
+"""Compares the rules on GitHub with the pipeline, and applies them on request."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Protected:
 
 @flow(name="protect", flow_run_name="protect", persist_result=False)
 def protect(source: str = "default", apply: bool = False, put_back: bool = False) -> State[Any]:  # noqa: FBT001, FBT002
-    """Show how the rules on GitHub differ from the pipeline, and apply what is missing where it is told to.
+    """Show how the rules on GitHub differ from the pipeline; with `apply`, write what is missing.
 
     Args:
         source: The `git-repository` block of the application.
         apply: Write what is missing. What is stricter on GitHub stays, and so does what the pipeline does not name.
-        put_back: Put back first what is relaxed now, before its time.
+        put_back: First restore what is relaxed now, before its time is over.
 
     Returns:
         A completed state that counts what is in force and what is missing; a failed one with one line.

@@ -71,14 +71,14 @@ def relax(
     requested_by: str = "",
     source: str = "default",
 ) -> State[Any]:
-    """Ask people whether a rule may be relaxed, and do it for as long as they were asked for.
+    """Ask people whether a rule may be relaxed, and relax it for the time that was asked for.
 
     Args:
         branch: The branch, one that the pipeline protects.
         rule: The rule, by GitHub's name, one that the pipeline asks for on the branch.
         minutes: For how long.
-        reason: Why; it is needed.
-        requested_by: Who asks. It is shown, and decides nothing.
+        reason: Why; required.
+        requested_by: Who asks; shown, with no effect.
         source: The `git-repository` block of the application.
 
     Returns:

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     persist_result=False,
 )
 def watch(environment: str = "", promotion: int = 0, source: str = "default") -> State[Any]:
-    """Watch a release since its switch: health, smoke checks, restarts and logs, until the window is over.
+    """Watch a release after its switch: health, smoke checks, restarts and logs, until the window is over.
 
-    It changes nothing and holds no lease. Where it is red it tells people with the log lines that decided, holds the
-    release, and starts the rollback where the policy says so. It may be killed at any time and started again.
+    It changes nothing and takes no lease. When it turns red it notifies people with the log lines that decided, puts
+    the release on hold, and starts the rollback where the policy says so. It may be killed at any time and
+    started again.
 
     Args:
         environment: The environment's name.
