@@ -139,7 +139,7 @@ def _not_red(
     """Return the end of a watch that saw nothing red: green only where it saw all there was."""
     lines = sum(look.logs.lines for look in looks)
     unknown = not_known(tuple(run.hosts), before, looks)
-    where = f"{row.release_id} is well in {row.environment}"
+    where = f"{row.release_id} is healthy in {row.environment}"
     if not unknown:
         return WatchEnd(verdict="green", text=f"{where}: {lines} log lines, nothing red", errors=errors)
     text = f"{where} as far as is known: {lines} log lines, nothing red in them; {'; '.join(unknown)}"

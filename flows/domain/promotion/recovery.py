@@ -170,7 +170,9 @@ def failure_note(status: Status, environment: str, previous_release_id: str | No
         The line.
     """
     if status is Status.BROKEN:
-        return f"{previous_release_id} could not be brought back in {environment}: a person is needed now"
+        return (
+            f"{previous_release_id} could not be started again in {environment}: a person has to fix it now"
+        )
     if status is Status.RESTORING:
         return f"{previous_release_id} is being started again in {environment}"
     if previous_release_id is None:

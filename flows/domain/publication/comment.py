@@ -160,8 +160,8 @@ def _details(one: Attempt) -> list[str]:
 
 def _plan(plan: Plan) -> list[str]:
     facts = [
-        f"{len(plan.commits)} commits come in",
-        *([f"{len(plan.commits_leaving)} go out"] if plan.commits_leaving else []),
+        f"{len(plan.commits)} new commits",
+        *([f"{len(plan.commits_leaving)} removed"] if plan.commits_leaving else []),
         f"{len(plan.images_changed)} of {len(plan.images)} images change",
         _migrations(plan),
         *(["a backup is taken first"] if plan.backup else []),

@@ -81,7 +81,7 @@ def _judged(evidence: Evidence) -> str:
     if worst(found).breaks:
         return ""
     if unknown:
-        return _insisted(evidence, f"{_named(unknown)}, which nobody judged")
+        return _insisted(evidence, f"{_named(unknown)}, which were not judged")
     return f"each migration between was judged harmless to earlier releases ({_named([one.id for one in ahead])})"
 
 

@@ -69,7 +69,7 @@ def test_a_release_that_is_well_is_watched_to_the_end(watched: Scene) -> None:
         assert lease.owner is None
     run, end = watch_of(watched, promotion.id)
     assert run["state"]["name"] == "Completed", run
-    assert run["state"]["message"].startswith(f"green: {promotion.release_id} is well in feature")
+    assert run["state"]["message"].startswith(f"green: {promotion.release_id} is healthy in feature")
     assert end.verdict == "green"
     # In between it had no process.
     assert run["run_count"] > 1

@@ -54,7 +54,7 @@ def test_a_plan_tells_everything_a_person_decides_on() -> None:
         "about 1 min 15 s",
         "2 of ada, ben, cleo",
         plan().hash[:12],
-        "Commits that come in (1)",
+        "New commits (1)",
         "2026-11-21 05:33",
         "backend, backend-worker",
         "aaaaaaaaaaaa",
@@ -64,7 +64,7 @@ def test_a_plan_tells_everything_a_person_decides_on() -> None:
     ):
         assert part in shown
     assert "```diff\n--- a/compose.yaml" in plan_markdown(plan())
-    assert "Commits that go out" not in shown
+    assert "Commits that are removed" not in shown
 
 
 def test_images_of_others_are_told_with_their_digest_or_without() -> None:
@@ -105,12 +105,12 @@ def test_a_rollbacks_plan_tells_what_the_schema_keeps() -> None:
     shown = text_of(plan_markdown(plan(pending=(), ahead=revisions("c3"), commits_leaving=(commit(),))))
     assert "none, 1 more than this release knows; the database is at a1" in shown
     assert "Migrations that the database has but this release does not know (1)" in shown
-    assert "Commits that go out (1)" in shown
+    assert "Commits that are removed (1)" in shown
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
     shown = text_of(plan_markdown(plan(commits=(commit(),) * 53)))
-    assert "Commits that come in (53)" in shown
+    assert "New commits (53)" in shown
     assert "… and 3 more" in shown
 
 

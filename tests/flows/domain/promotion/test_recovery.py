@@ -138,7 +138,7 @@ def test_what_restoring_ends_with(failed: dict[str, SluiceError], status: Status
 @pytest.mark.parametrize(
     ("status", "previous", "note"),
     [
-        (Status.BROKEN, "r1", "r1 could not be brought back in prod: a person is needed now"),
+        (Status.BROKEN, "r1", "r1 could not be started again in prod: a person has to fix it now"),
         (Status.RESTORING, "r1", "r1 is being started again in prod"),
         (Status.FAILED, None, "nothing ran before in prod, so there is nothing to go back to"),
         (Status.FAILED, "r1", "r1 still runs in prod"),

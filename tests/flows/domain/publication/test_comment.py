@@ -60,7 +60,7 @@ def test_a_change_that_runs_and_waits() -> None:
         f"| [staging](https://staging.example) | `{release}` | 2026-11-26 08:05 UTC | **runs** | [6]({RUN}) |"
     ) in lines
     assert f"| prod | `{release}` | 2026-11-26 08:05 UTC | waiting for approvals | [7]({RUN}) |" in lines
-    assert "2 commits come in, 0 of 0 images change, 2 migrations (locking), a backup is taken first" in body
+    assert "2 new commits, 0 of 0 images change, 2 migrations (locking), a backup is taken first" in body
     assert "| `a1b2` | add orders | 🟡 locking |" in lines
     assert "| `c3` |  | not judged |" in lines
     assert (
@@ -94,7 +94,7 @@ def test_a_rollback_that_asks_for_a_restore() -> None:
     )
     body = comment_body("shop", NAMES, [], [attempt(kind=Kind.ROLLBACK, plan=plan, ask=None)])
     assert "| rollback: waiting for approvals |" in body
-    assert "1 go out" in body
+    assert "1 removed" in body
     assert "no migration." in body
     assert "**Way back:** restore: 12 rows would be lost" in body
     assert "**Override:** it is urgent" in body
