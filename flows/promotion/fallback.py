@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flows.domain.promotion.recovery import Ending
     from tasks.steps.run import Run
 
-CUT = "the run was cut after a failure"
+CUT = "the run was interrupted after a failure"
 
 
 @dataclass(frozen=True)
