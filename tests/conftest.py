@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
-from deployments.control_plane.client_tuning import share_certificates
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
@@ -19,9 +18,6 @@ from tests.lab.settings import Settings
 # Of several processes each plays on a lab of its own; `script/test` starts them.
 if one_of_several := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SLUICE_LAB_DIR"] = str(Settings().beside(one_of_several).directory)
-
-# As in the processes of runs.
-share_certificates()
 
 # A busy machine is slow, not wrong.
 PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from deployments.control_plane.environment import (
     names_server,
     process_file,
     root_url,
+    run_file,
     webhooks_url,
 )
 from deployments.control_plane.login import CLIENT, SERVER, Login, ensure_login, login_file
@@ -50,20 +51,19 @@ WORKER_STOP_SECONDS = 30.0
 RECEIVER_SECONDS = 60.0
 
 _POLL_SECONDS = 0.1
-_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 
 
-def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ...]:
-    """Wait for a worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
+def _end_runs(home: Path, api: PrefectApi, seconds: float) -> tuple[str, ...]:
+    """Wait for the worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
     deadline = time.monotonic() + seconds
-    while (left := _processes_of_runs(worker)) and time.monotonic() < deadline:
+    while (left := _processes_of_runs(home)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    cut = _named(left)
     for child in left:
         child.send(signal.SIGTERM)
     for child in left:
         if not child.wait(TERM_SECONDS):
             child.send(signal.SIGKILL)
+    cut = tuple(child.name for child in left)
     for run in cut:
         # The worker reports each within a second; a server that does not answer must not keep us here.
         with suppress(SluiceError):
@@ -71,14 +71,15 @@ def _end_runs(worker: Running, api: PrefectApi, seconds: float) -> tuple[str, ..
     return cut
 
 
-def _processes_of_runs(worker: Running) -> list[Running]:
-    """Return what a worker started for its runs; its fork server, which stays, is none of them."""
-    return [child for child in worker.children() if child.variable(_RUN_VARIABLE)]
-
-
-def _named(processes_of_runs: Iterable[Running]) -> tuple[str, ...]:
-    """Return the ids of the runs that processes belong to; one that has just ended belongs to none."""
-    return tuple(sorted({run for one in processes_of_runs if (run := one.variable(_RUN_VARIABLE))}))
+def _processes_of_runs(home: Path) -> list[Running]:
+    """Return the processes of runs by the runs' ids; one that died with its worker is forgotten."""
+    found = []
+    for path in sorted(run_file(home, "any").parent.glob("*.json")):
+        if (process := processes.load(path)) is None:
+            path.unlink(missing_ok=True)
+        else:
+            found.append(process)
+    return found
 
 
 class ControlPlane:
@@ -222,7 +223,7 @@ class ControlPlane:
 
     def runs(self) -> tuple[str, ...]:
         """Return the ids of the flow runs the worker carries now."""
-        return _named(_processes_of_runs(self.worker)) if self.worker is not None else ()
+        return tuple(one.name for one in _processes_of_runs(self.home))
 
     def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End the worker, after the runs it carries where they end in time.
@@ -240,7 +241,7 @@ class ControlPlane:
         # First of all, so that it is not started again.
         self._forget("worker")
         if self.worker is not None:
-            cut = _end_runs(self.worker, self.api, seconds)
+            cut = _end_runs(self.home, self.api, seconds)
             self.worker.stop(first=signal.SIGINT, grace_seconds=STOP_SECONDS)
         self.worker = None
         return cut

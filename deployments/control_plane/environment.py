@@ -13,12 +13,13 @@ from deployments.control_plane.server import further_names, host_name
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
-POOL = "sluice"
-# The command of every run: a copy of a process that has imported everything (docs/decisions/0009-runs-are-forked.md).
-# `python` is the one of the environment the worker was started from. No variables: what a run or a deployment asks for
-# as command, environment or folder then has no place to go.
+POOL = "sluice-runs"
+POOL_TYPE = "sluice"
+# The pool of process workers that versions before the worker type made; its type cannot be changed.
+EARLIER_POOL = "sluice"
+# What Prefect asks of a pool, and refuses empty: the worker reads none of it.
 JOB_TEMPLATE: dict[str, Any] = {
-    "job_configuration": {"command": "python -m deployments.control_plane.engine"},
+    "job_configuration": {"settings": []},
     "variables": {"type": "object", "properties": {}},
 }
 # Type and name of the block the receiver of GitHub's webhooks reads, and where it listens.
@@ -53,6 +54,9 @@ _CHOICES = {
     # What steps tell about themselves is written down once a second, not each word in a transaction of its own.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # Prefect makes a client for almost each thing it says, and each reads this file anew. The server here is reached
+    # without TLS, so one authority, whose key nobody has, stands in for the 150 that all of them would read.
+    "PREFECT_API_SSL_CERT_FILE": str(Path(__file__).with_name("nobody.pem")),
     # Nobody answers a question in a log file.
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_CLI_WRAP_LINES": "false",
@@ -163,6 +167,11 @@ def process_file(home: Path, name: str) -> Path:
         name: `server`, `worker` or `receiver`.
     """
     return home / "run" / f"{name}.json"
+
+
+def run_file(home: Path, run: str) -> Path:
+    """Return the file in which the process of a flow run is written down while the worker carries it."""
+    return process_file(home, f"runs/{run}")
 
 
 def log_file(home: Path, name: str) -> Path:

@@ -18,14 +18,11 @@ from pathlib import Path
 # What is registered first for the end is done last.
 import deployments.control_plane.ending
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
-from deployments.control_plane.client_tuning import share_certificates
 from deployments.control_plane.environment import POOL, process_file
-from deployments.control_plane.forkserver import start_beside_worker
-from deployments.control_plane.known_flows import load_known_flows_only
 from deployments.control_plane.prefect_api import PrefectApi
+from deployments.control_plane.run_processes import run_processes
 from deployments.control_plane.server import serve
 from deployments.control_plane.server_tuning import announce_writes, calm_the_scheduler
-from deployments.control_plane.worker_tuning import let_runs_come_back
 from tasks.kernel.errors import SluiceError
 
 _PAUSE_SECONDS = 5.0
@@ -51,15 +48,14 @@ def main(arguments: list[str]) -> None:
         serve()
         return
     _reap()
-    start_beside_worker(Path(os.environ["SLUICE_HOME"]), prepare=_read_ahead)
+    # Beside the imports here it does its own.
+    run_processes().open()
     _keep_temporary_files_at(Path(os.environ["SLUICE_HOME"]) / "tmp")
     from prefect.cli import app
-    from prefect.runner import runner
-    from prefect.workers import process
 
-    share_certificates()
-    let_runs_come_back()
-    load_known_flows_only(process, runner)
+    # Its type is known so even where Sluice was not installed anew since the entry point is there.
+    import deployments.control_plane.worker  # noqa: F401
+
     sys.argv = ["prefect", *arguments]
     try:
         app()
@@ -86,17 +82,6 @@ def _say_what_is_refused() -> None:
         api.workers(POOL)
     except SluiceError as error:
         sys.stderr.write(f"sluice: {error}\n")
-
-
-def _read_ahead() -> None:
-    """Read what each run would read anew, and put together what each would."""
-    from sqlalchemy.orm import configure_mappers
-
-    from tasks.kernel.tls import authorities
-
-    share_certificates()
-    authorities()
-    configure_mappers()
 
 
 def _reap() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from deployments.control_plane import processes
-from deployments.control_plane.environment import HOST, POOL, api_url, log_file, process_file
+from deployments.control_plane.environment import HOST, POOL, POOL_TYPE, api_url, log_file, process_file
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.processes import Running
 from tasks.kernel.errors import TerminalError
@@ -81,7 +81,7 @@ def wait_for_server(server: Running, port: int, seconds: float = START_SECONDS) 
 
 
 def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
-    """Start a process worker of the pool. It is not awaited; `wait_for_worker` does that.
+    """Start a worker of the pool. It is not awaited; `wait_for_worker` does that.
 
     Args:
         home: Sluice's home folder; the log goes to `logs/worker.log` in it.
@@ -92,7 +92,7 @@ def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
         The process.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 10**6}"
-    options = ("--pool", POOL, "--type", "process", "--limit", str(limit), "--name", name)
+    options = ("--pool", POOL, "--type", POOL_TYPE, "--limit", str(limit), "--name", name)
     argv = processes.python("-m", "deployments.control_plane.launch", "worker", "start", *options)
     worker = processes.start("the worker", argv, env=env, cwd=home, log=log_file(home, "worker"))
     worker.save(process_file(home, "worker"))
@@ -116,9 +116,9 @@ def wait_for_worker(
     _wait_until(lambda: bool(online_workers(api) - known), worker, seconds, "report to the server")
 
 
-def online_workers(api: PrefectApi) -> frozenset[str]:
-    """Return the ids of the pool's workers that report to the server."""
-    return frozenset(str(one["id"]) for one in api.workers(POOL) or [] if one.get("status") == "ONLINE")
+def online_workers(api: PrefectApi, pool: str = POOL) -> frozenset[str]:
+    """Return the ids of a pool's workers that report to the server."""
+    return frozenset(str(one["id"]) for one in api.workers(pool) or [] if one.get("status") == "ONLINE")
 
 
 def start_receiver(home: Path, env: Mapping[str, str]) -> Running:

@@ -129,8 +129,13 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, 
         )  # fmt: skip
     # The object would warn when it is dropped while its process runs, which is just what is meant here.
     child.returncode = 0
-    state = _stat(child.pid)
-    return Running(name=name, pid=child.pid, born=state[2] if state else 0, log=str(log))
+    return running(name, child.pid, str(log))
+
+
+def running(name: str, pid: int, log: str) -> Running:
+    """Describe a process that runs now, so that it is found again."""
+    state = _stat(pid)
+    return Running(name=name, pid=pid, born=state[2] if state else 0, log=log)
 
 
 def python(*arguments: str) -> tuple[str, ...]:
@@ -148,10 +153,10 @@ def load(path: Path) -> Running | None:
         The process, None when there is none or it has ended.
     """
     try:
-        running = Running(**json.loads(path.read_text()))
+        found = Running(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return running if running.alive() else None
+    return found if found.alive() else None
 
 
 def tail(path: Path, lines: int = 15) -> str:

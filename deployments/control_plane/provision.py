@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
-from deployments.control_plane.client_tuning import share_certificates
-from deployments.control_plane.environment import JOB_TEMPLATE, POOL
+from deployments.control_plane.environment import JOB_TEMPLATE, POOL, POOL_TYPE
 from deployments.control_plane.prefect_api import PrefectApi
 
 if TYPE_CHECKING:
@@ -71,19 +70,23 @@ def deploy_all(prefect_file: Path) -> None:
 
 
 async def ensure_work_pool(client: PrefectClient) -> None:
-    """Create the work pool of process workers where it is missing; give one that is there Sluice's job template."""
-    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+    """Create the work pool where it is missing.
 
-    pool = WorkPoolCreate(name=POOL, type="process", base_job_template=JOB_TEMPLATE)
+    Raises:
+        SystemExit: There is one of another type, whose workers start what a run names.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+
+    pool = WorkPoolCreate(name=POOL, type=POOL_TYPE, base_job_template=JOB_TEMPLATE)
     with suppress(ObjectAlreadyExists):
-        try:
-            there = await client.read_work_pool(POOL)
-        except ObjectNotFound:
-            await client.create_work_pool(pool)
-            return
-        if there.base_job_template != JOB_TEMPLATE:
-            await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=JOB_TEMPLATE))
+        await client.create_work_pool(pool)
+    there = await client.read_work_pool(POOL)
+    if there.type != POOL_TYPE:
+        raise SystemExit(
+            f"the work pool {POOL} is of type {there.type}, not {POOL_TYPE} — `prefect work-pool delete {POOL}`, "
+            "then `sluice up`"
+        )
 
 
 def _wait_for_server(seconds: float) -> None:
@@ -104,6 +107,16 @@ async def _prepare() -> None:
         say(f"work pool {POOL}")
 
 
+async def _move() -> None:
+    from prefect.client.orchestration import get_client
+
+    from deployments.control_plane.earlier_pool import leave_earlier_pool
+
+    async with get_client() as client:
+        for line in await leave_earlier_pool(client):
+            say(line)
+
+
 def _import_flows() -> None:
     """Import what deploying needs while the server still starts."""
     import blocks.catalog  # noqa: F401
@@ -122,11 +135,11 @@ def main() -> None:
     parser.add_argument("--wait-seconds", type=float, default=600.0)
     options = parser.parse_args()
     _import_flows()
-    share_certificates()
     _wait_for_server(options.wait_seconds)
     asyncio.run(_prepare())
     say(f"{len(register_blocks())} block types")
     deploy_all(options.prefect_file)
+    asyncio.run(_move())
     say("deployments")
 
 

@@ -10,8 +10,9 @@ import httpx
 
 from blocks.settings import Settings
 from deployments.control_plane.connect import known_api, profiles, profiles_file
-from deployments.control_plane.environment import JOB_TEMPLATE, POOL
+from deployments.control_plane.environment import EARLIER_POOL, POOL, POOL_TYPE
 from deployments.control_plane.login import CLIENT, SERVER, login_file, open_to_others
+from deployments.control_plane.parts import online_workers
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
 
@@ -35,7 +36,7 @@ def _api(settings: Settings) -> Iterator[Finding]:
         yield _login(api, stranger)
         yield _pages(api, stranger)
         yield _names(api, stranger)
-    yield _template(api)
+    yield _pool(api)
 
 
 def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
@@ -84,16 +85,23 @@ def _unknown(what: str, answer: httpx.Response) -> Finding:
     return fail("api", said, "check the server, then try again")
 
 
-def _template(api: PrefectApi) -> Finding:
+def _pool(api: PrefectApi) -> Finding:
     pool = api.work_pool(POOL)
     if pool is None:
         return fail("api", f"there is no work pool {POOL}", "run `sluice up`")
-    template = pool.get("base_job_template") or {}
-    if template == JOB_TEMPLATE:
-        return ok("api", f"runs of pool {POOL} cannot choose a command, environment or folder")
-    offered = sorted((template.get("variables") or {}).get("properties") or {})
-    said = f"lets a run set {', '.join(offered)}" if offered else "is not Sluice's"
-    return fail("api", f"the job template of pool {POOL} {said}", f"{_AGAIN}: it is corrected at the start")
+    if pool.get("type") != POOL_TYPE:
+        return fail(
+            "api",
+            f"the work pool {POOL} is of type {pool.get('type')}: its workers start what a run names",
+            f"`prefect work-pool delete {POOL}`; {_AGAIN}",
+        )
+    if online_workers(api, EARLIER_POOL):
+        return fail(
+            "api",
+            f"a worker of an earlier version takes runs of the work pool {EARLIER_POOL}: it starts what a run names",
+            "end that worker",
+        )
+    return ok("api", f"runs of pool {POOL} choose no command, environment or folder")
 
 
 def _kept(home: Path) -> Iterator[Finding]:

@@ -17,8 +17,8 @@ from blocks.settings import Settings
 from deployments.control_plane import processes
 from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import (
+    EARLIER_POOL,
     HOST,
-    POOL,
     control_plane_environment,
     log_file,
     process_file,
@@ -149,7 +149,7 @@ def earlier(env: dict[str, str], port: int) -> Earlier:
     wait_for_server(server, port)
     api = PrefectApi(old["PREFECT_API_URL"], login="")
     api._client.post(
-        "/work_pools/", json={"name": POOL, "type": "process", "base_job_template": OLD_TEMPLATE}
+        "/work_pools/", json={"name": EARLIER_POOL, "type": "process", "base_job_template": OLD_TEMPLATE}
     )
     for name, parameters in (("ask", {}), ("last", {"seconds": 0.0})):
         flow = api._client.post("/flows/", json={"name": name}).raise_for_status().json()["id"]
@@ -157,7 +157,7 @@ def earlier(env: dict[str, str], port: int) -> Earlier:
             "name": "trial",
             "flow_id": flow,
             "entrypoint": f"tests.deployments.control_plane.trial_flows.{name}",
-            "work_pool_name": POOL,
+            "work_pool_name": EARLIER_POOL,
             "job_variables": {"command": "python -m deployments.control_plane.engine"},
             "parameters": parameters,
         }

@@ -138,7 +138,7 @@ def test_the_doctor_sees_server_worker_and_what_is_missing(here: Sluice) -> None
     assert printed.code == 1, printed
     found = {(one["where"], one["level"]): one for one in printed.json}
     assert "deployments are there" in json.dumps(printed.json)
-    assert "1 of pool sluice's workers online" in json.dumps(printed.json)
+    assert "1 of pool sluice-runs's workers online" in json.dumps(printed.json)
     assert found["ledger", "ok"]["what"].startswith("answers, at version")
     assert found["repository", "fail"]["what"] == "there is no block git-repository/default"
 
@@ -203,6 +203,31 @@ def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) ->
     assert plane.api.run(run)["run_count"] == 2
     plane.stop_worker(seconds=0)
     plane.start_worker()
+
+
+def test_a_cancelled_run_gives_its_place_to_one_that_waits(plane: ControlPlane) -> None:
+    """The worker has two places; what finds none stays with the server."""
+    runs = [plane.run_deployment("last/trial", {"seconds": 600.0}) for _ in range(3)]
+    wait_until(
+        lambda: set(plane.runs()) <= set(runs) and len(plane.runs()) == 2, "two processes", seconds=120
+    )
+    (waits,) = set(runs) - set(plane.runs())
+    first = plane.runs()[0]
+    plane.wait_for_state(first, "RUNNING", timeout_seconds=600)
+    assert plane.api.run(waits)["state_type"] == "SCHEDULED"
+    cancel(plane, first)
+    assert plane.wait_for_state(first, timeout_seconds=120)["state_type"] == "CANCELLED"
+    plane.wait_for_state(waits, "RUNNING", timeout_seconds=120)
+    assert first not in plane.runs()
+    cut = plane.stop_worker(seconds=0)
+    assert set(cut) == set(runs) - {first}
+    plane.start_worker()
+
+
+def cancel(plane: ControlPlane, run: str) -> None:
+    """Cancel a run as the UI does."""
+    state = {"state": {"type": "CANCELLING"}}
+    plane.api._client.post(f"/flow_runs/{run}/set_state", json=state).raise_for_status()
 
 
 def test_a_run_that_ends_in_time_is_waited_for(plane: ControlPlane) -> None:
