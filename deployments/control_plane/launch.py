@@ -22,7 +22,6 @@ from deployments.control_plane.environment import POOL, process_file
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.run_processes import run_processes
 from deployments.control_plane.server import serve
-from deployments.control_plane.server_tuning import announce_writes, calm_the_scheduler
 from tasks.kernel.errors import SluiceError
 
 _PAUSE_SECONDS = 5.0
@@ -43,8 +42,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     if arguments == ["server"]:
-        calm_the_scheduler()
-        announce_writes()
+        from deployments.control_plane.sqlite import queue_writes
+
+        queue_writes()
         serve()
         return
     _reap()

@@ -17,8 +17,11 @@ import anyio
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import Abort, ObjectNotFound
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS = 30.0
 _CANCELLED_EVERY_SECONDS = 3.0
+_ASKED_EVERY_SECONDS = 15.0
 _DEFAULT_LIMIT = 4
 
 
@@ -73,7 +77,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         self._group: TaskGroup | None = None
         self._carried: dict[UUID, RunProcess | None] = {}
         self._ended_for: set[UUID] = set()
-        self._looked_for_cancelled = 0.0
+        self._looked_for_cancelled = self._asked = -_ASKED_EVERY_SECONDS
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
@@ -107,11 +111,22 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         return taken
 
     async def _due(self) -> list[FlowRun]:
+        """Ask for what is due, but only now and then where nothing is.
+
+        The server writes down of each such question that pool and deployments are looked after, from which it draws
+        conclusions after a minute. The question whether anything is scheduled leaves no trace.
+        """
+        now = datetime.now(UTC)
+        if anyio.current_time() - self._asked < _ASKED_EVERY_SECONDS and not await self._is_something_due(
+            now
+        ):
+            return []
+        self._asked = anyio.current_time()
         due: list[FlowRun] = []
         for pool in tuple(self._pools):
             try:
                 answer = await self.client.get_scheduled_flow_runs_for_work_pool(
-                    work_pool_name=pool, scheduled_before=datetime.now(UTC)
+                    work_pool_name=pool, scheduled_before=now
                 )
             except ObjectNotFound:
                 # Its own is made with the next sign of life; the earlier one does not come back.
@@ -120,6 +135,17 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
             else:
                 due += [one.flow_run for one in answer]
         return due
+
+    async def _is_something_due(self, now: datetime) -> bool:
+        scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+        start = FlowRunFilterNextScheduledStartTime(before_=now)
+        return bool(
+            await self.client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(state=scheduled, next_scheduled_start_time=start),
+                work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=self._pools)),
+                limit=1,
+            )
+        )
 
     async def _carry(self, flow_run: FlowRun) -> None:
         """Carry a run from taking it to its end; nothing that goes wrong with one run ends the worker."""

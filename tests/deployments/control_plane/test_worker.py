@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import anyio
 import pytest
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
 from prefect.workers.base import BaseWorker
 
 from deployments.control_plane.earlier_pool import Fate, fate_of
-from deployments.control_plane.environment import POOL, POOL_TYPE
+from deployments.control_plane.environment import EARLIER_POOL, POOL, POOL_TYPE
 from deployments.control_plane.known_flows import KNOWN_FLOWS, RENAMED_FLOWS, check_deployment
 from deployments.control_plane.worker import SluiceWorker
 from tasks.kernel.errors import TerminalError
@@ -59,6 +62,39 @@ def test_a_run_that_is_due_again_waits_for_its_process_and_others_pass_it() -> N
     again, other = uuid4(), uuid4()
     assert taken([[again], [again, other]]) == [[again], [other]]
     assert taken([[again], [again]], ended=again) == [[again], [again]]
+
+
+class Server:
+    """What the worker asks of Prefect's server, and how often it was asked what is due."""
+
+    def __init__(self) -> None:
+        self.scheduled: list[FlowRun] = []
+        self.asked: list[str] = []
+
+    async def read_flow_runs(self, **_: object) -> list[FlowRun]:
+        return self.scheduled
+
+    async def get_scheduled_flow_runs_for_work_pool(self, *, work_pool_name: str, **_: object) -> list[Any]:
+        self.asked.append(work_pool_name)
+        if work_pool_name == EARLIER_POOL:
+            raise ObjectNotFound(ValueError("no such pool"))
+        return [SimpleNamespace(flow_run=one) for one in self.scheduled]
+
+
+def test_it_asks_what_is_due_when_something_is_and_the_earlier_pool_while_it_is_there() -> None:
+    server, run = Server(), FlowRun(id=uuid4(), flow_id=uuid4())
+    worker = SluiceWorker(work_pool_name=POOL)
+    worker._client = cast("Any", server)
+
+    async def play() -> None:
+        assert await worker._due() == []
+        assert await worker._due() == []
+        assert server.asked == [POOL, EARLIER_POOL]
+        server.scheduled = [run]
+        assert await worker._due() == [run]
+        assert server.asked[2:] == [POOL]
+
+    asyncio.run(play())
 
 
 def test_prefect_finds_the_worker_type_by_its_name() -> None:
