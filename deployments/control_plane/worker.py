@@ -117,9 +117,8 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         conclusions after a minute. The question whether anything is scheduled leaves no trace.
         """
         now = datetime.now(UTC)
-        if anyio.current_time() - self._asked < _ASKED_EVERY_SECONDS and not await self._is_something_due(
-            now
-        ):
+        lately = anyio.current_time() - self._asked < _ASKED_EVERY_SECONDS
+        if lately and not await self._is_something_due(now):
             return []
         self._asked = anyio.current_time()
         due: list[FlowRun] = []
