@@ -16,6 +16,7 @@ class RunFact(Value):
         since: Since when it has it, UTC.
         last_sign: Its last sign of life, UTC; None where there never was one.
         deployed: True when it is of a deployment, so that a worker can start it again.
+        key: What it was started with to be one of a kind, which nobody can change; empty without.
     """
 
     state: str
@@ -23,3 +24,4 @@ class RunFact(Value):
     since: datetime
     last_sign: datetime | None = None
     deployed: bool = True
+    key: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from blocks.values.base import Value
@@ -52,3 +53,13 @@ class Manifest(Value):
     links: dict[str, str] | None = None
     env_keys: tuple[str, ...] = ()
     staged_at: datetime
+
+    @property
+    def brought(self) -> dict[str, str]:
+        """Everything the bundle has: its files with their checksums, its links with what they lead to."""
+        return bundled(self.checksums, self.links or {})
+
+
+def bundled(checksums: Mapping[str, str], links: Mapping[str, str]) -> dict[str, str]:
+    """Return files and links alike: each path with what tells whether it changed."""
+    return {**checksums, **{path: f"-> {target}" for path, target in links.items()}}

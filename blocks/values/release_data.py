@@ -47,6 +47,7 @@ class ReleaseData(Value):
         empty: Folders the bundle does not have, with nothing in them.
         folders: Folders the bundle has.
         elsewhere: Places of which a running service still has the folder of an earlier release.
+        beside: Places that a running container has which is no service of the release, by its name.
         made: What the engine made itself, as places for mounts within mounts.
         shared: Places of which git has no file, so that they lead out of the folder, to what all releases share.
     """
@@ -60,6 +61,7 @@ class ReleaseData(Value):
     empty: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     elsewhere: tuple[WrittenMount, ...] = ()
+    beside: tuple[WrittenMount, ...] = ()
     made: tuple[str, ...] = ()
     shared: tuple[WrittenMount, ...] = ()
 

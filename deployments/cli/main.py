@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -106,8 +107,18 @@ def _indented(detail: str) -> list[str]:
     return [f"  {line}" for line in detail.splitlines()]
 
 
+def _leave_folder() -> None:
+    """Leave the working folder: from its `.env` and `prefect.toml` Prefect takes settings, and so programs."""
+    if home := os.environ.get("SLUICE_HOME"):
+        os.environ["SLUICE_HOME"] = str(Path(home).absolute())
+    os.chdir("/")
+
+
 def main() -> None:
     """Run `sluice` and exit."""
+    # It reads a file of the working folder, and imports no Prefect.
+    if sys.argv[1:2] != ["validate"]:
+        _leave_folder()
     code = run(sys.argv[1:])
     end_with(code)
     sys.exit(code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.loggers import flow_run_logger
 
 from blocks.settings import Settings
+from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def carry_out(run: str) -> None:
     Args:
         run: The flow run's id.
     """
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     number = UUID(run)
     with handle_engine_signals(number):
         with get_client(sync_client=True) as client:

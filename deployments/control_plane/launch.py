@@ -19,6 +19,7 @@ from pathlib import Path
 import deployments.control_plane.ending
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.control_plane.environment import POOL, process_file
+from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.run_processes import run_processes
 from deployments.control_plane.server import serve
@@ -30,7 +31,7 @@ _AGAIN = "SLUICE_WORKER_STARTED_AGAIN"
 
 
 def main(arguments: list[str]) -> None:
-    """Run Prefect's server for `server`, else `prefect` with these arguments, which start a worker, in this process.
+    """Run Prefect's server for `server` and its sockets' numbers, else `prefect` with these arguments: a worker.
 
     A worker gives up when its server stays away for minutes. It is started again under the same process id, as
     long as it is written down as the one that should run. One that ends as soon as it was first started would end
@@ -41,11 +42,12 @@ def main(arguments: list[str]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
-    if arguments == ["server"]:
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
+    if arguments[0] == "server":
         from deployments.control_plane.sqlite import queue_writes
 
         queue_writes()
-        serve()
+        serve(map(int, arguments[1:]))
         return
     _reap()
     # Beside the imports here it does its own.

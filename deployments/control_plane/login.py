@@ -6,6 +6,7 @@ machine.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.redact import install_log_redaction, process_redactor
 
 # What the server asks for, and what its clients answer with.
 SERVER = "PREFECT_SERVER_API_AUTH_STRING"
@@ -107,6 +109,14 @@ def _make(path: Path) -> None:
             path.hardlink_to(part)
     finally:
         part.unlink()
+
+
+def keep_out_of_logs(login: str) -> None:
+    """Keep a login out of what this process and its copies log, whatever their level is."""
+    process_redactor().add(login)
+    install_log_redaction(process_redactor())
+    # It logs what it sends cut in the middle, where no redaction knows it.
+    logging.getLogger("websockets").setLevel(logging.INFO)
 
 
 def open_to_others(path: Path) -> bool:

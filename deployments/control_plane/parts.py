@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -37,15 +39,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def held_port(port: int) -> Iterator[list[socket.socket]]:
+    """Hold a port of the loopback addresses: of both, for `localhost` leads to either.
+
+    Args:
+        port: The port.
+
+    Yields:
+        The sockets, which listen.
+
+    Raises:
+        TerminalError: Another program has it.
+    """
+    with ExitStack() as held:
+        sockets = []
+        for family, address in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
+            try:
+                sockets.append(held.enter_context(socket.create_server((address, port), family=family)))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise TerminalError(
+                        f"port {port} is taken by another program", "choose another with --port"
+                    ) from None
+                if address == HOST:
+                    raise
+                # There is no IPv6 here, so nobody answers there.
+        yield sockets
+
+
 def port_is_free(port: int) -> bool:
-    """Say whether a server could listen on a port of the loopback address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+    """Say whether a server could listen on a port of the loopback addresses."""
+    try:
+        with held_port(port):
+            return True
+    except (TerminalError, OSError):
+        return False
 
 
 def start_server(home: Path, env: Mapping[str, str]) -> Running:
@@ -57,10 +86,16 @@ def start_server(home: Path, env: Mapping[str, str]) -> Running:
 
     Returns:
         The process.
+
+    Raises:
+        TerminalError: Another program has its port.
     """
-    argv = processes.python("-m", "deployments.control_plane.launch", "server")
     log = log_file(home, "server")
-    server = processes.start("Prefect's server", argv, env=env, cwd=home, log=log)
+    # What waits for it tells the login to whoever answers, so nobody else may before it listens itself.
+    with held_port(int(env["PREFECT_SERVER_API_PORT"])) as sockets:
+        numbers = [one.fileno() for one in sockets]
+        argv = processes.python("-m", "deployments.control_plane.launch", "server", *map(str, numbers))
+        server = processes.start("Prefect's server", argv, env=env, cwd=home, log=log, lent=numbers)
     server.save(process_file(home, "server"))
     return server
 

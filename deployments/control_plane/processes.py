@@ -107,7 +107,15 @@ class Running:
         return gently
 
 
-def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> Running:
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    lent: Sequence[int] = (),
+) -> Running:
     """Start a process in a session of its own, its output appended to a file.
 
     Args:
@@ -116,6 +124,7 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, 
         env: Its whole environment.
         cwd: Its working directory.
         log: The file of its output.
+        lent: The numbers of open files it gets as well.
 
     Returns:
         The process.
@@ -125,7 +134,7 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, 
     with log.open("ab") as output:
         child = subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True,
+            start_new_session=True, pass_fds=lent,
         )  # fmt: skip
     # The object would warn when it is dropped while its process runs, which is just what is meant here.
     child.returncode = 0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.control_plane.environment import JOB_TEMPLATE, POOL, POOL_TYPE
+from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from deployments.control_plane.prefect_api import PrefectApi
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--prefect-file", type=Path, required=True)
     parser.add_argument("--wait-seconds", type=float, default=600.0)
     options = parser.parse_args()
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     _import_flows()
     _wait_for_server(options.wait_seconds)
     asyncio.run(_prepare())

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
+import logging
 import os
 import re
+import socket
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +21,7 @@ from deployments.control_plane.login import SERVER
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -28,6 +30,9 @@ _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # What a browser says of a request that a page of another address has it send.
 _ELSEWHERE = frozenset({b"cross-site", b"same-site"})
+_SCHEMES = (b"http://", b"https://")
+# A page that shows the UI within itself can have a person click there what they do not see.
+_ALONE = (b"content-security-policy", b"frame-ancestors 'self'")
 
 
 def host_name(host: str) -> str | None:
@@ -78,13 +83,15 @@ class Entrance:
         self._names = frozenset(names)
         self._login = login
         self._pages = frozenset(pages)
-        self._origins = frozenset(origin.strip().encode() for origin in origins)
+        self._origins = frozenset(origin.encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a websocket, or the server's start and end."""
         if scope["type"] == "lifespan":
             await self._server(scope, receive, send)
-        elif not self._is_called_by_name(scope):
+            return
+        send = _framed_by_itself(send)
+        if not self._is_called_by_name(scope):
             await _refuse(
                 scope,
                 send,
@@ -116,7 +123,11 @@ class Entrance:
         if scope["type"] != "http" or scope["method"] in _READING or b"*" in self._origins:
             return False
         sites, origins = _values(scope, b"sec-fetch-site"), _values(scope, b"origin")
-        return not _ELSEWHERE.isdisjoint(sites) and not self._origins.issuperset(origins or [b""])
+        if sites:
+            return not _ELSEWHERE.isdisjoint(sites) and not self._origins.issuperset(origins or [b""])
+        # An old browser, or one that was sent to a name without TLS, tells the page's address alone.
+        own = {*self._origins, *(scheme + host for scheme in _SCHEMES for host in _values(scope, b"host"))}
+        return not own.issuperset(origins)
 
     def _is_called_by_name(self, scope: Scope) -> bool:
         hosts = _values(scope, b"host")
@@ -142,6 +153,17 @@ def _trips_prefect(authorization: bytes) -> bool:
         return False
 
 
+def _framed_by_itself(send: Send) -> Send:
+    """Have each answer say that pages of the own address alone may show it within themselves."""
+
+    async def framed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), _ALONE]}
+        await send(message)
+
+    return framed
+
+
 async def _refuse(scope: Scope, send: Send, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     if scope["type"] == "websocket":
         # Before it is accepted this is a plain refusal.
@@ -159,8 +181,17 @@ def own_pages(app: FastAPI) -> set[str]:
     return {path for path in found if path}
 
 
-def serve() -> None:
-    """Run Prefect's server as `prefect server start` does, until it is told to end."""
+def level_of_the_wire(level: str) -> int:
+    """Return the level of what logs requests: below INFO it logs all that was sent, the login as well."""
+    return max(logging.INFO, logging.getLevelNamesMapping()[level])
+
+
+def serve(numbers: Iterable[int]) -> None:
+    """Run Prefect's server as `prefect server start` does, until it is told to end.
+
+    Args:
+        numbers: The sockets it listens on, which whoever started it has opened.
+    """
     import uvicorn
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
@@ -170,7 +201,7 @@ def serve() -> None:
     server = get_current_settings().server
     app = create_app(final=True)
     names = (*LOOPBACK_NAMES, *further_names(Settings().api_hosts))
-    uvicorn.run(
+    config = uvicorn.Config(
         Entrance(
             app,
             names,
@@ -178,10 +209,12 @@ def serve() -> None:
             own_pages(app),
             server.api.cors_allowed_origins.split(","),
         ),
-        host=server.api.host,
-        port=server.api.port,
         timeout_keep_alive=server.api.keepalive_timeout,
         ws_ping_interval=server.api.websocket_ping_interval,
         ws_ping_timeout=server.api.websocket_ping_timeout,
-        log_level=server.logging_level.lower(),
+        log_level=level_of_the_wire(server.logging_level),
     )
+    running = uvicorn.Server(config)
+    running.run([socket.socket(fileno=number) for number in numbers])
+    if not running.started:
+        raise SystemExit(1)

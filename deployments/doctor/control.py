@@ -62,11 +62,21 @@ def expected_deployments(prefect_file: Path = PREFECT_FILE) -> list[str]:
 
 
 def _deployed(api: PrefectApi) -> Finding:
-    there = {f"{str(one['entrypoint']).rpartition('.')[2]}/{one['name']}" for one in api.deployments()}
+    there = {
+        f"{str(one['entrypoint']).rpartition('.')[2]}/{one['name']}": one["work_pool_name"]
+        for one in api.deployments()
+    }
     missing = [name for name in expected_deployments() if name not in there]
     if missing:
         return fail(
             "prefect", f"not deployed: {', '.join(missing)}", "run `prefect deploy --all`, or `sluice up`"
+        )
+    moved = [name for name in expected_deployments() if there[name] != POOL]
+    if moved:
+        return fail(
+            "prefect",
+            f"not in pool {POOL}, whose template alone leaves a run no command to choose: {', '.join(moved)}",
+            "run `prefect deploy --all`, or `sluice up`",
         )
     return ok("prefect", f"{len(expected_deployments())} deployments are there")
 

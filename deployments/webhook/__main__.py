@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from blocks.settings import Settings
+from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from deployments.webhook.service import serve
 from tasks.kernel.errors import SluiceError
-from tasks.kernel.redact import install_log_redaction, process_redactor
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
         logger.propagate = False
     # The dispatcher computes beside the answers, which shall not wait five milliseconds for each of its turns.
     sys.setswitchinterval(0.001)
-    install_log_redaction(process_redactor())
+    keep_out_of_logs(os.environ.get(CLIENT, ""))
     try:
         serve(Settings())
     except SluiceError as error:

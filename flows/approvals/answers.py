@@ -82,12 +82,14 @@ def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def ask(
-    form: type[RunInput], *, number: int, seconds: int, checklist: tuple[str, ...] = ()
+    form: type[RunInput], *, about: str, number: int, seconds: int, checklist: tuple[str, ...] = ()
 ) -> tuple[Answer, datetime]:
     """Suspend until somebody answers.
 
     Args:
         form: The form.
+        about: The promotion or request in the ledger that it is about: a run that is started again after its end has
+            another one, and what was answered to the one before is no answer to that.
         number: Which answer it is, counted from 1; the run is started again from the top for each.
         seconds: How long to wait.
         checklist: What the form has to tick.
@@ -95,7 +97,7 @@ def ask(
     Returns:
         The answer as untrusted text, and when it was given.
     """
-    key = f"answer-{number}"
+    key = f"answer-{about}-{number}"
     with suppress(ValidationError):
         # The key makes the server hand out the answer once the run is started again, instead of asking again.
         suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)

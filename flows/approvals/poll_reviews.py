@@ -53,7 +53,7 @@ def _told(session: Session, row: PromotionRecord, plan: Plan) -> list[str]:
     release = session.ledger.releases.get(plan.release_id)
     if release is None or row.flow_run_id is None:
         return []
-    found = Reviews(session.repository.github, release.commit.sha).answering(plan)
+    found = Reviews(session.repository.github, release.commit.sha, row.created_at).answering(plan)
     fresh = not_judged(found, session.ledger.approvals.of(row.id), plan.hash)
     named = _first_of_an_approver(fresh, plan)
     if named is None:

@@ -10,7 +10,7 @@ from flows.approvals.answers import answer_form, ask, record_answer
 from flows.approvals.people import approver_facts
 from flows.approvals.reviews import Reviews, record_reviews, standing_answers, write_down
 from flows.core.outcome import tell_waiting
-from flows.domain.approvals.quorum import authors_among, deadline, policy_of, quorum
+from flows.domain.approvals.quorum import askers, authors_among, deadline, policy_of, quorum
 from flows.domain.approvals.reviews import review_number
 from flows.domain.approvals.values import ASIDE, ApprovalPolicy, QuorumState
 from flows.domain.promotion.approval_form import form_description
@@ -72,13 +72,15 @@ def ask_until_quorum(
             state,
             _last_refusal(records, plan),
             authors=_authors(plan, authors) if policy.exclude_author else (),
-            requester=_among(plan, {requester}) if policy.exclude_requester else (),
+            requester=_among(plan, askers(requester)) if policy.exclude_requester else (),
             with_reviews=reviews is not None,
         )
         what = "Approve this plan, or reject it"
         form = answer_form(plan.approvers, description, what, checklist, plan_hash=plan.hash)
         log().info("waiting for approvals: %s of %s are given", state.have, state.need)
-        answer, given_at = ask(form, number=number, seconds=left, checklist=checklist)
+        answer, given_at = ask(
+            form, about=str(run.promotion_id), number=number, seconds=left, checklist=checklist
+        )
         review = review_number(answer.code)
         if review is None:
             record_answer(

@@ -27,6 +27,8 @@ from tasks.kernel.redact import process_redactor
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from blocks.values.github import ReviewFact
     from blocks.values.plans import Plan
     from flows.domain.approvals.values import ApprovalPolicy
@@ -43,10 +45,12 @@ class Reviews:
     Attributes:
         github: The `github` block's name, empty where the repository names none.
         sha: The release's commit.
+        since: When the promotion was started, UTC.
     """
 
     github: str
     sha: str
+    since: datetime
 
     def answering(self, plan: Plan) -> tuple[ReviewFact, ...]:
         """Read the reviews that answer a plan now.
@@ -68,7 +72,9 @@ class Reviews:
             )
         with closing(open_github(self.github)) as github:
             pull = brought_by(read_reviews(github, sha=self.sha), self.sha)
-        return answering(pull, plan.environment, plan.hash) if pull is not None else ()
+        if pull is None:
+            return ()
+        return answering(pull, plan.environment, plan.hash, since=self.since)
 
 
 def standing_answers(

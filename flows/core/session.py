@@ -269,10 +269,11 @@ def open_session(
     if check is not None:
         check(repository_facts(repository))
     mirror = open_mirror(repository, settings)
+    known = not must_fetch and mirror.exists()
     try:
-        fetch(mirror)
+        fetch(mirror, hurried=known)
     except SluiceError as error:
-        if must_fetch or not mirror.directory.exists():
+        if not known:
             raise
         log().warning("%s; continuing with what was fetched last", error)
     text = read_policy(mirror, repository.default_branch, repository.pipeline_path)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blocks.values.manifests import MANIFEST_FILE, Manifest
+from blocks.values.manifests import MANIFEST_FILE, Manifest, bundled
 from flows.domain.compose.facts import depended_on, tcp_ports
 from flows.domain.compose.override import (
     bundle_paths,
@@ -83,6 +83,10 @@ class Bundle:
         made = (*self.env_links, *self.data_links)
         return {path: target for path, target in self.archive.links.items() if path not in made}
 
+    def brought(self) -> dict[str, str]:
+        """Return files and links alike, each with what tells whether it changed."""
+        return bundled(self.checksums(), self.links())
+
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     """Cut a release's bundle from its commit.
@@ -100,13 +104,14 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         TerminalError: A service is built and the release has no image for it, or a file's content cannot be read.
     """
     sha, config = release.commit.sha, sources.config
-    described = sources.described
+    described, links = sources.described, run.mirror.links(sha)
     spec = bundle_paths(
         config,
         str(sources.render),
         described.tracked,
         described.compose_files,
         lambda path: run.mirror.read_file(sha, path),
+        links,
     )
     for path in (*spec.outside, *spec.unresolved):
         log().info("bundle: %s is not part of the release; the host must have it", path)
@@ -120,7 +125,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     text = override(
         config,
         images,
-        files_labels(config, str(sources.render), hashes),
+        files_labels(config, str(sources.render), hashes, links),
     )
     env_paths = {entry.path for entry in spec.env_files}
     return Bundle(
@@ -136,7 +141,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         # One that is written out and whose registry told no digest is known, too.
         images={name: image for name, image in release.third_party.items() if name in described.fixed_images}
         | images,
-        written=written_paths(config, str(sources.render)),
+        written=written_paths(config, str(sources.render), links),
         checksum=hashlib.sha256("".join(sorted(hashes.values())).encode() + text.encode()).hexdigest(),
     )
 

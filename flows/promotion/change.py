@@ -109,7 +109,7 @@ def _forward(run: Run, change: Change) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
     if change.bundle is None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
-        raise_first([*_preflights(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+        raise_first([*begin_checks(run, change), *_compose_checks(run, change), *_pulls(run, change)])
     else:
         _pull_and_back_up(run, change, _prepare_hosts(run, change, change.bundle))
     if change.migrates:
@@ -162,7 +162,7 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFutu
     Returns:
         What goes on where the one host there is was made ready before: only the switch has to wait for it.
     """
-    raise_first(_preflights(run, change))
+    raise_first(begin_checks(run, change))
     staging = {
         name: stage.submit(
             run,
@@ -181,7 +181,8 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFutu
     return []
 
 
-def _preflights(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+def begin_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    """Begin to see whether every host can carry a change, with room for its files; `raise_first` waits for it."""
     ports = change.bundle.ports if change.bundle else frozenset[int]()
     # While it is unpacked, a host has the archive and the files.
     size = 2 * change.bundle.archive.size if change.bundle else 0

@@ -86,9 +86,9 @@ class EarlyStart:
         """What the hosts get of the release."""
         return make_bundle(self.run, self.release, self.prepared.sources)
 
-    def checksums(self) -> dict[str, str]:
-        """Return the checksums of the release's bundle, which is made for it where it was not made yet."""
-        return self.bundle.checksums()
+    def brought(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the checksums of what the release brings, and the paths its services may write to."""
+        return self.bundle.brought(), self.bundle.written
 
     def begin_dump(self) -> None:
         """Begin to dump the database where the change needs that and finds the dump fresh.

@@ -18,7 +18,7 @@ from flows.domain.gates.hotfix import policy_for
 from flows.domain.promotion.recovery import Action, next_action
 from flows.gates.ask import ref_facts, resolve_request
 from flows.gates.entry import UndecidedError
-from flows.promotion.change import carry_out
+from flows.promotion.change import begin_checks, carry_out
 from flows.promotion.early_start import started_early
 from flows.promotion.finish import finish
 from flows.promotion.offsite_copies import end_copies
@@ -35,6 +35,7 @@ from flows.runs.conduct import (
     begin_change,
     conduct,
     lease_held,
+    others_wait,
     refuse_ended,
     rename_run,
     run_title,
@@ -48,6 +49,8 @@ from tasks.steps.run import Run
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from blocks.values.plans import Plan
     from blocks.values.resolved import Resolved
     from flows.core.session import Session
@@ -152,19 +155,19 @@ def _go(
             return verify_only(prepared.work())
         # Before people are asked: what a host refuses needs nobody's approval.
         raise_first(prepared.checking)
-        return _plan_and_change(session, prepared)
+        return _plan_and_change(session, prepared, row.created_at)
     finally:
         prepared.settle()
 
 
-def _plan_and_change(session: Session, prepared: Prepared) -> PromotionRecord:
+def _plan_and_change(session: Session, prepared: Prepared, since: datetime) -> PromotionRecord:
     """Plan, ask and change until what was planned on is what is there when it is changed."""
     run = prepared.run
     for _ in range(_MOST_REPLANS):
         try:
             # Where nobody is asked one lease is kept from the plan to the change, so nothing can change between them.
             with nullcontext() if prepared.asks else lease_held(run):
-                ended = _one_try(session, prepared)
+                ended = _one_try(session, prepared, since)
         except UndecidedError:
             # The lease was given back: who waits for a check on GitHub does not keep it.
             wait_for_gates(session, prepared)
@@ -180,7 +183,7 @@ def _plan_and_change(session: Session, prepared: Prepared) -> PromotionRecord:
     )
 
 
-def _one_try(session: Session, prepared: Prepared) -> PromotionRecord | None:
+def _one_try(session: Session, prepared: Prepared, since: datetime) -> PromotionRecord | None:
     """Plan → approvals → lease → change → record; None where it has to be planned anew."""
     run, request = prepared.run, prepared.request
     if not prepared.asks:
@@ -191,8 +194,11 @@ def _one_try(session: Session, prepared: Prepared) -> PromotionRecord | None:
         work = replace(prepared.work(early.revisions), hosts=early.hosts)
         plan = make_and_show_plan(session, work, early)
         done_early = early.done()
+        if others_wait(run):
+            # What no host can carry takes nobody's place.
+            raise_first(begin_checks(run, change_of(work, plan, early.bundle, done_early=done_early)))
         take_place(run, request)
-        answer = _approved(session, work, plan)
+        answer = _approved(session, work, plan, since)
         if answer is not Status.APPROVED:
             return _end_unapproved(run, plan, answer)
         run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
@@ -215,13 +221,13 @@ def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
         )
 
 
-def _approved(session: Session, work: Work, plan: Plan) -> Status:
+def _approved(session: Session, work: Work, plan: Plan, since: datetime) -> Status:
     return ask_until_quorum(
         work.run,
         plan,
         authors=authors_of(work.run.mirror, work.run.ledger, plan),
         requester=work.request.requested_by,
-        reviews=Reviews(session.repository.github, work.release.commit.sha),
+        reviews=Reviews(session.repository.github, work.release.commit.sha, since),
     )
 
 

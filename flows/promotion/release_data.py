@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from tasks.release_data.commands.data_roles import Verdict
     from tasks.steps.run import Run
 
+    Brought = tuple[Mapping[str, str], tuple[str, ...]]
+
 
 def ask_data_gate(
     policy: Policy,
     hosts: Mapping[str, HostFacts],
     release_id: str,
-    after: Callable[[], Mapping[str, str]] | None = None,
+    after: Callable[[], Brought] | None = None,
 ) -> tuple[GateAnswer, ...]:
     """Ask whether what the application wrote into its release's folder may be left, before anybody is asked.
 
@@ -34,7 +36,8 @@ def ask_data_gate(
         policy: The environment's policy.
         hosts: The hosts' facts.
         release_id: The release that would come.
-        after: Gives the checksums of its bundle; None where it is not made yet, so that what both changed shows later.
+        after: Gives what its bundle brings, and where its services may write; None where it is not made yet, so that
+            what both changed shows later.
 
     Returns:
         The gate's answer; none where nothing was written there.
@@ -42,8 +45,8 @@ def ask_data_gate(
     written = {name: facts for name, facts in hosts.items() if _written(facts, release_id)}
     if not written:
         return ()
-    checksums = after() if after else None
-    found = {name: _judged(policy, facts, checksums) for name, facts in written.items()}
+    brought = after() if after else None
+    found = {name: _judged(policy, facts, brought) for name, facts in written.items()}
     refused = _refusals(found)
     lines = refused or _said(found)
     return (GateAnswer(gate="data", passed=not refused, reason="; ".join(lines)),) if lines else ()
@@ -61,7 +64,7 @@ def refuse_left(policy: Policy, hosts: Mapping[str, HostFacts], manifests: Mappi
         RefusedError: It would; each place is named, with the key to set.
     """
     found = {
-        name: _judged(policy, hosts[name], manifest.checksums)
+        name: _judged(policy, hosts[name], (manifest.brought, manifest.written or ()))
         for name, manifest in manifests.items()
         if _written(hosts[name], manifest.release.id)
     }
@@ -112,14 +115,18 @@ def _written(facts: HostFacts, release_id: str) -> bool:
     data, running = facts.data, facts.manifest
     if data is None or running is None or data.release_id != running.release.id:
         return False
-    return bool(data.differs or data.elsewhere or data.shared) and running.release.id != release_id
+    return (
+        bool(data.differs or data.elsewhere or data.beside or data.shared)
+        and running.release.id != release_id
+    )
 
 
-def _judged(policy: Policy, facts: HostFacts, after: Mapping[str, str] | None) -> Verdict:
+def _judged(policy: Policy, facts: HostFacts, after: Brought | None) -> Verdict:
     if facts.data is None or facts.manifest is None:
         raise RuntimeError("unknown files were judged")
-    before = facts.manifest.checksums
-    return judge(facts.data, policy.data, before, before if after is None else after)
+    before = facts.manifest.brought
+    coming, written = (before, ()) if after is None else after
+    return judge(facts.data, policy.data, before, coming, written=written)
 
 
 def _refusals(found: Mapping[str, Verdict]) -> list[str]:

@@ -57,7 +57,7 @@ def make_and_show_plan(session: Session, work: Work, early: EarlyStart) -> Plan:
     gates = decide_entry(
         session, run, work.request, work.resolved, work.release.id, gates, waits=not early.holds_lease
     )
-    data = ask_data_gate(run.policy, work.hosts, work.release.id, early.checksums)
+    data = ask_data_gate(run.policy, work.hosts, work.release.id, early.brought)
     gates = (*gates, *ask_schema_gate(run, plan), *data)
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.plan_hash != plan.hash:

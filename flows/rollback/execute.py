@@ -83,7 +83,7 @@ def fallback_of(run: Run, change: Change, way: GoingBack) -> PromotionFallback:
 
 def _forward(run: Run, change: Change, way: GoingBack) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
-    _check(run, change)
+    _check(run, change, way)
     if way.way is Way.RESTORE:
         _restore(run, change, way)
     else:
@@ -92,30 +92,33 @@ def _forward(run: Run, change: Change, way: GoingBack) -> str:
     return _end_line(run, change, way)
 
 
-def refuse_unready(run: Run, change: Change) -> None:
+def refuse_unready(run: Run, change: Change, way: GoingBack) -> None:
     """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again.
 
     Args:
         run: The rollback, holding the lease.
         change: What would be changed.
+        way: How.
 
     Raises:
         RefusedError: A host cannot, or has not what was put there.
     """
-    raise_first(_checks(run, change, 0))
+    raise_first(_checks(run, change, way))
 
 
-def _check(run: Run, change: Change) -> None:
+def _check(run: Run, change: Change, way: GoingBack) -> None:
     """See that everything is there that will be needed, before anything is touched."""
-    futures = _checks(run, change, 3 * (change.hosts[run.primary].database_bytes or 0))
+    futures = _checks(run, change, way)
     for name, manifest in change.manifests.items():
         project = project_of(run, name, manifest, current=False)
         futures.append(pull.submit(run, host=name, project=project, manifest=manifest))
     raise_first(futures)
 
 
-def _checks(run: Run, change: Change, needed: int) -> list[PrefectFuture[Any]]:
+def _checks(run: Run, change: Change, way: GoingBack) -> list[PrefectFuture[Any]]:
     futures: list[PrefectFuture[Any]] = []
+    # A database that is changed has a dump and a second one beside it meanwhile.
+    needed = 0 if way.way is Way.CODE else 3 * (change.hosts[run.primary].database_bytes or 0)
     for name, manifest in change.manifests.items():
         project = project_of(run, name, manifest, current=False)
         space = needed if name == run.primary else 0

@@ -140,11 +140,14 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
             refuse_ended(run)
             hosts = read_hosts(run)
             plan, manifests = _decide(run, hosts, wish)
-            if _way(plan).way is not Way.RESTORE:
+            asks = _way(plan).way is Way.RESTORE
+            if not asks:
                 refuse_unasked(run, row)
-                change = _change(run, plan.release_id, hosts, manifests)
-                if others_wait(run):
-                    refuse_unready(run, change)
+            change = _change(run, plan.release_id, hosts, manifests)
+            # What a host refuses needs nobody's approval, and ends nothing that waits.
+            if asks or others_wait(run):
+                refuse_unready(run, change, _way(plan))
+            if not asks:
                 take_place(run, request)
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
                 return _carry(run, request, plan, change, wish)

@@ -42,9 +42,9 @@ def preview_rollback(
         run = session.run(0, policy, session.pipeline.describe(environment))
         hosts = read_hosts(run)
         target = choose_release(run, wish, hosts)
-        kept = kept_manifests(run, target)[run.primary].checksums
+        kept = kept_manifests(run, target)[run.primary]
         plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
-        gates = ask_data_gate(policy, hosts, target.id, lambda: kept)
+        gates = ask_data_gate(policy, hosts, target.id, lambda: (kept.brought, kept.written or ()))
         return PlanPreview(plan=plan, gates=gates, built=True)

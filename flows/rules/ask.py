@@ -82,7 +82,7 @@ def ask_to_relax(session: Session, row: RelaxationRecord) -> Outcome:
         what = "Let the rule be relaxed, or not"
         form = answer_form(policy.approvers, description, what, plan_hash=hashed)
         log().info("waiting for an answer: %s of %s said yes", state.have, state.need)
-        given = ask(form, number=len(records) + 1, seconds=left)
+        given = ask(form, about=f"relaxation-{row.id}", number=len(records) + 1, seconds=left)
         _record(session, row, policy, hashed, given, records)
 
 

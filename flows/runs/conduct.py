@@ -257,14 +257,10 @@ def begin_change(run: Run) -> None:
         RefusedError: It ended while it waited for the lease: what does not begin takes over nothing.
     """
     refuse_ended(run)
-    promotions = run.ledger.promotions
-    for other in promotions.open_in(run.pipeline, run.environment):
-        if other.status in ACTIVE and other.id != run.promotion_id:
-            line = f"its run died; promotion {run.promotion_id} took over"
-            promotions.move(other.id, Status.ABANDONED, now=utc_now(), message=line)
-            show_aside(run.showing, other.id)
-    promotions.move(run.promotion_id, Status.RUNNING, now=utc_now())
-    show_aside(run.showing, run.promotion_id)
+    line = f"its run died; promotion {run.promotion_id} took over"
+    row, dead = run.ledger.promotions.begin(run.promotion_id, line, utc_now())
+    for one in (*dead, row):
+        show_aside(run.showing, one.id)
 
 
 def cancel_run(flow_run_id: str | None, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -22,15 +23,19 @@ from flows.watch.finish import TO_TELL, act
 from flows.watch.observe import Seen, end_of, look_on
 from tasks.adapters.pool import close_all
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.kernel.redact import process_redactor
+from tasks.steps.flow_runs import read_flow_run
 from tasks.steps.run import Run
 from tasks.steps.step import log
+from tasks.watch.read import watch_keys
 
 if TYPE_CHECKING:
     from blocks.values.releases import Release
     from flows.domain.watch.watch import Switch
     from tasks.ledger.records import PromotionRecord
+
+_KEY = re.compile(r"watch/([^/]+/[^/]+)/(\d+)")
 
 
 @flow(
@@ -58,6 +63,7 @@ def watch(environment: str = "", promotion: int = 0, source: str = "default") ->
     try:
         with open_session(source, must_fetch=False) as session:
             run, row, release, switch = _opened(session, environment, promotion)
+            refuse_other(row, flow_run_key())
             rename_run(f"watch {row.pipeline} {release.commit.short} in {row.environment}")
             return _watched(run, row, release, switch, source)
     except SluiceError as error:
@@ -95,6 +101,26 @@ def _opened(
             f"name its block: `--param source={row.asked.source}`",
         )
     return session.run(row.id, policy, session.pipeline.describe(policy.name)), row, release, switch
+
+
+def refuse_other(row: PromotionRecord, run: str) -> None:
+    """See that a run watches what it was started for: between two looks it waits, and its parameters can be changed.
+
+    Args:
+        row: The promotion it would watch.
+        run: The flow run's id.
+
+    Raises:
+        RefusedError: A promotion had it started, and not this one.
+    """
+    fact = read_flow_run(run)
+    found = _KEY.fullmatch(fact.key) if fact is not None else None
+    if found and found[0] != f"{watch_keys(row.pipeline, row.environment)}{row.id}":
+        raise RefusedError(
+            f"this run was started to watch promotion {found[2]} ({found[1]}), and its parameters were changed to "
+            f"another one: {row.id}",
+            "put them back, or start a run of `watch/all` of your own",
+        )
 
 
 def _watched(run: Run, row: PromotionRecord, release: Release, switch: Switch, source: str) -> State[Any]:

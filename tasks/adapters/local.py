@@ -62,7 +62,7 @@ class LocalRunner:
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
         result = self.run_raw(call, on_line=on_line)
-        # Who is told the lines has them all; anybody else reads the whole as data.
+        # Who is told the lines reads them; anybody else reads the whole as data.
         if on_line is None and result.exit_code == 0:
             refuse_cut(result, f"{self._title(call)} on {self.name}")
         return result.decoded(call, self._redactor)
@@ -135,7 +135,12 @@ class LocalRunner:
                 selector.register(_open(pipe), selectors.EVENT_READ, stream)
             if call.stdin is not None:
                 self._register_stdin(selector, _open(process.stdin))
-            self._transfer(selector, process, call, clock)
+            try:
+                self._transfer(selector, process, call, clock)
+            except TerminalError:
+                stdout.end()
+                stderr.end()
+                raise
         stdout.end()
         stderr.end()
         self._wait(process, call, clock)

@@ -90,4 +90,4 @@ def _retry_after(answer: httpx.Response) -> float:
         return float(answer.json()["parameters"]["retry_after"])
     except (ValueError, KeyError, TypeError):
         text = answer.headers.get("Retry-After", "")
-        return float(text) if text.isdigit() else 1.0
+        return float(text) if text.isdecimal() else 1.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 import weakref
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +32,9 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _PARAMETER = re.compile(r'(?<!\w)(\w++)="([^"]*+)"')
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+# No registry takes a larger manifest.
+_MOST_BYTES, _WHOLE_SECONDS = 4 * 1024 * 1024, 60
+_OF_THE_LINE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 # Where an image without a registry in its name comes from.
 _HUB, _HUB_API = "docker.io", "registry-1.docker.io"
 
@@ -71,9 +76,18 @@ class HttpRegistry:
             timeout=_TIMEOUT,
             follow_redirects=True,
             verify=authorities() if verify_tls else False,
+            event_hooks={"request": [] if insecure else [self._refuse_plain]},
         )
         # Nobody ends a registry: its connections go with the last reference to it.
         self._finalizer = weakref.finalize(self, self._client.close)
+
+    def _refuse_plain(self, request: httpx.Request) -> None:
+        """Follow no redirect to plain HTTP: a registry that a commit names could lead to what listens here."""
+        if request.url.scheme != "https":
+            raise TerminalError(
+                f"registry {self.address} redirects to {request.url.host[:80]!r} without encryption",
+                "check the address in the registry's block",
+            )
 
     def close(self) -> None:
         """Close its connections; it can be used no more."""
@@ -150,13 +164,34 @@ class HttpRegistry:
         return answer
 
     def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
+        request = self._client.build_request(method, path, headers=headers, content=content)
+        # A change that was only redirected would be followed as a read, and count as made.
+        return self._read(request, follow=content is None)
+
+    def _read(
+        self,
+        request: httpx.Request,
+        *,
+        follow: bool = True,
+        auth: tuple[str, str] | None = None,
+    ) -> httpx.Response:
+        """Read an answer within a bound of bytes and time: a commit names registries of anybody."""
+        deadline, read = time.monotonic() + _WHOLE_SECONDS, bytearray()
         try:
-            # A change that was only redirected would be followed as a read, and count as made.
-            return self._client.request(
-                method, path, headers=headers, content=content, follow_redirects=content is None
-            )
+            answer = self._client.send(request, auth=auth, stream=True, follow_redirects=follow)
+            with closing(answer):
+                for piece in answer.iter_bytes():
+                    read += piece
+                    if len(read) > _MOST_BYTES or time.monotonic() > deadline:
+                        raise TerminalError(
+                            f"registry {self.address} did not end its answer within {_WHOLE_SECONDS} s and "
+                            f"{_MOST_BYTES} bytes",
+                            "check its address",
+                        )
         except httpx.TransportError as error:
             raise self._no_answer(error) from error
+        plain = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_LINE]
+        return httpx.Response(answer.status_code, headers=plain, content=bytes(read), request=answer.request)
 
     def _no_answer(self, error: httpx.TransportError) -> TransientError:
         text = process_redactor().text(str(error)) or type(error).__name__
@@ -200,10 +235,8 @@ class HttpRegistry:
             )
         query = {"service": challenge.get("service", ""), "scope": scope or challenge.get("scope", "")}
         auth = (self._username, self._password) if self._username else None
-        try:
-            answer = self._client.get(realm, params={k: v for k, v in query.items() if v}, auth=auth)
-        except httpx.TransportError as error:
-            raise self._no_answer(error) from error
+        wanted = self._client.build_request("GET", realm, params={k: v for k, v in query.items() if v})
+        answer = self._read(wanted, auth=auth)
         self._judge(answer, "GET", "the login")
         told = answer.json()
         token: str = told.get("token") or told.get("access_token") or ""

@@ -112,7 +112,7 @@ class SshHost:
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
         result = self.run_raw(call, on_line=on_line)
-        # Who is told the lines has them all; anybody else reads the whole as data.
+        # Who is told the lines reads them; anybody else reads the whole as data.
         if on_line is None and result.exit_code == 0:
             refuse_cut(result, f"{self._title(call)} on {self.name}")
         return result.decoded(call, self._redactor)

@@ -126,14 +126,21 @@ class ChannelCommand:
             ConnectionLostError: The connection broke.
         """
         self._begin(command, stdin or b"")
-        self._read_to_end()
-        code = self._exit_code()
+        try:
+            self._read_to_end()
+            code = self._exit_code()
+        except LimitPassedError:
+            self._end_streams()
+            raise
         if self._stdin_error is not None:
             raise self._stdin_error
+        self._end_streams()
+        return RawResult(code, self._stdout.bytes, self._stderr.bytes, self.clock.seconds, self._stdout.cut)
+
+    def _end_streams(self) -> None:
         self._pid_line.end()
         self._stdout.end()
         self._stderr.end()
-        return RawResult(code, self._stdout.bytes, self._stderr.bytes, self.clock.seconds, self._stdout.cut)
 
     def await_pid(self, seconds: float) -> int | None:
         """Wait so long for the process id, of a command that is to be ended before it said anything."""

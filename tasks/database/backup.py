@@ -9,7 +9,7 @@ from blocks.values.receipts import BackupReceipt
 from tasks.database.commands.dump_facts import DUMP_FACTS, Counters, parse_dump_facts
 from tasks.database.commands.pg import dump as pg_dump
 from tasks.database.commands.pg import list_dump, parse_listing, psql
-from tasks.database.empty_dump import explain_empty
+from tasks.database.empty_dump import explain_empty, refuse_other
 from tasks.database.offsite import stored_dumps
 from tasks.database.retain import removable
 from tasks.host.files import measure_dump, remove_dumps
@@ -84,7 +84,7 @@ def take_dump(
     revision, counters = _facts(run, there)
     checksum, size = _dump(run, there, path)
     entries, tables = _read_back(run, there, path)
-    why_empty = _why_empty(run, there, path) if tables == 0 and not empty_counts else ""
+    why_empty = "" if empty_counts else _judge_content(run, there, path, tables, revision)
     receipt = BackupReceipt(
         host=host,
         path=path,
@@ -193,14 +193,20 @@ def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None
     return parse_listing(listing.stdout)
 
 
-def _why_empty(run: Run, there: Host, path: str) -> str:
-    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed."""
+def _judge_content(run: Run, there: Host, path: str, tables: int | None, revision: str | None) -> str:
+    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed.
+
+    The revision of the application's migration tool, or who named the database, says that the tables are its own.
+    """
     try:
-        return explain_empty(run, there)
+        why = explain_empty(run, there) if tables == 0 else ""
+        if tables and revision is None and _policy(run).database is None:
+            refuse_other(run, there)
     except TerminalError:
         folder, _, name = path.rpartition("/")
         there.run(run.change(there.name, remove_dumps(folder, (name,)), seconds=60))
         raise
+    return why
 
 
 def remove_dump(run: Run, host: str, name: str) -> None:

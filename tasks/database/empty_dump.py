@@ -1,4 +1,4 @@
-"""A dump without a table: right, or of another database than the application uses."""
+"""A dump of another database than the application uses: one without a table, or with those of somebody else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
+    from blocks.pipeline import Backup
     from blocks.values.receipts import BackupReceipt
+    from tasks.database.commands.empty_dump import OtherDatabases
     from tasks.kernel.protocols import Host
     from tasks.steps.run import Run
 
@@ -35,11 +37,7 @@ def explain_empty(run: Run, there: Host) -> str:
     backup = run.policy.backup
     if backup is None:
         raise RuntimeError("a dump was looked at where the policy takes none")
-    directory = run.directories[there.name]
-    files = tuple(f"{directory}/{name}" for name in run.policy.env_files)
-    argv = other_databases(run.pipeline, backup.service, backup.user or "", backup.database or "", files)
-    result = there.run(Call(argv=argv, limits=_LIMITS))
-    found = parse_others(result.stdout)
+    found, whole = _look(run, there, backup)
     migrating = run.description.migration.service if run.description.migration else ""
     what = f"backup: the dump of {_named(backup.database, backup.service)} on {there.name} has no table"
     agreed = backup.may_be_empty and backup.database is not None
@@ -56,7 +54,7 @@ def explain_empty(run: Run, there: Host) -> str:
             f"find out who removed them, and restore {before.path} (docs/backups.md, restore by hand); where they were "
             "meant to go, set backup.may_be_empty to true in pipeline.yaml; nothing was changed",
         )
-    why = found.why_empty(first=_is_first(run, there), migrating=migrating) if result.ok else ""
+    why = found.why_empty(first=_is_first(run, there), migrating=migrating) if whole else ""
     if not why and backup.may_be_empty:
         why = "pipeline.yaml says so (backup.may_be_empty)"
     if not why:
@@ -68,6 +66,39 @@ def explain_empty(run: Run, there: Host) -> str:
         )
     log().info("%s: the dump has no table: %s", there.name, why)
     return why
+
+
+def refuse_other(run: Run, there: Host) -> None:
+    """Refuse a dump that holds tables, where the service that migrates is seen to use another database.
+
+    Args:
+        run: The promotion.
+        there: The host that keeps the dumped database.
+
+    Raises:
+        TerminalError: It is.
+    """
+    backup, migration = run.policy.backup, run.description.migration
+    if backup is None or migration is None:
+        return
+    running = read_manifest(there, run.directories[there.name])
+    unversioned = running is not None and bool(running.release.revisions)
+    other = _look(run, there, backup)[0].instead(migration.service, unversioned=unversioned)
+    if other:
+        raise TerminalError(
+            f"backup: the dump of {_named(backup.database, backup.service)} on {there.name} holds tables that "
+            f"are not known to be the application's: {other}",
+            "set backup.database (or backup.service) in pipeline.yaml to the one the application migrates; where that "
+            "is the dumped one, name it in backup.database; nothing was changed",
+        )
+
+
+def _look(run: Run, there: Host, backup: Backup) -> tuple[OtherDatabases, bool]:
+    directory = run.directories[there.name]
+    files = tuple(f"{directory}/{name}" for name in run.policy.env_files)
+    argv = other_databases(run.pipeline, backup.service, backup.user or "", backup.database or "", files)
+    result = there.run(Call(argv=argv, limits=_LIMITS))
+    return parse_others(result.stdout), result.ok
 
 
 def _named(database: str | None, service: str) -> str:

@@ -21,6 +21,7 @@ from tasks.host.shape import (
 )
 from tasks.kernel.argv import name as checked_name
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.lines import lines
 from tasks.kernel.protocols import Call, Limits
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _labels(there: Host, described: Described) -> tuple[str, ...]:
     result = there.run(Call(argv=rehearsal.labels(images), limits=QUICK))
     if not result.ok:
         raise _unreadable(there, described.project, result)
-    return tuple(sorted({json.loads(line) for line in result.stdout.splitlines() if line} - {""}))
+    return tuple(sorted({json.loads(line) for line in lines(result.stdout) if line} - {""}))
 
 
 def _address(there: Host, copy: Copy) -> str:

@@ -17,8 +17,8 @@ AUTHOR_FORMAT = "%H%x00%an%x00%ae%x00"
 AUTHOR_FIELDS = 3
 MESSAGE_FORMAT = "%H%x00%B%x00"
 MESSAGE_FIELDS = 2
-# A squashed commit has them anywhere in its message, not only among the trailers at its end.
-_CO_AUTHOR = "^[[:space:]]*co-authored-by[[:space:]]*:"
+# A squashed commit has them anywhere in its message, not only among the trailers at its end, also in a list.
+_CO_AUTHOR = "^[[:space:]>*-]*co[ -]?author(s|ed[ -]by)?[[:space:]]*:"
 _PLAIN_LOG = ("--no-show-signature", "--no-color", "--no-decorate", "--encoding=UTF-8")
 
 
@@ -59,16 +59,20 @@ def list_remote(directory: str, url: str) -> Argv:
 
 
 def fetch(directory: str, url: str) -> Argv:
-    """Bring all branches and tags up to date; what is gone there goes here."""
+    """Bring all branches and tags up to date; what is gone there goes here.
+
+    Its progress is its sign of life: however much there is to bring, it is not taken for one that hangs.
+    """
     options = (
         "--prune",
         "--no-tags",
         "--force",
-        "--quiet",
+        "--progress",
         "--no-recurse-submodules",
         "--no-write-fetch-head",
     )
-    return git(directory, "fetch", *options, "--", url, *REFSPECS)
+    # What comes is kept as it comes, in one pack: unpacking a large file says nothing for as long as it takes.
+    return git(directory, "-c", "fetch.unpackLimit=1", "fetch", *options, "--", url, *REFSPECS)
 
 
 def set_head(directory: str, branch: str) -> Argv:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -12,6 +12,10 @@ from tasks.kernel.errors import TerminalError
 
 LINK, SUBMODULE = "120000", "160000"
 _EXECUTABLE = "100755"
+_ELSEWHERE = (
+    "keep what is mounted in the repository itself, mount other folders, or mount a folder of the host"
+)
+_POINTER, _LONGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,17 @@ def parse_batch(output: bytes) -> Iterator[bytes | None]:
             yield None
 
 
+def ids(entries: Iterable[TreeEntry]) -> bytes:
+    """Return what `git cat-file --batch` is asked for."""
+    return "".join(f"{entry.object_id}\n" for entry in entries).encode()
+
+
+def parse_links(links: Iterable[TreeEntry], output: bytes) -> dict[str, str]:
+    """Read what `git cat-file --batch` printed of symbolic links: path → what it leads to."""
+    targets = ((content or b"").decode(errors="surrogateescape") for content in parse_batch(output))
+    return {entry.path: target for entry, target in zip(links, targets, strict=True)}
+
+
 def pack(packer: Packer, entries: tuple[TreeEntry, ...], contents: IO[bytes]) -> None:
     """Put entries into an archive, their contents copied piece by piece.
 
@@ -64,15 +79,34 @@ def pack(packer: Packer, entries: tuple[TreeEntry, ...], contents: IO[bytes]) ->
         contents: What `git cat-file --batch` printed of their contents, in the same order.
 
     Raises:
-        TerminalError: The repository lacks the content of one of them, or what was printed ends too early.
+        TerminalError: The repository lacks the content of one of them, or what was printed ends too early; or one is
+            a submodule or a pointer of Git LFS, whose content is elsewhere.
     """
     for entry in entries:
-        size = _blob_size(contents.readline(), entry)
+        head = contents.readline()
+        if entry.mode == SUBMODULE:
+            raise TerminalError(
+                f"{shown(entry.path)} is a submodule: its files are not in the commit, so no host would get them",
+                _ELSEWHERE,
+            )
+        size = _blob_size(head, entry)
+        if size < _LONGEST_POINTER:
+            _refuse_pointer(entry, contents)
         if entry.mode == LINK:
             packer.add_link(entry.path, contents.read(size).decode(errors="surrogateescape"))
         else:
             packer.add_file(entry.path, size, contents, executable=entry.mode == _EXECUTABLE)
         contents.read(1)
+
+
+def _refuse_pointer(entry: TreeEntry, contents: IO[bytes]) -> None:
+    head = contents.read(len(_POINTER))
+    contents.seek(-len(head), io.SEEK_CUR)
+    if head == _POINTER:
+        raise TerminalError(
+            f"{shown(entry.path)} is kept in Git LFS: the commit has but a pointer, which a host would get instead",
+            _ELSEWHERE,
+        )
 
 
 def _blob_size(head: bytes, entry: TreeEntry) -> int:

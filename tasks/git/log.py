@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from blocks.values.releases import Commit
 from tasks.git.commands import AUTHOR_FIELDS, COMMIT_FIELDS, MESSAGE_FIELDS, SHA
 
+_MARK = r"[ \t>*-]*co[ -]?author(?:s|ed[ -]by)?[ \t]*:"
 # With the lines it goes on in, which begin with a blank, as trailers may.
 _CO_AUTHOR = re.compile(
-    r"^[ \t]*co-authored-by[ \t]*:([^\n]*(?:\n(?![ \t]*co-authored-by)[ \t]+[^\n]*)*)$",
-    re.IGNORECASE | re.MULTILINE,
+    rf"^{_MARK}([^\n]*(?:\n(?!{_MARK})[ \t]+[^\n]*)*)$", re.IGNORECASE | re.MULTILINE | re.ASCII
 )
 
 
@@ -37,11 +37,16 @@ def names_of(wrote: str, messages: str) -> frozenset[str] | None:
     """
     authors = list(_rows(wrote, AUTHOR_FIELDS))
     told = list(_rows(messages, MESSAGE_FIELDS))
-    known = all(SHA.match(sha) and (name.strip() or email.strip()) for sha, name, email in authors)
+    known = all(SHA.match(sha) and (_readable(name) or _readable(email)) for sha, name, email in authors)
     if not known or not all(SHA.match(sha) for sha, _ in told):
         return None
     found = {part for _, name, email in authors for part in (name, email)}
     return frozenset(part for part in found | _co_authors(text for _, text in told) if part.strip())
+
+
+def _readable(part: str) -> bool:
+    """Say whether a name or address tells anything: bytes that are no UTF-8 were replaced."""
+    return bool(part.strip()) and "\ufffd" not in part
 
 
 def _co_authors(messages: Iterable[str]) -> set[str]:
@@ -49,14 +54,14 @@ def _co_authors(messages: Iterable[str]) -> set[str]:
 
 
 def _people(text: str) -> Iterable[str]:
-    """Return the names and addresses of one line: usually `name <address>`, often several of them."""
+    """Return the names, addresses and logins of one line: usually `name <address>`, often several of them."""
     parts = re.split(r"[<>]", text)
-    if len(parts) == 1:
-        parts += [address for address in re.split(r"[\s,;]+", text) if "@" in address]
-    elif len(parts) % 2:
+    if len(parts) > 1 and len(parts) % 2:
         # What stands behind the last address is no name.
         del parts[-1]
-    return (part.strip(" \t\r\n,;&\"'").removeprefix("and ") for part in parts)
+    parts = [piece for part in parts for piece in re.split(r"[()\[\]]", part)]
+    parts += [address for part in parts for address in re.split(r"[\s,;]+", part) if "@" in address]
+    return (part.strip(" \t\r\n,;&\"'@").removeprefix("and ") for part in parts)
 
 
 def _rows(listed: str, count: int) -> Iterable[tuple[str, ...]]:

@@ -24,6 +24,10 @@ QUIET: Mapping[str, str] = {
     "GIT_OPTIONAL_LOCKS": "0",
     # What git says is read; it must not be translated.
     "LC_ALL": "C.UTF-8",
+    # A repository that is elsewhere now may be somebody else's, and git would send it the login.
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "http.followRedirects",
+    "GIT_CONFIG_VALUE_0": "false",
 }
 
 
@@ -81,15 +85,15 @@ class GitLogin:
         return shlex.join(["ssh", "-F", "/dev/null", "-i", str(key), *words])
 
     def _header(self, url: str) -> dict[str, str]:
-        """Return the configuration that sends the token to this server only."""
+        """Return the configuration, beside that of `QUIET`, that sends the token to this server only."""
         coded = base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
         process_redactor().add(coded)
         parts = urlsplit(url)
         server = urlunsplit((parts.scheme, parts.netloc, "/", "", ""))
         return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{server}.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {coded}",
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_1": f"http.{server}.extraHeader",
+            "GIT_CONFIG_VALUE_1": f"Authorization: Basic {coded}",
         }
 
 

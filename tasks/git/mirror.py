@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
 from pydantic import SecretStr
 
 from blocks.values.releases import Commit
+from tasks.adapters.file_lock import locked
 from tasks.git import commands as git
+from tasks.git import files as git_files
 from tasks.git import refs as git_refs
 from tasks.git.files import LINK, SUBMODULE, TreeEntry, pack, parse_batch, parse_tree
 from tasks.git.log import commits_of, names_of
 from tasks.git.login import GitLogin, split_url
 from tasks.git.refs import ResolvedRef
-from tasks.git.runner import GitRunner
+from tasks.git.runner import HURRIED, NETWORK, WITHOUT_FILTERS, GitRunner
 from tasks.kernel.archive import Archive, Packer, shown
 from tasks.kernel.errors import TerminalError
 
@@ -111,19 +111,24 @@ class GitMirror:
         """Say whether it was fetched before."""
         return (self.directory / "HEAD").exists() and bool(self._refs())
 
-    def fetch(self) -> None:
+    def fetch(self, *, hurried: bool = False) -> None:
         """Bring the mirror up to date; one round trip where nothing changed.
+
+        Args:
+            hurried: True where what was fetched last will do: nobody waits for long then.
 
         Raises:
             TransientError: The repository does not answer.
-            TerminalError: The login was refused, or there is no such repository.
+            TerminalError: The login was refused, there is no such repository, or it took too long.
         """
-        with self._locked(), self._login.environment(self.public_url) as environment:
+        limits = HURRIED if hurried else NETWORK
+        held = locked(Path(f"{self.directory}.lock"), seconds=limits.idle_seconds if hurried else None)
+        with held, self._login.environment(self.public_url) as environment:
             self._ensure_mirror()
-            listed = self._git.network(git.list_remote(self._path, self.public_url), environment)
+            listed = self._git.network(git.list_remote(self._path, self.public_url), environment, limits)
             head, remote = git_refs.parse_remote(listed)
             if remote != {ref.full_name: ref.object_id for ref in self._refs()}:
-                self._git.network(git.fetch(self._path, self.public_url), environment)
+                self._git.network(git.fetch(self._path, self.public_url), environment, limits)
             if head and head != self.default_branch():
                 self._git.read(git.set_head(self._path, head))
 
@@ -141,8 +146,9 @@ class GitMirror:
             TerminalError: There is none of that name (the nearest are told), or more than one.
         """
         refs = self._refs()
-        found = git_refs.find(ref, refs)
         commits = self._commits(ref) if git.SHORT_SHA.match(ref) else ()
+        # A whole id is a commit's, as for git itself, whatever a branch is called.
+        found = None if commits and git.SHA.match(ref) else git_refs.find(ref, refs)
         if len(commits) + (found is not None) > 1:
             raise TerminalError(f"{ref} is the name of more than one commit", "give more of its digits")
         if found is not None:
@@ -273,9 +279,11 @@ class GitMirror:
         """Return every path of a commit."""
         return frozenset(entry.path for entry in self._entries(sha))
 
-    def links(self, sha: str) -> tuple[str, ...]:
-        """Return the symbolic links of a commit."""
-        return tuple(entry.path for entry in self._entries(sha) if entry.mode == LINK)
+    def links(self, sha: str) -> dict[str, str]:
+        """Return the symbolic links of a commit, and what each leads to."""
+        entries = [entry for entry in self._entries(sha) if entry.mode == LINK]
+        told = self._git.read(git.cat_objects(self._path), git_files.ids(entries))
+        return git_files.parse_links(entries, told)
 
     def changed(self, old: str, new: str) -> frozenset[str]:
         """Return the paths of a commit whose content another one lacks; all where the mirror lacks that one."""
@@ -308,13 +316,12 @@ class GitMirror:
         Raises:
             TerminalError: One of them is not in the commit, or the mirror lacks its content.
         """
-        entries = {entry.path: entry for entry in self._entries(sha) if entry.mode != SUBMODULE}
+        entries = {entry.path: entry for entry in self._entries(sha)}
         chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}
         ordered = tuple(chosen[path] for path in sorted(chosen))
-        names = "".join(f"{entry.object_id}\n" for entry in ordered).encode()
         modified, folder = int(self.commit(sha).committed_at.timestamp()), self.directory.parent
         with tempfile.TemporaryFile(dir=folder) as contents, Packer(folder, modified) as packer:
-            self._git.read_pieces(git.cat_objects(self._path), contents.write, names)
+            self._git.read_pieces(git.cat_objects(self._path), contents.write, git_files.ids(ordered))
             contents.seek(0)
             pack(packer, ordered, contents)
             return packer.archive()
@@ -354,7 +361,7 @@ class GitMirror:
 
     def _write_files(self, sha: str, part: Path) -> None:
         (part / "files").mkdir()
-        index = {"GIT_INDEX_FILE": str(part / "index")}
+        index = {"GIT_INDEX_FILE": str(part / "index"), **WITHOUT_FILTERS}
         self._git.read(git.read_tree(self._path, sha), environment=index)
         self._git.read(git.checkout_index(self._path, f"{part}/files"), environment=index)
 
@@ -387,11 +394,3 @@ class GitMirror:
         self._git.read(git.init(self._path))
         # A commit that runs somewhere stays readable when its branch is rewritten.
         self._git.read(git.set_config(self._path, "gc.pruneExpire", "never"))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Let one process or thread at a time change the mirror."""
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        with Path(f"{self.directory}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield

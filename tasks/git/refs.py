@@ -8,6 +8,7 @@ from typing import Literal
 
 from tasks.git.commands import SHORT_SHA
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.lines import lines
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 NEAREST = 3
@@ -66,13 +67,13 @@ class Ref:
 
 def parse_refs(output: str) -> tuple[Ref, ...]:
     """Read what `git for-each-ref` printed."""
-    return tuple(Ref(*line.split("\0")) for line in output.splitlines())
+    return tuple(Ref(*line.split("\0")) for line in lines(output))
 
 
 def parse_remote(text: str) -> tuple[str, dict[str, str]]:
     """Read what `git ls-remote --symref` printed: the default branch, and ref → object id."""
     head, refs = "", {}
-    for line in text.splitlines():
+    for line in lines(text):
         value, _, name = line.partition("\t")
         if name == "HEAD":
             head = value.removeprefix(f"ref: {BRANCHES}") if value.startswith("ref: ") else head

@@ -16,10 +16,14 @@ from tasks.kernel.output import RawResult, refuse_cut, title
 from tasks.kernel.protocols import Call, Limits, PieceSink
 from tasks.kernel.redact import process_redactor
 
-NETWORK = Limits(total_seconds=900, idle_seconds=120)
+NETWORK = Limits(total_seconds=7200, idle_seconds=300)
+# Where what was fetched last will do.
+HURRIED = Limits(total_seconds=60, idle_seconds=15)
 READING = Limits(total_seconds=300, idle_seconds=300)
 # Content of any size: as long as something comes, it goes on.
 COPYING = Limits(total_seconds=3600, idle_seconds=300)
+# The operator's settings name filters (LFS), and a commit says which files pass through which, and what LFS asks.
+WITHOUT_FILTERS: Mapping[str, str] = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 _NO_COMMIT = re.compile(
     r"bad object|bad revision|not a tree object|not a valid object|unknown revision|failed to unpack tree object"
 )
@@ -29,8 +33,24 @@ _REFUSED = re.compile(
     r"\b40[134]\b|no path specified",
     re.IGNORECASE | re.MULTILINE,
 )
+_REDIRECTED = re.compile(r"returned error: (30[0-9])\b")
 # With anything between: a pattern would look for the second word behind each of the first ones.
 _REFUSED_BETWEEN = (("repository ", "not found"), ("transport ", " not allowed"))
+# What git says while it works, and of each branch that moved.
+_PROGRESS = tuple(
+    f"{where}{word}"
+    for where in ("", "remote: ")
+    for word in (
+        "Enumerating ",
+        "Counting ",
+        "Compressing ",
+        "Receiving ",
+        "Resolving ",
+        "Unpacking ",
+        "Total ",
+        "Auto ",
+    )
+)
 _ADVICE = (
     "fatal: Could not read from remote repository",
     "Please make sure you have the correct access rights",
@@ -83,17 +103,28 @@ class GitRunner:
         """Run a command on the mirror and return its output as text, without the last line end."""
         return self.read(argv).decode(errors="replace").rstrip("\n")
 
-    def network(self, argv: Argv, environment: Mapping[str, str]) -> str:
+    def network(self, argv: Argv, environment: Mapping[str, str], limits: Limits = NETWORK) -> str:
         """Run a command that asks the repository itself.
+
+        Args:
+            argv: The command.
+            environment: The login's variables.
+            limits: When it is ended.
 
         Raises:
             TransientError: It does not answer.
-            TerminalError: It refused the login, or there is none at that address.
+            TerminalError: It refused the login, or there is none at that address, or it is elsewhere now.
         """
-        result = self._whole(Call(argv, env=environment, limits=NETWORK))
+        result = self._whole(Call(argv, env=environment, limits=limits))
         if result.exit_code == 0:
             return result.stdout.decode(errors="surrogateescape")
-        said = process_redactor().text(result.stderr.decode(errors="replace"))
+        said = "\n".join(_said(result))
+        if moved := _REDIRECTED.search(said):
+            raise TerminalError(
+                f"{self._url} is redirected (status {moved[1]}): the repository has another address now, or the "
+                "server wants it written otherwise; it was not followed",
+                "look in a browser where it leads, and set that address in the git-repository block",
+            )
         if _is_refused(said):
             raise TerminalError(
                 f"{self._url} cannot be read: {_last_line(result)}",
@@ -126,9 +157,14 @@ def _is_refused(said: str) -> bool:
     )
 
 
+def _said(result: RawResult) -> list[str]:
+    """Return the lines of standard error, without what git says while it works."""
+    lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith((*_PROGRESS, "From ", " "))]
+
+
 def _last_line(result: RawResult) -> str:
     """Return git's own word on what failed, without the advice around it."""
-    lines = process_redactor().text(result.stderr.decode(errors="replace")).strip().splitlines()
-    told = [line for line in lines if line.strip() and not line.startswith(_ADVICE)]
+    told = [line for line in _said(result) if not line.startswith(_ADVICE)]
     named = [line for line in told if line.startswith(("fatal:", "error:", "remote:"))]
     return (named[:1] or told[-1:] or [f"exit status {result.exit_code}"])[0][:300]

@@ -31,6 +31,8 @@ _REPOSITORY_PATH = re.compile(
     r"(/repositories/[0-9]{1,19}|/repos/[\w.-]{1,100}/[\w.-]{1,100})(?:/.*)?", re.ASCII
 )
 _NAME = re.compile(r"[\w-]{1,100}/[\w.-]{1,100}", re.ASCII)
+# What PyGithub makes of a page for people and adds by itself, and what GitHub's refusals hold.
+_NO_RESULT = frozenset({"data", "url", "message", "documentation_url", "status", "errors"})
 _ORIGIN = re.compile(r"https?://[\w.:\[\]-]{1,200}", re.ASCII)
 
 
@@ -71,11 +73,11 @@ class OnlyResults(Retry):
         raise GithubException(response.status, told if isinstance(told, dict) else {}, headers)
 
 
-def is_somebodys_page(headers: Mapping[str, Any], found: object) -> bool:
-    """Say whether an answer is a page for people, such as a proxy's, which PyGithub wraps into an object."""
+def says_nothing(headers: Mapping[str, Any], found: object) -> bool:
+    """Say whether an answer holds nothing of GitHub's: it is empty, a refusal's words, or a page of a proxy's."""
     kind = str(headers.get("content-type", "")).partition(";")[0]
-    wrapped = isinstance(found, dict) and isinstance(found.get("data"), str) and set(found) <= {"data", "url"}
-    return wrapped or (bool(kind) and "json" not in kind)
+    empty = set(found) <= _NO_RESULT if isinstance(found, dict) else not isinstance(found, list)
+    return empty or (bool(kind) and "json" not in kind)
 
 
 def has_next_page(headers: Mapping[str, Any]) -> bool:
@@ -134,9 +136,9 @@ def pause_of(error: GithubException) -> float | None:
         return None
     headers = headers_of(error)
     wait = headers.get("retry-after", "")
-    if wait.isdigit():
+    if wait.isdecimal():
         return float(wait)
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
         return max(1.0, int(headers["x-ratelimit-reset"]) - datetime.now(UTC).timestamp() + 1.0)
     return SECONDARY_PAUSE_SECONDS if error.status == 429 or "rate limit" in said(error) else None  # noqa: PLR2004
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import jwt
@@ -15,12 +14,12 @@ from tasks.github.answers import (
     OnlyResults,
     has_next_page,
     is_redirected,
-    is_somebodys_page,
     moved_path,
     name_of,
     other_origin,
     pause_of,
     said,
+    says_nothing,
 )
 from tasks.github.refusals import Asking, ChangeRefusedError, NotThereError, meaning
 from tasks.kernel.errors import SluiceError, TerminalError, TransientError
@@ -38,7 +37,6 @@ __all__ = [
     "log_in",
     "log_in_as_app",
     "too_many",
-    "whole",
 ]
 
 R = TypeVar("R")
@@ -122,10 +120,6 @@ class GitHubClient:
         """Close its connections; it can be used no more."""
         self._github.close()
 
-    def repo(self) -> Any:  # noqa: ANN401 - PyGithub's overloads hide the class
-        """Return the repository, unasked: nothing is sent before a part of it is needed."""
-        return self._github.get_repo(self.repository)
-
     @property
     def requester(self) -> Any:  # noqa: ANN401 - PyGithub types half of it
         """What PyGithub sends requests by, for the lists it has no method for."""
@@ -181,7 +175,7 @@ class GitHubClient:
             asked = {"per_page": PER_PAGE, "page": page, **parameters}
             headers, found = self._asked("GET", path, parameters=asked)
             some = found[under] if under else found
-            if not isinstance(some, list):
+            if not isinstance(some, list) or not all(isinstance(one, dict) for one in some):
                 raise TypeError(path)
             yield from some
             read += len(some)
@@ -217,7 +211,7 @@ class GitHubClient:
 
     def _asked(self, method: str, path: str, **more: Any) -> tuple[Mapping[str, Any], Any]:  # noqa: ANN401 - JSON
         headers, found = self._github.requester.requestJsonAndCheck(method, path, **more)
-        if method != "DELETE" and is_somebodys_page(headers, found):
+        if method != "DELETE" and says_nothing(headers, found):
             raise TypeError(path)
         return headers, found
 
@@ -367,18 +361,6 @@ def _web_address(base_url: str) -> str:
     if parts.path.rstrip("/") == "/api/v3" or not (parts.hostname or "").startswith("api."):
         return f"{parts.scheme}://{parts.netloc}"
     return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
-
-
-def whole(entries: Iterable[R]) -> list[R]:
-    """Return every entry of a list in pages.
-
-    Raises:
-        TerminalError: It has more than is read.
-    """
-    found = list(islice(entries, MOST_ENTRIES + 1))
-    if len(found) > MOST_ENTRIES:
-        raise too_many()
-    return found
 
 
 def too_many() -> TerminalError:

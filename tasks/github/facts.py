@@ -1,78 +1,72 @@
-"""What PyGithub and GitHub's JSON hold, as facts."""
+"""What GitHub's JSON holds, as facts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
-
-if TYPE_CHECKING:
-    from github.CheckRun import CheckRun
-    from github.CommitStatus import CommitStatus
-    from github.PullRequest import PullRequest
-    from github.PullRequestReview import PullRequestReview
 
 # An app id GitHub uses for "any app".
 _ANY_APP = -1
 
 
-def status_fact(status: CommitStatus) -> CheckFact:
+def status_fact(status: Mapping[str, Any]) -> CheckFact:
     """Return a commit status as a fact."""
     return CheckFact(
         kind="status",
-        name=status.context,
-        state=status.state,
-        number=status.id,
-        link=status.target_url or "",
+        name=status["context"],
+        state=status["state"],
+        number=status["id"],
+        link=status.get("target_url") or "",
     )
 
 
-def check_fact(run: CheckRun) -> CheckFact:
+def check_fact(run: Mapping[str, Any]) -> CheckFact:
     """Return a check run as a fact; one that has not ended is pending, whatever GitHub calls that."""
     return CheckFact(
         kind="run",
-        name=run.name,
-        state=(run.conclusion or "pending") if run.status == "completed" else "pending",
-        number=run.id,
-        app_id=run.app.id if run.app else None,
-        link=run.html_url or "",
+        name=run["name"],
+        state=(run["conclusion"] or "pending") if run["status"] == "completed" else "pending",
+        number=run["id"],
+        app_id=run["app"]["id"] if run.get("app") else None,
+        link=run.get("html_url") or "",
     )
 
 
-def pull_fact(pull: PullRequest) -> PullRequestFact:
+def pull_fact(pull: Mapping[str, Any]) -> PullRequestFact:
     """Return a pull request as a fact, without its reviews."""
+    merged_at = pull["merged_at"]
     return PullRequestFact(
-        number=pull.number,
-        author=pull.user.login if pull.user else "",
-        head=pull.head.sha,
-        base=pull.base.ref,
-        merged_at=pull.merged_at,
-        merge_commit=(pull.merge_commit_sha or "") if pull.merged_at else "",
-        link=pull.html_url,
-        title=pull.title or "",
-        open=pull.state == "open",
+        number=pull["number"],
+        author=_login(pull),
+        head=pull["head"]["sha"],
+        base=pull["base"]["ref"],
+        merged_at=datetime.fromisoformat(merged_at) if merged_at else None,
+        merge_commit=(pull["merge_commit_sha"] or "") if merged_at else "",
+        link=pull["html_url"],
+        title=pull["title"] or "",
+        open=pull["state"] == "open",
     )
 
 
-def review_fact(review: PullRequestReview, may_write: Mapping[str, bool]) -> ReviewFact:
-    """Return a review as a fact.
-
-    Args:
-        review: The review.
-        may_write: Login → whether it may push to the repository.
-    """
-    login = review.user.login if review.user else ""
+def review_fact(review: Mapping[str, Any]) -> ReviewFact:
+    """Return a review as a fact; whether who gave it may write is asked apart."""
+    submitted_at = review.get("submitted_at")
     return ReviewFact(
-        reviewer=login,
-        state=review.state,
-        commit=review.commit_id or "",
-        submitted_at=review.submitted_at,
-        may_write=may_write.get(login, False),
-        link=review.html_url,
-        number=review.id,
-        body=review.body or "",
+        reviewer=_login(review),
+        state=review["state"],
+        commit=review["commit_id"] or "",
+        submitted_at=datetime.fromisoformat(submitted_at) if submitted_at else None,
+        link=review["html_url"],
+        number=review["id"],
+        body=review["body"] or "",
     )
+
+
+def _login(of: Mapping[str, Any]) -> str:
+    return (of["user"] or {}).get("login") or ""
 
 
 def protection_fact(

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from github import GithubException
-from github.CommitStatus import CommitStatus
-from github.PaginatedList import PaginatedList
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
 from tasks.github.answers import said
-from tasks.github.client import Asking, GitHubClient, NotThereError, whole
+from tasks.github.client import Asking, GitHubClient, NotThereError
 from tasks.github.facts import check_fact, protection_fact, pull_fact, review_fact, status_fact
 
 _MAY_WRITE = frozenset({"admin", "write"})
@@ -35,6 +33,8 @@ class GitHubApi:
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
+        # Not by PyGithub's own lists: an empty answer ends them as if nothing more was there.
+        self._path = f"/repos/{client.repository}"
 
     def close(self) -> None:
         """Close its connections; it can be used no more."""
@@ -55,17 +55,19 @@ class GitHubApi:
 
     def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
         """Read the pull requests a commit belongs to, without their reviews."""
-        return self._client.ask(
-            _PULLS, lambda: tuple(map(pull_fact, whole(self._client.repo().get_commit(sha).get_pulls())))
-        )
+        path = f"{self._path}/commits/{sha}/pulls"
+        return self._client.ask(_PULLS, lambda: tuple(map(pull_fact, self._client.pages(path))))
 
     def reviews(self, number: int) -> tuple[ReviewFact, ...]:
         """Read the reviews of a pull request, oldest first, and whether who gave them may write."""
-        found = self._client.ask(_REVIEWS, lambda: whole(self._client.repo().get_pull(number).get_reviews()))
-        may_write: dict[str, bool] = {}
-        for login in {review.user.login for review in found if review.user is not None}:
-            may_write[login] = self._may_write(login)
-        return self._client.ask(_REVIEWS, lambda: tuple(review_fact(review, may_write) for review in found))
+        path = f"{self._path}/pulls/{number}/reviews"
+        found = self._client.ask(_REVIEWS, lambda: [*map(review_fact, self._client.pages(path))])
+        may_write = {
+            login: self._may_write(login) for login in {review.reviewer for review in found} if login
+        }
+        return tuple(
+            review.model_copy(update={"may_write": may_write.get(review.reviewer, False)}) for review in found
+        )
 
     def protection(self, branch: str, *, details: bool) -> ProtectionFact:
         """Read what GitHub enforces on a branch, by branch protection and rulesets.
@@ -75,7 +77,7 @@ class GitHubApi:
             details: Read also what only an administrator's login is shown: whether its history can be rewritten.
         """
         quoted = urllib.parse.quote(branch, safe="")
-        path = f"/repos/{self._client.repository}/branches/{quoted}"
+        path = f"{self._path}/branches/{quoted}"
         summary: dict[str, Any] = self._client.ask(_BRANCH, lambda: self._client.get(path, dict))
         rules = self._client.ask(_BRANCH, lambda: self._rules(quoted))
         whole: Mapping[str, Any] = {}
@@ -90,27 +92,23 @@ class GitHubApi:
         return Budget(limit=core.limit, remaining=core.remaining, resets_at=core.reset)
 
     def _checks(self, sha: str) -> Iterator[CheckFact]:
-        commit = self._client.repo().get_commit(sha)
-        # PyGithub's own get_combined_status reads one page: a commit with more statuses would look green.
-        statuses: PaginatedList[CommitStatus] = PaginatedList(
-            CommitStatus, self._client.requester, f"{commit.url}/status", None, list_item="statuses"
+        commit = f"{self._path}/commits/{sha}"
+        yield from map(status_fact, self._client.pages(f"{commit}/status", under="statuses"))
+        yield from map(
+            check_fact, self._client.pages(f"{commit}/check-runs", under="check_runs", filter="latest")
         )
-        yield from map(status_fact, whole(statuses))
-        yield from map(check_fact, whole(commit.get_check_runs(filter="latest")))
 
     def _may_write(self, login: str) -> bool:
         try:
-            role: str = self._client.ask(
-                _ROLE, lambda: self._client.repo().get_collaborator_permission(login)
-            )
+            path = f"{self._path}/collaborators/{urllib.parse.quote(login, safe='')}/permission"
+            role: str = self._client.ask(_ROLE, lambda: self._client.get(path, dict)["permission"])
         except NotThereError:
             # Nobody of that name any more, or an app: neither's review counts on GitHub.
             return False
         return role in _MAY_WRITE
 
     def _rules(self, branch: str) -> list[dict[str, Any]]:
-        # PyGithub knows no rulesets yet, so their pages are turned here.
-        return [*self._client.pages(f"/repos/{self._client.repository}/rules/branches/{branch}")]
+        return [*self._client.pages(f"{self._path}/rules/branches/{branch}")]
 
     def _protection(self, path: str) -> Mapping[str, Any]:
         try:

@@ -62,6 +62,19 @@ def _forbidden(error: GithubException, asking: Asking, where: str) -> TerminalEr
     )
 
 
+def _absent(error: GithubException, asking: Asking, where: str) -> TerminalError:
+    """Return what a 404 means: nothing is concluded from one that a proxy gave."""
+    if not (isinstance(error.data, dict) and "message" in error.data):
+        return TerminalError(
+            f"the answer with status 404 for {asking.what} in {where} is not GitHub's",
+            "check the API address in the github block, and what stands between here and GitHub",
+        )
+    return NotThereError(
+        f"GitHub shows the login no {asking.what.removeprefix('the ')} in {where}",
+        f"check the repository in the github block; the login needs {asking.permission}",
+    )
+
+
 def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError:
     line = f"GitHub cannot {asking.verb} {asking.what} in {where}: {said(error)}"
     if asking.verb == "read":
@@ -85,10 +98,7 @@ def meaning(error: GithubException, asking: Asking, where: str) -> SluiceError:
     if error.status == 403:  # noqa: PLR2004
         return _forbidden(error, asking, where)
     if error.status == 404:  # noqa: PLR2004
-        return NotThereError(
-            f"GitHub does not let the login see {what} in {where}",
-            f"check the repository in the github block; the login needs {asking.permission}",
-        )
+        return _absent(error, asking, where)
     if error.status in _NOT_SO:
         return _not_so(error, asking, where)
     if error.status == 408 or error.status >= 500:  # noqa: PLR2004

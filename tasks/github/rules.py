@@ -57,10 +57,11 @@ class GitHubRules:
         quoted = urllib.parse.quote(branch, safe="")
         path = f"{self._path}/branches/{quoted}"
         contents = Asking(f"the branch {branch}", "Contents: read")
-        summary: dict[str, Any] = self._client.ask(contents, lambda: self._client.get(path, dict))
+        # What does not say so is no branch; without a protection a whole new one could be written.
+        protected: bool = self._client.ask(contents, lambda: self._client.get(path, dict)["protected"])
         rules = self._client.ask(contents, lambda: self._pages(f"{self._path}/rules/branches/{quoted}"))
         found = None
-        if summary.get("protected"):
+        if protected:
             asking = Asking(f"the protection of {branch}", _READ)
             found = self._client.ask(asking, lambda: self._protection(f"{path}/protection"))
         return self._client.ask(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.releases import Revision
 from tasks.kernel.argv import Argv, name
+from tasks.kernel.lines import lines
 
 if TYPE_CHECKING:
     from blocks.pipeline import Migration
@@ -29,7 +30,7 @@ def parse_history(text: str) -> tuple[Revision, ...]:
     Returns:
         The migrations, oldest first.
     """
-    found = [match for line in text.splitlines() if (match := _HISTORY.match(line.strip()))]
+    found = [match for line in lines(text) if (match := _HISTORY.match(line.strip()))]
     return tuple(
         Revision(id=match["id"], down=_ids(match["down"]) + _ids(match["needs"]), message=match["doc"] or "")
         for match in reversed(found)
@@ -45,8 +46,8 @@ def parse_pending(text: str) -> tuple[Revision, ...]:
     Returns:
         One for each line, in its order.
     """
-    lines = (line.strip() for line in text.splitlines())
-    return tuple(Revision(id=line[:200]) for line in dict.fromkeys(lines) if line)
+    told = (line.strip() for line in lines(text))
+    return tuple(Revision(id=line[:200]) for line in dict.fromkeys(told) if line)
 
 
 def _ids(text: str | None) -> tuple[str, ...]:

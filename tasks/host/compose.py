@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.kernel.argv import Argv, name, variable
+from tasks.kernel.lines import lines
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def parse_json(text: str) -> list[dict[str, Any]]:
     if stripped.startswith("["):
         found = json.loads(stripped)
     else:
-        found = [json.loads(line) for line in stripped.splitlines() if line.strip()]
+        found = [json.loads(line) for line in lines(stripped) if line.strip()]
     if not all(isinstance(entry, dict) for entry in found):
         raise ValueError("a list of objects was expected")
     return list(found)

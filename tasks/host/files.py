@@ -9,17 +9,28 @@ from tasks.host.references import is_reference, local_name
 from tasks.host.retention import StoredDump
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv
+from tasks.kernel.lines import lines
 
 _DUMP_WORDS = 4
 
 # Links what is no part of a release (the env file, data folders) into a bundle: DIRECTORY BUNDLE [PATH TARGET]…;
 # targets are relative to DIRECTORY, and a missing data folder is made, so that the engine does not make it as root.
+# A path in a folder that leads out of the bundle is there for every release already: nothing is removed there.
 LINK_SHARED = """
 directory=$1; bundle=$2; shift 2
+root=$(cd -P -- "$bundle" && pwd -P) || exit 1
 while [ "$#" -gt 1 ]; do
   path="$bundle/$1"; target="$directory/$2"; shift 2
   mkdir -p -- "$(dirname -- "$path")" || exit 1
   [ -e "$target" ] || mkdir -p -- "$target" || exit 1
+  folder=$(cd -P -- "$(dirname -- "$path")" && pwd -P) || exit 1
+  case $folder/ in
+    "$root"/*) ;;
+    *)
+      if [ -e "$path" ] || [ -L "$path" ]; then continue; fi
+      if [ -d "$target" ]; then mkdir -p -- "$path"; else ln -s -- "$target" "$path"; fi || exit 1
+      continue ;;
+  esac
   [ -L "$path" ] && [ "$(readlink -- "$path")" = "$target" ] && continue
   rm -rf -- "$path" && ln -s -- "$target" "$path" || exit 1
 done
@@ -136,7 +147,7 @@ def list_dumps(directory: str) -> Argv:
 def parse_dumps(text: str) -> tuple[StoredDump, ...]:
     """Read what `list_dumps` printed."""
     found: list[StoredDump] = []
-    for line in text.splitlines():
+    for line in lines(text):
         words = line.split(" ", 3)
         if len(words) == _DUMP_WORDS and words[0].isdigit() and words[1].isdigit():
             stored_at = datetime.fromtimestamp(int(words[1]), UTC)
@@ -168,7 +179,7 @@ def parse_files(text: str) -> dict[str, str]:
     Returns:
         Path relative to the bundle → sha256, hex.
     """
-    return dict(_file(line) for line in text.splitlines() if "  " in line)
+    return dict(_file(line) for line in lines(text) if "  " in line)
 
 
 def _file(line: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from blocks.values.facts import ContainerFact, Readiness
 from blocks.values.release_data import MountFact
+from tasks.kernel.lines import lines
 
 # One process on the host answers everything the preflight asks: a round trip each would cost more than the facts.
 READINESS = r"""
@@ -63,6 +64,15 @@ done
 docker inspect $ids
 """
 
+# Every container of the host that runs, a line of JSON each, with what tells whose it is and what it mounts.
+RUNNING = r"""
+ids=$(docker ps -q --no-trunc) || exit 1
+[ -n "$ids" ] || exit 0
+docker inspect --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Config":{"Labels":{{json .Config.Labels}}},'\
+'"State":{"Status":{{json .State.Status}},"StartedAt":{{json .State.StartedAt}}},"Mounts":{{json .Mounts}}}' $ids
+exit 0
+"""
+
 # The exit status 66 says that no container of the service runs.
 IN_SERVICE = r"""
 id=$(docker ps -q --filter "label=com.docker.compose.project=$1" --filter "label=com.docker.compose.service=$2" \
@@ -90,7 +100,7 @@ _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    return [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
+    return [(key, value) for key, mark, value in (line.partition("=") for line in lines(text)) if mark]
 
 
 def _kilobytes(text: str | None) -> int | None:
@@ -143,6 +153,25 @@ def parse_containers(text: str) -> tuple[ContainerFact, ...]:
     """
     facts = [_container(entry) for entry in json.loads(text) if not _one_off(entry)]
     return tuple(sorted(facts, key=lambda fact: (fact.service, fact.image)))
+
+
+def parse_others(text: str, project: str) -> tuple[ContainerFact, ...]:
+    """Read what `RUNNING` printed.
+
+    Args:
+        text: A line of JSON for each container.
+        project: The application's compose project.
+
+    Returns:
+        The containers that are none of its services, by their names: one-offs, those started by hand, other projects'.
+    """
+    facts = []
+    for line in text.splitlines():
+        entry = json.loads(line)
+        if _labels(entry).get("com.docker.compose.project") != project or _one_off(entry):
+            fact = _container(entry)
+            facts.append(fact.model_copy(update={"service": fact.name}))
+    return tuple(facts)
 
 
 def _labels(entry: dict[str, Any]) -> dict[str, str]:

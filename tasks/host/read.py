@@ -8,19 +8,46 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manifest
-from tasks.host.host_facts import CONTAINERS, parse_containers
+from tasks.host.host_facts import CONTAINERS, RUNNING, parse_containers, parse_others
 from tasks.host.scripts import script
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.output import title
 from tasks.kernel.protocols import Call, Limits
 
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
-    from tasks.kernel.protocols import Host
+    from tasks.kernel.argv import Argv
+    from tasks.kernel.protocols import Host, Result
 
 # A service manager starts an engine that crashed within seconds.
 _ENGINE_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
 QUICK = Limits(total_seconds=60, idle_seconds=60)
+
+
+def answer_of(host: Host, argv: Argv, stdin: bytes | None = None, *, limits: Limits = QUICK) -> str:
+    """Return what a command printed that decides what is kept: one that was ended before its end has told nothing.
+
+    Args:
+        host: The host.
+        argv: The command.
+        stdin: Its standard input.
+        limits: When it is ended.
+
+    Returns:
+        Its standard output.
+
+    Raises:
+        TransientError: The host does not answer.
+        TerminalError: The command did not end well.
+    """
+    result = host.run(Call(argv=argv, stdin=stdin, limits=limits))
+    if not result.ok:
+        raise TerminalError(
+            f"{title(argv)} on {host.name} ended with status {result.exit_code}: {result.tail(1) or 'no word'}",
+            "look at that host's memory and disk, then try again",
+        )
+    return result.stdout
 
 
 def app_directory(host: Host, directory: str, pipeline: str) -> str:
@@ -100,12 +127,36 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
     patience = (str(looks),) if looks else ()
     result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline, *patience), limits=QUICK))
     if not result.ok:
-        raise TerminalError(
-            f"the Docker engine of {host.name} does not answer",
-            "start it there and run this again",
-            result.tail(),
-        )
+        raise _no_engine(host, result)
     return parse_containers(result.stdout)
+
+
+def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
+    """Read the containers of a host that run and are none of the application's services.
+
+    Args:
+        host: The host.
+        pipeline: The pipeline's name, which is the compose project's.
+
+    Returns:
+        They, with their names in place of a service; but not the one that copies an application's data.
+
+    Raises:
+        TerminalError: The engine does not answer.
+    """
+    result = host.run(Call(argv=script(RUNNING, "sluice-running"), limits=QUICK))
+    if not result.ok:
+        raise _no_engine(host, result)
+    found = parse_others(result.stdout, pipeline)
+    return tuple(one for one in found if one.name != f"sluice-data-{pipeline}")
+
+
+def _no_engine(host: Host, result: Result) -> TerminalError:
+    return TerminalError(
+        f"the Docker engine of {host.name} does not answer",
+        "start it there and run this again",
+        result.tail(),
+    )
 
 
 def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:

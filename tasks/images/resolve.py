@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 
 @fact("fetch")
-def fetch(mirror: GitMirror) -> None:
+def fetch(mirror: GitMirror, *, hurried: bool = False) -> None:
     """Bring the repository's mirror up to date.
 
     Running it twice is safe: a second fetch finds nothing new.
 
     Args:
         mirror: The application's repository.
+        hurried: True where what was fetched last will do: nobody waits for long then.
 
     Raises:
         TransientError: The repository does not answer.
         TerminalError: The login was refused or there is no such repository.
     """
-    mirror.fetch()
+    mirror.fetch(hurried=hurried)
 
 
 def read_policy(mirror: GitMirror, default_branch: str, path: str) -> str:

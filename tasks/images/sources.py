@@ -21,7 +21,7 @@ from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import fact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tasks.steps.run import Run
 
@@ -123,7 +123,7 @@ def _definition(run: Run, config: Mapping[str, Any], render: Path, source: Path)
     return json.dumps(build_definition(config, checkouts, build_secrets(run)))
 
 
-def _unlink_ways_out(render: Path, links: tuple[str, ...]) -> None:
+def _unlink_ways_out(render: Path, links: Iterable[str]) -> None:
     """Remove the links that lead out of the commit, so that compose reads nothing outside as a part of it."""
     home = Path(os.path.realpath(render))
     for path in map(render.joinpath, links):

@@ -16,6 +16,8 @@ KEPT_STDERR_BYTES = 1 * MIB
 KEPT_STDOUT_BYTES = 64 * MIB
 # A stream without line ends (a progress bar, a dump) is cut into lines of at most this size.
 LONGEST_LINE_BYTES = 64 * 1024
+# A run's log keeps each line it is told, and its end waits until all are kept: of more, the last ones are told.
+MOST_LINES, LAST_LINES = 5_000, 200
 
 
 class Stream:
@@ -23,7 +25,7 @@ class Stream:
 
     Args:
         keep: How many bytes are kept; older ones are dropped beyond that.
-        on_line: Told each line, redacted.
+        on_line: Told each line, redacted; of very many the first and the last, and how many were left out.
         redactor: Knows the secrets.
     """
 
@@ -35,6 +37,8 @@ class Stream:
         self._size = 0
         self._dropped = 0
         self._rest = b""
+        self._told = 0
+        self._last: deque[bytes] = deque(maxlen=LAST_LINES)
 
     def feed(self, data: bytes) -> None:
         """Take in what the command wrote."""
@@ -53,16 +57,30 @@ class Stream:
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
+            self._take_in(line)
+
+    def _take_in(self, line: bytes) -> None:
+        if not line:
+            return
+        self._told += 1
+        if self._told > MOST_LINES:
+            self._last.append(line)
+        else:
             self._tell(line)
 
     def _tell(self, line: bytes) -> None:
-        if line and self._on_line is not None:
+        if self._on_line is not None:
             self._on_line(self._redactor.text(line.decode(errors="replace")))
 
     def end(self) -> None:
-        """Tell the last line, which has no line end."""
+        """Tell the last line, which has no line end, and the last lines of very many."""
         rest, self._rest = self._rest, b""
-        self._tell(rest)
+        self._take_in(rest)
+        left_out = self._told - MOST_LINES - len(self._last)
+        if left_out > 0:
+            self._tell(b"[%d lines left out]" % left_out)
+        while self._last:
+            self._tell(self._last.popleft())
 
     @property
     def cut(self) -> bool:

@@ -224,6 +224,42 @@ class Promotions(PromotionQueries):
                 ended = [PromotionRecord.of(row) for row in rows]
         return self._known(promotion_id), sorted(ended, key=lambda row: row.id)
 
+    def begin(
+        self, promotion_id: int, message: str, now: datetime
+    ) -> tuple[PromotionRecord, list[PromotionRecord]]:
+        """Move an approved promotion to `RUNNING`, and end what a dead run left active in its environment.
+
+        Both in one transaction: what does not begin takes over nothing. Running it twice is safe.
+
+        Args:
+            promotion_id: The promotion's number; it holds the lease.
+            message: What the others are told, one line.
+            now: The present time, UTC.
+
+        Returns:
+            The promotion, and those that were ended by this call.
+
+        Raises:
+            IllegalTransition: It has ended, or was not approved.
+        """
+        mine, taken = PromotionRow.id == promotion_id, list[PromotionRecord]()
+        approved = select(PromotionRow).where(mine, PromotionRow.status == Status.APPROVED).with_for_update()
+        with self._database.writing() as connection:
+            row = connection.execute(approved).one_or_none()
+            if row is not None:
+                current = PromotionRecord.of(row)
+                dead = update(PromotionRow).where(
+                    PromotionRow.pipeline == current.pipeline,
+                    PromotionRow.environment == current.environment,
+                    PromotionRow.status.in_(ACTIVE),
+                )
+                ends = {"status": Status.ABANDONED, "message": message, "updated_at": now, "ended_at": now}
+                rows = connection.execute(dead.values(ends).returning(PromotionRow))
+                taken = [PromotionRecord.of(one) for one in rows]
+                changes = _changes(current, Status.RUNNING, "", now)
+                connection.execute(update(PromotionRow).where(mine).values(changes))
+        return self.move(promotion_id, Status.RUNNING, now=now), taken
+
     def keep_asked(self, promotion_id: int, asked: AskedFor) -> PromotionRecord:
         """Write down what a promotion of an earlier version of Sluice was asked for; what stands there already stays.
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.host.read import QUICK, read_containers
+from tasks.host.read import QUICK, answer_of, read_containers
 from tasks.host.scripts import script
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
 from tasks.kernel.protocols import Call
-from tasks.release_data.commands.carry import INSIDE, SETTLED, STOP, as_root, copy, copy_lines
+from tasks.release_data.commands.carry import INSIDE, IS_SETTLED, SETTLED, STOP, as_root, copy, copy_lines
 from tasks.release_data.commands.data_roles import judge, named, outdated, role_of
 from tasks.release_data.commands.release_data import UP, compare, look, parse_listing, tracked_lines, within
 from tasks.release_data.read import read_data
@@ -60,7 +60,7 @@ def writers(site: Site, host: str, containers: Iterable[ContainerFact]) -> tuple
     if not found:
         return ()
     argv = script(INSIDE, "sluice-inside", directory, *(source for _, source in found))
-    told = site.hosts[host].run(Call(argv=argv, limits=QUICK)).stdout.split()
+    told = answer_of(site.hosts[host], argv).split()
     return tuple({found[int(number)][0].id: found[int(number)][0] for number in told}.values())
 
 
@@ -94,7 +94,15 @@ def hand_over(
     if seen is None:
         return
     data = _look(site, host, handover.left, seen, handover.left)
-    verdict = judge(data, site.policy.data, handover.left.checksums, handover.coming.checksums)
+    # Who came since the last look would write into a folder that is left.
+    data = data.model_copy(update={"beside": seen.beside, "elsewhere": seen.elsewhere})
+    verdict = judge(
+        data,
+        site.policy.data,
+        handover.left.brought,
+        handover.coming.brought,
+        written=handover.coming.written or (),
+    )
     if verdict.refused:
         raise TerminalError(f"up: {host}: {'; '.join(verdict.refused)}", "then start again")
     if verdict.left:
@@ -114,9 +122,9 @@ def _copy(site: Site, host: str, handover: Handover, data: ReleaseData, verdict:
     if "carry" not in roles.values():
         return
     there = _look(site, host, handover.coming, data, handover.left)
-    settled = site.hosts[host].read_file(f"{directory}/{SETTLED}/{handover.coming.release.id}") is not None
+    settled = is_settled(site, host, handover.coming.release.id)
     stale = tuple(path for path in there.added if role_of(path, roles) == "carry")
-    carried = (*verdict.carried, *outdated(there, data, roles, handover.left.checksums))
+    carried = (*verdict.carried, *outdated(there, data, roles, handover.left.brought))
     if not (carried or verdict.deleted or stale):
         return
     source, target = (f"{directory}/releases/{one.release.id}" for one in (handover.left, handover.coming))
@@ -181,6 +189,12 @@ def _change(site: Site, host: str, argv: Argv, *, what: str, stdin: bytes | None
     if not result.ok:
         raise TerminalError(f"up: {what} on {host}: {result.tail(2)}", "check the host's engine and disk")
     return result.stdout
+
+
+def is_settled(site: Site, host: str, release_id: str) -> bool:
+    """Say whether a release's data was carried on, or left as the policy says, and nobody wrote there since."""
+    argv = script(IS_SETTLED, "sluice-settled", site.directories[host], release_id)
+    return site.hosts[host].run(Call(argv=argv, limits=QUICK)).ok
 
 
 def leads_to(site: Site, host: str, release_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.host.read import QUICK
+from tasks.host.read import QUICK, answer_of, read_others
 from tasks.host.shape import parse_shape, read_shape
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
@@ -16,6 +16,7 @@ from tasks.release_data.commands.release_data import (
     mount_points,
     parse_listing,
     tracked_lines,
+    within,
     writable_sources,
 )
 
@@ -52,34 +53,52 @@ def read_data(
         TerminalError: It could not be read whole.
     """
     directory, there, known = site.directories[host], site.hosts[host], tuple(containers)
-    sources = writable_sources(known, _shape(site, host, manifest))
+    others, shape = others_there(site, host), _shape(site, host, manifest)
+    sources = writable_sources((*known, *others), shape)
+    if shape is None:
+        sources = (*sources, ("a service", f"{directory}/current"))
     if not sources:
         return None
     argv = look(f"{directory}/current", dict.fromkeys(source for _, source in sources))
-    result = there.run(Call(argv=argv, stdin=tracked_lines(manifest), limits=_PATIENT))
+    told = answer_of(there, argv, tracked_lines(manifest), limits=_PATIENT)
     try:
-        listing = parse_listing(result.stdout)
+        listing = parse_listing(told)
     except ValueError:
         raise TerminalError(
-            f"what the application wrote into {directory}/current on {host} could not be read completely: "
-            f"{result.tail(1) or 'there are too many files'}",
+            f"what the application wrote into {directory}/current on {host} could not be read completely",
             "check that folder; keep what is large in a volume, or in a folder that git does not track",
         ) from None
-    if listing is None or not (listing.sources or listing.shared):
+    if listing is None or not (listing.sources or listing.above or listing.shared):
         return None
     return compare(
         listing,
         manifest,
         sources,
         directory=directory,
-        late=late_mounts(known, listing.since),
-        made=frozenset(mount_points(known, listing.sources)),
+        late=late_mounts((*known, *others), listing.since),
+        beside={one.service for one in others},
+        made=frozenset(mount_points((*known, *others), listing.sources)),
         apart=tuple(site.policy.data),
     )
 
 
+def others_there(site: Site, host: str) -> tuple[ContainerFact, ...]:
+    """Read what else runs there and has a folder of a release mounted; who has more than that sees each of them."""
+    places = tuple(f"{site.directories[host]}/{name}" for name in ("current", "releases"))
+    found = []
+    for one in read_others(site.hosts[host], site.pipeline):
+        mounts = tuple(
+            mount
+            for mount in one.mounts
+            if mount.source != places[1] and any(within(mount.source, place) for place in places)
+        )
+        if mounts:
+            found.append(one.model_copy(update={"mounts": mounts}))
+    return tuple(found)
+
+
 def _shape(site: Site, host: str, manifest: Manifest) -> Shape | None:
-    """Read the running release as compose does; where it cannot, the containers have to tell."""
+    """Read the running release as compose does; None where it cannot, so that a service may write anywhere in it."""
     project = site.project(
         host,
         release_id=None,
@@ -92,5 +111,5 @@ def _shape(site: Site, host: str, manifest: Manifest) -> Shape | None:
         return parse_shape(result.stdout)
     except ValueError:
         # Never its words: they may hold values.
-        log().warning("%s: compose cannot read the release that runs; only its containers are read", host)
+        log().warning("%s: compose cannot read the release that runs; all of its folder is looked at", host)
         return None

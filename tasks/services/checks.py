@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from tasks.steps.site import Site
 
 _PAUSE_SECONDS = 0.25
+# Of an answer that should hold JSON.
+_MOST_BYTES = 1024 * 1024
 
 
 def contains(actual: Any, expected: Any) -> bool:  # noqa: ANN401 - JSON is any
@@ -145,22 +148,30 @@ def _http(site: Site, check: HttpCheck, there: Host, stack: ExitStack) -> Callab
     url = base + parts.path.rstrip("/") + check.http
 
     def attempt() -> str:
-        answer = client.request(check.method, url, headers=headers, auth=auth, extensions=extensions)
-        if answer.status_code not in check.status:
-            return f"status {answer.status_code}, expected {' or '.join(map(str, check.status))}"
-        if check.expected_json is None:
-            return ""
-        try:
-            body = answer.json()
-        except ValueError:
-            return "the answer is not JSON"
-        return (
-            ""
-            if contains(body, check.expected_json)
-            else f"the answer {answer.text[:120]} lacks what is expected"
-        )
+        # The application may answer without end: no more is read than is needed.
+        with client.stream(check.method, url, headers=headers, auth=auth, extensions=extensions) as answer:
+            if answer.status_code not in check.status:
+                return f"status {answer.status_code}, expected {' or '.join(map(str, check.status))}"
+            return "" if check.expected_json is None else _json_lacks(answer, check)
 
     return attempt
+
+
+def _json_lacks(answer: httpx.Response, check: HttpCheck) -> str:
+    """Return what is wrong with a JSON answer, or nothing; it is read within a bound of bytes and time."""
+    deadline, read = time.monotonic() + check.timeout, bytearray()
+    for piece in answer.iter_bytes():
+        read += piece
+        if len(read) > _MOST_BYTES:
+            return f"the answer is longer than {_MOST_BYTES} bytes"
+        if time.monotonic() > deadline:
+            return f"the answer did not end within {check.timeout:g} s"
+    try:
+        body = json.loads(bytes(read))
+    except (ValueError, RecursionError):
+        return "the answer is not JSON"
+    shown = read.decode(errors="replace")[:120]
+    return "" if contains(body, check.expected_json) else f"the answer {shown} lacks what is expected"
 
 
 def _basic(site: Site, block: str | None) -> httpx.BasicAuth | None:

@@ -10,6 +10,7 @@ from tasks.host.host_facts import IN_SERVICE, SCHEMA_FACTS, parse_schema
 from tasks.host.read import QUICK
 from tasks.host.scripts import EXIT_MISSING, script
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.lines import lines
 from tasks.kernel.protocols import Call
 from tasks.services.commands.offline import parse_survey, remember, survey
 
@@ -45,8 +46,8 @@ def read_memory(site: Site, host: str) -> HostMemory:
 def read_live(site: Site, host: str) -> tuple[LiveRelease, ...]:
     """Read the releases that ran on a host, oldest first; what cannot be read is left out."""
     text = site.hosts[host].read_file(f"{site.directories[host]}/{LIVE_FILE}") or b""
-    lines = text.decode("utf-8", "replace").splitlines()
-    return parse_survey("".join(f"live={line}\n" for line in lines)).live
+    told = lines(text.decode("utf-8", "replace"))
+    return parse_survey("".join(f"live={line}\n" for line in told)).live
 
 
 def read_applied(site: Site, host: str) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from blocks.values.offline import OFFLINE_FOLDER, RECORDED_SUFFIX, OfflineRollback
 from blocks.values.receipts import StepReceipt
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.lines import lines
 from tasks.kernel.protocols import Call, Limits
 from tasks.services.commands.drift import unrecorded
 from tasks.steps.step import fact, log
@@ -37,7 +38,7 @@ def read_offline(run: Run, host: str) -> tuple[OfflineRollback, ...]:
     """
     there = run.hosts[host]
     folder = f"{run.directories[host]}/{OFFLINE_FOLDER}"
-    names = there.run(Call(argv=unrecorded(folder), limits=_QUICK)).stdout.splitlines()
+    names = lines(there.run(Call(argv=unrecorded(folder), limits=_QUICK)).stdout)
     found: list[OfflineRollback] = []
     for name in names:
         text = there.read_file(f"{folder}/{name}")

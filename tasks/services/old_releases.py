@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import EARLIER_MANIFEST_FILE
 from blocks.values.release_data import ReleaseData
-from tasks.host.read import QUICK, no_manifest, read_containers, read_manifest
+from tasks.host.read import QUICK, answer_of, no_manifest, read_containers, read_manifest
 from tasks.host.scripts import prune, script
 from tasks.kernel.archive import plain_name
 from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.lines import lines
 from tasks.kernel.logs import log
 from tasks.kernel.protocols import Call, Limits
-from tasks.release_data.carry import leads_to
-from tasks.release_data.commands.carry import OWNED, PUT_OVER, REMOVE, SETTLED, UNSETTLED, as_root
+from tasks.release_data.carry import is_settled, leads_to
+from tasks.release_data.commands.carry import OWNED, PUT_OVER, REMOVE, UNSETTLED, as_root
 from tasks.release_data.commands.data_roles import named
 from tasks.release_data.commands.release_data import (
     OWN_FILES,
@@ -28,7 +29,7 @@ from tasks.release_data.commands.release_data import (
     tracked_lines,
     within,
 )
-from tasks.release_data.read import read_data
+from tasks.release_data.read import others_there, read_data
 from tasks.services.memory import read_live
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
     """
     there, directory = site.hosts[host], site.directories[host]
     keep = (*keep, *sorted(_mounted(site, host)))
-    listed = there.run(Call(argv=script(UNSETTLED, "sluice-unsettled", directory, *keep), limits=QUICK))
-    holding = {name: held for name in listed.stdout.splitlines() if (held := _held(site, host, name))}
+    listed = answer_of(there, script(UNSETTLED, "sluice-unsettled", directory, *keep))
+    holding = {name: held for name in lines(listed) if (held := _held(site, host, name))}
     for name, held in holding.items():
         log().warning(
             "%s: releases/%s stays: it contains files that an application wrote and that were not carried on (%s); "
@@ -66,11 +67,11 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
             *(host, name, held),
         )
     argv = prune(f"{directory}/releases", (*keep, *holding))
-    lines = there.run(site.change(host, argv, seconds=600)).stdout.splitlines()
-    stuck = [line[2:] for line in lines if line.startswith("! ")]
+    told = lines(there.run(site.change(host, argv, seconds=600)).stdout)
+    stuck = [line[2:] for line in told if line.startswith("! ")]
     if stuck:
         remove(site, host, stuck)
-    return (*(line for line in lines if not line.startswith("! ")), *stuck)
+    return (*(line for line in told if not line.startswith("! ")), *stuck)
 
 
 def remove(site: Site, host: str, names: Iterable[str]) -> None:
@@ -107,9 +108,9 @@ def _all_in(site: Site, host: str, name: str, manifest: Manifest) -> ReleaseData
     """
     directory = site.directories[host]
     folder = f"{directory}/releases/{name}"
-    call = Call(argv=look(folder, (folder,)), stdin=tracked_lines(manifest), limits=_PATIENT)
+    argv, tracked = look(folder, (folder,)), tracked_lines(manifest)
     try:
-        listing = parse_listing(site.hosts[host].run(call).stdout)
+        listing = parse_listing(answer_of(site.hosts[host], argv, tracked, limits=_PATIENT))
     except ValueError:
         raise TerminalError(f"{folder} on {host} cannot be read completely", "check that folder") from None
     if listing is None:
@@ -157,7 +158,7 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
     """
     there, directory, name = site.hosts[host], site.directories[host], manifest.release.id
     argv = script(OWNED, "sluice-owned", f"{directory}/releases/{name}")
-    found = there.run(Call(argv=argv, limits=_PATIENT)).stdout.strip()
+    found = answer_of(there, argv, limits=_PATIENT).strip()
     if found == "none":
         return None
     if leads_to(site, host, name):
@@ -166,7 +167,7 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
             raise no_manifest(directory, host)
         data = read_data(site, host, known, read_containers(there, site.pipeline))
         return _over(site, host, manifest, archive, known, data.differs if data else ())
-    settled = there.read_file(f"{directory}/{SETTLED}/{name}") is not None
+    settled = is_settled(site, host, name)
     if not settled and (held := _held(site, host, name)):
         # Who has it mounted has it still.
         _move_aside(site, host, name, held)
@@ -184,7 +185,8 @@ def _mounted(site: Site, host: str) -> frozenset[str]:
     if not made.isdigit():
         return frozenset()
     live = ((one.release_id, one.at.timestamp()) for one in read_live(site, host))
-    return in_use(read_containers(there, site.pipeline), live, directory, int(made))
+    containers = (*read_containers(there, site.pipeline), *others_there(site, host))
+    return in_use(containers, live, directory, int(made))
 
 
 def _over(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tasks.steps.run import Run
 
 _PASSING = re.compile(
-    r"timeout|connection refused|connection reset|temporary failure|tls handshake|\beof\b"
+    r"timeout|deadline exceeded|connection refused|connection reset|no route to host|network is unreachable"
+    r"|temporary failure|tls handshake|\beof\b"
     r"|50[0234] (internal|bad|service|gateway)|too many requests",
     re.IGNORECASE,
 )

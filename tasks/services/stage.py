@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from blocks.values.manifests import MANIFEST_FILE
 from blocks.values.receipts import StepReceipt
 from tasks.host.files import link_shared
+from tasks.host.scripts import script
 from tasks.kernel.errors import TerminalError
+from tasks.release_data.commands.carry import KEEP_SETTLED
 from tasks.services.old_releases import make_room, unpack_over
 from tasks.steps.step import log, step
 
@@ -90,5 +92,8 @@ def put_bundle(
                 f"stage: {folder} on {host} could not be completed: {linked.tail(2)}",
                 "check the permissions of that directory, then retry this run",
             )
+    if over is not None:
+        argv = script(KEEP_SETTLED, "sluice-keep-settled", directory, manifest.release.id)
+        there.run(run.change(host, argv, seconds=60))
     log().info("%s: bundle of %s in place", host, manifest.release.id)
     return StepReceipt(text=f"{host}: {folder}")

@@ -61,6 +61,7 @@ def read_flow_run(key: str) -> RunFact | None:
         since=state.timestamp,
         last_sign=sign,
         deployed=run.deployment_id is not None,
+        key=run.idempotency_key or "",
     )
 
 

@@ -321,4 +321,9 @@ def watch_run(pipeline: str, environment: str, promotion: int, source: str) -> s
         TransientError: Prefect's server does not answer.
     """
     wanted = {"environment": environment, "promotion": promotion, "source": source}
-    return start_flow_run(DEPLOYMENT, wanted, f"watch/{pipeline}/{environment}/{promotion}")
+    return start_flow_run(DEPLOYMENT, wanted, f"{watch_keys(pipeline, environment)}{promotion}")
+
+
+def watch_keys(pipeline: str, environment: str) -> str:
+    """Return what the keys of an environment's watches begin with; the promotion's number follows."""
+    return f"watch/{pipeline}/{environment}/"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from blocks.values.watching import LogSummary
 from tasks.host.env_file import parse_env, required_keys
 from tasks.kernel.redact import Redactor
 from tasks.watch.commands.log_errors import LogPatterns, find_errors, matches
@@ -95,6 +96,15 @@ def test_a_megabyte_on_one_line_is_cut_and_what_it_says_is_found() -> None:
     assert len(plain(line)) == LONGEST_LINE
     (numbered,) = find_errors("web", [line.replace('"error"', "50")], NO_PATTERNS)
     assert numbered.count == 1
+
+
+def test_half_a_character_that_json_can_name_breaks_nothing() -> None:
+    """JavaScript writes one where it cuts a text between the halves of an emoji; no other program can encode it."""
+    lines = [r'{"level":"error","msg":"cut \ud83d"}', r'{"level":"error","\ud83d":1}', r'{"level":"\udd8a"}']
+    found = find_errors("web", lines, NO_PATTERNS)
+    assert [one.text for one in found] == ["ERROR cut ?", "ERROR level, ?"]
+    summary = LogSummary(host="prod", errors=found)
+    assert LogSummary.from_json(summary.to_json()) == summary
 
 
 def test_a_stamp_that_is_none_breaks_nothing() -> None:

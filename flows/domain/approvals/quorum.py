@@ -54,7 +54,9 @@ _CODE = re.compile(r"[0-9]{6}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_REASON = 1000
 _LONGEST_FIELD = 64
-_NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.github\.com")
+_BETWEEN = re.compile(r"[<>()\[\],;]")
+# Of a GitHub Enterprise Server, too.
+_NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.[^@]+")
 
 
 def person_key(name: str) -> str:
@@ -219,12 +221,21 @@ def _excluded(
     if decision == REJECT:
         return Refusal.NONE
     own = _own(person)
-    authors, asked_by = _identities(author_identities), _identities({requester})
+    authors, asked_by = _identities(author_identities), _identities(askers(requester))
     if policy.exclude_author and (not authors or own & authors):
         return Refusal.IS_AUTHOR if authors else Refusal.AUTHOR_UNKNOWN
     if policy.exclude_requester and (not asked_by or own & asked_by):
         return Refusal.IS_REQUESTER if asked_by else Refusal.REQUESTER_UNKNOWN
     return Refusal.NONE
+
+
+def askers(requester: str) -> set[str]:
+    """Return how those who asked may be called, as people write it: `Ana <ana@example.com>`, `@ana, ben`.
+
+    Args:
+        requester: What was said; empty where nobody did.
+    """
+    return {requester, *(part.strip(" @") for part in _BETWEEN.split(requester))}
 
 
 def authors_among(people: Iterable[ApproverFacts], author_identities: Collection[str]) -> tuple[str, ...]:

@@ -111,18 +111,25 @@ def review_number(code: SecretStr) -> int | None:
     return int(found[1]) if found else None
 
 
-def answering(pull: PullRequestFact, environment: str, plan_hash: str) -> tuple[ReviewFact, ...]:
+def answering(
+    pull: PullRequestFact, environment: str, plan_hash: str, *, since: datetime
+) -> tuple[ReviewFact, ...]:
     """Return the reviews that answer a plan: the last decision of each reviewer who may write, on the last commit.
+
+    One from before the promotion was started answered another promotion with the same plan, as a one-time code does.
 
     Args:
         pull: The pull request that brought the release's commit, with its reviews.
         environment: The environment.
         plan_hash: The plan.
+        since: When the promotion was started, UTC.
     """
     return tuple(
         review
         for review in latest_reviews(pull)
         if review.state in _DECISIONS
+        and review.submitted_at is not None
+        and review.submitted_at >= since
         and review.commit == pull.head
         and any(mark.fits(environment, plan_hash) for mark in marks_in(review.body))
     )

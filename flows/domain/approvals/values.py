@@ -48,7 +48,8 @@ class Refusal(StrEnum):
     USED_CODE = "the one-time code was used already: wait for the next one"
     NO_REVIEWS = "reviews approve nothing here: use a one-time code"
     NO_REVIEW = (
-        "no review of that number names this plan, on the last commit of the pull request and by an approver"
+        "no review of that number, given since the promotion was started, names this plan, on the last commit of the "
+        "pull request and by an approver"
     )
     OLD_REVIEW = "the review is older than the approvals may be"
     NOT_READ = "GitHub could not be asked for the reviews"

@@ -11,7 +11,7 @@ from typing import Any
 from blocks.values.base import Value
 from flows.domain.compose.text import EnvFile, NamedFiles, named_files
 from flows.domain.words.text import one_line
-from tasks.kernel.errors import TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 
 FILES_LABEL = "sluice.files"
 _HASH_LENGTH = 16
@@ -47,6 +47,7 @@ def bundle_paths(
     tracked: Collection[str],
     compose_files: Sequence[str],
     read: Callable[[str], str | None],
+    links: Mapping[str, str] | None = None,
 ) -> BundleSpec:
     """Find the files of a commit that compose needs on a host.
 
@@ -59,17 +60,20 @@ def bundle_paths(
         tracked: The commit's files, relative to that directory.
         compose_files: The compose files, relative to that directory.
         read: Gives a file of the commit, None where there is none.
+        links: The commit's symbolic links, and what each leads to. What a path leads to by them comes along.
 
     Returns:
         The bundle's files, and what is not in it.
 
     Raises:
+        RefusedError: A volume has its data in the project directory.
         TerminalError: A compose file is not one.
     """
+    _refuse_volumes_within(config, project_dir)
     named = named_files(compose_files, read)
     known = frozenset(tracked)
     inside, outside = _referenced(config, project_dir, named)
-    expanded = {path: _tracked_under(path, known) for path in inside}
+    expanded = {path: _expanded(path, known, links or {}) for path in inside}
     files = {file for under in expanded.values() for file in under}
     return BundleSpec(
         paths=tuple(sorted(path for path, under in expanded.items() if under)),
@@ -88,6 +92,18 @@ def _referenced(config: Config, project_dir: str, named: NamedFiles) -> tuple[se
         path = _relative(source, project_dir)
         (outside if path is None else inside).add(source if path is None else path)
     return inside, outside
+
+
+def _refuse_volumes_within(config: Config, project_dir: str) -> None:
+    """Refuse volumes that bind a folder of the project: the engine keeps each release's path, and nobody sees where."""
+    for name, volume in (config.get("volumes") or {}).items():
+        options = (volume or {}).get("driver_opts") or {}
+        path = _relative(str(options.get("device") or "/"), project_dir)
+        if "bind" in str(options.get("o")).split(",") and path is not None:
+            raise RefusedError(
+                f"volume {one_line(name)} binds {one_line(path)} of the project, another folder with each release",
+                f"mount it where it is used, `./{one_line(path)}:/path`, or bind a folder of the host (docs/data.md)",
+            )
 
 
 def _sources(config: Config) -> Iterator[str]:
@@ -123,15 +139,46 @@ def _relative(source: str, project_dir: str) -> str | None:
     return path.removeprefix(f"{root}/") if path.startswith(f"{root}/") else None
 
 
+def _expanded(path: str, tracked: frozenset[str], links: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the tracked files a path stands for, with the links that lead there; none for a folder of data."""
+    via, place = _followed(path, links)
+    if not via:
+        return _tracked_under(path, tracked)
+    return (*via, *(_tracked_under(place, tracked) if place is not None else ()))
+
+
+def _followed(path: str, links: Mapping[str, str]) -> tuple[tuple[str, ...], str | None]:
+    """Return the links on the way to a path, and where they lead to; None for a place outside of the commit."""
+    via: list[str] = []
+    while link := next((place for place in _upwards(path) if place in links), None):
+        if link in via:
+            return tuple(via), None
+        via.append(link)
+        target = posixpath.join(posixpath.dirname(link), links[link], path[len(link) + 1 :])
+        path = posixpath.normpath(target)
+        if path.startswith(("/", "../")) or path == "..":
+            return tuple(via), None
+    return tuple(via), path
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = posixpath.dirname(path)
+
+
 def _tracked_under(path: str, tracked: frozenset[str]) -> tuple[str, ...]:
-    if path in tracked:
-        return (path,)
+    # What lies in a tracked path lies in a submodule.
+    if (above := next((place for place in _upwards(path) if place in tracked), None)) is not None:
+        return (above,)
     under = [file for file in tracked if path == "." or file.startswith(f"{path}/")]
     only_kept = all(posixpath.basename(file) in _KEEPERS for file in under)
     return () if only_kept else tuple(under)
 
 
-def files_labels(config: Config, project_dir: str, hashes: Mapping[str, str]) -> dict[str, str]:
+def files_labels(
+    config: Config, project_dir: str, hashes: Mapping[str, str], links: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Fingerprint the bundle files each service mounts, so that exactly changed ones are started anew.
 
     Compose compares a service's settings, not the content of the files it mounts.
@@ -140,30 +187,37 @@ def files_labels(config: Config, project_dir: str, hashes: Mapping[str, str]) ->
         config: What compose read.
         project_dir: The absolute directory it was read in.
         hashes: Path relative to that directory → sha256 of the content, for the bundle's files.
+        links: The commit's symbolic links, and what each leads to.
 
     Returns:
         Service → fingerprint, for the services that mount bundle files.
     """
     labels: dict[str, str] = {}
+    known = frozenset(hashes)
     for name in _services(config):
         paths = {_relative(source, project_dir) for source in _service_sources(config, name)} - {None}
-        files = {file for path in paths if path for file in _tracked_under(path, frozenset(hashes))}
+        files = {file for path in paths if path for file in _expanded(path, known, links or {})}
         if files:
             text = "".join(f"{hashes[file]}  {json.dumps(file)}\n" for file in sorted(files))
             labels[name] = hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
     return labels
 
 
-def written_paths(config: Config, project_dir: str) -> tuple[str, ...]:
+def written_paths(
+    config: Config, project_dir: str, links: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Return the paths relative to the project directory that containers may write to, sorted.
 
     Args:
         config: What compose read.
         project_dir: The absolute directory it was read in.
+        links: The commit's symbolic links, and what each leads to. Those places are written to as well.
     """
     mounts = (mount for name in _services(config) for mount in _services(config)[name].get("volumes") or [])
     sources = (str(one["source"]) for one in mounts if _writable(one))
-    return tuple(sorted({path for source in sources if (path := _relative(source, project_dir)) is not None}))
+    paths = {path for source in sources if (path := _relative(source, project_dir)) is not None}
+    places = {place for path in paths if (place := _followed(path, links or {})[1]) is not None}
+    return tuple(sorted(paths | places))
 
 
 def _writable(mount: Config) -> bool:
@@ -257,13 +311,16 @@ def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]
 
 
 def _service_lines(name: str, service: Config, image: str | None, files: str | None) -> list[str]:
-    if not image and not files:
+    # `build` would build on the host, `never` would not fetch the digest, `always` asks for what is there.
+    policy = service.get("pull_policy")
+    missing = bool(policy) and (bool(image) or policy != "never")
+    if not (image or files or missing):
         return []
     lines = [f"  {_scalar(name)}:"]
     if image:
         lines += [f"    image: {_scalar(image)}", "    build: !reset null"]
-        # `pull_policy: build` would build on the host, `never` would not fetch the digest.
-        lines += ["    pull_policy: missing"] if service.get("pull_policy") else []
+    if missing:
+        lines += ["    pull_policy: missing"]
     return [*lines, "    labels:", f"      {FILES_LABEL}: {_scalar(files)}"] if files else lines
 
 

@@ -54,12 +54,12 @@ def check_reach(
         TerminalError: A file is not a compose file.
     """
     given = {key: value for key, value in variables.items() if not is_setting(key)}
-    queue = [_File(path, ".", given) for path in compose_files]
+    queue = [_File(path, (".",), given) for path in compose_files]
     commit = _Commit(read, frozenset(tracked))
-    seen: set[tuple[str, str, tuple[tuple[str, str], ...]]] = set()
+    seen: set[tuple[object, ...]] = set()
     while queue:
         file = queue.pop()
-        mark = (file.path, file.base, tuple(sorted(file.variables.items())))
+        mark = (file.path, file.bases, file.included, tuple(sorted(file.variables.items())))
         if mark not in seen:
             seen.add(mark)
             if len(seen) > _MOST_FILES:
@@ -88,14 +88,26 @@ class _Commit:
             self.known[path] = parse_compose(path, text)
         return self.known[path]
 
+    def has_folder(self, path: str) -> bool:
+        return path == "." or any(one.startswith(f"{path}/") for one in self.tracked)
+
 
 @dataclass(frozen=True)
 class _File:
-    """A compose file, the folder its paths start from, and the variables it is filled in with."""
+    """A compose file, and how it is read.
+
+    Attributes:
+        path: Its path.
+        bases: The folders its paths start from; the files it names are looked for in the first one. With an include's
+            `project_directory` versions of compose differ, and a path must not lead out of the commit from any.
+        variables: What it is filled in with.
+        included: True where another file includes it.
+    """
 
     path: str
-    base: str
+    bases: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
+    included: bool = False
 
     def follow(self, commit: _Commit) -> Iterator[_File]:
         """Check what a file makes compose open; give the compose files among it."""
@@ -112,23 +124,34 @@ class _File:
                     self._readable(path, f"{where}.{key}", commit)
         extends = service.get("extends")
         if isinstance(extends, Mapping) and extends.get("file") is not None:
-            place = self._compose_file(extends["file"], f"{where}.extends.file", commit)
-            yield _File(place, posixpath.dirname(place) or ".", self.variables)
+            places = self._compose_file(extends["file"], f"{where}.extends.file", commit)
+            yield _File(places[0], _folders(places), self.variables, self.included)
 
     def _include(self, where: str, entry: object, commit: _Commit) -> Iterator[_File]:
         options = entry if isinstance(entry, Mapping) else {"path": entry}
-        places = [self._compose_file(path, where, commit) for path in self._paths(options.get("path"))]
-        base = posixpath.dirname(places[0]) or "." if places else "."
-        if options.get("project_directory"):
-            base = self._fixed(options["project_directory"], f"{where}.project_directory")
-        named = self._paths(options.get("env_file"))
+        files = [self._compose_file(path, where, commit) for path in self._paths(options.get("path"))]
+        bases = _folders(files[0]) if files else self.bases
+        named, folder = self._paths(options.get("env_file")), options.get("project_directory")
+        if self.included and (folder or any(path != _NOTHING for path in named)):
+            key = "project_directory" if folder else "env_file"
+            why = "which versions of compose look for in different folders, as an included file includes"
+            raise self._refused(f"{where}.{key}", options.get(key), why)
+        if folder:
+            bases = (self._folder(folder, f"{where}.project_directory", commit), *bases)
         # Compose takes the folder's own `.env` where no other is named.
-        own = posixpath.normpath(posixpath.join(base, ".env"))
+        own = posixpath.normpath(posixpath.join(bases[0], ".env"))
         read = [self._told(path, f"{where}.env_file", commit) for path in named] or [
             _values(commit.read(own))
         ]
         told = {key: value for values in read for key, value in values.items()}
-        yield from (_File(place, base, {**told, **self.variables}) for place in places)
+        yield from (_File(one[0], bases, {**told, **self.variables}, included=True) for one in files)
+
+    def _folder(self, path: object, where: str, commit: _Commit) -> str:
+        """Return the folder an included file is read in; in place of one that is not there compose takes another."""
+        place = self._fixed(path, where)[0]
+        if not (isinstance(path, str) and _fill(path, self.variables) and commit.has_folder(place)):
+            raise self._refused(where, path, "which is not a folder of the commit")
+        return place
 
     def _told(self, path: object, where: str, commit: _Commit) -> dict[str, str]:
         if path == _NOTHING:
@@ -136,34 +159,41 @@ class _File:
         self._fixed(path, where)
         return _values(commit.read(self._readable(path, where, commit)))
 
-    def _compose_file(self, path: object, where: str, commit: _Commit) -> str:
-        place = self._fixed(path, where)
-        if commit.read(place) is None:
+    def _compose_file(self, path: object, where: str, commit: _Commit) -> tuple[str, ...]:
+        places = self._fixed(path, where)
+        if commit.read(places[0]) is None:
             raise self._refused(where, path, "which is not a file of the commit")
-        return place
+        return places
 
-    def _fixed(self, path: object, where: str) -> str:
-        """Return the place of what is read on: which one it is must be known."""
+    def _fixed(self, path: object, where: str) -> tuple[str, ...]:
+        """Return the places of what is read on: which ones they are must be known."""
         if "COMPOSE_PROJECT_NAME" in str(path):
             raise self._refused(where, path, "a path that only compose could fill in")
-        return self._place(path, where)
+        return self._places(path, where)
 
     def _readable(self, path: object, where: str, commit: _Commit) -> str:
         """Return the place of a file that the hosts may have instead of the commit."""
-        place = self._place(path, where)
-        if place in commit.tracked and commit.read(place) is None:
-            raise self._refused(where, path, "a link that leads out of the commit")
+        place = self._places(path, where)[0]
+        # A folder that is a link is tracked as a file is.
+        above = (place[:end] for end, character in enumerate(f"{place}/") if character == "/")
+        links = (one for one in above if one in commit.tracked and commit.read(one) is None)
+        if commit.read(place) is None and any(links):
+            raise self._refused(where, path, "a link that leads out of the commit, or to no file of it")
         return place
 
-    def _place(self, path: object, where: str) -> str:
-        """Return a path relative to the project directory."""
+    def _places(self, path: object, where: str) -> tuple[str, ...]:
+        """Return what a path leads to from each base, relative to the project directory."""
         filled = _fill(path, self.variables) if isinstance(path, str) else None
         if filled is None:
             raise self._refused(where, path, "a path that only compose could fill in")
-        place = posixpath.normpath(posixpath.join(self.base, filled))
-        if "://" in filled or filled.startswith("~") or place.startswith(("/", "../")) or place == "..":
+        places = tuple(posixpath.normpath(posixpath.join(base, filled)) for base in self.bases)
+        if "://" in filled or filled.startswith("~") or _is_outside(places[0]):
             raise self._refused(where, path, "outside the commit")
-        return place
+        if any(map(_is_outside, places)):
+            raise self._refused(
+                where, path, "outside the commit where compose starts from the included file's own folder"
+            )
+        return places
 
     @staticmethod
     def _paths(value: object) -> list[Any]:
@@ -180,6 +210,14 @@ class _File:
     def _refused(self, where: str, path: object, why: str) -> RefusedError:
         shown = one_line(str(path))[:200]
         return RefusedError(f"{one_line(self.path)}: {one_line(where)} names {shown}, {why}", _ADVICE)
+
+
+def _folders(places: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(posixpath.dirname(place) or "." for place in places)
+
+
+def _is_outside(place: str) -> bool:
+    return place.startswith(("/", "../")) or place == ".."
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from flows.domain.words.text import one_line
 from tasks.kernel.errors import TerminalError
 
 _VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-+?])?|([A-Za-z_][A-Za-z0-9_]*))")
+_MOST_MERGED = 1_000_000
 _WITH_DEFAULT = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?-([^{}$]*)\}")
 
 
@@ -59,6 +60,17 @@ class Variables(Value):
 
 class _Loader(yaml.SafeLoader):
     """Reads compose files: `!reset` and `!override` are read as what they stand at, and keys as they are written."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Bring in what `<<` names, within a bound: merges of merges may double at each level."""
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > _MOST_MERGED:
+            raise yaml.constructor.ConstructorError(
+                problem="too much is merged", problem_mark=node.start_mark
+            )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Return a mapping in which `yes` and `on` are two keys, as they are for compose."""

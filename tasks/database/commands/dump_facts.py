@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from tasks.kernel.lines import lines
+
 Counters = dict[str, tuple[int, int, int]]
 
 # The revision, and per table how many rows its statistics count as inserted, updated and deleted, as JSON on one line:
@@ -28,7 +30,7 @@ def parse_dump_facts(text: str) -> tuple[str | None, Counters]:
     Returns:
         The schema revision (several heads joined by a comma, sorted), and table → rows inserted, updated, deleted.
     """
-    pairs = [line.partition("\t")[::2] for line in text.splitlines()]
+    pairs = [line.partition("\t")[::2] for line in lines(text)]
     revisions = sorted(value for key, value in pairs if key == "revision")
     counters: dict[str, list[int]] = json.loads(dict(pairs).get("counters", "{}"))
     return ",".join(revisions) or None, {

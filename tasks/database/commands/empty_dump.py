@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.database.commands.pg import LOGIN
 from tasks.host.scripts import script
+from tasks.kernel.lines import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from tasks.kernel.argv import Argv
 
 # A database's name, how many tables it holds, and since when its server runs, by which it is known again behind any
-# address. Those of an extension are no part of a dump, and the rows of a foreign table are elsewhere.
-_COUNT = r"""select current_database(), count(*), pg_postmaster_start_time()
+# address: a number, since a text would be in the time zone of who asks. Tables of an extension are no part of a dump,
+# and the rows of a foreign table are elsewhere.
+_COUNT = r"""select current_database(), count(*),
+  floor(extract(epoch from pg_postmaster_start_time()) * 1000)::bigint
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname !~ '^(pg_|information_schema$)'
   and not exists (
@@ -48,6 +51,7 @@ done
 _BEHIND = (
     LOGIN
     + r"""
+case $SLUICE_URL in host=*) SLUICE_URL="$SLUICE_URL user=$user dbname=$database" ;; esac
 printf '%s\n' '\set url `printf %s "$SLUICE_URL"`' '\connect :url' "$3;" |
 PGCONNECT_TIMEOUT=5 psql --no-psqlrc --quiet --tuples-only --no-align --field-separator="	" \
   --set=ON_ERROR_STOP=1 --username="$user" --dbname="$database" --no-password --file=-
@@ -56,8 +60,9 @@ PGCONNECT_TIMEOUT=5 psql --no-psqlrc --quiet --tuples-only --no-align --field-se
 
 # On the host: PROJECT SERVICE USER DATABASE NEIGHBOURS BEHIND SQL ENV_FILE…. First the databases of the same server;
 # then each connection to a PostgreSQL database among the variables of the application's other containers and in its
-# env files, a line each: what is behind it, that it leads to this very server, or that it could not be asked. The
-# addresses themselves are never printed. A container that ended, or starts again and again, has its variables too.
+# env files, a line each: what is behind it, that it leads to this very server, that it leads elsewhere, or that it
+# could not be asked; and which variables name a database of this server. The addresses themselves are never printed. A
+# container that ended, or starts again and again, has its variables too, and the files that they name.
 EMPTY_DUMP = r"""
 project=$1 service=$2 user=$3 database=$4 neighbours=$5 behind=$6 sql=$7
 shift 7
@@ -70,12 +75,25 @@ look() {
   SLUICE_URL=$1 docker exec --env SLUICE_URL "$db" sh -c "$behind" sluice-behind "$user" "$database" "$sql" \
     2>/dev/null </dev/null
 }
+elsewhere() {
+  told=$(look "host=$2") && [ "${told##*	}" = "$since" ] && { printf 'server\t%s\t%s\n' "$1" "$3"; return; }
+  printf 'elsewhere\t%s\t%s\n' "$1" "$3"
+}
 connections() {
   while IFS= read -r line; do
     key=${line%%=*} value=${line#*=}
     key=${key#export }
     case $key in '' | *[!A-Za-z0-9_.:-]*) continue ;; esac
     case $value in \"*\" | \'*\') value=${value#?} value=${value%?} ;; esac
+    case $key in *_FILE)
+      [ -n "$2" ] && held=$(docker cp "$2:$value" - 2>/dev/null </dev/null | tar -xOf - 2>/dev/null | head -c 4096) &&
+        [ -n "$held" ] && value=$held
+    esac
+    case $key in *[Dd][Bb] | *[Dd][Bb]*[Nn][Aa][Mm][Ee]* | *[Dd][Aa][Tt][Aa][Bb][Aa][Ss][Ee]*)
+      case $newline$names$newline in
+      *"$newline$value$newline"*) printf 'named\t%s\t%s\t%s\n' "$key" "$1" "$value" ;;
+      esac
+    esac
     case $value in
     postgres://* | postgresql://* | postgis://* | postgres+*://* | postgresql+*://* | postgis+*://* | jdbc:postgres*://*)
       url=postgresql://${value#*://}
@@ -84,7 +102,7 @@ connections() {
       if told=$(look "$url") || told=$(look "${url%%\?*}"); then
         printf 'behind\t%s\t%s\t%s\n' "$key" "$1" "$told"
       elif [ "${host%%:*}" = "$service" ]; then printf 'server\t%s\t%s\n' "$key" "$1"
-      else printf 'unknown\tdatabase behind %s of %s\n' "$key" "$1"
+      else printf 'unknown\tdatabase behind %s of %s\nelsewhere\t%s\t%s\n' "$key" "$1" "$key" "$1"
       fi
       ;;
     "$service" | "$service":*)
@@ -95,24 +113,36 @@ connections() {
     *[Hh]ost="$service" | *[Hh]ost="$service"[\;\ ]* | *[Ss]erver="$service"[\;\ ]*)
       printf 'server\t%s\t%s\n' "$key" "$1"
       ;;
+    '' | /* | localhost | 127.* | *[!A-Za-z0-9_.:-]*) ;;
+    *)
+      case $key in
+      *[Dd][Bb]*[Hh][Oo][Ss][Tt]* | PGHOST* | *SQL_HOST* | POSTGRES_HOST* | POSTGRES_SERVER* | *DATABASE_HOST*)
+        elsewhere "$key" "$value" "$1" ;;
+      esac
+      ;;
     esac
   done
 }
 db=$(containers --filter status=running --filter "label=com.docker.compose.service=$service" | head -n 1) || exit 1
 [ -n "$db" ] || exit 66
-docker exec "$db" sh -c "$neighbours" sluice-neighbours "$user" "$database" "$sql" || exit 1
+near=$(docker exec "$db" sh -c "$neighbours" sluice-neighbours "$user" "$database" "$sql") || exit 1
+printf '%s\n' "$near"
+newline='
+'
+names=$(printf '%s\n' "$near" | sed -n 's/^\(dumped\|neighbour\)	\([^	]*\)	.*/\2/p')
+since=$(printf '%s\n' "$near" | sed -n 's/^dumped	.*	//p')
 others=$(containers --all) || exit 1
 for id in $others; do
   name=$(docker container inspect --format "$of" "$id") || exit 1
   [ "$name" != "$service" ] || continue
   state=$(docker container inspect --format '{{.State.Status}}' "$id") || exit 1
   [ "$state" != running ] || printf 'container\t%s\n' "$name"
-  docker container inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | connections "$name"
+  docker container inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | connections "$name" "$id"
 done
 for file; do
   [ -f "$file" ] || continue
   # As for compose, the first that is there counts.
-  connections "" <"$file"
+  connections "" "" <"$file"
   break
 done
 exit 0
@@ -148,6 +178,8 @@ class OtherDatabases:
         own: Those that lead to the dumped database itself.
         empty: Those that lead to another database without a table.
         server: Those that lead to its server, where it is not known to which of its databases.
+        named: Variables that name one of the server's databases, with what they name.
+        elsewhere: Connections that lead to another server, which could not be asked.
         unknown: What could not be asked.
         services: The application's other services that run.
     """
@@ -157,6 +189,8 @@ class OtherDatabases:
     own: tuple[Connection, ...] = ()
     empty: tuple[Connection, ...] = ()
     server: tuple[Connection, ...] = ()
+    named: tuple[Connection, ...] = ()
+    elsewhere: tuple[Connection, ...] = ()
     unknown: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
 
@@ -198,9 +232,40 @@ class OtherDatabases:
         ):
             if found:
                 return f"{found[0]} leads to {where}"
-        if first and not self.services:
+        if first and not self.services and not self.elsewhere:
             return "nothing has been promoted here yet, and no database of the server has a table"
         return ""
+
+    def instead(self, migrating: str, *, unversioned: bool = False) -> str:
+        """Say what shows that the service that migrates uses another database than a dumped one with tables.
+
+        Args:
+            migrating: The service that migrates.
+            unversioned: True where the release that runs has migrations of which the dumped database knows nothing.
+
+        Returns:
+            A clause; empty where it is the dumped one, or nothing shows.
+        """
+        every = (*self.full, *self.own, *self.empty, *self.server, *self.elsewhere)
+        who = migrating if any(one.service == migrating for one in every) or self.services else ""
+        own, others, server, named, away = (
+            [one for one in found if one.service == who]
+            for found in (self.own, (*self.full, *self.empty), self.server, self.named, self.elsewhere)
+        )
+        if own or (not others and server and any(not one.what for one in named)):
+            return ""
+        if others:
+            return f"{others[0]} leads to database {others[0].what}"
+        if server and named:
+            return f"{named[0]} names {named[0].what}"
+        if away and not server:
+            return f"{away[0]} leads to another server"
+        lacks = unversioned and self.neighbours
+        return (
+            f"of the running release's migrations it knows none, while {self.neighbours[0]} may"
+            if lacks
+            else ""
+        )
 
     def _of(self, found: tuple[Connection, ...], migrating: str) -> tuple[Connection, ...]:
         """Return the connections that say which database the application uses: a tool's beside it may be any."""
@@ -219,22 +284,28 @@ def other_databases(project: str, service: str, user: str, database: str, env_fi
 def parse_others(text: str) -> OtherDatabases:
     """Read what `other_databases` printed; a line that says nothing known counts as unknown."""
     neighbours: list[str] = []
-    found: dict[str, list[Connection]] = {"full": [], "own": [], "empty": [], "server": []}
+    found: dict[str, list[Connection]] = {"full": [], "own": [], "empty": [], "server": [], "elsewhere": []}
     unknown: list[str] = []
     services: list[str] = []
-    dumped = None
-    for line in text.splitlines():
+    dumped, held = None, 0
+    counts: dict[str, int] = {}
+    names: list[tuple[str, str, str]] = []
+    for line in lines(text):
         match line.split("\t"):
-            case ["dumped", name, "0", since]:
-                dumped = (name, since)
+            case ["dumped", name, count, since] if count.isdecimal():
+                dumped, held = (name, since), int(count)
             case ["neighbour", name, count, _] if count.isdecimal():
+                counts[name] = int(count)
                 if int(count):
                     neighbours.append(f"database {name} of the same server (tables: {count})")
             case ["behind", key, service, name, count, since] if count.isdecimal():
-                kind = "full" if int(count) else "own" if (name, since) == dumped else "empty"
+                own = (name, since) == dumped and (held or not int(count))
+                kind = "own" if own else "full" if int(count) else "empty"
                 found[kind].append(Connection(key, service, f"{name} (tables: {count})"))
-            case ["server", key, service]:
-                found["server"].append(Connection(key, service))
+            case ["server" | "elsewhere" as kind, key, service]:
+                found[kind].append(Connection(key, service))
+            case ["named", key, service, name]:
+                names.append((key, service, name))
             case ["container", name]:
                 services.append(name)
             case ["unknown", what]:
@@ -243,6 +314,12 @@ def parse_others(text: str) -> OtherDatabases:
                 unknown.append("an answer that cannot be read")
     return OtherDatabases(
         neighbours=tuple(neighbours),
+        # Of one without a table it may be the user's name, or what is yet to come.
+        named=tuple(
+            Connection(key, service, f"database {name} (tables: {counts[name]})" if name in counts else "")
+            for key, service, name in names
+            if counts.get(name, 1)
+        ),
         unknown=tuple(unknown),
         services=tuple(services),
         **{kind: tuple(connections) for kind, connections in found.items()},

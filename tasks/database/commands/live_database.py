@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.database.commands.pg import LOGIN, psql
 from tasks.host.host_facts import IN_SERVICE
 from tasks.host.scripts import script
+from tasks.kernel.lines import lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ def parse_live(text: str) -> LiveDatabase:
     Raises:
         ValueError: Something is missing.
     """
-    pairs = [(key, value) for key, mark, value in (line.partition("=") for line in text.splitlines()) if mark]
+    pairs = [(key, value) for key, mark, value in (line.partition("=") for line in lines(text)) if mark]
     single = dict(pairs)
     settings = (value.partition("=") for key, value in pairs if key == "setting")
     try:

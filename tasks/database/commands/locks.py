@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.values.evidence import LockFact
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv
+from tasks.kernel.lines import lines
 
 SAMPLE_SECONDS = 0.05
 
@@ -78,7 +79,7 @@ def parse_locks(text: str) -> tuple[LockFact, ...]:
         For each table the strongest lock and how long one transaction held it; strongest first.
     """
     strongest: dict[str, LockFact] = {}
-    for line in text.splitlines():
+    for line in lines(text):
         fields = line.split("\t")
         if len(fields) != len(("first", "last", "transaction", "mode", "table")) or fields[3] not in _MODES:
             continue
@@ -95,7 +96,7 @@ def _rank(fact: LockFact) -> tuple[int, float]:
 
 def parse_revision(state: str) -> str | None:
     """Return the schema revision in what `STATE` printed (several heads joined by a comma), None without one."""
-    rows = (line.split("\t") for line in state.splitlines())
+    rows = (line.split("\t") for line in lines(state))
     return ",".join(sorted(row[1] for row in rows if row[0] == "revision")) or None
 
 
@@ -114,5 +115,5 @@ def rewritten(before: str, after: str) -> tuple[str, ...]:
 
 def _files(state: str) -> dict[str, tuple[str, str]]:
     """Return for each table's oid its name and its file."""
-    rows = (line.split("\t") for line in state.splitlines())
+    rows = (line.split("\t") for line in lines(state))
     return {row[2]: (row[1], row[3]) for row in rows if row[0] == "file"}

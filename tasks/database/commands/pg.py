@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv
+from tasks.kernel.lines import lines
 
 if TYPE_CHECKING:
     from blocks.pipeline.sections import DatabaseRules
@@ -131,7 +132,7 @@ def list_dump(path: str, project: str, service: str) -> Argv:
 
 def parse_listing(text: str) -> tuple[int, int]:
     """Count the entries, and the tables among them, in what `pg_restore --list` printed."""
-    entries = [line for line in text.splitlines() if line.strip() and not line.startswith(";")]
+    entries = [line for line in lines(text) if line.strip() and not line.startswith(";")]
     return len(entries), sum(1 for line in entries if _TABLE.match(line))
 
 

@@ -38,7 +38,7 @@ exec docker run --rm --interactive --pull=never --network=none --user=0:0 --work
 
 # Copies files from one folder into another with owners, modes, times and links: FROM TO ASIDE; by standard input what
 # to do, one a line: `- PATH` removes, `~ PATH` moves to ASIDE, `> FOLDER` names the folder that the next `+ NAME` are
-# in, `= FOLDER` gives a folder the owner, mode and times it has in FROM. Running it twice ends the same.
+# in, `= FOLDER` gives a folder the owner, mode, access list and times it has in FROM. Running it twice ends the same.
 COPY = r"""
 from=$1 to=$2 aside=$3
 shift 3
@@ -48,6 +48,11 @@ there() { [ -e "$1" ] || [ -L "$1" ]; }
 alike() {
   [ -d "$from/$1" ] && [ -d "$to/$1" ] && ! [ -L "$to/$1" ] || return 0
   set -- "$1" $(stat -c '%u:%g %a' -- "$from/$1")
+  case $(ls -ld -- "$from/$1") in
+    ??????????+*)
+      tar -C "$from" --no-recursion --acls -cf - -- "$1" | tar -C "$to" --acls -xpf - ||
+        echo "the access list of $1 is not copied" >&2 ;;
+  esac
   chown -- "$2" "$to/$1" && chmod -- "$3" "$to/$1" && touch -r "$from/$1" -- "$to/$1"
 }
 folder() {
@@ -104,8 +109,16 @@ OWNED = r"""
 # Removes folders, whoever owns what is in them: FOLDER….
 REMOVE = 'rm -rf -- "$@"'
 
-# Lists the folders of `releases` that are neither named nor current, and whose data is not known to be carried on:
-# DIRECTORY NAME….
+# Says by its status whether a release's data was carried on and nobody wrote into its folder since: DIRECTORY RELEASE.
+IS_SETTLED = r"""
+[ -e "$1/settled/$2" ] && [ -z "$(find "$1/releases/$2" -cnewer "$1/settled/$2" 2>/dev/null | head -n 1)" ]
+"""
+
+# Says that what was just put into a release's folder is none of the application's: DIRECTORY RELEASE.
+KEEP_SETTLED = '[ ! -e "$1/settled/$2" ] || touch -- "$1/settled/$2"'
+
+# Lists the folders of `releases` that are neither named nor current, and whose data is not known to be carried on, or
+# was written to since: DIRECTORY NAME….
 UNSETTLED = r"""
 cd -- "$1/releases" 2>/dev/null || exit 0
 shift
@@ -114,7 +127,8 @@ for folder in *; do
   [ -d "$folder" ] && ! [ -L "$folder" ] || continue
   [ "$folder" = "$current" ] && continue
   for name in "$@"; do [ "$folder" = "$name" ] && continue 2; done
-  [ -e "../settled/$folder" ] || printf '%s\n' "$folder"
+  [ -e "../settled/$folder" ] &&
+    [ -z "$(find "$folder" -cnewer "../settled/$folder" 2>/dev/null | head -n 1)" ] || printf '%s\n' "$folder"
 done
 """
 

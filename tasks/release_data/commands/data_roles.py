@@ -44,6 +44,8 @@ def judge(
     roles: Mapping[str, DataRole],
     before: Mapping[str, str],
     after: Mapping[str, str],
+    *,
+    written: Collection[str] = (),
 ) -> Verdict:
     """Decide what becomes of what an application wrote.
 
@@ -53,8 +55,9 @@ def judge(
     Args:
         data: What it wrote.
         roles: What the policy says of it.
-        before: The checksums of the running release's bundle.
-        after: Those of the next release's bundle.
+        before: What the running release's bundle brought, with checksums.
+        after: What the next release's brings.
+        written: Paths that services of the next release may write to.
 
     Returns:
         The decision.
@@ -65,9 +68,11 @@ def judge(
     return Verdict(
         refused=(
             *_elsewhere(data, roles),
-            *_no_longer_shared(data, roles, after),
+            *_beside(data, roles),
+            *_no_longer_shared(data, roles, after, written),
             *_without_role(data, roles),
             *_conflicts(both),
+            *_unwritable(carried),
         ),
         carried=tuple(path for path in (*carried, *_empty(data, roles)) if path not in deleted),
         deleted=tuple(path for path in carried if path in deleted),
@@ -87,7 +92,7 @@ def outdated(
         there: What lies in the next release's folder.
         data: What was written into the folder of the release that is left.
         roles: What the policy says.
-        before: The checksums of that release's bundle.
+        before: What that release's bundle brought.
     """
     differs = {*data.differs}
     return tuple(
@@ -117,8 +122,13 @@ def _both_changed(
             yield from (one for one in coming if before.get(one) != after[one])
         elif path in added:
             yield from coming
-        elif before.get(path) != after.get(path):
+        elif before.get(path) != after.get(path, _unless_link(before.get(path))):
             yield path
+
+
+def _unless_link(before: str | None) -> str | None:
+    """Return what is taken for a path that does not come: a manifest of an earlier version names no links."""
+    return before if before is not None and before.startswith("-> ") else None
 
 
 def _conflicts(both: Collection[str]) -> tuple[str, ...]:
@@ -127,6 +137,16 @@ def _conflicts(both: Collection[str]) -> tuple[str, ...]:
     return (
         f"{named(both)} was changed by the application and by the commits that come in: "
         "put the application's content into the commit, or remove the file there",
+    )
+
+
+def _unwritable(carried: Iterable[str]) -> tuple[str, ...]:
+    """Tell of names that `copy_lines` cannot write down."""
+    names = [path for path in carried if "\n" in path or "\ufffd" in path]
+    if not names:
+        return ()
+    return (
+        f"{named(names)} cannot be copied, its name holds a line break or is no UTF-8: give it another name",
     )
 
 
@@ -163,17 +183,32 @@ def _elsewhere(data: ReleaseData, roles: Mapping[str, DataRole]) -> Iterator[str
             )
 
 
+def _beside(data: ReleaseData, roles: Mapping[str, DataRole]) -> Iterator[str]:
+    """Tell of those that nobody stops, and that would go on writing into the folder of a release that is gone."""
+    for one in data.beside:
+        if role_of(one.source, roles) != "release":
+            yield (
+                f"{one.service}, which is no service of {data.release_id}, may write to {shown(one.source)} and would "
+                "go on doing so in the folder that is left: end it, or wait until it has ended"
+            )
+
+
 def _no_longer_shared(
-    data: ReleaseData, roles: Mapping[str, DataRole], after: Mapping[str, str]
+    data: ReleaseData, roles: Mapping[str, DataRole], after: Mapping[str, str], written: Collection[str]
 ) -> Iterator[str]:
-    """Tell of what all releases shared, where the next one brings files of its own."""
+    """Tell of what all releases shared, where the next one has files or a mount of its own."""
     for one in data.shared:
         brought = [path for path in after if within(path, one.source)]
-        if brought and role_of(one.source, roles) != "release":
+        over = () if one.source in written else (path for path in written if within(one.source, path))
+        # Of which git has no file is shared itself.
+        above = [path for path in over if any(within(file, path) for file in after)]
+        if (brought or above) and role_of(one.source, roles) != "release":
             at = shown(one.source)
+            does = f"brings {named(brought)}" if brought else f"mounts {named(above)} instead"
+            mend = "take that out of git" if brought else f"mount {at} as well"
             yield (
                 f"what {one.service} wrote to {at} is in shared/{one.source}, since git had no file there; the next "
-                f"release brings {named(brought)} and would not have it: take that out of git, or say in pipeline.yaml "
+                f"release {does} and would not have it: {mend}, or say in pipeline.yaml "
                 f"on the default branch `data: {{{at}: release}}` and copy it into current/{one.source} once that runs"
             )
 

@@ -32,8 +32,9 @@ _SKEW_SECONDS = 300.0
 # Says what lies where services may write: FOLDER SOURCE…; the bundle's files come by standard input, one a line.
 # Sources are resolved first, so a link out of the folder leads out of it, and what is outside is not looked at. Each
 # line begins with a letter: R the folder, C when the link to it was made, S a source and P where it leads to in the
-# folder, O a source and K where it leads to in `shared`, if anything is there, F a file, L a link and T its target, D a
-# folder, U what may not be read, H a file's checksum, E the end. A newline in a name becomes byte 1.
+# folder, A a source that the folder is in, O a source and K where it leads to in `shared`, if anything is there, F a
+# file, N an empty one, L a link and T its target, D a folder, U what may not be read, H a file's checksum, E the end. A
+# newline in a name becomes byte 1.
 LOOK = r"""
 LC_ALL=C; export LC_ALL
 folder=$(cd -P -- "$1" 2>/dev/null && pwd -P) || exit 0
@@ -48,19 +49,24 @@ while [ "$left" -gt 0 ]; do
   case $found in
     "$folder") path=. ;;
     "$folder"/*) path=./${found#"$folder"/} ;;
+    '') continue ;;
     "${folder%/*/*}"/shared/*)
       if ! held=$(ls -A -- "$found" 2>/dev/null) || [ -n "$held" ]; then
         printf 'O %s\nK %s\n' "$source" "${found#"${folder%/*/*}"/shared/}"
       fi
       continue ;;
-    *) continue ;;
+    *)
+      case $folder in "${found%/}"/*) printf 'A %s\n' "$source"; set -- "$@" . ;; esac
+      continue ;;
   esac
   printf 'S %s\nP %s\n' "$source" "$path"
   { [ -e "$path" ] || [ -L "$path" ]; } && set -- "$@" "$path"
 done
 lines() { tr '\n\000' '\001\n'; }
 if [ "$#" -gt 0 ]; then
-  find "$@" -type f -exec sh -c 'for one; do printf "F %s\000" "$one"; done' sh {} + 2>/dev/null | lines
+  find "$@" -type f -exec sh -c 'for one; do
+    if [ -s "$one" ]; then printf "F %s\000" "$one"; else printf "N %s\000" "$one"; fi
+  done' sh {} + 2>/dev/null | lines
   find "$@" -type l -exec sh -c \
     'for one; do printf "L %s\000T %s\000" "$one" "$(readlink -- "$one")"; done' sh {} + 2>/dev/null | lines
   find "$@" -type d -exec sh -c 'for one; do
@@ -80,10 +86,12 @@ class Listing:
         folder: The release's folder.
         sources: Source as it was asked for → where it leads to in the folder.
         files: The files.
+        hollow: Those of them with nothing in them.
         links: Link → what it leads to.
         folders: The folders.
         unread: Folders that may not be read.
         sums: File of the bundle → sha256 of its content, hex.
+        above: Sources that the folder is in. Who has one of them sees what the link leads to.
         since: When the link to the folder was made, seconds since 1970.
         shared: Source → where it leads to in what all releases share, where anything is there.
     """
@@ -91,10 +99,12 @@ class Listing:
     folder: str
     sources: Mapping[str, str]
     files: frozenset[str]
+    hollow: frozenset[str]
     links: Mapping[str, str]
     folders: frozenset[str]
     unread: frozenset[str]
     sums: Mapping[str, str]
+    above: frozenset[str] = frozenset()
     since: int = 0
     shared: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,15 +139,17 @@ def parse_listing(text: str) -> Listing | None:
         found.setdefault(line[:1], []).append(line[2:])
     if not text.startswith("R ") or "E" not in found:
         raise ValueError("the list is incomplete")
-    paths = {tag: [_plain(path) for path in found.get(tag, ())] for tag in "PFLDU"}
+    paths = {tag: [_plain(path) for path in found.get(tag, ())] for tag in "PFNLDU"}
     return Listing(
         folder=found["R"][0],
         sources=dict(zip(found.get("S", ()), paths["P"], strict=True)),
-        files=frozenset(paths["F"]),
+        files=frozenset((*paths["F"], *paths["N"])),
+        hollow=frozenset(paths["N"]),
         links=dict(zip(paths["L"], found.get("T", ()), strict=True)),
         folders=frozenset(paths["D"]),
         unread=frozenset(paths["U"]),
         sums=parse_files("\n".join(found.get("H", ()))),
+        above=frozenset(found.get("A", ())),
         since=int(found["C"][0] or 0),
         shared=dict(zip(found.get("O", ()), found.get("K", ()), strict=True)),
     )
@@ -176,6 +188,7 @@ def compare(
     directory: str,
     made: Collection[str] = (),
     late: Iterable[tuple[str, str]] = (),
+    beside: Collection[str] = (),
     apart: Collection[str] = (),
 ) -> ReleaseData:
     """Compare what lies where services may write with what the release's bundle put there.
@@ -187,26 +200,29 @@ def compare(
         directory: The application's directory: what Sluice linked from there into the bundle is no data of the release.
         made: What the engine made itself; see `mount_points`.
         late: Service and path on the host of mounts that lead to the folder of an earlier release; see `late_mounts`.
+        beside: Containers among the services that are none, and run.
         apart: Paths that are to be told on their own, although the bundle has nothing near them.
 
     Returns:
         The differences.
     """
     places = {
-        WrittenMount(service=service, source=listing.sources[source])
+        WrittenMount(service=service, source=listing.sources.get(source, "."))
         for service, source in sources
-        if source in listing.sources
+        if source in listing.sources or source in listing.above
     }
-    own = OWN_FILES | set(made) | ({EARLIER_MANIFEST_FILE} if manifest.links is None else set())
+    own = OWN_FILES | ({EARLIER_MANIFEST_FILE} if manifest.links is None else set())
     known = {path: checksum for path, checksum in manifest.checksums.items() if path not in own}
     tracked = frozenset(path for path in known if any(within(path, one.source) for one in places))
+    late = sorted(set(late))
     links = {path for path, target in listing.links.items() if not _ours(target, directory, listing.folder)}
     # A manifest of an earlier version does not say which links the commit has: those there are taken for its own.
     brought = {path: listing.links[path] for path in links} if manifest.links is None else manifest.links
     moved = {path for path in links if brought.get(path) != listing.links[path]}
     gone = {path for path in brought if any(within(path, one.source) for one in places)} - set(listing.links)
     there = tracked & listing.files
-    new = ((listing.files - tracked) | (moved - set(brought))) - own
+    # What the engine makes is empty; a file of the bundle, or one with something in it, is not of its making.
+    new = ((listing.files - tracked - ({*made} & listing.hollow)) | (moved - set(brought))) - own
     shut = {path for path in tracked - there if any(within(path, one) for one in listing.unread)}
     near = _ancestors((*known, *brought, *apart))
     added = {_whole(path, near) for path in new}
@@ -221,8 +237,13 @@ def compare(
         ),
         elsewhere=tuple(
             WrittenMount(service=service, source=listing.sources[source])
-            for service, source in sorted(set(late))
+            for service, source in late
             if source in listing.sources
+        ),
+        beside=tuple(
+            WrittenMount(service=service, source=listing.sources[source])
+            for service, source in sources
+            if service in beside and source in listing.sources and (service, source) not in late
         ),
         folders=tuple(sorted(listing.folders & near)),
         mounts=tuple(sorted(places, key=lambda one: (one.source, one.service))),
@@ -301,7 +322,15 @@ def in_use(
     ran, found = tuple(live), set[str]()
     inside = (f"{directory}/current", f"{directory}/releases")
     for one in containers:
-        if one.status not in UP or _started(one) >= since + 1:
+        if one.status not in UP:
+            continue
+        named = (
+            mount.source.removeprefix(f"{inside[1]}/")
+            for mount in one.mounts
+            if within(mount.source, inside[1])
+        )
+        found |= {path.partition("/")[0] for path in named}
+        if _started(one) >= since + 1:
             continue
         if any(within(mount.source, place) for mount in one.mounts for place in inside):
             first = bisect_right(ran, _started(one) - _SKEW_SECONDS, key=itemgetter(1))

@@ -6,6 +6,7 @@ from blocks.values.drift import OtherContainer
 from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv
+from tasks.kernel.lines import lines
 
 # Prints `sha256  ./path` for every file of the current bundle but its manifest: DIRECTORY. Links lead to what is no
 # part of a release, and are not followed; what cannot be read is left out.
@@ -64,7 +65,7 @@ def parse_all_containers(text: str) -> tuple[OtherContainer, ...]:
     Returns:
         The containers, sorted by name.
     """
-    rows = [line.split("\t") for line in text.splitlines()]
+    rows = [line.split("\t") for line in lines(text)]
     found = [_container(row) for row in rows if len(row) == len(_COLUMNS)]
     return tuple(sorted(found, key=lambda one: one.name))
 

@@ -8,6 +8,7 @@ from blocks.values.manifests import EARLIER_MANIFEST_FILE, MANIFEST_FILE, Manife
 from blocks.values.offline import LIVE_FILE, HostMemory, LiveRelease
 from tasks.host.scripts import EXIT_MISSING, script
 from tasks.kernel.argv import Argv
+from tasks.kernel.lines import lines
 
 # Prints all a host remembers in one round trip: DIRECTORY LIVE_FILE. Each manifest is put on one line; a folder that
 # was moved aside is no release to start.
@@ -55,7 +56,7 @@ def parse_survey(text: str) -> HostMemory:
         The memory; what cannot be read is named, and the rest counts.
     """
     found: dict[str, list[str]] = {"current": [], "fence": [], "live": [], "manifest": []}
-    for line in text.splitlines():
+    for line in lines(text):
         key, _, value = line.partition("=")
         if key in found and value.strip():
             found[key].append(value)

@@ -120,7 +120,9 @@ def _from_json(entry: dict[str, Any]) -> str | None:
     if not bad:
         return None
     said = next((text for key in _JSON_MESSAGES if (text := _said(entry.get(key)))), "")
-    return f"{str(level or 'status').upper()} {said or ', '.join(sorted(entry)[:8])}"
+    text = f"{str(level or 'status').upper()} {said or ', '.join(sorted(entry)[:8])}"
+    # JSON can name half a character, which nothing that keeps or sends the text can encode.
+    return text.encode(errors="replace").decode()
 
 
 def _said(value: object) -> str:

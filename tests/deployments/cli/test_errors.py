@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,18 @@ def test_starting_a_command_does_not_import_prefect(home: Path) -> None:
     code = "import sys; from deployments.cli.main import run; run(['status']); sys.exit('prefect' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_checked_out_branch_gives_prefect_no_settings(home: Path, tmp_path: Path) -> None:
+    branch, note = tmp_path / "branch", tmp_path / "ran"
+    branch.mkdir()
+    handler = {"()": "os.system", "command": f"touch {note}"}
+    (branch / "logging.yml").write_text(json.dumps({"version": 1, "handlers": {"one": handler}}))
+    (branch / ".env").write_text(f"PREFECT_LOGGING_CONFIG_PATH={branch}/logging.yml\n")
+    program = Path(sysconfig.get_path("scripts")) / "sluice"
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "SLUICE_HOME": "../home"}
+    done = subprocess.run(
+        (program, "protect"), cwd=branch, env=env, check=False, capture_output=True, text=True
+    )
+    assert "no Prefect server is known here" in done.stderr
+    assert not note.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,7 +20,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from deployments.control_plane.bootstrap import ControlPlane
-from deployments.control_plane.parts import start_receiver, start_worker
+from deployments.control_plane.parts import (
+    free_port,
+    port_is_free,
+    start_receiver,
+    start_server,
+    start_worker,
+)
+from tasks.kernel.errors import TerminalError
 from tests.lab.control import open_server
 from tests.lab.shell import wait_until
 
@@ -188,6 +196,57 @@ def test_the_own_page_may_change(plane: ControlPlane, stranger: httpx.Client, lo
     ):
         known = {"Authorization": basic(login), "Sec-Fetch-Site": site, "Origin": origin}
         assert stranger.post("/api/flows/", json={"name": "own"}, headers=known).is_success
+
+
+@pytest.mark.parametrize("origin", [EVIL, "null", "http://127.0.0.1:1", "http://proxy.example"])
+def test_a_browser_that_does_not_tell_where_a_page_is_from_is_told_by_its_origin(
+    stranger: httpx.Client, login: str, origin: str
+) -> None:
+    """An old one, or one that was sent to a name without TLS, says nothing of the site."""
+    known = {"Authorization": basic(login), "Origin": origin}
+    assert stranger.post("/api/flows/", content=b'{"name": "ridden"}', headers=known).status_code == 403
+
+
+def test_the_own_page_of_such_a_browser_may_change(
+    plane: ControlPlane, stranger: httpx.Client, login: str
+) -> None:
+    for origin in (plane.url, plane.url.replace("127.0.0.1", "localhost")):
+        known = {"Authorization": basic(login), "Origin": origin}
+        assert stranger.post("/api/flows/", json={"name": "own"}, headers=known).is_success
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/v2/", "/docs", "/api/health"])
+def test_no_other_page_may_show_it_within_itself(stranger: httpx.Client, login: str, path: str) -> None:
+    """Over one of the same site, such as another port's, a person who is logged in would click what they do not see."""
+    for headers in ({}, {"Authorization": basic(login)}):
+        answer = stranger.get(path, headers=headers)
+        assert answer.headers["content-security-policy"] == "frame-ancestors 'self'"
+
+
+def test_localhost_is_nobody_elses(plane: ControlPlane, stranger: httpx.Client) -> None:
+    """The name leads to ::1 before 127.0.0.1: a browser keeps the login for whoever answers there."""
+    assert stranger.get(f"http://[::1]:{plane.port}/api/health").is_success
+
+
+def test_from_its_start_on_nobody_else_can_take_its_port(tmp_path: Path) -> None:
+    """Whoever answers while it starts is told the login by what waits for it."""
+    port = free_port()
+    server = start_server(
+        tmp_path, {**os.environ, "PREFECT_SERVER_API_PORT": str(port), "SLUICE_HOME": str(tmp_path)}
+    )
+    try:
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.socket(family) as thief:
+                thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with pytest.raises(OSError, match="Address already in use"):
+                    thief.bind((address, port))
+        with pytest.raises(TerminalError, match=f"port {port} is taken"):
+            start_server(tmp_path, {"PREFECT_SERVER_API_PORT": str(port)})
+    finally:
+        server.stop(first=signal.SIGKILL, grace_seconds=0)
+    assert port_is_free(port)
+    with socket.create_server(("::1", port), family=socket.AF_INET6):
+        assert not port_is_free(port)
 
 
 def raw(plane: ControlPlane, *lines: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import stat
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,8 +29,9 @@ from deployments.control_plane.parts import free_port
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.processes import Running
 from deployments.control_plane.profile import remember
-from deployments.control_plane.server import host_name
+from deployments.control_plane.server import host_name, level_of_the_wire
 from deployments.doctor.access import _login, _names, access_checks
+from deployments.doctor.control import _deployed, expected_deployments
 from tasks.kernel.errors import TerminalError
 from tests.deployments.conftest import Sluice
 
@@ -147,6 +150,27 @@ def test_a_login_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     login_file(tmp_path).symlink_to(tmp_path / "nowhere")
     with pytest.raises(TerminalError, match="cannot be read: No such file"):
         ensure_login(tmp_path, {})
+
+
+def test_it_is_in_no_log_whatever_the_level_is() -> None:
+    """What a websocket sends is logged with a gap, so that nothing could be told from it, but nearly all is there."""
+    code = (
+        "import base64, logging; from deployments.control_plane.login import keep_out_of_logs; "
+        "logging.basicConfig(level=logging.DEBUG); keep_out_of_logs('admin:secret-of-43-letters'); "
+        "sent = base64.b64encode(b'admin:secret-of-43-letters').decode(); "
+        "logging.getLogger('hpack').debug('Adding (authorization, Basic %s)', sent); "
+        "logging.getLogger('websockets.client').debug('> TEXT token admin:secret...43-letters'); "
+        "logging.getLogger('websockets.client').info('connected')"
+    )
+    done = subprocess.run((sys.executable, "-P", "-c", code), capture_output=True, text=True, check=True)
+    assert done.stderr == (
+        "DEBUG:hpack:Adding (authorization, Basic •••)\nINFO:websockets.client:connected\n"
+    )
+
+
+@pytest.mark.parametrize(("asked", "level"), [("DEBUG", logging.INFO), ("WARNING", logging.WARNING)])
+def test_the_server_logs_no_request_whole(asked: str, level: int) -> None:
+    assert level_of_the_wire(asked) == level
 
 
 def test_two_logins_are_refused(tmp_path: Path) -> None:
@@ -277,6 +301,19 @@ def test_only_a_refusal_is_a_shut_door(url: str, code: int, levels: list[str]) -
     api = PrefectApi(url, login="")
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(code))) as client:
         assert [look(api, client).level for look in (_login, _names)] == levels
+
+
+@pytest.mark.parametrize(("pool", "level"), [("sluice", "ok"), ("open", "fail"), (None, "fail")])
+def test_a_deployment_in_a_pool_with_another_template_is_seen(pool: str | None, level: str) -> None:
+    class Deployed(PrefectApi):
+        def deployments(self) -> list[dict[str, Any]]:
+            names = [name.split("/") for name in expected_deployments()]
+            return [
+                {"entrypoint": f"flows.x.{flow}", "name": name, "work_pool_name": pool}
+                for flow, name in names
+            ]
+
+    assert _deployed(Deployed(URL, login="")).level == level
 
 
 def test_a_login_goes_to_its_own_server_only(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_sigint_ends_what_a_shell_started_in_the_background(tmp_path: Path) -> N
         "import signal\n"
         "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
         "from deployments.control_plane import launch\n"
-        "launch.serve = lambda: (print('up', flush=True), signal.pause())\n"
+        "launch.serve = lambda _: (print('up', flush=True), signal.pause())\n"
         "launch.main(['server'])\n"
     )
     shell = subprocess.Popen(

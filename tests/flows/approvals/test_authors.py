@@ -78,7 +78,7 @@ def asked(
         run=run, release=release(commit=what.commit), request=SimpleNamespace(requested_by="cleo")
     )
     session: Any = SimpleNamespace(repository=SimpleNamespace(github=""))
-    promote._approved(session, work, what)
+    promote._approved(session, work, what, NOW)
     restoring.ask_for_restore(run, work.request, what)
     return told
 

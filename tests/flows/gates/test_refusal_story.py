@@ -134,3 +134,13 @@ def test_a_waiting_run_does_what_it_was_started_for(asking: Scene, changes: dict
     assert scene.serves("feature")["version"] == "1.0.0"
     assert scene.promotions("staging") == []
     assert not mirror_directory(scene.plane.home / "mirrors", str(scene.home / "other")).exists()
+    if "environment" in changes:
+        # Put back and started again it is another promotion of the same plan, and the answer above is none to that.
+        patch(scene, waits, environment="feature", requested_by="cleo")
+        scene.plane.api.retry(waits)
+        wait_until(
+            lambda: scene.promotions("feature")[0].status is Status.WAITING, "the question", seconds=300
+        )
+        scene.suspended(waits)
+        again = scene.promotions("feature")[0]
+        assert (again.id > row.id, again.plan_hash, answers(scene, again)) == (True, row.plan_hash, [])

@@ -81,8 +81,24 @@ def writing(scene: Scene) -> Scene:
 def test_what_would_be_left_behind_is_refused_by_name(writing: Scene) -> None:
     before = current(writing)
     version(writing, "1.0.1")
+    image = root(writing, "docker", "inspect", "--format", "{{.Image}}", "shop-frontend-1").strip()
+    mount = ("--volume", f"{APP}/current/site:/site", "--volume", "/home:/homes")
+    root(
+        writing,
+        "docker",
+        "run",
+        "--detach",
+        "--name=by-hand",
+        *mount,
+        "--entrypoint=sleep",
+        image,
+        "infinity",
+    )
     name, message = promoted()
+    root(writing, "docker", "rm", "--force", "by-hand")
     assert name == "Refused"
+    assert "by-hand, which is no service of" in message
+    assert "may write to ./site and would go on" in message
     for part in (
         "./cache of frontend (./cache/page)",
         "./data of frontend (./data/example.csv, ./data/latest, ./data/prices.csv and 2 more)",
@@ -90,7 +106,7 @@ def test_what_would_be_left_behind_is_refused_by_name(writing: Scene) -> None:
         "`data: {./cache: carry, ./data: carry, ./settings.json: carry}`",
     ):
         assert part in message, message
-    assert "./site" not in message
+    assert "./site of" not in message
     assert current(writing) == before
     assert inside(writing, "cat /data/private/orders.db") == "orders\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +18,14 @@ from flows.promotion import flow as promote
 from flows.promotion import unchanged
 from flows.promotion.change import Change
 from flows.promotion.prepare import Prepared
+from flows.promotion.work import Work
 from flows.rollback import execute as switching
 from flows.rollback import flow as rollback
 from flows.rollback.strategy import Wish
 from flows.runs import conduct
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
+from tasks.ledger.errors import IllegalTransition
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
@@ -58,6 +61,7 @@ class Place:
             "policy": self.policies[row.environment],
             "showing": None,
             "keeper": None,
+            "primary": row.environment,
         }
         return cast("Run", SimpleNamespace(**values))
 
@@ -137,6 +141,20 @@ def test_who_lost_its_place_while_it_waited_for_the_lease_takes_over_no_dead_cha
     assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
 
 
+def test_who_loses_its_place_in_the_very_moment_takes_over_no_dead_change(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, mine = bring(place.ledger, "one", Status.RUNNING), bring(place.ledger, "two", Status.APPROVED)
+    newer = opened(place, "three")
+    # Somebody is let in right after this one saw that it has not ended.
+    monkeypatch.setattr(
+        conduct, "refuse_ended", lambda _: place.ledger.promotions.take_place(newer.id, "newer", START)
+    )
+    with pytest.raises(IllegalTransition, match="is superseded and cannot become running"):
+        conduct.begin_change(place.run(mine))
+    assert (place.status(dead), place.status(mine)) == (Status.RUNNING, Status.SUPERSEDED)
+
+
 def refuse(*_: object, **__: object) -> None:
     raise RefusedError("branch main is not allowed in prod", "nothing was touched")
 
@@ -163,16 +181,22 @@ def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pyte
     assert place.status(dead) is Status.RUNNING
 
 
-@pytest.mark.parametrize("way", [Way.CODE, Way.DOWNGRADE])
+@pytest.mark.parametrize(("way", "needed"), [(Way.CODE, 0), (Way.DOWNGRADE, 21), (Way.RESTORE, 21)])
 def test_a_rollback_that_no_host_can_carry_ends_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way
+    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way, needed: int
 ) -> None:
     waits, mine = opened(place, "one"), opened(place, "two", kind=Kind.ROLLBACK)
     waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
     plan = make_plan("v1", going_back=GoingBack(way=way, reason="proven"))
+    facts = cast("Any", SimpleNamespace(database_bytes=7))
     change = Change(
-        make_release("v1"), {}, None, {"prod": cast("Any", SimpleNamespace())}, False, False, None
+        make_release("v1"), {"prod": cast("Any", None)}, None, {"prod": facts}, False, False, None
     )
+    spaces: list[int] = []
+    asked = SimpleNamespace(submit=lambda *_, needed_bytes=0, **__: spaces.append(needed_bytes))
+    monkeypatch.setattr(switching, "preflight", asked)
+    monkeypatch.setattr(switching, "check_compose", SimpleNamespace(submit=lambda *_, **__: None))
+    monkeypatch.setattr(switching, "project_of", lambda *_, **__: None)
     monkeypatch.setattr(conduct, "take_lease", lambda _: None)
     monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
     monkeypatch.setattr(rollback, "_decide", lambda *_: (plan, {}))
@@ -182,11 +206,49 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     with pytest.raises(RefusedError, match="nothing was touched"):
         rollback._go(place.run(mine), REQUEST, mine, Wish())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
-    # Where nobody waits the hosts are not asked twice.
+    # All that it needs once it has begun.
+    assert spaces == [needed]
+    # Where nobody waits the hosts are not asked twice; before people are asked they always are.
     place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
     with pytest.raises(RefusedError):
         rollback._go(place.run(mine), REQUEST, mine, Wish())
-    assert place.status(mine) is Status.RUNNING
+    asks = way is Way.RESTORE
+    assert place.status(mine) is (Status.PLANNING if asks else Status.RUNNING)
+    assert len(spaces) == 1 + asks
+
+
+def test_a_promotion_whose_files_no_host_has_room_for_ends_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, mine = opened(place, "one"), opened(place, "two")
+    waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
+    asked: list[int] = []
+
+    def approved(*_: object) -> Status:
+        asked.append(1)
+        return Status.EXPIRED
+
+    @contextmanager
+    def started(_: object) -> Iterator[Any]:
+        yield SimpleNamespace(revisions=None, hosts={}, bundle=None, done=lambda: None)
+
+    monkeypatch.setattr(promote, "started_early", started)
+    monkeypatch.setattr(promote, "make_and_show_plan", lambda *_: make_plan("v2"))
+    monkeypatch.setattr(promote, "change_of", lambda *_, **__: None)
+    monkeypatch.setattr(promote, "begin_checks", lambda *_: [])
+    monkeypatch.setattr(promote, "raise_first", refuse)
+    monkeypatch.setattr(promote, "_approved", approved)
+    monkeypatch.setattr(promote, "finish", lambda run: run.ledger.promotions.get(mine.id))
+    run: Any = place.run(mine)
+    work = Work(run, REQUEST, *(cast("Any", None),) * 3, {})
+    prepared: Any = SimpleNamespace(asks=True, run=run, request=REQUEST, work=lambda _: work)
+    with pytest.raises(RefusedError, match="nothing was touched"):
+        promote._one_try(cast("Any", None), prepared, START)
+    assert (place.ledger.promotions.get(waits.id), place.cancelled, asked) == (waits, [], [])
+    # Where nobody else waits the release's files are not put together before people were asked.
+    place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
+    promote._one_try(cast("Any", None), prepared, START)
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("there", [True, False])

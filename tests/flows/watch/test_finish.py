@@ -19,7 +19,9 @@ from flows.domain.watch.watch import LONGEST_LATE, START, TOLD, WATCH
 from flows.drift import restart_watches as watches
 from flows.drift.restart_watches import AGAIN, continue_watch
 from flows.watch.finish import act
+from flows.watch.flow import refuse_other
 from flows.watch.start import begin_watch
+from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord
 from tasks.steps import notify
 from tasks.steps.flow_runs import start_flow_run, wait_here
@@ -149,6 +151,21 @@ def test_what_is_not_watched_starts_nothing(world: World) -> None:
     begin_watch(world.run(row, world.policy(), FakeHost()), failed, "default")
     begin_watch(world.run(row, world.policy(watched=False), FakeHost()), row, "default")
     assert world.ledger.steps.get(row.id, START) is None
+
+
+def test_a_waiting_watch_watches_what_it_was_started_for(world: World) -> None:
+    row = world.succeeded()
+    other = row.model_copy(update={"id": row.id + 1})
+    watching = world.run(row, world.policy(), FakeHost())
+    in_flow(lambda: begin_watch(watching, row, "default"))
+    run = watch_of(world, row)
+    refuse_other(row, run)
+    with pytest.raises(
+        RefusedError, match=f"started to watch promotion {row.id} .* changed to another one: {other.id}"
+    ):
+        refuse_other(other, run)
+    # A person may have any of them watched.
+    refuse_other(other, start_flow_run("watch/all", {"promotion": row.id}, f"by hand {row.pipeline}"))
 
 
 def watch_of(world: World, row: PromotionRecord) -> str:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tasks.adapters.registry import HttpRegistry
 from tasks.kernel.errors import TerminalError, TransientError
@@ -20,7 +28,7 @@ from tasks.kernel.protocols import Registry
 from tests.fakes.registry import FakeRegistry
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry as LabRegistry
-from tests.tasks.adapters.web import Asked, Reply, Web, in_turn, serve
+from tests.tasks.adapters.web import Asked, Reply, Web, endless, in_turn, serve
 
 # One of its parameters asks for the lab.
 pytestmark = pytest.mark.lab
@@ -337,3 +345,42 @@ def test_a_tag_that_was_only_redirected_is_not_set(status: int) -> None:
     with serve(reply) as web, pytest.raises(TerminalError, match=f"redirected PUT .*status {status}"):
         HttpRegistry(web.address, insecure=True).tag(f"{web.address}/shop", DIGEST, "v1")
     assert [asked.method for asked in web.asked][-1] == "PUT"
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit names registries of anybody: their images' digests are asked for."""
+    monkeypatch.setattr("tasks.adapters.registry._WHOLE_SECONDS", 1)
+    with endless() as address, pytest.raises(TerminalError, match="did not end its answer within 1 s"):
+        HttpRegistry(address, insecure=True).digest("library/redis", "7")
+
+
+@pytest.mark.parametrize("way", ["manifest", "login"])
+def test_a_registry_leads_to_nothing_that_is_not_encrypted(way: str, tmp_path: Path) -> None:
+    with serve(in_turn(Reply())) as here:
+        to = {"Location": f"{here.url}/v2/shop/manifests/v1"}
+
+        def reply(asked: Asked) -> Reply:
+            if way == "manifest" or not asked.path.startswith("/v2/"):
+                return Reply(307, headers=to)
+            return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="https://{there.address}/token"'})
+
+        with (
+            serve(reply, tls=_self_signed(tmp_path)) as there,
+            pytest.raises(TerminalError, match="encryption"),
+        ):
+            HttpRegistry(there.address, verify_tls=False).digest("shop", "v1")
+    assert here.asked == []
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    text = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    text += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(text)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context

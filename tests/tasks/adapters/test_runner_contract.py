@@ -8,6 +8,7 @@ import pytest
 
 from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.output import LAST_LINES, MOST_LINES
 from tasks.kernel.protocols import Call, Limits, Runner
 from tests.fakes.runner import FakeRunner
 
@@ -21,6 +22,15 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
         yield request.getfixturevalue("ssh_host")
     else:
         yield FakeRunner() if request.param == "fake" else LocalRunner(grace_seconds=1)
+
+
+@pytest.fixture(params=["local", "ssh"])
+def real(request: pytest.FixtureRequest) -> Runner:
+    """A runner that starts processes."""
+    if request.param == "local":
+        return LocalRunner(grace_seconds=1)
+    found: Runner = request.getfixturevalue("ssh_host")
+    return found
 
 
 def test_it_has_a_name_for_messages(runner: Runner) -> None:
@@ -67,6 +77,20 @@ def test_lines_are_told_as_they_come(runner: Runner) -> None:
     lines: list[str] = []
     runner.run(Call(("echo", "one\ntwo")), on_line=lines.append)
     assert lines == ["one", "two"]
+
+
+def test_of_very_many_lines_the_first_and_the_last_are_told(real: Runner) -> None:
+    """A run's log keeps each line it is told: a command that prints a million would hold its end up for minutes."""
+    told: list[str] = []
+    made = real.run(Call(("seq", "1", "100000")), on_line=told.append)
+    assert (told[0], told[MOST_LINES - 1], told[-1]) == ("1", str(MOST_LINES), "100000")
+    assert told[MOST_LINES] == f"[{100_000 - MOST_LINES - LAST_LINES} lines left out]"
+    assert len(told) == MOST_LINES + LAST_LINES + 1
+    assert made.stdout.endswith("99999\n100000\n")
+    told.clear()
+    with pytest.raises(TerminalError, match="ended"):
+        real.run(Call(("sh", "-c", "seq 1 6000; sleep 30"), limits=Limits(60, 0.5)), on_line=told.append)
+    assert told[-1] == "6000"
 
 
 @pytest.mark.parametrize("limits", [Limits(0.5, 60), Limits(60, 0.5)], ids=["total", "idle"])

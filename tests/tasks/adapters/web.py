@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ def in_turn(*replies: Reply) -> Callable[[Asked], Reply]:
 
 
 @contextmanager
-def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
-    """Run a server for the time of a `with` block."""
+def serve(reply: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """Run a server for the time of a `with` block, with `tls` one that speaks HTTPS."""
     web = Web("", [], reply)
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,6 +83,8 @@ def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
         setattr(Handler, f"do_{method}", Handler.answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     web.address = f"127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -89,3 +94,25 @@ def serve(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Endless(StreamRequestHandler):
+    def handle(self) -> None:
+        with suppress(OSError):
+            asked = self.rfile.readline()
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+            )
+            while not asked.startswith(b"HEAD"):
+                self.wfile.write(b"data: x\n\n")
+                time.sleep(0.1)
+
+
+@contextmanager
+def endless() -> Iterator[str]:
+    """Run a server whose answers do not end, a few bytes at a time; yields its address."""
+    with ThreadingTCPServer(("127.0.0.1", 0), _Endless) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from blocks.pipeline.sections import Migration
 from blocks.values.manifests import Manifest
 from blocks.values.receipts import BackupReceipt
 from tasks.database.backup import take_dump
@@ -68,8 +70,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def prepare(server: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Callable[..., Run]]:
-    def run(*, backup: str = "", promoted: bool = True) -> Run:
+    def run(*, backup: str = "", promoted: bool = True, migrating: bool = False) -> Run:
         found = run_on(server, backup=backup)
+        if migrating:
+            migration = Migration(service="web", command=("migrate",))
+            found = replace(found, description=found.description.model_copy(update={"migration": migration}))
         there = found.hosts[server.name]
         there.raise_fence(Fence(APP, 1))
         if promoted:
@@ -172,6 +177,8 @@ def test_a_first_deployment_to_a_database_elsewhere(server: Server, prepare: Cal
     with other_server(server):
         there.write_file(f"{APP}/.env", f'# Moved\nexport DATABASE_URL="{ELSEWHERE}"\n'.encode())
         assert "DATABASE_URL of the env file" in refused(run)
+    there.write_file(f"{APP}/.env", b"DB_HOST=db.example.com\nDB_NAME=store\n")
+    assert "it is not known" in refused(run)
     # Its password may be another variable.
     there.write_file(f"{APP}/.env", b"DATABASE_URL=postgres://shop:${PASSWORD}@db:5432/unused\n")
     assert take_dump(run, host="staging", name="one.dump").counts
@@ -206,6 +213,52 @@ def test_tables_where_the_application_connects_to(server: Server, prepare: Calla
     run = prepare()
     with other_server(server), web(server, f"DATABASE_URL={ELSEWHERE}"):
         assert "DATABASE_URL of web" in refused(run)
+
+
+def test_tables_of_somebody_else(server: Server, live: LiveDatabase, prepare: Callable[..., Run]) -> None:
+    """The dumped database holds a table of another program, the application uses another one."""
+    live.sql("create database my_app")
+    live.sql("\\connect my_app\ncreate table orders (n int)")
+    live.sql("create table sessions (n int)")
+    prepare = partial(prepare, migrating=True)
+    try:
+        with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/my_app"):
+            assert "DATABASE_URL of web leads to database my_app (tables: 1)" in refused(prepare())
+            assert (
+                take_dump(prepare(backup=", database: my_app"), host="staging", name="own.dump").tables == 1
+            )
+            assert (
+                take_dump(prepare(backup=", database: unused"), host="staging", name="said.dump").tables == 1
+            )
+        with web(server, "DB_HOST=db", "DB_NAME=my_app"):
+            assert "DB_NAME of web names database my_app" in refused(prepare())
+        with web(server, "DB_URL_FILE=/tmp/url"):
+            write = f"printf %s 'postgres://shop:{SECRET}@db/my_app' > /tmp/url"
+            server.run(("docker", "exec", "shop-web-1", "sh", "-c", write))
+            assert "DB_URL_FILE of web leads to database my_app" in refused(prepare())
+        with web(server, "DB_HOST=db.example.com", "DB_NAME=unused"):
+            assert "DB_HOST of web leads to another server" in refused(prepare())
+        for told in (
+            ("DB_HOST=db", "DB_NAME=unused"),
+            (f"URL=postgres://shop:{SECRET}@db/unused?options=-c%20TimeZone%3DAsia/Tokyo",),
+            ("DB_HOST=shop-db-1", "OTHER_DB_HOST=nowhere", "DB_NAME=unused"),
+            (
+                f"DATABASE_URL=postgres://shop:{SECRET}@db/unused",
+                f"REPORTS=postgres://shop:{SECRET}@db/my_app",
+            ),
+        ):
+            with web(server, *told):
+                assert take_dump(prepare(), host="staging", name="right.dump", anew=True).tables == 1
+        # The release that runs was migrated, and not here.
+        with web(server):
+            assert "it knows none, while database my_app of the same server (tables: 1) may" in refused(
+                prepare()
+            )
+        live.sql("drop database my_app")
+        with web(server):
+            assert take_dump(prepare(), host="staging", name="only.dump").tables == 1
+    finally:
+        live.sql("drop table sessions")
 
 
 def test_nobody_can_say(server: Server, prepare: Callable[..., Run]) -> None:

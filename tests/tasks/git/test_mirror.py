@@ -6,9 +6,12 @@ import base64
 import hashlib
 import io
 import os
+import re
+import socket
 import subprocess
 import tarfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,10 +19,13 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
+from tasks.adapters.file_lock import locked
 from tasks.git.log import names_of
 from tasks.git.login import GitLogin, split_url
 from tasks.git.mirror import GitMirror, mirror_directory
+from tasks.git.runner import GitRunner
 from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import Limits
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
 from tests.tasks.adapters.web import Reply, in_turn, serve
@@ -78,6 +84,7 @@ class Repository:
         subprocess.run(argv, check=True, capture_output=True, text=True, input=made)
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\n"
 WHO = {"NAME": "Ana Žák", "EMAIL": "ana@example.com", "DATE": "2026-11-21T10:00:00+01:00"}
 
 
@@ -132,6 +139,15 @@ def test_it_tells_where_branches_and_tags_are(origin: Repository, mirror: GitMir
     assert mirror.heads() == {"refs/heads/main": second, "refs/tags/v1": first}
     assert mirror.has_commit(first)
     assert not mirror.has_commit("d" * 40)
+
+
+def test_a_name_that_others_take_for_two_lines_stops_nobody(origin: Repository, mirror: GitMirror) -> None:
+    first = origin.commit("first", file="1")
+    names = ("odd\u2028name", "odd\x85name")
+    for name in names:
+        origin.git("branch", name)
+    mirror.fetch()
+    assert [mirror.resolve(name).sha for name in ("main", *names)] == [first] * 3
 
 
 def test_the_default_branch_is_the_repositorys(origin: Repository, mirror: GitMirror) -> None:
@@ -190,6 +206,76 @@ def test_a_server_that_does_not_answer_may_be_tried_again(tmp_path: Path) -> Non
         GitMirror("http://127.0.0.1:1/app.git", tmp_path / "m.git").fetch()
     with serve(in_turn(Reply(503))) as web, pytest.raises(TransientError, match="503"):
         GitMirror(f"{web.url}/app.git", tmp_path / "n.git").fetch()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes requests and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/app.git"
+
+
+@pytest.mark.timeout(30)
+def test_where_what_was_fetched_last_will_do_nobody_waits_for_long(
+    origin: Repository, tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.git.mirror.HURRIED", Limits(total_seconds=1, idle_seconds=1))
+    with pytest.raises(TerminalError, match="ls-remote .* and was ended"):
+        GitMirror(silent, tmp_path / "m.git").fetch(hurried=True)
+    origin.commit("first", file="1")
+    mirror = GitMirror(str(origin.path), tmp_path / "m.git")
+    busy = pytest.raises(TerminalError, match=r"holds .*m\.git\.lock for more than 1 s")
+    with locked(tmp_path / "m.git.lock"), busy:
+        mirror.fetch(hurried=True)
+    mirror.fetch(hurried=True)
+    assert mirror.exists()
+
+
+@pytest.mark.timeout(60)
+def test_a_fetch_that_goes_on_is_not_taken_for_one_that_hangs(
+    origin: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, a repository that took two minutes to come was never fetched."""
+    hook = tmp_path / "slow-pack"
+    piece = "dd bs=200k count=1 iflag=fullblock 2>/dev/null"
+    hook.write_text(f'#!/bin/sh\n"$@" | {{ for i in 1 2 3 4; do {piece}; sleep 1; done; cat; }}\n')
+    hook.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[uploadpack]\n packObjectsHook = {hook}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tasks.git.mirror.NETWORK", Limits(total_seconds=50, idle_seconds=2.5))
+    (origin.path / "much").write_bytes(os.urandom(1_000_000))
+    sha = origin.commit("first")
+    mirror = GitMirror(str(origin.path), tmp_path / "m.git")
+    mirror.fetch()
+    assert mirror.resolve("main").sha == sha
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "shown"),
+    [
+        (
+            "Receiving objects:  50% (404/808)\rfatal: early EOF",
+            TransientError,
+            "does not answer: fatal: early EOF",
+        ),
+        (
+            "remote: Total 401 (delta 0)\nfatal: the remote end hung up",
+            TransientError,
+            "fatal: the remote end hung up",
+        ),
+        (
+            "remote: Repository not found.\nfatal: no",
+            TerminalError,
+            "cannot be read: remote: Repository not found",
+        ),
+    ],
+)
+def test_what_git_says_while_it_works_is_no_reason(
+    said: str, kind: type[Exception], shown: str, tmp_path: Path
+) -> None:
+    runner = GitRunner("url", tmp_path)
+    with pytest.raises(kind, match=re.escape(shown)):
+        runner.network(("sh", "-c", 'printf "%b\\n" "$1" >&2; exit 1', "git", said), {})
 
 
 @pytest.mark.parametrize(
@@ -339,6 +425,10 @@ def test_a_branch_that_looks_like_a_commit_is_ambiguous(origin: Repository, mirr
     origin.commit("second", file="2")
     origin.git("branch", first[:8])
     mirror.fetch()
+    # A whole id is a commit's, whoever calls a branch so: promotions that wait are resolved by it.
+    origin.git("update-ref", f"refs/heads/{first}", "main")
+    mirror.fetch()
+    assert mirror.resolve(first).sha == first
     with pytest.raises(TerminalError, match="more than one commit"):
         mirror.resolve(first[:8])
 
@@ -431,7 +521,8 @@ def test_which_commit_holds_which(origin: Repository, mirror: GitMirror) -> None
 
 
 def test_a_running_commit_that_was_lost_does_not_stop_a_plan(origin: Repository, mirror: GitMirror) -> None:
-    sha = origin.commit("first", file="1")
+    (origin.path / "much").write_bytes(os.urandom(1_000_000))
+    sha = origin.commit("first")
     mirror.fetch()
     coming, leaving = mirror.commits_between("a" * 40, sha)
     assert ([commit.sha for commit in coming], leaving) == ([sha], [])
@@ -475,6 +566,15 @@ def test_who_wrote_what_comes_in_is_told_of_all_commits(origin: Repository, mirr
             "Two\n\nCo-authored-by: Ben <b@x.org>\n  Co-authored-by: Cy <c@x.org>",
             {"Ben", "b@x.org", "Cy", "c@x.org"},
         ),
+        ("Pair\n\nCo-authored-by: Ben Boss (ben@example.com)", {"Ben Boss", "ben@example.com"}),
+        ("Pair\n\nCo-authored-by: Ben Boss [@ben-k]", {"Ben Boss", "ben-k"}),
+        ("Pair\n\nCo-authored-by: @ben-k", {"ben-k"}),
+        ("Squash (#7)\n\n* One\n* Co-authored-by: Ben <b@x.org>", {"Ben", "b@x.org"}),
+        (
+            "Pair\n\n- Co-author: Ben <b@x.org>\n> Coauthored by: Cy <c@x.org>",
+            {"Ben", "b@x.org", "Cy", "c@x.org"},
+        ),
+        ("Two\n\nCo-authors: Ben <b@x.org>,\n  Cy <c@x.org>", {"Ben", "b@x.org", "Cy", "c@x.org"}),
         ("No\n\nThis is not Co-authored-by: Ben <b@x.org>\nSigned-off-by: Cy <c@x.org>", set()),
     ],
 )
@@ -511,6 +611,14 @@ def test_a_list_of_authors_that_was_cut_is_not_taken_for_all() -> None:
     assert names_of(told + wrote, "") is None
     assert names_of(f"{told}a\0Ana\0a@x.org\0\n{wrote}", "") is None
     assert names_of(wrote, f"{told}Co-authored-by: Ben\0\n{sha}\0x\0") is None
+
+
+def test_an_author_whose_name_and_address_cannot_be_read_is_nobody_known() -> None:
+    # Git passes on bytes that are no UTF-8, as old clients wrote them.
+    sha, lost = "a" * 40, b"Z\xf6e".decode(errors="replace")
+    assert names_of(f"{sha}\0{lost}\0zoe@x.org\0\n", "") == frozenset({lost, "zoe@x.org"})
+    assert names_of(f"{sha}\0{lost}\0{lost}@x.org\0\n", "") is None
+    assert names_of(f"{sha}\0{lost}\0\0\n", "") is None
 
 
 def test_tags_and_branches_of_a_commit(origin: Repository, mirror: GitMirror) -> None:
@@ -649,6 +757,10 @@ def test_content_that_the_mirror_lost_is_no_empty_file(origin: Repository, mirro
     sha = origin.commit("files", **{"compose.yml": "services: {}\n", "kept": "k", "lost": "content\n"})
     mirror.fetch()
     blob = origin.git("rev-parse", f"{sha}:lost")
+    (pack,) = (mirror.directory / "objects/pack").glob("*.pack")
+    unpack = ("git", f"--git-dir={mirror.directory}", "unpack-objects", "-q")
+    with pack.rename(mirror.directory / "moved").open("rb") as content:
+        subprocess.run(unpack, check=True, stdin=content)
     (mirror.directory / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(TerminalError, match="has not the content of lost"):
         mirror.archive(sha, (".",))
@@ -673,6 +785,30 @@ def test_a_file_is_told_by_what_it_holds_and_a_link_by_what_it_leads_to(
     assert texts["round"] == hashlib.sha256(b"round").hexdigest()
 
 
+def test_what_a_commit_has_only_a_word_of_is_refused_by_name(origin: Repository, mirror: GitMirror) -> None:
+    """It would arrive as a file of 130 bytes, or as an empty folder."""
+    sha = origin.commit(
+        "files", **{"compose.yml": "services: {}\n", "big": f"{POINTER}oid sha256:{'0' * 64}\nsize 9\n"}
+    )
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{sha},lib")
+    origin.git("commit", "--quiet", "-m", "submodule")
+    sha = origin.git("rev-parse", "HEAD")
+    mirror.fetch()
+    assert mirror.archive(sha, ("compose.yml",)).paths == ("compose.yml",)
+    with pytest.raises(TerminalError, match="big is kept in Git LFS"):
+        mirror.archive(sha, ("big", "compose.yml"))
+    for path in ("lib", "lib/"):
+        with pytest.raises(TerminalError, match="lib is a submodule"):
+            mirror.archive(sha, ("compose.yml", path))
+
+
+def test_links_are_told_with_what_they_lead_to(origin: Repository, mirror: GitMirror) -> None:
+    (origin.path / "link").symlink_to("deep/file")
+    sha = origin.commit("files", deep__file="text")
+    mirror.fetch()
+    assert mirror.links(sha) == {"link": "deep/file"}
+
+
 @pytest.mark.parametrize("path", ["missing", "deep/missing", "dee", "/etc", "*", ":(glob)**"])
 def test_a_path_that_is_not_there_is_told(filled: tuple[GitMirror, str], path: str) -> None:
     mirror, sha = filled
@@ -689,6 +825,21 @@ def test_a_checkout_holds_every_file(filled: tuple[GitMirror, str], tmp_path: Pa
     assert found == mirror.tracked(sha)
     assert os.access(folder / "deep/file", os.X_OK)
     assert [path.name for path in folder.parent.iterdir()] == [sha]
+
+
+def test_a_commit_passes_no_file_through_the_operators_filters(
+    origin: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings").write_text(
+        f'[filter "lfs"]\nsmudge = "touch {tmp_path}/ran; cat"\nrequired = true\n'
+    )
+    for scope in ("GLOBAL", "SYSTEM"):
+        monkeypatch.setenv(f"GIT_CONFIG_{scope}", str(tmp_path / "settings"))
+    sha = origin.commit("first", **{".gitattributes": "* filter=lfs\n"})
+    mirror = GitMirror(str(origin.path), tmp_path / "of-its-own.git")
+    mirror.fetch()
+    assert (mirror.checkout(sha, tmp_path / sha) / ".gitattributes").read_text() == "* filter=lfs\n"
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_checkout_is_used_again(filled: tuple[GitMirror, str], tmp_path: Path) -> None:
@@ -752,6 +903,19 @@ def test_a_token_is_sent_and_kept_nowhere(tmp_path: Path, in_url: bool) -> None:
     for text in (repr(error.value), error.value.detail, stored(mirror), repr(mirror.__dict__)):
         assert TOKEN not in text
         assert coded not in text
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_repository_that_is_elsewhere_now_is_not_followed(tmp_path: Path, status: int, token: str) -> None:
+    """Git follows by itself, and sends the login to whatever host it is led to."""
+    there = {"Location": "/umbrella/store.git/info/refs?service=git-upload-pack"}
+    with serve(in_turn(Reply(status, headers=there))) as web:
+        mirror = GitMirror(f"{web.url}/app.git", tmp_path / "m.git", GitLogin(token=token))
+        with pytest.raises(TerminalError, match=f"app.git is redirected .status {status}.*not followed"):
+            mirror.fetch()
+    assert [one.path.partition("?")[0] for one in web.asked] == ["/app.git/info/refs"]
+    assert ("Authorization" in web.asked[0].headers) == bool(token)
 
 
 def test_a_login_that_is_missing_fails_and_does_not_ask(tmp_path: Path) -> None:

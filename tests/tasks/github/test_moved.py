@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -266,6 +267,119 @@ def test_a_change_by_graphql_that_nobody_confirms_is_none(github: FakeGitHub, bo
     github.faults.append(Fault("/graphql", 200, body=body, times=10))
     with pytest.raises((TerminalError, TransientError)):
         ask(github, GitHubPulls, "enable_auto_merge", (pull(), "merge"), {})
+
+
+def made_of(github: FakeGitHub) -> None:
+    """Let there be one of each thing a gate reads."""
+    github.report_status(SHA, "lint", "failure")
+    github.report_run(SHA, "build", "success")
+    github.open_pull(9, SHA, author="ben", head=SHA)
+    github.review(9, "ana", "CHANGES_REQUESTED", SHA)
+
+
+READ: list[tuple[str, Made, str, tuple[Any, ...], dict[str, Any]]] = [
+    (f"/commits/{SHA}/status", GitHubApi, "checks", (SHA,), {}),
+    ("/check-runs", GitHubApi, "checks", (SHA,), {}),
+    (f"/commits/{SHA}/pulls", GitHubApi, "pulls", (SHA,), {}),
+    ("/pulls/9/reviews", GitHubApi, "reviews", (9,), {}),
+    ("/collaborators/ana/permission", GitHubApi, "reviews", (9,), {}),
+    ("/branches/main", GitHubApi, "protection", ("main",), {"details": True}),
+    ("/rules/branches/main", GitHubApi, "protection", ("main",), {"details": True}),
+    ("/branches/main/protection", GitHubApi, "protection", ("main",), {"details": True}),
+    ("/branches/main", GitHubRules, "branch", ("main",), {}),
+    ("/branches/main/protection", GitHubRules, "branch", ("main",), {}),
+    ("/releases/tags/v1", GitHubShow, "ensure_release", (RELEASE,), {}),
+]
+NOTHING = (
+    "",
+    "null",
+    "0",
+    "[null]",
+    "{}",
+    '{"message": "Not Found", "documentation_url": "https://docs.github.com", "status": "404"}',
+    '{"message": "Moved Permanently", "url": "http://github.example/repositories/1"}',
+    '{"data": null, "errors": [{"type": "FORBIDDEN"}]}',
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name", "args", "more"), READ, ids=[f"{one[2]}{one[0]}" for one in READ]
+)
+def test_what_says_nothing_is_not_taken_for_none(
+    github: FakeGitHub, path: str, kind: Made, name: str, args: tuple[Any, ...], more: dict[str, Any]
+) -> None:
+    """A status that was not read would not be red, a review not against it, a protection not there or not lax."""
+    made_of(github)
+    for body in NOTHING:
+        github.faults = [Fault(path, 200, body=body, times=10)]
+        with pytest.raises(TerminalError, match="is not its API"):
+            ask(github, kind, name, args, more)
+
+
+@pytest.mark.parametrize("body", ["", "<html>404</html>", "null", "[]", '{"error": "no route"}'])
+def test_only_github_itself_says_that_something_is_not_there(github: FakeGitHub, body: str) -> None:
+    """Whom a proxy keeps from an environment would write all of it anew, and lose what people set there."""
+    made_of(github)
+    for path, kind, name, args in (
+        ("/environments/prod", GitHubRules, "environment", ("prod",)),
+        ("/collaborators/ana/permission", GitHubApi, "reviews", (9,)),
+        ("/contents/README.md", GitHubShow, "read_file", ("README.md", "main")),
+    ):
+        github.faults = [Fault(path, 404, body=body, times=10)]
+        with pytest.raises(TerminalError, match="status 404 .* is not GitHub's") as told:
+            ask(github, kind, name, args, {})
+        assert not isinstance(told.value, NotThereError)
+
+
+def test_a_pause_that_is_no_number_is_none(github: FakeGitHub) -> None:
+    github.faults = [Fault(f"/commits/{SHA}/pulls", 403, "No", headers={"Retry-After": "\u00b2"})]
+    with pytest.raises(TerminalError, match="does not let the login"):
+        ask(github, GitHubApi, "pulls", (SHA,), {})
+
+
+def test_a_list_that_breaks_off_is_not_at_its_end(github: FakeGitHub) -> None:
+    made_of(github)
+    for number in range(100):
+        github.review(9, f"p{number}", "APPROVED", SHA)
+    github.faults = [Fault("/pulls/9/reviews", 200, body=json.dumps(github.reviews[9][:100]))]
+    github.faults.append(Fault("/pulls/9/reviews", 200, body=""))
+    with pytest.raises(TerminalError, match="is not its API"):
+        ask(github, GitHubApi, "reviews", (9,), {})
+
+
+WRITTEN: list[tuple[str, Made, str, tuple[Any, ...], dict[str, Any]]] = [
+    (
+        "/dismissals",
+        GitHubPulls,
+        "take_back",
+        (pull().model_copy(update={"number": 9, "auto_merge_by": ""}), "red"),
+        {},
+    ),
+    ("/issues/9/comments", GitHubPulls, "comment_once", (9, "mark", "text"), {}),
+    ("/branches/main/protection", GitHubRules, "protect", ("main", BranchProtection()), {}),
+    ("/git/refs", GitHubShow, "ensure_branch", ("sluice/notes", "main"), {}),
+    (
+        "/contents/README.md",
+        GitHubShow,
+        "write_file",
+        ("README.md", "text"),
+        {"branch": "main", "message": "m", "blob": ""},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name", "args", "more"), WRITTEN, ids=[f"{one[2]}{one[0]}" for one in WRITTEN]
+)
+def test_a_change_that_is_answered_with_nothing_is_not_made(
+    github: FakeGitHub, path: str, kind: Made, name: str, args: tuple[Any, ...], more: dict[str, Any]
+) -> None:
+    github.open_pull(9, SHA, author="ben", head=SHA)
+    github.review(9, pulls.BOT, "APPROVED", SHA)
+    for body in NOTHING:
+        github.faults = [Fault(path, 200, body=body, times=10)]
+        with pytest.raises((TerminalError, TransientError)):
+            ask(github, kind, name, args, more)
 
 
 def test_a_list_ends_where_its_link_says_so(github: FakeGitHub) -> None:

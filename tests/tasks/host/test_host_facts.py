@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tasks.host.host_facts import parse_containers, parse_readiness, parse_schema
+from tasks.host.host_facts import parse_containers, parse_others, parse_readiness, parse_schema
 
 
 def container(service: str, **changes: Any) -> dict[str, Any]:
@@ -56,6 +56,22 @@ def test_containers_are_read_and_one_offs_left_out() -> None:
         ("worker", "exited", "", 3),
     ]
     assert found[0].restarts == 2
+
+
+def test_containers_that_are_none_of_the_applications_services_are_told_by_name() -> None:
+    found = []
+    for name, project, one_off in (
+        ("a", "shop", "False"),
+        ("b", "shop", "True"),
+        ("c", "tools", "False"),
+        ("d", "", ""),
+    ):
+        entry = container("web", Name=f"/{name}")
+        labels = {"com.docker.compose.project": project, "com.docker.compose.oneoff": one_off}
+        entry["Config"]["Labels"] = labels if project else None
+        found.append(json.dumps(entry))
+    others = parse_others("\n".join(found), "shop")
+    assert [one.service for one in others] == ["b", "c", "d"]
 
 
 def test_a_container_that_takes_the_place_of_another_is_told() -> None:

@@ -188,7 +188,7 @@ WAYS: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
     "env file in a linked folder": (
         {"compose.yaml": service(env_file="folder/canary.env")},
         {"folder": OUT},
-        "",
+        "names folder/canary.env, a link that leads out of the commit",
     ),
     "env file by the example": (
         {
@@ -239,6 +239,36 @@ WAYS: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
         },
         {"in/.env": f"{OUT}/canary.env"},
         "",
+    ),
+    # Compose takes the folder above in place of one that is not there, and a folder called `no` where YAML says no.
+    **{
+        f"included folder, which compose takes for another: {folder}": (
+            {
+                "compose.yaml": f"include: [{{path: a/b/c/a.yaml, project_directory: {folder}}}]",
+                "a/b/c/a.yaml": service(env_file="../../../canary.env"),
+                "canary.env": "",
+                "no/x": "",
+            },
+            {},
+            told,
+        )
+        for folder, told in {
+            "a/b/d": "names a/b/d, which is not a folder of the commit",
+            "no": "line 1 is YAML that programs read in different ways",
+            "!reset a/b/c": "line 1 is YAML that programs read in different ways",
+        }.items()
+    },
+    "env file that an included file includes": (
+        {
+            "compose.yaml": json.dumps({"include": ["a/a.yaml"]}),
+            "a/a.yaml": json.dumps({"include": ["b/b.yaml"]}),
+            "a/b/b.yaml": json.dumps({"include": [{"path": "c.yaml", "env_file": "../../canary.env"}]}),
+            "a/b/c.yaml": service(image="x:${CANARY:-none}"),
+            "canary.env": "",
+            "b/x": "",
+        },
+        {},
+        "a/b/b.yaml: include.0.env_file names ../../canary.env, .* in different folders",
     ),
     "included env file": (
         {
@@ -325,6 +355,10 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "canary").write_text(f"{CANARY}!\n")
+    # Beside the checkout that compose reads, too: `..` leads there.
+    beside = tmp_path / "in" / "here" / "work" / "render"
+    beside.mkdir(parents=True)
+    (beside / "canary.env").write_text(f"CANARY={CANARY}\n")
     (folder / "canary.env").write_text(f"CANARY={CANARY}\n")
     (folder / "Dockerfile").write_text(f"FROM postgres:17\nRUN echo {CANARY} > /loot\n")
     (folder / "compose.yaml").write_text(f"services: {{web: {{image: '{CANARY}'}}}}\n")

@@ -100,8 +100,8 @@ def read(run: Run, folder: Path, program: str) -> Sources:
         def checkout(self, _sha: str, place: Path) -> None:
             copytree(commit, place, dirs_exist_ok=True)
 
-        def links(self, _sha: str) -> tuple[str, ...]:
-            return ()
+        def links(self, _sha: str) -> dict[str, str]:
+            return {}
 
     run.mirror, run.work = cast("Any", Mirror()), folder
     described = Described(

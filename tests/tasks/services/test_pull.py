@@ -15,7 +15,7 @@ from blocks.values.manifests import Manifest
 from tasks.host.compose import ComposeProject
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Fence
-from tasks.services.pull import pull_images
+from tasks.services.pull import _PASSING, pull_images
 from tasks.steps.run import Run
 from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
@@ -95,6 +95,20 @@ def scene(lab: Lab) -> Iterator[Scene]:
     tags = (image.partition("@")[0] + ":1" for image in found.images)
     found.remove(*found.images, *tags)
     server.reset()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Get "http://registry:5000/v2/": context deadline exceeded',
+        'Get "http://registry:5000/v2/": dial tcp 10.0.0.2:5000: connect: no route to host',
+        'Get "https://registry/v2/": dial tcp 10.0.0.2:443: connect: network is unreachable',
+        'Get "https://registry/v2/": dial tcp 10.0.0.2:443: i/o timeout',
+    ],
+)
+def test_a_registry_that_is_away_may_be_tried_again(said: str) -> None:
+    """As the engine said it where the registry was stopped, and where its packets were dropped."""
+    assert _PASSING.search(said)
 
 
 @pytest.mark.parametrize("remembers", [True, False], ids=["manifest", "manifest of an earlier version"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.services.checks import contains
+from blocks.pipeline import load_pipeline
+from tasks.adapters.local import LocalRunner
+from tasks.kernel.errors import TerminalError
+from tasks.services.checks import check_all, contains
+from tests.flows.domain.samples import release
+from tests.tasks.adapters.web import Reply, endless, serve
+from tests.tasks.commits import nowhere
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -41,3 +47,42 @@ def test_everything_contains_itself(value: Any) -> None:
 @given(st.dictionaries(st.text(), JSON, min_size=1, max_size=3), JSON)
 def test_a_key_more_changes_nothing(value: dict[str, Any], extra: Any) -> None:
     assert contains({**value, "\0more": extra}, value)
+
+
+PIPELINE = """
+pipeline: shop
+registry: main
+smoke:
+  - {{http: /, via: controller, timeout: 1s, within: 0s{more}}}
+environments:
+  prod: {{hosts: [prod], branches: [main], address: "{address}"}}
+"""
+
+
+def check(address: str, more: str = "") -> None:
+    pipeline = load_pipeline(PIPELINE.format(address=address, more=more), "pipeline.yaml")
+    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)})
+    check_all(run, host="prod", release=release(), checkout=None)
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_that_does_not_end_holds_nobody_up() -> None:
+    """The lease is held meanwhile."""
+    with endless() as address:
+        check(f"http://{address}")
+        with pytest.raises(TerminalError, match="did not end within 1 s"):
+            check(f"http://{address}", ", json: {status: ok}")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(b"[" * 200_000, "is not JSON"), (b'"' + b"x" * 2**21, "longer than"), (b"{}", "lacks")],
+)
+def test_an_answer_of_any_kind_is_only_red(body: bytes, said: str) -> None:
+    with serve(lambda _: Reply(body=body)) as web, pytest.raises(TerminalError, match=said):
+        check(web.url, ", json: {status: ok}")
+
+
+def test_more_than_was_expected_is_no_harm() -> None:
+    with serve(lambda _: Reply(body=b'{"status": "ok", "more": 1}')) as web:
+        check(web.url, ", json: {status: ok}")

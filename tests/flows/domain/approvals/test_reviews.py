@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ from tests.flows.domain.samples import HOSTILE, NOW
 
 HASH = "0123456789abcdef" * 4
 HEAD = "a" * 40
+ASKED = NOW - timedelta(minutes=5)
 LINE = mark_line("prod", HASH)
 POLICY = ApprovalPolicy(required=2, approvers=("ana", "ben"), reviews=True)
 
@@ -133,7 +134,14 @@ def test_anything_else_is_no_review(code: str) -> None:
 def test_the_last_decision_of_each_on_the_last_commit_answers() -> None:
     ana = review(1)
     ben = review(2, reviewer="ben-k", state="CHANGES_REQUESTED", body=f"No\n{LINE}")
-    assert answering(pull(ana, ben), "prod", HASH) == (ana, ben)
+    assert answering(pull(ana, ben), "prod", HASH, since=ASKED) == (ana, ben)
+
+
+@pytest.mark.parametrize("at", [None, ASKED - timedelta(seconds=1)])
+def test_a_review_from_before_the_promotion_answers_an_earlier_one(at: datetime | None) -> None:
+    # Of the same plan: it came in, was rolled back and is started again, or somebody else said no to it.
+    before, ben = review(1, submitted_at=at), review(2, reviewer="ben-k")
+    assert answering(pull(before, ben), "prod", HASH, since=ASKED) == (ben,)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,7 @@ def test_the_last_decision_of_each_on_the_last_commit_answers() -> None:
     ],
 )
 def test_others_answer_nothing(reviews: tuple[ReviewFact, ...]) -> None:
-    assert answering(pull(*reviews), "prod", HASH) == ()
+    assert answering(pull(*reviews), "prod", HASH, since=ASKED) == ()
 
 
 def test_a_review_is_the_approvers_who_alone_has_its_login() -> None:

@@ -23,7 +23,7 @@ from flows.domain.compose.override import (
     written_paths,
 )
 from flows.domain.compose.text import EnvFile
-from tasks.kernel.errors import TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 
 DATA = Path(__file__).parent / "data"
 ROOT = "/src/shop"
@@ -100,6 +100,63 @@ def test_paths_that_leave_the_project_are_the_hosts() -> None:
     spec = bundle(mounting(f"{ROOT}/../other", "/src/shopping", f"{ROOT}/a/../../x", f"{ROOT}/./nginx"))
     assert set(spec.outside) == {f"{ROOT}/../other", "/src/shopping", f"{ROOT}/a/../../x"}
     assert "nginx/site.conf" in spec.files
+
+
+def test_what_links_lead_to_comes_along() -> None:
+    links = {
+        "site": "nginx",
+        "conf": "deploy/conf",
+        "certs": "/etc/ssl",
+        "round": "round",
+        "site.d": "./site/tls/",
+    }
+    tracked = {*TRACKED, *links, "lib"}
+    config = mounting(
+        *(f"{ROOT}/{path}" for path in ("site/site.conf", "conf", "certs/a", "round", "site.d/a.pem"))
+    )
+    spec = bundle_paths(config, ROOT, tracked, [], TEXTS.get, links)
+    assert spec.files == (
+        "certs",
+        "conf",
+        "deploy/conf/c.yml",
+        "nginx/site.conf",
+        "nginx/tls/a.pem",
+        "round",
+        "site",
+        "site.d",
+    )
+    assert spec.untracked == ()
+    assert written_paths(mounting(f"{ROOT}/site/tls"), ROOT, links) == ("nginx/tls", "site/tls")
+    before = files_labels(config, ROOT, HASHES | dict.fromkeys(links, "0" * 64), links)
+    for changed in ("deploy/conf/c.yml", "site"):
+        hashes = HASHES | dict.fromkeys(links, "0" * 64) | {changed: "f" * 64}
+        assert files_labels(config, ROOT, hashes, links) != before
+
+
+def test_what_lies_in_a_submodule_is_no_folder_of_data() -> None:
+    spec = bundle_paths(mounting(f"{ROOT}/lib/conf"), ROOT, {*TRACKED, "lib"}, [], TEXTS.get)
+    assert (spec.files, spec.untracked) == (("lib",), ())
+
+
+@pytest.mark.parametrize("device", ["./data", f"{ROOT}/data", ROOT])
+@pytest.mark.parametrize("options", ["bind", "rw,bind"])
+def test_a_volume_that_binds_a_folder_of_the_project_is_refused(device: str, options: str) -> None:
+    volume = {"driver": "local", "driver_opts": {"type": "none", "o": options, "device": device}}
+    with pytest.raises(RefusedError, match="volume files binds"):
+        bundle_paths({"volumes": {"files": volume}}, ROOT, (), [], TEXTS.get)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        None,
+        {"driver_opts": {"o": "bind", "device": "/srv/data"}},
+        {"driver_opts": {"type": "nfs", "o": "addr=10.0.0.1,rw", "device": ":/export"}},
+        {"driver_opts": {"o": "bind"}},
+    ],
+)
+def test_other_volumes_are_the_engines_own(volume: Any) -> None:
+    assert bundle_paths({"volumes": {"files": volume}}, ROOT, (), [], TEXTS.get).files == ()
 
 
 def test_secrets_from_elsewhere_are_no_files() -> None:
@@ -194,6 +251,15 @@ def test_the_override_pins_what_is_ours_and_leaves_the_rest_alone() -> None:
         f'    image: "{REFERENCE}"\n'
         "    build: !reset null\n"
     )
+
+
+def test_no_service_asks_a_registry_for_what_lies_on_the_host() -> None:
+    """`compose run`, with which a migration runs, has no option for it in the oldest Compose that will do."""
+    services = {
+        "db": {"image": "db:1", "pull_policy": "always"},
+        "own": {"image": "own:1", "pull_policy": "never"},
+    }
+    assert override({"services": services}, {}, {}) == 'services:\n  "db":\n    pull_policy: missing\n'
 
 
 def test_an_override_never_adds_a_service() -> None:

@@ -31,12 +31,19 @@ def check(files: dict[str, str], variables: dict[str, str] | None = None) -> Non
         },
         {"compose.yaml": "include: [in/a.yaml]", "in/a.yaml": "services: {a: {image: x, env_file: ../.env}}"},
         {
-            "compose.yaml": "include: [{path: [in/a.yaml, b.yaml], project_directory: ., env_file: in/.env}]",
+            "compose.yaml": "include: [{path: [in/a.yaml, b.yaml], project_directory: ., env_file: in/.env}]\n"
+            "services: {c: {image: !reset x, ports: !override [80:80]}}",
             "in/a.yaml": "services: {a: {image: x, env_file: '${NAME}.env'}}",
             "b.yaml": "services: {a: {image: y}}",
             "in/.env": "NAME=mine\n",
         },
         {"compose.yaml": "services: {web: {image: x, volumes: ['/etc/shop:/x', '~/y:/y']}}"},
+        {
+            "compose.yaml": "include: [a/b.yaml, {path: 01/c.yaml, project_directory: a, env_file: ~}]",
+            "a/b.yaml": "include: [{path: c/d.yaml, env_file: /dev/null}]",
+            "a/c/d.yaml": "services: {a: {image: x, env_file: ../../.env}}",
+            "01/c.yaml": "services: {b: {image: x, env_file: ../.env}}",
+        },
         {
             "compose.yaml": "include: [{path: in/a.yaml, env_file: /dev/null}]",
             "in/a.yaml": "services: {a: {image: x, env_file: /dev/null}}",
@@ -97,6 +104,16 @@ def test_ordinary_files_are_let_through(files: dict[str, str]) -> None:
             "services: {web: {extends: {file: ../x.yaml, service: a}}}",
             r"services.web.extends.file names ../x.yaml, outside",
         ),
+        ("include: [{path: b.yaml, project_directory: nowhere}]", "which is not a folder of the commit"),
+        ("include: [{path: b.yaml, project_directory: b.yaml}]", "which is not a folder of the commit"),
+        ("include: [{path: b.yaml, project_directory: '${NO}'}]", "which is not a folder of the commit"),
+        (
+            "include: [{path: c.yaml, project_directory: project}]",
+            "starts from the included file's own folder",
+        ),
+        ("include: [d.yaml]", "d.yaml: include.0.env_file names project.env, .* in different folders"),
+        ("include: [e.yaml]", "e.yaml: include.0.project_directory names project, .* in different folders"),
+        ("services: {web: {env_file: folder/x}}", "a link that leads out of the commit, or to no file"),
     ],
 )
 def test_what_leads_out_is_refused(text: str, told: str) -> None:
@@ -105,10 +122,14 @@ def test_what_leads_out_is_refused(text: str, told: str) -> None:
         "b.yaml": "services: {}",
         "project.env": "",
         "project/x": "",
+        "c.yaml": "services: {a: {env_file: ../x}}",
+        "d.yaml": "include: [{path: b.yaml, env_file: project.env}]",
+        "e.yaml": "include: [{path: b.yaml, project_directory: project}]",
     }
     variables = {"PWD": "a/b", "A": "1", "SNEAKY": "/proc/self/environ", "HIDDEN": "$X", "HOME": "x"}
+    files["compose.yaml"] = text
     with pytest.raises(RefusedError, match=told):
-        check({**files, "compose.yaml": text}, variables)
+        check_reach(["compose.yaml"], files.get, {*files, "folder"}, variables)
 
 
 # What PyYAML alone took for something else; compose opens `/canary` for each of the first five.
@@ -126,6 +147,14 @@ ODD = {
     "nothing by tag": "services: {web: {env_file: !!null /canary}}",
     "a key twice": "services:\n  web: {image: x, env_file: /canary}\n  web: {image: x}\n",
     "a tag of its own": "services: {web: {image: x, !mine env_file: /canary}}",
+    **{
+        f"what compose takes for another folder: {folder}": f"include: [{{path: a, project_directory: {folder}}}]"
+        for folder in ("no", "!reset a/b", "0:0.", "0o17", "0X1f", "0_o17", "2001-01-01", "!override a/b")
+    },
+    "a first file that is taken back": "include: [{path: [!reset a/b/c, a]}]",
+    "variables that are taken back": "include: [{path: a, env_file: !reset b}]",
+    "what a merge has taken back": "x-a: &a {project_directory: !reset a/b}\ninclude: [{path: a, <<: *a}]",
+    "an include that a merge brings": "x-a: &a\n  <<: [{include: [{path: a, <<: !reset {env_file: b}}]}]\n<<: *a\n",
 }
 
 
@@ -162,13 +191,14 @@ def test_what_an_included_folders_env_file_says_in_an_odd_way_is_not_guessed(lin
 
 
 def test_includes_that_double_at_each_level_end() -> None:
-    files = {"f30.yaml": "services: {}"}
+    files = {"compose.yaml": json.dumps({"include": ["a0/f.yaml", "b0/f.yaml"]})}
     for level in range(30):
-        files |= {f"a{level}": f"K{level}=a\n", f"b{level}": f"K{level}=b\n"}
-        both = [{"path": f"f{level + 1}.yaml", "env_file": f"{name}{level}"} for name in "ab"]
-        files[f"f{level}.yaml"] = json.dumps({"include": both})
+        both = [f"../{name}{level + 1}/f.yaml" for name in "ab"] if level < 29 else []
+        for name in "ab":
+            files[f"{name}{level}/f.yaml"] = json.dumps({"include": both})
+            files[f"{name}{level}/.env"] = f"K{level}={name}\n"
     with pytest.raises(RefusedError, match="include each other more than 1000 times"):
-        check({**files, "compose.yaml": files["f0.yaml"]})
+        check(files)
 
 
 def test_an_included_folders_own_variables_count() -> None:

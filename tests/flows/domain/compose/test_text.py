@@ -104,6 +104,10 @@ def test_a_service_of_nothing_names_nothing() -> None:
         ("a: \x00", "compose.yml is not valid YAML: ReaderError"),
         ("a: !!python/object:os.system x", "compose.yml is not valid YAML"),
         ("a: 2026-13-40", "compose.yml is not valid YAML"),
+        (
+            "x0: &a0 {k: v}\n" + "".join(f"x{n + 1}: &a{n + 1} {{<<: [*a{n}, *a{n}]}}\n" for n in range(60)),
+            "compose.yml is not valid YAML: too much is merged, line 18",
+        ),
         ("- a", "compose.yml is not a compose file — it must be a mapping"),
         ("", "compose.yml is not a compose file"),
     ],

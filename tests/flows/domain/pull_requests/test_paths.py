@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +52,19 @@ def test_one_of_several_is_enough_and_none_matches_nothing() -> None:
 def test_a_star_never_leaves_its_folder(pattern: str, path: str) -> None:
     if "**" not in pattern and path_matches(path, [pattern]):
         assert path.count("/") == pattern.count("/")
+
+
+@given(st.text("a/b", max_size=12), st.text("ab/*?", max_size=10))
+def test_it_is_what_the_regular_expression_says(path: str, pattern: str) -> None:
+    means = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
+    parts = re.findall(r"\*\*/|\*\*|\*|\?|[^*?]", pattern)
+    assert path_matches(path, (pattern,)) == bool(re.fullmatch("".join(means.get(p, p) for p in parts), path))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [("**/*a*a*a*z", "a" * 4000), ("**/a/**/a/**/a/**/z", "a/" * 2000), ("*a*a*a*a*z", "a" * 4000)],
+)
+def test_who_chooses_the_path_does_not_choose_how_long_it_takes(pattern: str, path: str) -> None:
+    assert not path_matches(path, (pattern,))

@@ -79,6 +79,42 @@ def test_databases_with_tables_are_named(text: str, agreed: bool, named: str) ->
     assert parse_others(text).against("web", agreed=agreed) == named
 
 
+HELD = f"dumped\tshop\t4\t{SINCE}\n"
+AWAY = "elsewhere\tDB_HOST\tweb\n"
+NAMES = "named\tDB_NAME\tweb\t"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HELD + APP + ELSEWHERE, "DATABASE_URL of web leads to database store (tables: 3)"),
+        (HELD + APP + BEHIND, "DATABASE_URL of web leads to database store (tables: 0)"),
+        (HELD + APP + AWAY, "DB_HOST of web leads to another server"),
+        (HELD + FULL + APP + HOST + NAMES + "app\n", "DB_NAME of web names database app (tables: 12)"),
+        (HELD + EMPTY + "elsewhere\tDB_HOST\t\n", "DB_HOST of the env file leads to another server"),
+        # It is the dumped one, or nothing shows that it is not.
+        (HELD + APP + OWN.replace("\t0\t", "\t4\t") + ELSEWHERE + AWAY, ""),
+        (HELD + FULL + APP + HOST + NAMES + "shop\n" + NAMES + "app\n", ""),
+        (HELD + FULL + APP + HOST + AWAY, ""),
+        (HELD + FULL + APP + HOST + NAMES + "postgres\n", ""),
+        (HELD + FULL + APP + LOGIN, ""),
+        (HELD + FULL + APP + "elsewhere\tDB_HOST\t\n", ""),
+        (HELD + FULL + APP, ""),
+    ],
+)
+def test_tables_of_somebody_else_are_known_by_where_the_service_that_migrates_leads(
+    text: str, told: str
+) -> None:
+    assert parse_others(text).instead("web") == told
+
+
+def test_a_database_that_knows_nothing_of_the_migrations_is_somebody_elses() -> None:
+    assert "database app of the same server" in parse_others(HELD + FULL + APP + HOST).instead(
+        "web", unversioned=True
+    )
+    assert parse_others(HELD + EMPTY + APP + HOST).instead("web", unversioned=True) == ""
+
+
 def test_nothing_found_is_not_known() -> None:
     assert OtherDatabases().why_empty(first=False) == ""
     assert parse_others(FULL + APP).services == ("web",)

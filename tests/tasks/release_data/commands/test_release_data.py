@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from blocks.pipeline.fields import DataRole
 from blocks.values.facts import ContainerFact
 from blocks.values.manifests import Manifest
 from blocks.values.release_data import MountFact, ReleaseData, WrittenMount
+from tasks.host.scripts import script
 from tasks.host.shape import Shape
-from tasks.release_data.commands.carry import copy, copy_lines
+from tasks.release_data.commands.carry import IS_SETTLED, KEEP_SETTLED, UNSETTLED, copy, copy_lines
 from tasks.release_data.commands.data_roles import judge, named, outdated, role_of
 from tasks.release_data.commands.release_data import (
     compare,
@@ -58,7 +61,13 @@ class Host:
         return path
 
     def data(
-        self, *sources: str, made: tuple[str, ...] = (), apart: tuple[str, ...] = (), **said: Any
+        self,
+        *sources: str,
+        made: tuple[str, ...] = (),
+        apart: tuple[str, ...] = (),
+        beside: tuple[str, ...] = (),
+        late: bool = False,
+        **said: Any,
     ) -> ReleaseData:
         """Look at what a service may write to, sources as compose names them."""
         known = manifest(**said)
@@ -67,7 +76,16 @@ class Host:
         done = subprocess.run(argv, input=tracked_lines(known), capture_output=True, check=True)
         listing = parse_listing(done.stdout.decode("utf-8", "replace"))
         assert listing is not None
-        return compare(listing, known, pairs, directory=str(self.directory), made=made, apart=apart)
+        return compare(
+            listing,
+            known,
+            pairs,
+            directory=str(self.directory),
+            made=made,
+            apart=apart,
+            beside=beside,
+            late=pairs if late else (),
+        )
 
 
 def sha(text: str) -> str:
@@ -125,7 +143,7 @@ def test_what_lies_outside_of_the_release_is_not_looked_at(host: Host) -> None:
     (host.directory / "shared/uploads").mkdir()
     (host.directory / "shared/uploads/file").write_text("x")
     (host.folder / "uploads").symlink_to(host.directory / "shared/uploads")
-    assert host.data("uploads", "../..", "../../../../etc").mounts == ()
+    assert host.data("uploads", "../../shared", "../../../../etc").mounts == ()
     # In a mount of everything, the links that Sluice made are no data of the release; others are.
     assert host.data(".").differs == ()
     (host.folder / "other").symlink_to("/etc/hostname")
@@ -197,6 +215,39 @@ def test_what_the_engine_makes_for_a_mount_within_a_mount_is_no_data(host: Host)
     host.write("data/conf", "")
     assert host.data("data", made=made).differs == ()
     assert host.data("data").added == ("data/conf",)
+    host.write("data/conf", "of another service, which has no mount there")
+    assert host.data("data", made=made).added == ("data/conf",)
+
+
+def test_a_file_of_the_bundle_mounted_within_its_own_folder_is_compared(host: Host) -> None:
+    host.write("acme.json", "certificates")
+    assert host.data(".", "acme.json", made=("acme.json",)).changed == ("acme.json",)
+
+
+def test_a_mount_that_the_folder_is_in_is_one_of_all_of_it(host: Host) -> None:
+    for source in ("../..", "../../.."):
+        assert host.data(source).mounts == (WrittenMount(service="web", source="."),)
+        assert host.data(source).differs == ()
+    host.write("data/new", "")
+    assert host.data("../..").added == ("data/new",)
+    # It sees what the link leads to, whenever it was started.
+    assert host.data("../..", late=True, beside=("web",)).elsewhere == ()
+    assert host.data("../..", beside=("web",)).beside == ()
+
+
+def test_who_is_no_service_and_would_go_on_writing_is_refused(host: Host) -> None:
+    seen = host.data("data", beside=("shop-web-run-1",))
+    assert seen.beside == ()
+    seen = host.data("data", beside=("web",))
+    assert seen.beside == (WrittenMount(service="web", source="data"),)
+    assert judge(seen, {"data": "release"}, {}, {}).refused == ()
+    undecided: tuple[dict[str, DataRole], ...] = ({}, {"data": "carry"})
+    for roles in undecided:
+        (line,) = judge(seen, roles, {}, {}).refused
+        assert "web, which is no service of" in line
+    # One that has an earlier release's folder is told as such.
+    late = host.data("data", beside=("web",), late=True)
+    assert (late.beside, late.elsewhere) == ((), seen.beside)
 
 
 def test_a_list_that_was_cut_is_no_list(host: Host) -> None:
@@ -285,6 +336,13 @@ def test_what_both_changed_is_refused(said: dict[str, Any], after: dict[str, str
     assert judge(data(**said), {"data": "release"}, BEFORE, after).refused == ()
 
 
+@pytest.mark.parametrize("name", ["data/a\nb", "data/\ufffd"])
+def test_what_cannot_be_copied_is_refused_before_anything_stops(name: str) -> None:
+    (line,) = judge(data(added=(name,)), {"data": "carry"}, BEFORE, BEFORE).refused
+    assert "cannot be copied" in line
+    assert judge(data(added=(name,)), {"data": "release"}, BEFORE, BEFORE).refused == ()
+
+
 def test_what_stays_behind_on_purpose_is_told() -> None:
     verdict = judge(data(added=("data/x",)), {"data": "release"}, BEFORE, BEFORE)
     assert (verdict.refused, verdict.carried, verdict.left) == ((), (), ("data/x",))
@@ -344,6 +402,23 @@ def test_files_are_copied_as_they_are_and_twice_ends_the_same(tmp_path: Path) ->
         assert (new / "moved/in").is_dir()
         assert (tmp_path / "aside/data/stale").read_text() == "x"
     assert Path("/etc/hostname").stat().st_uid == 0
+
+
+def test_a_folders_access_list_is_copied_too(tmp_path: Path) -> None:
+    entries = ((1, 7, -1), (2, 7, 1234), (4, 5, -1), (16, 7, -1), (32, 5, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *one) for one in entries)
+    for name in ("old", "new"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    try:
+        os.setxattr(tmp_path / "old/data", "system.posix_acl_default", acl)
+        os.setxattr(tmp_path / "old/data", "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    lines = copy_lines(carried=(), deleted=(), stale=(), keeps_stale=True, folders=("data",))
+    argv = copy(str(tmp_path / "old"), str(tmp_path / "new"), str(tmp_path / "aside"))
+    subprocess.run(argv, input=lines, capture_output=True, check=True)
+    for kind in ("default", "access"):
+        assert os.getxattr(tmp_path / "new/data", f"system.posix_acl_{kind}") == acl
 
 
 def test_a_copy_whose_list_was_cut_is_no_copy(tmp_path: Path) -> None:
@@ -412,7 +487,48 @@ def test_what_all_releases_shared_is_not_hidden_by_a_file_of_the_next_one(host: 
         (line,) = judge(seen, roles, {}, {"uploads/README": "1"}).refused
         assert "lies in shared/uploads" in line
         assert "the next release brings ./uploads/README" in line
+        (line,) = judge(seen, roles, {}, {"app.py": "1"}, written=(".",)).refused
+        assert "the next release mounts . instead" in line
     assert judge(seen, {"uploads": "release"}, {}, {"uploads/README": "1"}).refused == ()
+    assert judge(seen, {}, {}, {"app.py": "1"}, written=(".", "uploads")).refused == ()
+    assert judge(seen, {}, {}, {}, written=("uploads2",)).refused == ()
+    deep = data(shared=(WrittenMount(service="web", source="data/uploads"),))
+    assert judge(deep, {}, {}, {"app.py": "1"}, written=("data",)).refused == ()
+    assert len(judge(deep, {}, {}, {"data/README": "1"}, written=("data",)).refused) == 1
+
+
+def test_links_of_the_commit_are_brought_like_its_files() -> None:
+    known = manifest(links={"uploads": "public"})
+    assert known.brought["uploads"] == "-> public"
+    assert known.brought["acme.json"] == known.checksums["acme.json"]
+    assert manifest(links=None).brought == manifest().checksums
+    seen, before = data(changed=("data/latest",)), {"data/latest": "-> a"}
+    assert judge(seen, {"data": "carry"}, before, before).refused == ()
+    assert len(judge(seen, {"data": "carry"}, before, {"data/latest": "-> b"}).refused) == 1
+    # An earlier version did not remember links.
+    assert judge(seen, {"data": "carry"}, before, {}).refused == ()
+
+
+def test_what_is_written_after_it_was_carried_on_is_not_carried_on(tmp_path: Path) -> None:
+    for name in ("r1", "r2", "r3"):
+        (tmp_path / "releases" / name / "data").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/r3")
+    (tmp_path / "settled").mkdir()
+    for name in ("r1", "r2"):
+        (tmp_path / "settled" / name).touch()
+    time.sleep(0.02)
+    (tmp_path / "releases/r2/data/late").touch()
+    listed = subprocess.run(script(UNSETTLED, "x", str(tmp_path)), capture_output=True, check=True).stdout
+    assert listed == b"r2\n"
+    told = [
+        subprocess.run(script(IS_SETTLED, "x", str(tmp_path), name), check=False).returncode == 0
+        for name in ("r1", "r2", "r3")
+    ]
+    assert told == [True, False, False]
+    for name in ("r2", "r3"):
+        subprocess.run(script(KEEP_SETTLED, "x", str(tmp_path), name), check=True)
+    assert subprocess.run(script(IS_SETTLED, "x", str(tmp_path), "r2"), check=False).returncode == 0
+    assert not (tmp_path / "settled/r3").exists()
 
 
 def test_an_applications_own_manifest_is_its_own(host: Host) -> None:
@@ -440,3 +556,4 @@ def test_the_releases_that_ran_about_when_a_container_was_started_are_in_use() -
     assert used("") == set()
     assert used("1970-01-01T00:41:40Z", "/app/shared/x") == set()
     assert used("1970-01-01T00:41:40Z", status="exited") == set()
+    assert used("1970-01-01T00:59:00Z", "/app/releases/old/data") == {"old"}

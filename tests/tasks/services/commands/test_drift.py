@@ -17,7 +17,7 @@ def run(argv: tuple[str, ...]) -> str:
 def test_files_of_the_current_bundle_links_and_manifest_left_out(tmp_path: Path) -> None:
     release = tmp_path / "releases" / "r1"
     (release / "ops").mkdir(parents=True)
-    names = ["compose.yaml", "ops/-rf", "ops/a b", "ops/back\\slash", "ops/new\nline"]
+    names = ["compose.yaml", "ops/-rf", "ops/a b", "ops/back\\slash", "ops/new\nline", "ops/\u2028\x85\x0b"]
     for name in names:
         (release / name).write_text(name)
     (release / "manifest.json").write_text("{}")

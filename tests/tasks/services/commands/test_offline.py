@@ -83,3 +83,14 @@ def test_what_was_moved_aside_is_no_release_and_an_applications_manifest_is_none
 def test_a_host_where_nothing_ever_was(shell: tuple[str, ...], tmp_path: Path) -> None:
     assert run(shell, survey(str(tmp_path / "none"))).returncode == EXIT_MISSING
     assert parse_survey(run(shell, survey(str(tmp_path))).stdout.decode()).current is None
+
+
+def test_what_a_commit_is_called_takes_no_release_from_a_host(
+    shell: tuple[str, ...], directory: Path
+) -> None:
+    one = manifest("aaaa", "m1")
+    commit = one.release.commit.model_copy(update={"subject": "a\u2028manifest={}\x85b"})
+    odd = one.model_copy(update={"release": one.release.model_copy(update={"commit": commit})})
+    (directory / "releases/aaaa/manifest.json").write_text(odd.to_json())
+    found = parse_survey(run(shell, survey(str(directory))).stdout.decode())
+    assert (found.manifests["aaaa"], found.unread) == (odd, ())

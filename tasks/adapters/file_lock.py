@@ -1,0 +1,48 @@
+"""A lock that processes and threads of this machine share by a file."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.kernel.errors import TerminalError
+
+_LOOK_SECONDS = 0.2
+
+
+@contextmanager
+def locked(path: Path, *, seconds: float | None = None) -> Iterator[None]:
+    """Hold a file's lock, which goes with the process.
+
+    Args:
+        path: The file; it is made, and stays.
+        seconds: How long it is waited for; None for as long as it takes.
+
+    Raises:
+        TerminalError: Somebody else held it all that time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        if seconds is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            _wait(file.fileno(), path, seconds)
+        yield
+
+
+def _wait(descriptor: int, path: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TerminalError(
+                    f"another process holds {path} for more than {seconds:g} s", "look what it is busy with"
+                ) from None
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return

@@ -1,0 +1,66 @@
+"""A command that a host ended before its end (out of memory, say) has told nothing, and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from blocks.pipeline import load_pipeline
+from blocks.values.facts import ContainerFact
+from blocks.values.manifests import Manifest
+from blocks.values.release_data import MountFact
+from tasks.adapters.local import LocalRunner
+from tasks.kernel.errors import TerminalError
+from tasks.release_data.carry import writers
+from tasks.release_data.read import read_data
+from tasks.services.old_releases import prune_releases
+from tasks.steps.run import Run
+from tests.fakes.host import FakeHost
+from tests.flows.domain.samples import NOW, release
+from tests.tasks.commits import PIPELINE, nowhere
+
+APP = "/home/deploy/sluice/shop"
+WEB = ContainerFact(
+    id="a" * 64,
+    service="web",
+    image="x",
+    status="running",
+    mounts=(MountFact(target="/data", source=f"{APP}/current/data"),),
+)
+
+
+def read(run: Run) -> object:
+    one = Manifest(
+        release=release(),
+        environment="prod",
+        promotion_id=1,
+        previous_release_id=None,
+        compose_files=("compose.yaml",),
+        services=("web",),
+        staged_at=NOW,
+    )
+    return read_data(run, "prod", one, (WEB,))
+
+
+ASKED: dict[str, Callable[[Run], object]] = {
+    "sluice-inside": lambda run: writers(run, "prod", (WEB,)),
+    "sluice-unsettled": lambda run: prune_releases(run, "prod", ("kept",)),
+    "sluice-look": read,
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_command_that_was_ended_decides_nothing(name: str) -> None:
+    """Before, nobody wrote, nothing was held, and no data was there."""
+    host = FakeHost("prod")
+    host.answer(name, exit_code=137)
+    host.answer("stat", exit_code=1)
+    host.answer("sluice-shape", stdout="{}")
+    host.answer("sluice-prune")
+    run = nowhere(load_pipeline(PIPELINE, "pipeline.yaml"), local=LocalRunner(), hosts={"prod": host})
+    run = replace(run, directories={"prod": APP}, keeper=cast("Any", None))
+    with pytest.raises(TerminalError, match=f"{name} .*on prod ended with status 137"):
+        ASKED[name](run)
