@@ -128,7 +128,7 @@ def test_every_host_is_started_again_though_the_first_does_not_come_back(
     rows = [row.host for row in ledger.steps.of(run.promotion_id) if row.name == "restore"]
     assert (status, rows) == (Status.BROKEN, ["web-1", "web-2", "web-3"])
     assert current(hosts) == ["releases/aaaa"] * 3
-    assert "then restoring failed on web-1: up: aaaa does not come up on web-1" in message
+    assert "then restoring failed on web-1: up: aaaa does not start on web-1" in message
 
 
 def test_a_promotion_that_fails_on_one_host_is_restored_on_all(ledger: Ledger, hosts: list[FakeHost]) -> None:
@@ -136,7 +136,7 @@ def test_a_promotion_that_fails_on_one_host_is_restored_on_all(ledger: Ledger, h
     only_for(hosts[1], "bbbb", failing)
     status, message = ended(run, lambda: carry_out(run, change_on(hosts)))
     assert (status, current(hosts)) == (Status.RESTORED, ["releases/aaaa"] * 3)
-    assert message.startswith("up: bbbb does not come up on web-2")
+    assert message.startswith("up: bbbb does not start on web-2")
 
 
 def test_a_promotion_whose_lease_is_lost_on_the_way_back_is_abandoned(

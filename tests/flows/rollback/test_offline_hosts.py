@@ -161,7 +161,7 @@ def test_every_host_that_was_switched_is_started_again_though_the_first_does_not
     only_for(hosts[0], "bbbb", failing)
     record = ended(hosts)
     assert (record.outcome, current(hosts)) == (Status.BROKEN, ["releases/bbbb"] * 3)
-    assert "then restoring failed on web-1: up: bbbb does not come up on web-1" in record.message
+    assert "then restoring failed on web-1: up: bbbb does not start on web-1" in record.message
     assert "(bbbb runs again on web-2, bbbb runs again on web-3)" in record.message
 
 
