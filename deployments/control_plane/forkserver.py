@@ -4,7 +4,7 @@ A new interpreter needs seconds to import Prefect, Sluice and what both stand on
 none. The technique is that of `multiprocessing`'s fork server.
 
 The server is a child of the worker, imports once, starts no thread, and forks. The two talk over a pair of sockets that
-nobody else has, in lines of JSON: orders and signals in, process ids and exit codes out.
+nobody else has, in lines of JSON: orders in, process ids and exit codes out.
 """
 
 from __future__ import annotations
@@ -119,10 +119,6 @@ class ForkServer:
     def _obey(self, line: dict[str, Any]) -> Order | None:
         """Do what a line asks; return an order in the copy that is to carry it out."""
         run = str(line["run"])
-        if "signal" in line:
-            for copy in (number for number, its in self._copies.items() if its == run):
-                os.kill(copy, line["signal"])
-            return None
         try:
             copy = os.fork()
         except OSError as error:

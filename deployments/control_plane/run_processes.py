@@ -1,4 +1,4 @@
-"""The worker's side of its fork server: starts the processes of runs, signals them, and learns of their ends."""
+"""The worker's side of its fork server: starts the processes of runs and learns of their ends."""
 
 from __future__ import annotations
 
@@ -82,11 +82,6 @@ class RunProcesses:
             return await self._starting[run]
         finally:
             del self._starting[run]
-
-    def send(self, run: str, number: signal.Signals) -> None:
-        """Send a signal to a run's process, where it still is."""
-        if run in self._started:
-            self._say(run=run, signal=number)
 
     def _say(self, **what: object) -> None:
         if self._writer is None or self._writer.is_closing():

@@ -6,6 +6,7 @@ none of them: a run is a copy of the fork server, and carries out a flow of Slui
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import tempfile
 from contextlib import AbstractContextManager
@@ -182,7 +183,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
             try:
                 code = await process.ended
             except anyio.get_cancelled_exc_class():
-                self._processes.send(str(flow_run.id), signal.SIGTERM)
+                process.running.send(signal.SIGTERM)
                 raise
             finally:
                 written.unlink(missing_ok=True)
@@ -196,7 +197,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
 
     def _folder(self) -> AbstractContextManager[str]:
         (self._home / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix="run-", dir=self._home / "tmp")
+        return tempfile.TemporaryDirectory(prefix="run-", dir=self._home / "tmp", ignore_cleanup_errors=True)
 
     async def _tell(self, run: UUID, end: State[Any]) -> None:
         """Say how a run ended, unless it has said so itself or is to go on already."""
@@ -225,10 +226,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         process = self._carried.get(run)
         if process is None:
             return
-        self._processes.send(str(run), signal.SIGTERM)
-        with anyio.move_on_after(_GRACE_SECONDS):
-            # Shielded from this wait's own end: the run waits for it too.
-            while not process.ended.done():
-                await anyio.sleep(0.1)
-            return
-        self._processes.send(str(run), signal.SIGKILL)
+        process.running.send(signal.SIGTERM)
+        ended, _ = await asyncio.wait([process.ended], timeout=_GRACE_SECONDS)
+        if not ended:
+            process.running.send(signal.SIGKILL)

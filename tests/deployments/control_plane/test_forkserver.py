@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,9 +70,13 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     monkeypatch.chdir(tmp_path)
-    return Home(tmp_path)
+    home = Home(tmp_path)
+    yield home
+    if home.server._server is not None:
+        home.server._server.kill()
+        home.server._server.wait(60)
 
 
 async def is_soon(true: Callable[[], bool]) -> bool:
@@ -113,10 +117,10 @@ def test_a_signal_reaches_the_copy_it_is_for(home: Home, capfd: pytest.CaptureFi
         one, other = await home.start("wait one"), await home.start("wait other")
         # It speaks once its handler is there.
         assert await is_soon(lambda: "wait one" in capfd.readouterr().out)
-        home.server.send("wait one", signal.SIGTERM)
+        one.running.send(signal.SIGTERM)
         assert await asyncio.wait_for(one.ended, 60) == 7
         assert not other.ended.done()
-        home.server.send("wait other", signal.SIGKILL)
+        other.running.send(signal.SIGKILL)
         assert await asyncio.wait_for(other.ended, 60) == -9
 
     asyncio.run(play())
