@@ -166,7 +166,7 @@ def parse_others(text: str, project: str) -> tuple[ContainerFact, ...]:
         The containers that are none of its services, by their names: one-offs, those started by hand, other projects'.
     """
     facts = []
-    for line in text.splitlines():
+    for line in lines(text):
         entry = json.loads(line)
         if _labels(entry).get("com.docker.compose.project") != project or _one_off(entry):
             fact = _container(entry)

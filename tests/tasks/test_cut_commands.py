@@ -59,6 +59,7 @@ def test_a_command_that_was_ended_decides_nothing(name: str) -> None:
     host.answer(name, exit_code=137)
     host.answer("stat", exit_code=1)
     host.answer("sluice-shape", stdout="{}")
+    host.answer("sluice-running")
     host.answer("sluice-prune")
     run = nowhere(load_pipeline(PIPELINE, "pipeline.yaml"), local=LocalRunner(), hosts={"prod": host})
     run = replace(run, directories={"prod": APP}, keeper=cast("Any", None))

@@ -12,16 +12,15 @@ from tasks.kernel.lines import lines
 ROOT = Path(tasks.__file__).parent
 # What they read is a message for people, or what a person typed.
 MESSAGES = {
-    "adapters/git_runner.py",
-    "adapters/protocols.py",
-    "adapters/redact.py",
     "adapters/ssh.py",
-    "build.py",
-    "commands/compose.py",
-    "commands/copies.py",
-    "copies.py",
+    "database/commands/copies.py",
+    "database/copies.py",
+    "git/runner.py",
+    "host/compose.py",
+    "images/build.py",
+    "kernel/protocols.py",
+    "kernel/redact.py",
     "ledger/database.py",
-    "notify.py",
 }
 
 

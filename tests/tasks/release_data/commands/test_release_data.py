@@ -254,7 +254,7 @@ def test_a_list_that_was_cut_is_no_list(host: Host) -> None:
     argv = look(f"{host.directory}/current", [f"{host.directory}/current/data"])
     text = subprocess.run(argv, input=b"", capture_output=True, check=True).stdout.decode()
     for part in (text[10:], text[:-3]):
-        with pytest.raises(ValueError, match="cut"):
+        with pytest.raises(ValueError, match="incomplete"):
             parse_listing(part)
     assert parse_listing("") is None
 
@@ -426,7 +426,7 @@ def test_a_copy_whose_list_was_cut_is_no_copy(tmp_path: Path) -> None:
     done = subprocess.run(
         copy(str(tmp_path), str(tmp_path / "b"), ""), input=b"- x\n", capture_output=True, check=False
     )
-    assert (done.returncode, done.stderr) == (1, b"the list was cut\n")
+    assert (done.returncode, done.stderr) == (1, b"the list is incomplete\n")
 
 
 def test_a_name_that_cannot_be_written_down_is_refused() -> None:
@@ -485,7 +485,7 @@ def test_what_all_releases_shared_is_not_hidden_by_a_file_of_the_next_one(host: 
     undecided: tuple[dict[str, DataRole], ...] = ({}, {"uploads": "carry"})
     for roles in undecided:
         (line,) = judge(seen, roles, {}, {"uploads/README": "1"}).refused
-        assert "lies in shared/uploads" in line
+        assert "is in shared/uploads" in line
         assert "the next release brings ./uploads/README" in line
         (line,) = judge(seen, roles, {}, {"app.py": "1"}, written=(".",)).refused
         assert "the next release mounts . instead" in line

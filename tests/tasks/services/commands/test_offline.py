@@ -60,7 +60,7 @@ def test_a_line_cut_short_hides_no_other(shell: tuple[str, ...], directory: Path
     run(shell, remember(str(directory)), f"{line('bbbb', 3).to_json()}\n".encode())
     found = parse_survey(run(shell, survey(str(directory))).stdout.decode())
     assert found.live == (line("aaaa", 1), line("bbbb", 3))
-    assert "cut short" in found.unread[0]
+    assert "incomplete" in found.unread[0]
 
 
 def test_a_manifest_changed_by_hand_is_named(shell: tuple[str, ...], directory: Path) -> None:
