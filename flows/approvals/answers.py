@@ -98,9 +98,10 @@ def ask(
         The answer as untrusted text, and when it was given.
     """
     key = f"answer-{about}-{number}"
-    with suppress(ValidationError):
-        # The key makes the server hand out the answer once the run is started again, instead of asking again.
-        suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)
+    if _prepared(key):
+        with suppress(ValidationError):
+            # The key makes the server hand out the answer once the run is started again, instead of asking again.
+            suspend_flow_run(wait_for_input=form, timeout=seconds, key=key)
     fields, given_at = _given(key)
     answer = Answer(
         approver=_text(fields, "approver"),
@@ -111,6 +112,22 @@ def ask(
         plan_hash=_text(fields, PLAN),
     )
     return answer, given_at
+
+
+def _prepared(key: str) -> bool:
+    """Make ready to ask; return False where the answer is there.
+
+    A retry from Prefect's first UI has the server forget that the run was suspended, but keep the form, which it then
+    does not store again.
+    """
+    run = UUID(str(runtime.flow_run.id))
+    with get_client(sync_client=True) as client:
+        kept = {one.key for one in client.filter_flow_run_input(run, f"suspended-{key}-", 5, set())}
+        if f"suspended-{key}-response" in kept:
+            return False
+        for one in kept:
+            client.delete_flow_run_input(run, one)
+    return True
 
 
 def _given(key: str) -> tuple[Mapping[str, object], datetime]:

@@ -12,6 +12,8 @@ from tasks.kernel.lines import lines
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 NEAREST = 3
+# Comparing names takes its time, and whoever pushes branches chooses how many there are.
+MOST_COMPARED = 1_000
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def find(wanted: str, refs: tuple[Ref, ...]) -> Ref | None:
 
 def unknown(wanted: str, refs: tuple[Ref, ...], where: str) -> TerminalError:
     """Return the error for a name nothing has, with the nearest names."""
-    names = sorted({ref.name for ref in refs})
+    names = sorted({ref.name for ref in refs}, key=lambda name: (abs(len(name) - len(wanted)), name))[
+        :MOST_COMPARED
+    ]
     near = difflib.get_close_matches(wanted[:200], names, n=NEAREST, cutoff=0.5)
     hint = (
         f"the nearest are {', '.join(map(_shown, near))}" if near else "push it first, or check the spelling"

@@ -20,7 +20,14 @@ LINK_SHARED = """
 directory=$1; bundle=$2; shift 2
 root=$(cd -P -- "$bundle" && pwd -P) || exit 1
 while [ "$#" -gt 1 ]; do
-  path="$bundle/$1"; target="$directory/$2"; shift 2
+  path="$bundle/$1"; target="$directory/$2"; folder=$bundle; rest=$1; shift 2
+  # Behind a link lies what is not the release's: only a data folder within one that was linked just now may.
+  while case $rest in */*) ;; *) false ;; esac; do
+    folder=$folder/${rest%%/*}; rest=${rest#*/}
+    [ -L "$folder" ] || continue
+    case $(readlink -- "$folder")/$rest in "$target") mkdir -p -- "$target" && continue 2 || exit 1 ;; esac
+    echo "$folder is a link, so nothing is put behind it; name what it leads to in the compose files" >&2; exit 1
+  done
   mkdir -p -- "$(dirname -- "$path")" || exit 1
   [ -e "$target" ] || mkdir -p -- "$target" || exit 1
   folder=$(cd -P -- "$(dirname -- "$path")" && pwd -P) || exit 1

@@ -15,6 +15,7 @@ from flows.domain.approvals.quorum import ApprovalPolicy
 from flows.domain.database.schema import SchemaPath, ahead_of, schema_path
 
 REDACTED = "•••"
+_MOST_PAIRED_LINES = 4_000
 _SHORTEST_SECRET_LINE = 4
 
 
@@ -244,8 +245,38 @@ def compose_diff(before: Mapping[str, str], after: Mapping[str, str], *, secrets
     lines: list[str] = []
     for path in sorted({*before, *after}):
         old, new = (redact(texts.get(path, ""), hidden).split("\n") for texts in (before, after))
-        lines += difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+        lines += _difference(old, new, path)
     return "\n".join(lines)
+
+
+def _difference(old: list[str], new: list[str], path: str) -> Iterable[str]:
+    """Return the unified diff of a file; of a very long one all between the first and the last difference as one.
+
+    Whoever writes the lines chooses how long looking for pairs takes: with the number of lines to the third power.
+    """
+    if len(old) + len(new) <= _MOST_PAIRED_LINES:
+        return difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+    first = _alike(old, new)
+    last = min(_alike(old[::-1], new[::-1]), len(old) - first, len(new) - first)
+    gone, come = old[first : len(old) - last], new[first : len(new) - last]
+    if not gone and not come:
+        return ()
+    place = f"@@ -{first + 1},{len(gone)} +{first + 1},{len(come)} @@"
+    return (
+        f"--- a/{path}",
+        f"+++ b/{path}",
+        place,
+        *(f"-{one}" for one in gone),
+        *(f"+{one}" for one in come),
+    )
+
+
+def _alike(old: list[str], new: list[str]) -> int:
+    """Return how many lines two texts have in common at their beginning."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other),
+        min(len(old), len(new)),
+    )
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

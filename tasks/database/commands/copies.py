@@ -115,8 +115,9 @@ fi
 if [ -n "$live" ]; then variables=$(docker exec "$live" sh -c "$inner" sluice-variables '' '')
 else variables=$(cat); fi || exit {EXIT_NO_SETTINGS}
 wait "$clearing" || exit 1
-docker network create --internal --label "{LABEL}=$label" --label "{LABEL}.since=$now" "$name" >/dev/null ||
-  exit {EXIT_NO_NETWORK}
+# Without an address of the host on it: its ports, those of the live database among them, would be reached there.
+docker network create --internal --opt com.docker.network.bridge.inhibit_ipv4=true \
+  --label "{LABEL}=$label" --label "{LABEL}.since=$now" "$name" >/dev/null || exit {EXIT_NO_NETWORK}
 printf '%s\n' "$variables" | docker run --detach --name "$name" --network "$name" --env-file /dev/stdin \
   --label "{LABEL}=$label" --label "{LABEL}.since=$now" "$@" >/dev/null || exit {EXIT_NO_START}
 """

@@ -145,12 +145,13 @@ class _Build:
     def _dockerfile(self, context: str) -> dict[str, str]:
         if self.build.get("dockerfile_inline"):
             return {"dockerfile-inline": str(self.build["dockerfile_inline"])}
+        file = str(self.build.get("dockerfile") or "Dockerfile")
+        # Buildx 0.31 and newer read a policy beside it, links followed; the name may be in lower case.
+        folder, name = posixpath.split(file)
+        for one in (name, name.lower()):
+            self._inside("dockerfile", posixpath.join(folder, f"{one}.rego"), context)
         # Absolute, so that nobody takes `https://…` or `-` for anything but a file's name.
-        return {
-            "dockerfile": self._inside(
-                "dockerfile", str(self.build.get("dockerfile") or "Dockerfile"), context
-            )
-        }
+        return {"dockerfile": self._inside("dockerfile", file, context)}
 
     def _named(self, name: str, told: str) -> str:
         key = f"additional_contexts.{name}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
 from prefect import get_client
+from prefect.states import AwaitingRetry, Cancelled
 
 from blocks.git_repository import GitRepository
 from blocks.values.lifecycle import Kind, Status
@@ -49,6 +51,13 @@ def patch(scene: Scene, run: str, **changes: object) -> None:
         ).raise_for_status()
 
 
+def cancel_and_retry(run: str) -> None:
+    """Cancel a run and press Retry in Prefect's first UI, which forces nothing: the server forgets what was asked."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(run), Cancelled(), force=True)
+        client.set_flow_run_state(UUID(run), AwaitingRetry())
+
+
 @pytest.fixture(scope="module")
 def asking(scene: Scene) -> Scene:
     """A scene whose first environment asks two people, and whose second repository asks nobody."""
@@ -77,8 +86,11 @@ def test_what_is_refused_leaves_a_half_approved_promotion_as_it_is(asking: Scene
     row = first_of(scene, waits)
     wait_until(lambda: len(answers(scene, row)) == 1, "the first answer", seconds=300)
     scene.suspended(waits)
-    before = first_of(scene, waits)
     told = len(scene.inbox.messages)
+    cancel_and_retry(waits)
+    wait_until(lambda: scene.plane.api.run(waits)["state"]["name"] == "Running", "the retry", seconds=300)
+    scene.suspended(waits)
+    before = first_of(scene, waits)
 
     wild = scene.run("promote/feature", environment="feature", ref="wild", requested_by="eve")
     name, message = ended(scene, wild)

@@ -128,6 +128,21 @@ def test_a_copy_is_apart_from_all_that_is_live(live: LiveDatabase, run: Run, bac
         assert not [one for one in facts["Config"]["Env"] if one.startswith("LEFT_OUT")]
         (network,) = json.loads(live.server.run(("docker", "network", "inspect", copy.network)).stdout)
         assert network["Internal"]
+        # The server itself would be there, with every port it publishes.
+        gateway = network["IPAM"]["Config"][0]["Gateway"]
+        tried = f"(exec 3<>/dev/tcp/{gateway}/22) 2>&1"
+        words = (
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            copy.network,
+            "--entrypoint=bash",
+            "postgres:17",
+            "-c",
+            tried,
+        )
+        assert "No route to host" in live.server.run(words, check=False).stdout
 
 
 @pytest.mark.parametrize(("user", "password"), [("shop", PASSWORD), ("app", "app's own")])

@@ -122,6 +122,14 @@ WAYS: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
         {"Mine": f"{OUT}/Dockerfile"},
         "build.dockerfile asks for Mine",
     ),
+    **{
+        f"policy beside the Dockerfile: {name}.rego": (
+            {"compose.yaml": web(context="./app"), "app/Dockerfile": DOCKERFILE},
+            {f"app/{name}.rego": f"{OUT}/canary"},
+            rf"build.dockerfile asks for {name}.rego, outside",
+        )
+        for name in ("Dockerfile", "dockerfile")
+    },
     "additional context": (
         {"compose.yaml": web(additional_contexts={"other": OUT}), "Dockerfile": BASES},
         {},

@@ -293,6 +293,7 @@ def test_a_folder_that_a_container_has_mounted_is_not_removed(
     append_live(run, run.primary, tuple(lines))
     server.run(("sh", "-c", f"cd {APP}; mkdir releases/a releases/c; ln -sfn releases/c current"))
     server.run(("sh", "-c", f"mkdir -p {APP}/settled; touch {APP}/settled/a {APP}/settled/{of.release.id}"))
+    server.run(("chown", "-R", "deploy:deploy", f"{APP}/settled"))
     assert prune_releases(run, run.primary, ("c",)) == ("a",)
     stage(run, of, packed(MOUNTED))
     assert in_web(server, "cat /site/index.html") == "from git"

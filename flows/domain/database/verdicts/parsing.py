@@ -21,6 +21,12 @@ _SHOWN = 200
 _OPERATORS = frozenset(
     {"Op", "AND", "OR", "NOT", "TYPECAST", "UNION", "JOIN", "COLLATE", "IS", "LIKE", "CASE"}
 )
+# The scanner reads what may belong to an operator or begin a comment again at each of these characters, and finds the
+# place of each statement among the characters beyond ASCII by going through them: both with the second power, and
+# nothing else of this process runs meanwhile.
+_OPERATOR_RUN = re.compile(r"(?<![~!@#^&|`?+*/%<>=-])[~!@#^&|`?+*/%<>=-]{2001}")
+_MOST_STEPS = 2_000_000_000
+_BEYOND, _TAG_BEYOND = re.compile(r"[^\x00-\x7f]"), re.compile(r"\$[A-Za-z0-9_]*+[^\x00-\x7f]")
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)+")
 
 
@@ -53,7 +59,7 @@ def read_tokens(text: str) -> list[Token]:
     """
     _refuse_characters(text)
     try:
-        return scan(text)
+        return scan(_in_ascii(text))
     except Error as error:
         raise UnreadableSqlError(_reason(error)) from error
 
@@ -97,9 +103,21 @@ def _refuse_characters(text: str) -> None:
     if "\0" in text:
         raise UnreadableSqlError("it has a NUL character")
     try:
-        text.encode()
+        beyond = len(text.encode()) - len(text)
     except UnicodeEncodeError:
         raise UnreadableSqlError("it has characters that are not text") from None
+    if _OPERATOR_RUN.search(text):
+        raise UnreadableSqlError("it has more than 2000 characters of operators in a row")
+    if beyond * (len(text) if _TAG_BEYOND.search(text) else text.count(";")) > _MOST_STEPS:
+        raise UnreadableSqlError("it has too many statements for its many characters beyond ASCII")
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text whose tokens are at the same places: all beyond ASCII counts as a letter.
+
+    The tags around `$é$ … $è$ … $é$` have to differ, so that such a text stays as it is.
+    """
+    return text if _TAG_BEYOND.search(text) else _BEYOND.sub("z", text)
 
 
 def _refuse_depth(text: str) -> None:

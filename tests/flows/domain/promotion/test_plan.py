@@ -166,6 +166,24 @@ def test_a_diff_is_empty_exactly_when_nothing_differs(files: dict[str, str], tex
     assert diff == "\n".join(expected)
 
 
+@pytest.mark.timeout(20)
+def test_who_writes_a_long_compose_file_does_not_choose_how_long_comparing_takes() -> None:
+    """Lines that come again and again, in another order; the lease is held meanwhile."""
+    lines = [f"  - x{number % 101}" for number in range(20_000)]
+    before, after = "\n".join(["a", *lines, "z"]), "\n".join(["a", *reversed(lines), "z"])
+    diff = compose_diff({"c": before}, {"c": after}, secrets=()).split("\n")
+    assert diff[:4] == ["--- a/c", "+++ b/c", "@@ -2,20000 +2,20000 @@", "-  - x0"]
+    assert (diff[-1], len(diff)) == ("+  - x0", 40_003)
+    changed = before.replace("x7\n", "y\n", 1)
+    assert compose_diff({"c": before}, {"c": changed}, secrets=()).split("\n")[2:] == [
+        "@@ -9,1 +9,1 @@",
+        "-  - x7",
+        "+  - y",
+    ]
+    assert compose_diff({"c": before}, {"c": before}, secrets=()) == ""
+    assert len(compose_diff({"c": before}, {}, secrets=()).split("\n")) == 20_006
+
+
 @given(
     st.lists(st.text(alphabet="s3cr•e\n ", min_size=1, max_size=12), min_size=1, max_size=4),
     st.text(alphabet="s3cr e\n", max_size=30),
