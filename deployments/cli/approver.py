@@ -104,7 +104,7 @@ def list_approvers(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     elif not found:
-        say("nobody is enrolled: `sluice approver add NAME`")
+        say("no approver is enrolled: `sluice approver add NAME`")
     else:
         rows = [
             (one["name"], one["person"], ", ".join(one["identities"]), "yes" if one["active"] else "no")

@@ -80,7 +80,7 @@ def cut_text(pipeline: str, environment: str, message: str) -> str:
     Returns:
         The text.
     """
-    return cut(printable(f"Cut: {pipeline} → {environment}: {one_line(message, 1000)}"))
+    return cut(printable(f"Interrupted: {pipeline} → {environment}: {one_line(message, 1000)}"))
 
 
 def reconcile_markdown(
