@@ -172,6 +172,7 @@ def what_to_do(
     if 0 < len(data) <= _LONGEST_DATA:
         back = f"{back} (`prefect api PATCH /flow_runs/{run} --data {data}`)"
     return (
-        f"it was interrupted in the middle of the change, so its promotion stays open: {back} and `prefect flow-run retry "
+        f"it was interrupted in the middle of the change, so its promotion stays open: {back} and `prefect "
+        "flow-run retry "
         f"{run}`, or go back with `prefect deployment run rollback/{environment}`"
     )
