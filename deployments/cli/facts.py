@@ -202,7 +202,7 @@ def history(
         print_json(rows)
     elif not rows:
         where = f" to {environment}" if environment else ""
-        say(f"nothing was promoted{where} yet")
+        say(f"nothing has been promoted{where} yet")
     else:
         _print_history(rows)
 

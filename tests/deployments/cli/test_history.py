@@ -53,7 +53,7 @@ def test_json_has_the_answers_that_did_not_count_too(sluice: Sluice, ledger: Led
 
 def test_limit_and_environment(sluice: Sluice, three: Ledger) -> None:
     assert [row["id"] for row in sluice("history", "--limit", "1", "--json").json] == [3]
-    assert sluice("history", "nowhere").out == "nothing was promoted to nowhere yet\n"
+    assert sluice("history", "nowhere").out == "nothing has been promoted to nowhere yet\n"
 
 
 def test_a_senseless_limit_is_wrong_usage(sluice: Sluice, home: object) -> None:

@@ -17,7 +17,7 @@ from tests.deployments.conftest import Sluice
 def test_an_empty_ledger_says_what_to_do(sluice: Sluice) -> None:
     printed = sluice("status")
     assert printed.code == 0
-    assert "nothing was promoted yet" in printed.out
+    assert "nothing has been promoted yet" in printed.out
     assert sluice("status", "--json").json == []
 
 

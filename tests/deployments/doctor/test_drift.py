@@ -40,7 +40,7 @@ def test_what_stands_is_a_warning_with_its_mend(ledger: Ledger, home: Path) -> N
     fine, first, second = findings(home)
     assert (fine.level, fine.where) == ("ok", "drift staging")
     assert (first.level, first.where) == ("warn", "drift prod")
-    assert first.what == "promotion 7 its run is gone: a person is needed (since 2026-11-20 09:00 UTC)"
+    assert first.what == "promotion 7 its run is gone: a person has to fix it (since 2026-11-20 09:00 UTC)"
     assert "roll prod back" in first.mend
     assert second.what.startswith("web-1: bundle compose.yaml was changed by hand")
     ledger.drift.see("shop", "prod", {"web-1", ""}, [], T0)

@@ -230,7 +230,10 @@ def test_no_block_is_named(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("block", "said"),
-    [("gone", "there is no block github/gone"), ("other", "no checks of the commit in acme/other")],
+    [
+        ("gone", "there is no block github/gone"),
+        ("other", "let the login see the checks of the commit in acme/other"),
+    ],
 )
 def test_a_block_that_does_not_help(place: Place, block: str, said: str) -> None:
     object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github=block))
