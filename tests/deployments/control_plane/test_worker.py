@@ -126,7 +126,7 @@ def test_earlier_names_are_those_of_flows_that_are_there() -> None:
 
 @pytest.mark.parametrize("entrypoint", ["", "mine.flow", "flows.promotion.flow:promote", None])
 def test_no_other_flow_is_loaded(entrypoint: str | None) -> None:
-    with pytest.raises(TerminalError, match="no flow of Sluice's"):
+    with pytest.raises(TerminalError, match="not a flow of Sluice"):
         check_deployment("trial", entrypoint, pulls=False)
     with pytest.raises(TerminalError, match="has pull steps"):
         check_deployment("trial", "flows.watch.flow.watch", pulls=True)

@@ -180,7 +180,7 @@ def test_a_plan_without_protection_is_one_line(rules: GitHubRules, github: FakeG
 
 
 def test_a_branch_that_is_not_there_is_named(rules: GitHubRules) -> None:
-    with pytest.raises(NotThereError, match="GitHub does not let the login see branch gone in acme/shop"):
+    with pytest.raises(NotThereError, match="GitHub does not let the login see the branch gone in acme/shop"):
         rules.branch("gone")
 
 
@@ -224,7 +224,7 @@ def test_an_environment_is_made_and_read_back(rules: GitHubRules, github: FakeGi
 @pytest.mark.parametrize(
     ("reviewer", "said"),
     [
-        (Reviewer(kind="User", name="nobody"), "GitHub does not let the login see user nobody"),
+        (Reviewer(kind="User", name="nobody"), "GitHub does not let the login see the user nobody"),
         (Reviewer(kind="Team", name="acme/gone"), "the team acme/gone has no access to acme/shop"),
         (Reviewer(kind="Team", name="other/ops"), "the team other/ops has no access to acme/shop"),
     ],
