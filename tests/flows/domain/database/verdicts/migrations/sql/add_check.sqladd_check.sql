@@ -1,3 +1,0 @@
--- risk: destructive
--- breaks: INSERT INTO payments (amount) VALUES (-5)
-ALTER TABLE payments ADD CONSTRAINT ck_amount CHECK (amount > 0);

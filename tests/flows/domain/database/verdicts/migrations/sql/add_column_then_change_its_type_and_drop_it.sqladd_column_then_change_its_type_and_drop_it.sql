@@ -1,6 +1,0 @@
--- risk: locking
-ALTER TABLE orders ADD COLUMN draft VARCHAR(5);
-ALTER TABLE orders ALTER COLUMN draft TYPE INTEGER USING draft::integer;
-ALTER TABLE orders RENAME COLUMN draft TO sketch;
-ALTER TABLE orders ALTER COLUMN sketch SET DEFAULT 5, ALTER COLUMN sketch DROP NOT NULL;
-ALTER TABLE orders DROP COLUMN sketch;

@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE orders ADD COLUMN currency VARCHAR(3) DEFAULT 'EUR' NOT NULL;

@@ -1,4 +1,0 @@
--- risk: locking
-ALTER TABLE orders ADD COLUMN low INTEGER DEFAULT 1, ADD COLUMN high INTEGER DEFAULT 2;
-ALTER TABLE orders ADD CONSTRAINT ck_range CHECK (low < high);
-ALTER TABLE orders ADD CONSTRAINT ck_low CHECK (low > 0) NOT VALID;

@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE customers ADD COLUMN phone VARCHAR(30);

@@ -1,2 +1,0 @@
--- risk: locking
-ALTER TABLE customers ADD COLUMN slug VARCHAR(40) UNIQUE;

@@ -1,3 +1,0 @@
--- risk: opaque
--- live: no
-ALTER EXTENSION pg_trgm UPDATE;

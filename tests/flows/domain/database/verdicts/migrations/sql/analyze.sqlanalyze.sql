@@ -1,2 +1,0 @@
--- risk: additive
-ANALYZE orders;

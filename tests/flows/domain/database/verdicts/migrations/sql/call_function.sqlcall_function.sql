@@ -1,3 +1,0 @@
--- risk: opaque
--- says: it calls net
-SELECT net(119);

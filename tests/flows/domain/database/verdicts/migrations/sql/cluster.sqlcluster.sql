@@ -1,2 +1,0 @@
--- risk: locking
-CLUSTER orders USING ix_orders_customer;

@@ -1,2 +1,0 @@
--- risk: destructive
-ALTER TABLE orders ALTER CONSTRAINT orders_customer_id_fkey NOT DEFERRABLE;

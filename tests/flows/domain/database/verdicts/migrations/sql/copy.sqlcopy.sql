@@ -1,3 +1,0 @@
--- risk: opaque
--- live: no
-COPY orders TO '/tmp/orders.csv';

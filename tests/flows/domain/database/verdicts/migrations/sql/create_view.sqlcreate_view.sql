@@ -1,2 +1,0 @@
--- risk: additive
-CREATE VIEW paid_orders AS SELECT id, total FROM orders WHERE status = 'paid';

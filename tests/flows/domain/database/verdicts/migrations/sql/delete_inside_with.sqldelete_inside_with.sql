@@ -1,2 +1,0 @@
--- risk: opaque
-WITH gone AS (DELETE FROM orders WHERE total = 0 RETURNING id) SELECT count(*) FROM gone;

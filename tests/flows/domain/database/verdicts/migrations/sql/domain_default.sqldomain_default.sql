@@ -1,2 +1,0 @@
--- risk: additive
-ALTER DOMAIN mail_address SET DEFAULT 'nobody@example.com';

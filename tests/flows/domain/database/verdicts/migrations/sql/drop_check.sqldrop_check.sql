@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE payments DROP CONSTRAINT ck_later;

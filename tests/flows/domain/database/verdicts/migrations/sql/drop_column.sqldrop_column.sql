@@ -1,4 +1,0 @@
--- risk: destructive
--- says: in a later one
--- breaks: SELECT notes FROM customers
-ALTER TABLE customers DROP COLUMN notes;

@@ -1,2 +1,0 @@
--- risk: destructive
-ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE;

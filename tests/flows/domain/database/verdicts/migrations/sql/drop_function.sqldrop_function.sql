@@ -1,3 +1,0 @@
--- risk: destructive
--- breaks: SELECT net(119)
-DROP FUNCTION net(integer);

@@ -1,2 +1,0 @@
--- risk: locking
-DROP INDEX ix_orders_customer;

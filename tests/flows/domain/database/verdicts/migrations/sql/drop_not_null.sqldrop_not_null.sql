@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE customers ALTER COLUMN name DROP NOT NULL;

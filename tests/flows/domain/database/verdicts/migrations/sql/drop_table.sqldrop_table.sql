@@ -1,3 +1,0 @@
--- risk: destructive
--- breaks: SELECT count(*) FROM tickets
-DROP TABLE tickets;

@@ -1,3 +1,0 @@
--- risk: additive
--- alone: true
-CREATE INDEX CONCURRENTLY ix_lower ON customers (lower(email)) WHERE notes::text <> '';

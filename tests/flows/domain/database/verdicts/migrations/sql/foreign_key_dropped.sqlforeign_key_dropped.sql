@@ -1,3 +1,0 @@
--- risk: additive
--- says: ON DELETE
-ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey;

@@ -1,2 +1,0 @@
--- risk: additive
-GRANT SELECT ON orders TO PUBLIC;

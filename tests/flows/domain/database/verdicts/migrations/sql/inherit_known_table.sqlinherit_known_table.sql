@@ -1,3 +1,0 @@
--- risk: destructive
--- breaks: SELECT count(*) FROM parents
-ALTER TABLE children INHERIT parents;

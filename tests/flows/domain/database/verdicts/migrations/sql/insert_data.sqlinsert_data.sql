@@ -1,2 +1,0 @@
--- risk: additive
-INSERT INTO customers (name, email) VALUES ('System', 'system@example.com');

@@ -1,2 +1,0 @@
--- risk: locking
-LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;

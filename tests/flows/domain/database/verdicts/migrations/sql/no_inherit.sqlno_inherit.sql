@@ -1,3 +1,0 @@
--- risk: destructive
--- breaks: SELECT count(*) FROM elders
-ALTER TABLE heirs NO INHERIT elders;

@@ -1,2 +1,0 @@
--- risk: destructive
-ALTER TABLE orders OWNER TO CURRENT_USER;

@@ -1,3 +1,0 @@
--- risk: locking
--- says: ATTACH PARTITION
-CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');

@@ -1,3 +1,0 @@
--- risk: opaque
--- live: no
-CALL tidy_up();

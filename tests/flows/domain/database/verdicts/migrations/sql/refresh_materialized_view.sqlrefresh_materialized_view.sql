@@ -1,2 +1,0 @@
--- risk: locking
-REFRESH MATERIALIZED VIEW daily;

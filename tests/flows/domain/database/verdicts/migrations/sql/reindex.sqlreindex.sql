@@ -1,2 +1,0 @@
--- risk: locking
-REINDEX TABLE orders;

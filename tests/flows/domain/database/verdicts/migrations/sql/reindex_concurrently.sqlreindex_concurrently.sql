@@ -1,3 +1,0 @@
--- risk: additive
--- alone: true
-REINDEX TABLE CONCURRENTLY orders;

@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TRIGGER stamp ON tickets RENAME TO stamped;

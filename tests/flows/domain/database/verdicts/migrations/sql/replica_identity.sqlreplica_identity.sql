@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE orders REPLICA IDENTITY FULL;

@@ -1,2 +1,0 @@
--- risk: opaque
-SET session_replication_role = replica;

@@ -1,2 +1,0 @@
--- risk: destructive
-CREATE POLICY only_own ON orders AS RESTRICTIVE USING (customer_id = 1);

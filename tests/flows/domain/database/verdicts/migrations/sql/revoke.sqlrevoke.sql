@@ -1,2 +1,0 @@
--- risk: destructive
-REVOKE SELECT ON orders FROM PUBLIC;

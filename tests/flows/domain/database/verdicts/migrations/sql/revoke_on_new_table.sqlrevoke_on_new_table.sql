@@ -1,6 +1,0 @@
--- risk: additive
-CREATE TABLE secrets (id INTEGER);
-REVOKE ALL ON secrets FROM PUBLIC;
-LOCK TABLE secrets;
-CREATE TRIGGER stamp BEFORE INSERT ON secrets FOR EACH ROW EXECUTE FUNCTION stamp();
-DROP TRIGGER stamp ON secrets;

@@ -1,3 +1,0 @@
--- risk: destructive
-ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON orders USING (customer_id = 1);

@@ -1,2 +1,0 @@
--- risk: opaque
-CREATE SCHEMA audit CREATE TABLE entries (id INTEGER);

@@ -1,2 +1,0 @@
--- risk: locking
-SELECT id FROM orders FOR UPDATE;

@@ -1,2 +1,0 @@
--- risk: opaque
-ALTER SEQUENCE invoice_no RESTART WITH 1;

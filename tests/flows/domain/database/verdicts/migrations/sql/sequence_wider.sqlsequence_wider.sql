@@ -1,2 +1,0 @@
--- risk: additive
-ALTER SEQUENCE invoice_no AS BIGINT CACHE 10;

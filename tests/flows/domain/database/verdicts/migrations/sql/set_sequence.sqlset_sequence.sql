@@ -1,2 +1,0 @@
--- risk: opaque
-SELECT setval('invoice_no', 1);

@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE orders SET (fillfactor = 80), ALTER COLUMN reference SET STATISTICS 500, ALTER COLUMN reference SET STORAGE EXTERNAL;

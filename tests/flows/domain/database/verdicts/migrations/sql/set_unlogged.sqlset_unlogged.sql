@@ -1,2 +1,0 @@
--- risk: locking
-ALTER TABLE payments SET UNLOGGED;

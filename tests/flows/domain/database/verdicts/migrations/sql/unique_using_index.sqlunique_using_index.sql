@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE tickets ADD CONSTRAINT uq_code UNIQUE USING INDEX ix_tickets_code;

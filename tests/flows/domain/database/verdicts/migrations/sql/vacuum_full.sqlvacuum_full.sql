@@ -1,3 +1,0 @@
--- risk: locking
--- alone: true
-VACUUM (FULL, ANALYZE) orders;

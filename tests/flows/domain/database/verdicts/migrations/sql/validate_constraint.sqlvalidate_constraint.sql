@@ -1,2 +1,0 @@
--- risk: additive
-ALTER TABLE payments VALIDATE CONSTRAINT ck_later;

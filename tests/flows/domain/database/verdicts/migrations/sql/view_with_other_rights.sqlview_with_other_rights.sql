@@ -1,2 +1,0 @@
--- risk: destructive
-ALTER VIEW open_orders SET (security_invoker = true);
