@@ -8,7 +8,7 @@ from blocks.values.base import Value
 from blocks.values.evidence import LossReport
 
 
-class Way(StrEnum):
+class StrategyKind(StrEnum):
     """The ways back, mildest first."""
 
     CODE = "code only"  # the earlier release runs on the present schema: proven
@@ -40,7 +40,7 @@ class DowngradeTrial(Value):
         return self.passed and not self.lost
 
 
-class GoingBack(Value):
+class RollbackStrategy(Value):
     """How a rollback goes, decided before it acts.
 
     Attributes:
@@ -55,7 +55,7 @@ class GoingBack(Value):
         most_rows: How many lost rows the approvals cover: the database lives on while people are asked.
     """
 
-    way: Way
+    way: StrategyKind
     reason: str
     todo: str = ""
     to_revision: str | None = None

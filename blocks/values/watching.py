@@ -93,7 +93,7 @@ class HostLook(Value):
         return self.logs.host
 
 
-class Finding(Value):
+class WatchFinding(Value):
     """One reason why a watch is red.
 
     Attributes:
@@ -130,7 +130,7 @@ class WatchEnd(Value):
 
     verdict: Literal["green", "red", "unclear", "over", "blind"]
     text: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[WatchFinding, ...] = ()
     errors: tuple[LogError, ...] = ()
 
 

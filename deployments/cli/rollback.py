@@ -75,14 +75,14 @@ def rollback(
 
 
 def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
-    from flows.rollback.offline_hosts import Asked, make_ready
+    from flows.rollback.offline_hosts import OfflineRequest, make_ready
     from tasks.services.rescue import read_rescue
 
     # What the change needs is read from disk while the hosts answer.
     threading.Thread(target=import_module, args=(_CHANGE,)).start()
     rescue = read_rescue(read_settings().home, environment, pipeline)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return make_ready(rescue, Asked(who=who, insist=insist, **wanted))
+    return make_ready(rescue, OfflineRequest(who=who, insist=insist, **wanted))
 
 
 def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:

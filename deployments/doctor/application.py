@@ -26,7 +26,7 @@ from tasks.steps.notify import read_channel
 
 
 @dataclass(frozen=True)
-class Application:
+class ApplicationFacts:
     """What was read of the application, as far as it could be.
 
     Attributes:
@@ -54,7 +54,7 @@ class Application:
 
 def read_application(
     settings: Settings, source: str, environment: str | None
-) -> tuple[Application | None, list[Finding]]:
+) -> tuple[ApplicationFacts | None, list[Finding]]:
     """Read repository, pipeline and registries.
 
     Args:
@@ -89,7 +89,7 @@ def read_application(
             found.append(failure(f"pipeline {name}", error))
     policies = tuple(pipeline.policy(name) for name in names)
     registries, problems = _registries(policies)
-    return Application(pipeline, policies, required, registries, repository, sha), [*found, *problems]
+    return ApplicationFacts(pipeline, policies, required, registries, repository, sha), [*found, *problems]
 
 
 def _chosen(pipeline: Pipeline, environment: str | None) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def _registries(policies: Iterable[Policy]) -> tuple[dict[str, ContainerRegistry
     return loaded, problems
 
 
-def application_checks(application: Application, api: PrefectApi) -> list[Check]:
+def application_checks(application: ApplicationFacts, api: PrefectApi) -> list[Check]:
     """Return the checks of what the pipeline names, hosts apart."""
     registries = [
         Check(f"registry {name}", lambda name=name, block=block: _registry(name, block))  # type: ignore[misc]
@@ -136,7 +136,7 @@ def _registry(name: str, block: ContainerRegistry) -> Iterator[Finding]:
     yield ok(f"registry {name}", f"{block.address} answers, {who}")
 
 
-def _github(application: Application) -> Iterator[Finding]:
+def _github(application: ApplicationFacts) -> Iterator[Finding]:
     repository = application.repository
     yield from github_findings(
         repository.github,
@@ -201,7 +201,7 @@ def _channel(name: str) -> Finding:
     return ok(where, f"{slug}/{name} is there")
 
 
-def _secrets(application: Application, api: PrefectApi) -> Iterator[Finding]:
+def _secrets(application: ApplicationFacts, api: PrefectApi) -> Iterator[Finding]:
     wanted = set(application.pipeline.build.secrets.values())
     for policy in application.policies:
         for check in policy.smoke:

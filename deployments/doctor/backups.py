@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
     from blocks.values.receipts import BackupReceipt
-    from deployments.doctor.application import Application
-    from tasks.database.offsite import Place
+    from deployments.doctor.application import ApplicationFacts
+    from tasks.database.offsite import DumpStore
     from tasks.host.retention import Dump, StoredDump
     from tasks.kernel.protocols import Host
 
 
-def backup_checks(settings: Settings, application: Application) -> list[Check]:
+def backup_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
     """Return the checks of every environment's dumps and of the places that get copies of them.
 
     Args:
@@ -132,7 +132,7 @@ def _copies(settings: Settings, policy: Policy, name: str) -> Iterator[Finding]:
     yield from _missing(where, place, whole, _history(settings, policy))
 
 
-def _missing(where: str, place: Place, whole: set[str], history: History) -> Iterator[Finding]:
+def _missing(where: str, place: DumpStore, whole: set[str], history: History) -> Iterator[Finding]:
     newest = _last(history)
     if newest is None:
         return

@@ -13,13 +13,13 @@ from flows.domain.rules.view import GITHUB
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
-    from deployments.doctor.application import Application
+    from deployments.doctor.application import ApplicationFacts
     from tasks.ledger.store import Ledger
 
 _KEPT = "every rule the pipeline asks for was in force at the last check"
 
 
-def drift_checks(settings: Settings, application: Application) -> list[Check]:
+def drift_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
     """Return the checks of what stands in the ledger about the hosts.
 
     Args:
@@ -29,7 +29,7 @@ def drift_checks(settings: Settings, application: Application) -> list[Check]:
     return [Check("drift", lambda: _drift(settings, application))]
 
 
-def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
+def _drift(settings: Settings, application: ApplicationFacts) -> Iterator[Finding]:
     with open_ledger(settings) as ledger:
         for policy in application.policies:
             yield from _of_environment(ledger, policy)

@@ -33,7 +33,7 @@ class Watched(Value):
     text: str
 
 
-class Running(Value):
+class RunningRelease(Value):
     """The release that runs in an environment.
 
     Attributes:
@@ -166,7 +166,7 @@ class EnvironmentStatus(Value):
 
     pipeline: str
     environment: str
-    running: Running | None
+    running: RunningRelease | None
     active: OpenPromotion | None
     waiting: tuple[Waiting, ...]
     preparing: tuple[OpenPromotion, ...]
@@ -266,11 +266,11 @@ def approvers_of(records: Sequence[ApprovalRecord], plan_hash: str | None) -> tu
     return tuple(dict.fromkeys(yes))
 
 
-def _running(ledger: Ledger, row: PromotionRecord | None) -> Running | None:
+def _running(ledger: Ledger, row: PromotionRecord | None) -> RunningRelease | None:
     if row is None or row.release_id is None:
         return None
     release = ledger.releases.get(row.release_id)
-    return Running(
+    return RunningRelease(
         release=row.release_id,
         commit=release.commit.sha if release else "",
         subject=release.commit.subject if release else "",

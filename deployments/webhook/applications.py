@@ -13,7 +13,7 @@ from deployments.control_plane.environment import WEBHOOKS_BLOCK
 from deployments.control_plane.prefect_api import PrefectApi
 from flows.core.session import open_mirror, read_pipeline
 from flows.domain.pull_requests.choose import Tending, tending_of
-from flows.domain.triggers.decide import Rule, rules_of
+from flows.domain.triggers.decide import TriggerRule, rules_of
 from tasks.git.mirror import GitMirror
 from tasks.images.resolve import read_policy
 from tasks.kernel.blocks import parse_block
@@ -39,7 +39,7 @@ class Application:
     repository: str
     source: str
     mirror: GitMirror
-    rules: tuple[Rule, ...]
+    rules: tuple[TriggerRule, ...]
     refs: dict[str, str]
     tending: Tending
 

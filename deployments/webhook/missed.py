@@ -19,7 +19,7 @@ BASELINE = "baseline"
 _log = logging.getLogger(__name__)
 
 
-class Watch:
+class MissedPushes:
     """Compares where branches and tags are with where deliveries say they are.
 
     What was there before Sluice began to listen is no news: the first look at a repository only writes it down.

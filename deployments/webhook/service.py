@@ -20,7 +20,7 @@ from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher, utc_now
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
-from deployments.webhook.missed import Watch
+from deployments.webhook.missed import MissedPushes
 from tasks.kernel.errors import SluiceError, TransientError
 from tasks.ledger.store import Ledger
 
@@ -54,7 +54,7 @@ class Service:
         self.dispatcher = Dispatcher(
             ledger, applications, lambda: api, self.metrics, busy=lambda: self.receiver.intake.busy
         )
-        self.watch = Watch(ledger, applications, self.dispatcher.wake, utc_now)
+        self.watch = MissedPushes(ledger, applications, self.dispatcher.wake, utc_now)
         self.receiver = Receiver(
             configuration=lambda: self.blocks.webhooks,
             intake=Intake(ledger, self.dispatcher.wake),

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, create_model
 
 from flows.approvals.people import approver_facts
 from flows.domain.approvals.quorum import judge, person_key
-from flows.domain.approvals.values import Answer, ApprovalPolicy, Refusal, Verdict
+from flows.domain.approvals.values import Answer, AnswerVerdict, ApprovalPolicy, Refusal
 from flows.domain.words.text import one_line
 from tasks.kernel.clock import utc_now
 from tasks.ledger.errors import CodeUsed
@@ -28,7 +28,7 @@ PLAN = "plan"
 # How long a worker may take to start a run again.
 _LONGEST_DELAY = timedelta(minutes=15)
 
-Add = Callable[[Verdict], object]
+Add = Callable[[AnswerVerdict], object]
 
 
 class _Form(RunInput, extra="ignore"):

@@ -17,7 +17,7 @@ from flows.domain.approvals.reviews import (
     not_judged,
     still_given,
 )
-from flows.domain.approvals.values import REJECT, Answer, Refusal, Verdict
+from flows.domain.approvals.values import REJECT, Answer, AnswerVerdict, Refusal
 from flows.domain.gates.github import brought_by
 from flows.domain.words.text import one_line
 from tasks.github.github_facts import read_reviews
@@ -160,7 +160,7 @@ def record_reviews(
         reason = f"review {number}"
         write_down(
             run,
-            Verdict(
+            AnswerVerdict(
                 counted=False,
                 plan_hash=plan.hash,
                 approver=named,
@@ -171,7 +171,7 @@ def record_reviews(
         )
 
 
-def write_down(run: Run, verdict: Verdict) -> None:
+def write_down(run: Run, verdict: AnswerVerdict) -> None:
     """Write a judged answer into the ledger and the log.
 
     Args:

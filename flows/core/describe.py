@@ -9,7 +9,7 @@ from blocks.pipeline import COMPOSE_DEFAULTS
 from flows.domain.compose.reach import check_reach
 from flows.domain.compose.text import fixed_images, named_files, required_variables
 from tasks.host.env_file import parse_env, required_keys
-from tasks.images.sources import Described
+from tasks.images.sources import DescribedCommit
 from tasks.kernel.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def compose_files_of(named: tuple[str, ...], tracked: frozenset[str]) -> tuple[s
     return found
 
 
-def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str) -> Described:
+def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str) -> DescribedCommit:
     """Read from git how a commit describes itself.
 
     Args:
@@ -68,7 +68,7 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
     # A number satisfies a port as well as a name.
     variables = dict.fromkeys(required_variables(texts), "1")
     variables.update({key: value or "1" for key, value in example.items()})
-    return Described(
+    return DescribedCommit(
         sha=sha,
         compose_files=files,
         texts=texts,

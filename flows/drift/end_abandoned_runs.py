@@ -10,7 +10,7 @@ from blocks.values.lifecycle import ENDED, Status
 from blocks.values.receipts import StepReceipt
 from flows.core.outcome import data_of, end_key, tell_end
 from flows.domain.approvals.quorum import deadline, policy_of
-from flows.domain.drift.reconcile import Act, Decision, Life, Open, decide, how_it_ended, life_of
+from flows.domain.drift.reconcile import Act, Life, Open, ReconcileDecision, decide, how_it_ended, life_of
 from flows.domain.drift.view import cut_text
 from flows.domain.promotion.asked import belongs
 from flows.domain.promotion.recovery import up_started
@@ -52,7 +52,7 @@ class Judged:
     """
 
     row: PromotionRecord
-    decision: Decision
+    decision: ReconcileDecision
 
 
 def end_what_died(
@@ -191,7 +191,7 @@ def _migration(row: PromotionRecord, looks: Mapping[str, Run]) -> tuple[bool, st
 
 
 def _do(
-    ledger: Ledger, policy: Policy, row: PromotionRecord, decision: Decision, life: Life, key: str
+    ledger: Ledger, policy: Policy, row: PromotionRecord, decision: ReconcileDecision, life: Life, key: str
 ) -> Judged:
     log().warning("promotion %s to %s: %s", row.id, row.environment, decision.message)
     if life is Life.SILENT:
@@ -206,7 +206,9 @@ def _do(
     return Judged(row, decision)
 
 
-def _retry(ledger: Ledger, policy: Policy, row: PromotionRecord, decision: Decision, key: str) -> None:
+def _retry(
+    ledger: Ledger, policy: Policy, row: PromotionRecord, decision: ReconcileDecision, key: str
+) -> None:
     """Have the run started again; the journal says so first, so that it is done once."""
     ledger.steps.start(row.id, RETRIED, now=utc_now())
     retry_flow_run(key, decision.message)

@@ -21,7 +21,7 @@ from flows.domain.drift.view import reconcile_markdown
 from flows.domain.rules.view import GITHUB
 from flows.drift.compare import Compared, compare
 from flows.drift.end_abandoned_runs import Judged, end_what_died, give_back_lease
-from flows.drift.keep_rules import Kept, keep_rules, put_back_first
+from flows.drift.keep_rules import KeptRules, keep_rules, put_back_first
 from flows.drift.reach_hosts import look_at
 from flows.drift.restart_watches import continue_watch
 from flows.publication.show import show, show_missed
@@ -163,7 +163,7 @@ def _show(session: Session, policy: Policy, rows: list[PromotionRecord]) -> None
     show_missed(showing, policy.name)
 
 
-def _publish(pipeline: str, found: list[Found], kept: Kept | None) -> None:
+def _publish(pipeline: str, found: list[Found], kept: KeptRules | None) -> None:
     done = [(one.environment, line) for one in found for line in one.done()]
     standing = [(one.environment, drift) for one in found for drift in one.compared.standing]
     left = [
@@ -178,7 +178,7 @@ def _publish(pipeline: str, found: list[Found], kept: Kept | None) -> None:
     publish(f"reconcile-{pipeline}", process_redactor().text(markdown), "Hosts and ledger")
 
 
-def summary(found: list[Found], kept: Kept | None = None) -> str:
+def summary(found: list[Found], kept: KeptRules | None = None) -> str:
     """Return in one line what was found and done.
 
     Args:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRules:
     """What a look at the rules found and did.
 
     Attributes:
@@ -59,7 +59,7 @@ def put_back_first(source: str) -> PutBack | None:
     return None
 
 
-def keep_rules(session: Session, put_back: PutBack | None) -> Kept | None:
+def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
     """Compare GitHub's rules with the pipeline, record what differs, and tell what is new or gone, once.
 
     Args:
@@ -84,7 +84,7 @@ def keep_rules(session: Session, put_back: PutBack | None) -> Kept | None:
         text = rules_drift_text(pipeline, compared.new, compared.gone, len(compared.standing))
         numbers = "-".join(str(one.id) for one in (*compared.new, *compared.gone))
         _tell(session, text, f"drift/{numbers}")
-    return Kept(compared, restored, amiss)
+    return KeptRules(compared, restored, amiss)
 
 
 def _differences(session: Session) -> tuple[list[Difference], str]:

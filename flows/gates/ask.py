@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.releases import Release
 from flows.domain.database.schema_gate import SchemaFacts, schema_may_change
-from flows.domain.gates.gates import GateFacts, Hold, HostKeys, PromotionFact, evaluate
+from flows.domain.gates.gates import GateFacts, HeldRelease, HostKeys, PromotionFact, evaluate
 from flows.domain.words.naming import release_id
 from flows.domain.words.refs import RefFacts, RefPolicy
 from tasks.images.resolve import resolve
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.resolved import Resolved
     from flows.core.session import Session
-    from tasks.images.sources import Described
+    from tasks.images.sources import DescribedCommit
     from tasks.steps.run import Run
 
 
@@ -102,7 +102,7 @@ def ask_gates(
     resolved: Resolved,
     release: Release,
     *,
-    described: Described | None = None,
+    described: DescribedCommit | None = None,
     hosts: Mapping[str, HostFacts] | None = None,
 ) -> tuple[GateAnswer, ...]:
     """Ask every gate that can be asked with what is known.
@@ -141,7 +141,7 @@ def ask_gates(
                 ),
             ),
             holds=tuple(
-                Hold(environment=hold.environment, release_id=hold.release_id, reason=hold.reason)
+                HeldRelease(environment=hold.environment, release_id=hold.release_id, reason=hold.reason)
                 for hold in holds
             ),
             required_keys=described.required if described else (),
@@ -151,7 +151,7 @@ def ask_gates(
 
 
 def _host_keys(
-    policy: Policy, described: Described | None, hosts: Mapping[str, HostFacts]
+    policy: Policy, described: DescribedCommit | None, hosts: Mapping[str, HostFacts]
 ) -> tuple[HostKeys, ...]:
     if described is None or not (described.required or described.env_files):
         return ()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ready:
+class DoneEarly:
     """What was done on the first host a moment ago under the lease of the change, which does not do it again.
 
     Attributes:
@@ -76,7 +76,7 @@ class Change:
     migrates: bool
     checkout: Path | None
     drills: bool = False
-    ready: Ready | None = None
+    ready: DoneEarly | None = None
 
 
 def manifests_of(
@@ -151,7 +151,7 @@ def switch(run: Run, change: Change) -> None:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
 
 
-def _ready_on(run: Run, change: Change, host: str) -> Ready | None:
+def _ready_on(run: Run, change: Change, host: str) -> DoneEarly | None:
     """Return what was done on a host a moment ago; only the first one has anything."""
     return change.ready if host == run.primary else None
 

@@ -15,7 +15,7 @@ from flows.core.attempt import revive
 from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.naming import one_off_name
 from flows.promotion.bundle import make_bundle, project_of
-from flows.promotion.change import Ready, dump_name, manifests_of
+from flows.promotion.change import DoneEarly, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
 from flows.promotion.database_shape import read_shape
 from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release, Revision
     from flows.promotion.bundle import Bundle
     from flows.promotion.prepare import Prepared
-    from tasks.database.render import Told
+    from tasks.database.render import ToldMigrations
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class EarlyStart:
     _dumping: PrefectFuture[BackupReceipt] | None = None
     _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
-    _telling: PrefectFuture[Told | None] | None = None
+    _telling: PrefectFuture[ToldMigrations | None] | None = None
     _told_from: str | None = None
     _shape: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -171,7 +171,7 @@ class EarlyStart:
             project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
             self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
 
-    def done(self) -> Ready | None:
+    def done(self) -> DoneEarly | None:
         """Wait for all of it; return what the change need not do again, None where the lease was not kept.
 
         Raises:
@@ -182,7 +182,7 @@ class EarlyStart:
             return None
         self.wait_for_images()
         raise_first([self._checking] if self._checking is not None else [])
-        return Ready(_there(self._preparing).result(), self._dump())
+        return DoneEarly(_there(self._preparing).result(), self._dump())
 
     def _dump(self) -> BackupReceipt | None:
         """Wait for the dump; one that failed or is too old the change takes itself."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.domain.database.schema import schema_path
 from flows.domain.database.verdicts import judge_migrations, pending_unknown, rendered_whole, split_rendered
-from flows.domain.promotion.plan import Evidence
+from flows.domain.promotion.plan import SchemaEvidence
 from flows.domain.words.naming import REHEARSAL, backup_name, one_off_name
 from flows.promotion.change import manifests_of
 from flows.promotion.confined_service import UNKNOWN_IMAGE, confined_on_host
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.pipeline import Migration
-    from blocks.values.evidence import Asked, RehearsalReceipt, Rendered
+    from blocks.values.evidence import AskedOnCopy, RehearsalReceipt, Rendered
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
     from blocks.values.plans import Plan
@@ -48,7 +48,7 @@ def judge_schema(
     override: str,
     earlier: Plan | None,
     early: EarlyStart,
-) -> Evidence:
+) -> SchemaEvidence:
     """Find out what a release's pending migrations do. Nothing that runs is touched.
 
     Args:
@@ -69,7 +69,7 @@ def judge_schema(
         TerminalError: The bundle, the images or the dump could not be had.
     """
     migration, running = run.description.migration, hosts[run.primary].manifest
-    base = Evidence(override=override, override_required=run.policy.database.override_required)
+    base = SchemaEvidence(override=override, override_required=run.policy.database.override_required)
     if migration is None or running is None:
         # Nothing runs yet that a migration could break.
         return base
@@ -125,9 +125,9 @@ def _find_out(
     hosts: Mapping[str, HostFacts],
     migration: Migration,
     pending: tuple[Revision, ...],
-    base: Evidence,
+    base: SchemaEvidence,
     early: EarlyStart,
-) -> Evidence:
+) -> SchemaEvidence:
     bundle = early.bundle
     manifest = manifests_of(run, release, bundle, hosts)[run.primary]
     rules, primary = run.policy.database, hosts[run.primary]
@@ -173,7 +173,7 @@ def _ask_pending(
     return list_pending(run, host=run.primary, service=service, container=container, current=current)
 
 
-def _why_unknown(migration: Migration, service: ConfinedService | None, asked: Asked | None) -> str:
+def _why_unknown(migration: Migration, service: ConfinedService | None, asked: AskedOnCopy | None) -> str:
     if asked is not None:
         return f"migration.revisions failed on a copy of the database: {asked.why}"
     if service is None:

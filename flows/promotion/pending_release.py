@@ -37,7 +37,7 @@ _HEAD_START_SECONDS = 0.3
 
 
 @dataclass
-class Coming:
+class PendingRelease:
     """A release on its way: its images may still be pushed, and the new image still tell its migrations.
 
     Attributes:
@@ -57,7 +57,7 @@ class Coming:
     _begun: Sequence[PrefectFuture[Any]] = ()
 
     @classmethod
-    def recorded(cls, run: Run, release: Release) -> Coming:
+    def recorded(cls, run: Run, release: Release) -> PendingRelease:
         """Return a release that the ledger has: there is nothing to wait for."""
         return cls(run, release.id, built=False, _known=lambda: release)
 
@@ -107,7 +107,7 @@ class Coming:
         wait(list(self._begun))
 
 
-def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool = True) -> Coming:
+def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool = True) -> PendingRelease:
     """Build what the registry does not have; begin to push it, and to ask the new image for its migrations.
 
     Args:
@@ -168,7 +168,7 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
             created_at=utc_now(),
         )
 
-    return Coming(
+    return PendingRelease(
         run,
         release_id(resolved.commit),
         built=bool(missing),

@@ -17,7 +17,7 @@ from flows.domain.approvals.quorum import policy_of
 from flows.domain.compose.override import pinned_images, service_targets
 from flows.domain.gates.gates import same_release
 from flows.domain.gates.hotfix import policy_for
-from flows.domain.promotion.plan import Evidence, PlanFacts, is_told, make_plan
+from flows.domain.promotion.plan import PlanFacts, SchemaEvidence, is_told, make_plan
 from flows.domain.words.naming import run_name
 from flows.gates.ask import ask_gates, known_release, ref_facts, resolve_request, unbuilt_release
 from flows.gates.entry import ask_entry
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.releases import Commit, Release, Revision
     from flows.promotion.work import Work
-    from tasks.images.sources import Described, Sources
+    from tasks.images.sources import DescribedCommit, Sources
     from tasks.steps.run import Run
 
 
@@ -89,11 +89,11 @@ def running_release(run: Run, hosts: Mapping[str, HostFacts]) -> Release | None:
 def plan_of(
     run: Run,
     release: Release,
-    described: Described,
+    described: DescribedCommit,
     hosts: Mapping[str, HostFacts],
     *,
     migrates: bool = True,
-    evidence: Evidence | None = None,
+    evidence: SchemaEvidence | None = None,
 ) -> Plan:
     """Put the plan together.
 
@@ -135,7 +135,7 @@ def plan_of(
             told=is_told(
                 run.description.migration if migrates else None, release.revisions, asked=evidence is not None
             ),
-            evidence=evidence or Evidence(),
+            evidence=evidence or SchemaEvidence(),
             backup=migrates_or_backs_up(run, primary),
             policy=policy_of(run.policy.approvals),
             policy_checksum=run.policy.checksum,
@@ -153,11 +153,11 @@ def planned_again(run: Run, work: Work, plan: Plan) -> Plan:
     return plan_of(run, work.release, work.sources.described, work.hosts, evidence=evidence)
 
 
-def evidence_of(run: Run, release: Release, plan: Plan) -> Evidence:
+def evidence_of(run: Run, release: Release, plan: Plan) -> SchemaEvidence:
     """Return what a plan knows of its migrations, to compare it with the plan of a moment later."""
     migration = run.description.migration
     told = plan.pending if migration is not None and not (migration.alembic and release.revisions) else ()
-    return Evidence(
+    return SchemaEvidence(
         verdicts=plan.verdicts,
         rehearsal=plan.rehearsal,
         override=plan.override,
@@ -201,7 +201,7 @@ def commits_between(
     return tuple(coming), tuple(leaving)
 
 
-def describe_running(run: Run, running: Release | None) -> Described | None:
+def describe_running(run: Run, running: Release | None) -> DescribedCommit | None:
     """Describe the running release's commit, None where nothing runs or git no longer has it."""
     if running is None:
         return None

@@ -12,7 +12,7 @@ from flows.domain.compose.facts import tcp_ports
 from flows.domain.gates.gates import refusal
 from flows.gates.ask import ask_gates, known_release, unbuilt_release
 from flows.gates.entry import decide_entry
-from flows.promotion.pending_release import Coming, begin_release
+from flows.promotion.pending_release import PendingRelease, begin_release
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_preflights
 from flows.promotion.release_data import ask_data_gate
@@ -59,7 +59,7 @@ class Prepared:
     run: Run
     request: Request
     resolved: Resolved
-    coming: Coming
+    coming: PendingRelease
     sources: Sources
     hosts: Mapping[str, HostFacts]
     checking: list[PrefectFuture[StepReceipt]]
@@ -137,7 +137,7 @@ def prepare_work(
         try:
             tells = release is None and not asks and _seems_to_migrate(run, hosts[run.primary], sources)
             coming = (
-                Coming.recorded(run, release)
+                PendingRelease.recorded(run, release)
                 if release
                 else begin_release(run, resolved, sources, lists=not tells)
             )

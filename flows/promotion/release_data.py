@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from tasks.release_data.commands.data_roles import Verdict
+    from tasks.release_data.commands.data_roles import DataVerdict
     from tasks.steps.run import Run
 
     Brought = tuple[Mapping[str, str], tuple[str, ...]]
@@ -121,7 +121,7 @@ def _written(facts: HostFacts, release_id: str) -> bool:
     )
 
 
-def _judged(policy: Policy, facts: HostFacts, after: Brought | None) -> Verdict:
+def _judged(policy: Policy, facts: HostFacts, after: Brought | None) -> DataVerdict:
     if facts.data is None or facts.manifest is None:
         raise RuntimeError("unknown files were judged")
     before = facts.manifest.brought
@@ -129,11 +129,11 @@ def _judged(policy: Policy, facts: HostFacts, after: Brought | None) -> Verdict:
     return judge(facts.data, policy.data, before, coming, written=written)
 
 
-def _refusals(found: Mapping[str, Verdict]) -> list[str]:
+def _refusals(found: Mapping[str, DataVerdict]) -> list[str]:
     return [f"{name}: {line}" for name, verdict in found.items() for line in verdict.refused]
 
 
-def _said(found: Mapping[str, Verdict]) -> list[str]:
+def _said(found: Mapping[str, DataVerdict]) -> list[str]:
     lines = []
     for name, verdict in found.items():
         if verdict.carried or verdict.deleted:

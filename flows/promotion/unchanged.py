@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.promotion.finish import finish
-from flows.promotion.pending_release import Coming
+from flows.promotion.pending_release import PendingRelease
 from flows.promotion.plan import expected_images, is_running, read_hosts
 from tasks.kernel.clock import utc_now
 from tasks.services.smoke import verify
@@ -51,5 +51,5 @@ def brought_meanwhile(session: Session, prepared: Prepared) -> Prepared | None:
     release = session.ledger.releases.get(prepared.coming.release_id)
     if ended is None or ended < prepared.checked_at or release is None:
         return None
-    there = replace(prepared, coming=Coming.recorded(run, release), hosts=read_hosts(run))
+    there = replace(prepared, coming=PendingRelease.recorded(run, release), hosts=read_hosts(run))
     return there if unchanged(there) else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release
     from blocks.values.resolved import Resolved
     from flows.promotion.bundle import Bundle
-    from flows.promotion.change import Ready
+    from flows.promotion.change import DoneEarly
     from tasks.images.sources import Sources
     from tasks.steps.run import Run
 
@@ -43,7 +43,7 @@ class Work:
     hosts: Mapping[str, HostFacts]
 
 
-def change_of(work: Work, plan: Plan, bundle: Bundle, *, done_early: Ready | None = None) -> Change:
+def change_of(work: Work, plan: Plan, bundle: Bundle, *, done_early: DoneEarly | None = None) -> Change:
     """Put together what is to be changed.
 
     Args:

@@ -20,8 +20,8 @@ from flows.domain.publication.states import (
     shown_address,
 )
 from flows.domain.words.text import one_line
-from flows.publication.locations import Whereabouts
-from tasks.github.show_promotion import Part, Told
+from flows.publication.locations import CommitLocations
+from tasks.github.show_promotion import PublicationPart, Published
 from tasks.kernel.redact import process_redactor
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from semver import Version
 
     from blocks.values.github import PullRequestFact
-    from flows.publication.promotion_view import Scene
+    from flows.publication.promotion_view import PromotionView
     from tasks.kernel.protocols import GitHubShower
 
 # While it is planned and carried out only so many comments are written: at its end all of them are.
@@ -59,29 +59,29 @@ class Parts:
         github: The repository on GitHub.
     """
 
-    def __init__(self, scene: Scene, github: GitHubShower) -> None:
+    def __init__(self, scene: PromotionView, github: GitHubShower) -> None:
         self._scene = scene
         self._github = github
 
-    def wanted(self) -> Iterator[Part]:
+    def wanted(self) -> Iterator[PublicationPart]:
         """Return what the policy has shown of this moment, the quickest first."""
         scene, show = self._scene, self._scene.policy.show
         left = scene.moment == LEFT
         if show.status and not left:
-            yield Part("commit status", self._status)
+            yield PublicationPart("commit status", self._status)
         if show.deployments:
-            yield Part("deployment", self._deployment)
+            yield PublicationPart("deployment", self._deployment)
         if show.release and scene.brings_version:
-            yield Part("release", self._release)
+            yield PublicationPart("release", self._release)
         if show.changelog and scene.brings_version:
-            yield Part("changelog", self._changelog)
+            yield PublicationPart("changelog", self._changelog)
         if show.comment and not left and scene.row.status is not Status.UNCHANGED:
-            yield Part("comments", self._comments)
+            yield PublicationPart("comments", self._comments)
 
-    def _status(self) -> Told:
+    def _status(self) -> Published:
         scene, row = self._scene, self._scene.row
         if not scene.newest_of_commit:
-            return Told("")
+            return Published("")
         wish = CommitStatusWish(
             sha=scene.sha,
             context=f"{CONTEXT}{row.environment}",
@@ -90,9 +90,9 @@ class Parts:
             target_url=scene.run,
         )
         self._github.ensure_commit_status(wish)
-        return Told(f"{wish.context} is {wish.state}")
+        return Published(f"{wish.context} is {wish.state}")
 
-    def _deployment(self) -> Told:
+    def _deployment(self) -> Published:
         scene, row = self._scene, self._scene.row
         by = f" asked for by {row.requested_by}" if row.requested_by else ""
         wish = DeploymentWish(
@@ -106,7 +106,7 @@ class Parts:
         number = scene.deployment or self._github.find_deployment(wish)
         if not number:
             if row.status not in _MAKES or scene.moment == LEFT:
-                return Told("")
+                return Published("")
             number = self._github.ensure_deployment(wish)
         state = deployment_state(row.status, runs=scene.runs)
         said = described(row.kind, row.status, row.message, runs=scene.runs)
@@ -117,20 +117,20 @@ class Parts:
                 state=state, description=_safe(said), log_url=scene.run, environment_url=address
             ),
         )
-        return Told(f"deployment {number} is {state}", number)
+        return Published(f"deployment {number} is {state}", number)
 
-    def _comments(self) -> Told:
+    def _comments(self) -> Published:
         scene = self._scene
         pulls = self.pulls
         if scene.row.status in _DURING:
             pulls = pulls[:_MOST_DURING]
-        where = Whereabouts(scene.showing)
+        where = CommitLocations(scene.showing)
         pipeline = scene.row.pipeline
         for pull in pulls:
             stays, attempts = where.of(pull.merge_commit or scene.sha)
             body = comment_body(pipeline, scene.showing.environments, stays, attempts)
             self._github.ensure_comment(pull.number, marker(pipeline), _safe(body))
-        return Told(f"{len(pulls)} pull requests have their comment")
+        return Published(f"{len(pulls)} pull requests have their comment")
 
     @cached_property
     def pulls(self) -> tuple[PullRequestFact, ...]:
@@ -156,10 +156,10 @@ class Parts:
         tags = scene.showing.mirror.tags_at(scene.sha)
         return version_tag(scene.row.ref, tags, scene.policy.tags or ("v*",))
 
-    def _release(self) -> Told:
+    def _release(self) -> Published:
         scene, found = self._scene, self._version()
         if found is None or scene.release is None:
-            return Told("")
+            return Published("")
         tag, version = found
         wish = release_wish(
             tag,
@@ -172,7 +172,7 @@ class Parts:
             plan=scene.plan,
         )
         made = self._github.ensure_release(wish.model_copy(update={"body": _safe(wish.body)}))
-        return Told(f"release {tag} is {'created' if made else 'there'}")
+        return Published(f"release {tag} is {'created' if made else 'there'}")
 
     def _before(self) -> str:
         scene = self._scene
@@ -182,20 +182,20 @@ class Parts:
         found = version_tag("", tags, scene.policy.tags or ("v*",))
         return found[0] if found is not None else scene.before.id
 
-    def _changelog(self) -> Told:
+    def _changelog(self) -> Published:
         """Prepare the entry as a pull request; one that was closed is not opened again."""
         scene, found, path = self._scene, self._version(), self._scene.policy.show.changelog
         if found is None or path is None:
-            return Told("")
+            return Published("")
         tag, version = found
         base, branch = scene.showing.default_branch, branch_of(tag)
         if self._github.latest_pull(branch, base) is not None:
-            return Told(f"the changelog of {tag} has its pull request")
+            return Published(f"the changelog of {tag} has its pull request")
         at = scene.row.ended_at or scene.row.updated_at
         changes = change_lines(self._brought(), scene.commits[0])
         now = self._github.read_file(path, base)
         if with_entry(now.text if now is not None else "", version, at, changes) is None:
-            return Told(f"the changelog has {tag}")
+            return Published(f"the changelog has {tag}")
         self._github.ensure_branch(branch, base)
         there = self._github.read_file(path, branch)
         text = with_entry(there.text if there is not None else "", version, at, changes)
@@ -205,7 +205,9 @@ class Parts:
             self._github.write_file(path, _safe(text), branch=branch, message=title, blob=blob)
         body = f"{tag} runs in {inline(scene.row.environment)}. This adds its entry to {inline(path)}.\n"
         pull = self._github.open_pull(branch, base, title, body)
-        return Told(f"pull request #{pull.number} has the changelog of {tag}" if pull is not None else "")
+        return Published(
+            f"pull request #{pull.number} has the changelog of {tag}" if pull is not None else ""
+        )
 
 
 def _safe(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import LIVE, Kind, Status
 from flows.domain.approvals.quorum import deadline, policy_of, quorum
 from flows.domain.approvals.reviews import mark_line
-from flows.domain.publication.comment import Ask, Attempt, Stay
+from flows.domain.publication.comment import Ask, Attempt, RunningIn
 from flows.domain.publication.states import shown_address
 from flows.publication.promotion_view import page_of, plan_of
 from tasks.kernel.clock import utc_now
@@ -22,7 +22,7 @@ _MOST_ROWS = 50
 _PLANNED = frozenset({Status.WAITING, Status.APPROVED, Status.RUNNING, Status.RESTORING})
 
 
-class Whereabouts:
+class CommitLocations:
     """Answers where a change is; what it read once it does not read again.
 
     Args:
@@ -34,7 +34,7 @@ class Whereabouts:
         self._holds: dict[tuple[str, str], bool] = {}
         self._histories: dict[str, list[PromotionRecord]] = {}
 
-    def of(self, sha: str) -> tuple[tuple[Stay, ...], tuple[Attempt, ...]]:
+    def of(self, sha: str) -> tuple[tuple[RunningIn, ...], tuple[Attempt, ...]]:
         """Find a change in every environment.
 
         Args:
@@ -43,7 +43,7 @@ class Whereabouts:
         Returns:
             Where it runs, and what was last tried with it where that is not simply what runs.
         """
-        stays: list[Stay] = []
+        stays: list[RunningIn] = []
         attempts: list[Attempt] = []
         for policy in self._showing.policies.values():
             history = self._history(policy)
@@ -60,7 +60,7 @@ class Whereabouts:
             )
         return self._histories[policy.name]
 
-    def _stay(self, policy: Policy, history: list[PromotionRecord], sha: str) -> Stay | None:
+    def _stay(self, policy: Policy, history: list[PromotionRecord], sha: str) -> RunningIn | None:
         """Return since when it runs without a gap, by the promotion that brought what runs."""
         ended = [(row.ended_at, row.id, row) for row in history if row.status in LIVE and row.ended_at]
         lives = [row for _, _, row in sorted(ended, key=lambda one: one[:2], reverse=True)]
@@ -71,7 +71,7 @@ class Whereabouts:
             held.append(row)
         if not held or held[-1].ended_at is None:
             return None
-        return Stay(
+        return RunningIn(
             environment=policy.name,
             address=shown_address(policy.address),
             release_id=held[0].release_id or "",

@@ -28,7 +28,7 @@ _NOT_YET = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Scene:
+class PromotionView:
     """One promotion, read anew each time it is shown.
 
     Attributes:

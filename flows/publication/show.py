@@ -10,8 +10,8 @@ from blocks.values.lifecycle import LIVE, Status
 from flows.core.github import open_shower
 from flows.domain.publication.states import LEFT
 from flows.publication.components import Parts
-from flows.publication.promotion_view import Scene
-from tasks.github.show_promotion import Part, Told, carry, shown
+from flows.publication.promotion_view import PromotionView
+from tasks.github.show_promotion import PublicationPart, Published, carry, shown
 from tasks.github.show_promotion import show as show_task
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError
@@ -92,14 +92,14 @@ def _told(showing: Showing, promotion_id: int, sha: str) -> str:
         return str(error)
 
 
-def _scenes(showing: Showing, promotion_id: int, sha: str) -> Iterable[Scene]:
+def _scenes(showing: Showing, promotion_id: int, sha: str) -> Iterable[PromotionView]:
     row = showing.ledger.promotions.get(promotion_id)
     if row is None:
         return
-    scene = Scene(showing, row, sha)
+    scene = PromotionView(showing, row, sha)
     yield scene
     if row.status in LIVE and scene.runs:
-        yield from (Scene(showing, other) for other in _lived_before(showing, row))
+        yield from (PromotionView(showing, other) for other in _lived_before(showing, row))
 
 
 def _lived_before(showing: Showing, row: PromotionRecord) -> Iterable[PromotionRecord]:
@@ -110,17 +110,17 @@ def _lived_before(showing: Showing, row: PromotionRecord) -> Iterable[PromotionR
             yield other
 
 
-def _shown(scene: Scene) -> str:
+def _shown(scene: PromotionView) -> str:
     if not scene.policy.show.anything or not scene.due:
         return ""
     ledger, row = scene.showing.ledger, scene.row
     if not scene.showing.github:
-        return carry(ledger, row.id, scene.moment, scene.sha, [Part("GitHub", _no_block)])
+        return carry(ledger, row.id, scene.moment, scene.sha, [PublicationPart("GitHub", _no_block)])
     with closing(open_shower(scene.showing.github)) as github:
         return carry(ledger, row.id, scene.moment, scene.sha, Parts(scene, github).wanted())
 
 
-def _no_block() -> Told:
+def _no_block() -> Published:
     raise TerminalError(
         "the git-repository block names no github block",
         "create one in the Prefect UI under Blocks, and name it in the field GitHub",
@@ -145,13 +145,13 @@ def show_missed(showing: Showing | None, environment: str) -> int:
     history = showing.ledger.promotions.history(policy.pipeline, environment, limit=_MOST_ROWS)
     late = [row for row in history if _RUN_SHOWS_WITHIN < now - row.updated_at < _TRIED_FOR]
     # Oldest first, so that the newest has the last word.
-    missed = [row for row in reversed(late) if _is_missed(Scene(showing, row))]
+    missed = [row for row in reversed(late) if _is_missed(PromotionView(showing, row))]
     for row in missed:
         show(showing, row.id)
     return len(missed)
 
 
-def _is_missed(scene: Scene) -> bool:
+def _is_missed(scene: PromotionView) -> bool:
     """Say whether something of a promotion is due that was begun to be shown, or is what runs."""
     tried = scene.rows.get(scene.moment)
     tries = tried.attempts if tried is not None else 0

@@ -15,7 +15,7 @@ from blocks.values.pull_requests import BY_RULE, Push
 from flows.core.github import open_pull_requests
 from flows.core.outcome import failed_state
 from flows.core.session import Session, open_session
-from flows.domain.pull_requests.merge import Ground, asked_about, heard_of, may_merge, since_made
+from flows.domain.pull_requests.merge import MergeContext, asked_about, heard_of, may_merge, since_made
 from flows.domain.pull_requests.open import rules_for, wanted_pull
 from flows.domain.pull_requests.text import body_of
 from flows.domain.words.text import one_line
@@ -96,7 +96,7 @@ def _open(session: Session, pulls: GitHubPulls, branch: str, requested_by: str) 
 
 
 def _judge(session: Session, pulls: GitHubPulls, github: GitHubApi, branch: str) -> Iterator[PullReceipt]:
-    ground = Ground(
+    ground = MergeContext(
         repository=github.repository,
         pipeline_path=session.repository.pipeline_path,
         rules=session.pipeline.pull_requests.auto_merge,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import ENDED
 from flows.core.outcome import GOOD
 from flows.domain.rollback.choice import PastPromotion
-from flows.domain.rollback.evidence import Evidence, as_revisions, fitting_backup
+from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, fitting_backup
 from flows.promotion.plan import known_revisions
 from tasks.kernel.errors import TerminalError
 
@@ -34,7 +34,7 @@ def evidence_of(
     restore: bool = False,
     insist: bool = False,
     named: bool = False,
-) -> Evidence:
+) -> RollbackEvidence:
     """Put together what is known.
 
     Args:
@@ -51,7 +51,7 @@ def evidence_of(
     primary = hosts[run.primary]
     running = primary.manifest.release if primary.manifest else None
     migration, approvals = run.description.migration, run.policy.approvals
-    base = Evidence(
+    base = RollbackEvidence(
         environment=run.environment,
         target_id=target.id,
         target=target.revisions,
@@ -79,7 +79,7 @@ def quorum_of(run: Run) -> int:
     return max(run.policy.database.override_required, approvals.required if approvals else 1)
 
 
-def _with_proofs(run: Run, target: Release, base: Evidence) -> Evidence:
+def _with_proofs(run: Run, target: Release, base: RollbackEvidence) -> RollbackEvidence:
 
     rehearsals = run.ledger.rehearsals.of(run.pipeline, run.environment, limit=_MOST_ROWS)
     return replace(

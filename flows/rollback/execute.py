@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Status
 from flows.core.attempt import attempt
 from flows.domain.words.naming import backup_name, one_off_name
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _DATABASE_AS_IT_SHALL_BE = frozenset({Status.SUCCEEDED, Status.FAILED, Status.REFUSED})
 
 
-def carry_back(run: Run, change: Change, way: GoingBack) -> Status:
+def carry_back(run: Run, change: Change, way: RollbackStrategy) -> Status:
     """Go back as it was decided; when that fails, what was left runs again, on the database as it was.
 
     Args:
@@ -54,7 +54,7 @@ def carry_back(run: Run, change: Change, way: GoingBack) -> Status:
     Returns:
         `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
     """
-    if way.way is Way.CODE:
+    if way.way is StrategyKind.CODE:
         return carry_out(run, change)
     ending = attempt(lambda: _forward(run, change, way), fallback_of(run, change, way))
     if ending.status in _DATABASE_AS_IT_SHALL_BE:
@@ -75,16 +75,16 @@ class DatabaseFallback(PromotionFallback):
         put_database_back(self.run, host=self.run.primary, names=_names(self.run))
 
 
-def fallback_of(run: Run, change: Change, way: GoingBack) -> PromotionFallback:
+def fallback_of(run: Run, change: Change, way: RollbackStrategy) -> PromotionFallback:
     """Return what a rollback falls back on."""
-    kind = PromotionFallback if way.way is Way.CODE else DatabaseFallback
+    kind = PromotionFallback if way.way is StrategyKind.CODE else DatabaseFallback
     return kind(run, change.hosts, change.manifests)
 
 
-def _forward(run: Run, change: Change, way: GoingBack) -> str:
+def _forward(run: Run, change: Change, way: RollbackStrategy) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
     _check(run, change, way)
-    if way.way is Way.RESTORE:
+    if way.way is StrategyKind.RESTORE:
         _restore(run, change, way)
     else:
         _downgrade(run, change, way)
@@ -92,7 +92,7 @@ def _forward(run: Run, change: Change, way: GoingBack) -> str:
     return _end_line(run, change, way)
 
 
-def refuse_unready(run: Run, change: Change, way: GoingBack) -> None:
+def refuse_unready(run: Run, change: Change, way: RollbackStrategy) -> None:
     """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again.
 
     Args:
@@ -106,7 +106,7 @@ def refuse_unready(run: Run, change: Change, way: GoingBack) -> None:
     raise_first(_checks(run, change, way))
 
 
-def _check(run: Run, change: Change, way: GoingBack) -> None:
+def _check(run: Run, change: Change, way: RollbackStrategy) -> None:
     """See that everything is there that will be needed, before anything is touched."""
     futures = _checks(run, change, way)
     for name, manifest in change.manifests.items():
@@ -115,10 +115,10 @@ def _check(run: Run, change: Change, way: GoingBack) -> None:
     raise_first(futures)
 
 
-def _checks(run: Run, change: Change, way: GoingBack) -> list[PrefectFuture[Any]]:
+def _checks(run: Run, change: Change, way: RollbackStrategy) -> list[PrefectFuture[Any]]:
     futures: list[PrefectFuture[Any]] = []
     # A database that is changed has a dump and a second one beside it meanwhile.
-    needed = 0 if way.way is Way.CODE else 3 * (change.hosts[run.primary].database_bytes or 0)
+    needed = 0 if way.way is StrategyKind.CODE else 3 * (change.hosts[run.primary].database_bytes or 0)
     for name, manifest in change.manifests.items():
         project = project_of(run, name, manifest, current=False)
         space = needed if name == run.primary else 0
@@ -129,7 +129,7 @@ def _checks(run: Run, change: Change, way: GoingBack) -> list[PrefectFuture[Any]
     return futures
 
 
-def _restore(run: Run, change: Change, way: GoingBack) -> None:
+def _restore(run: Run, change: Change, way: RollbackStrategy) -> None:
     """Restore the dump beside the live database, dump that one, and swap the two."""
     host, names = run.primary, _names(run)
     backup = _dump_of(run, way)
@@ -141,7 +141,7 @@ def _restore(run: Run, change: Change, way: GoingBack) -> None:
     swap_database(run, host=host, names=names)
 
 
-def _dump_of(run: Run, way: GoingBack) -> BackupReceipt:
+def _dump_of(run: Run, way: RollbackStrategy) -> BackupReceipt:
     for record in run.ledger.backups.of(run.pipeline, run.environment):
         if (record.receipt.path, record.receipt.sha256) == (way.backup_path, way.backup_sha256):
             return record.receipt
@@ -150,7 +150,7 @@ def _dump_of(run: Run, way: GoingBack) -> BackupReceipt:
     )
 
 
-def _check_loss(run: Run, backup: BackupReceipt, way: GoingBack) -> None:
+def _check_loss(run: Run, backup: BackupReceipt, way: RollbackStrategy) -> None:
     """See, now that nothing writes any more, that no more is lost than people agreed to.
 
     Raises:
@@ -167,7 +167,7 @@ def _check_loss(run: Run, backup: BackupReceipt, way: GoingBack) -> None:
     log().info("%s: %s rows are lost; they are in the dump taken a moment ago", host, loss.rows)
 
 
-def _downgrade(run: Run, change: Change, way: GoingBack) -> None:
+def _downgrade(run: Run, change: Change, way: RollbackStrategy) -> None:
     """Dump and keep the database, take it back, and see that nothing was lost."""
     host, names = run.primary, _names(run)
     left = _left(change, host)
@@ -236,15 +236,15 @@ def _drop_quietly(run: Run) -> None:
         log().warning("%s", error)
 
 
-def _end_line(run: Run, change: Change, way: GoingBack) -> str:
+def _end_line(run: Run, change: Change, way: RollbackStrategy) -> str:
     how = {
-        Way.DOWNGRADE: f"its schema by down-migrations to {way.to_revision}, nothing lost",
-        Way.RESTORE: f"its database as dumped {way.loss.taken_at:%Y-%m-%d %H:%M} UTC"
+        StrategyKind.DOWNGRADE: f"its schema by down-migrations to {way.to_revision}, nothing lost",
+        StrategyKind.RESTORE: f"its database as dumped {way.loss.taken_at:%Y-%m-%d %H:%M} UTC"
         if way.loss
         else "restored",
     }[way.way]
     undo = ""
-    if way.way is Way.RESTORE:
+    if way.way is StrategyKind.RESTORE:
         undo = f"; `prefect deployment run rollback/{run.environment} --param undo=true` asks to undo it"
     return f"{change.release.id} runs in {run.environment}, {how}; its smoke checks passed{undo}"
 

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from flows.core.attempt import restore
 from flows.domain.promotion.recovery import Action, next_action
@@ -24,7 +24,7 @@ from flows.rollback.execute import carry_back, fallback_of, refuse_unready
 from flows.rollback.plan import show_way
 from flows.rollback.restore import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.rollback.revert import revert_left
-from flows.rollback.strategy import Wish, choose_release, choose_way, kept_manifests, release_of
+from flows.rollback.strategy import RollbackOptions, choose_release, choose_way, kept_manifests, release_of
 from flows.runs.conduct import (
     Request,
     begin_change,
@@ -108,12 +108,14 @@ def rollback(
             "leaving": leaving,
         },
     )
-    wish = Wish(release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip())
+    wish = RollbackOptions(
+        release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip()
+    )
     return conduct(request, partial(_rollback_body, wish=wish))
 
 
 def _rollback_body(
-    session: Session, request: Request, row: PromotionRecord, *, wish: Wish
+    session: Session, request: Request, row: PromotionRecord, *, wish: RollbackOptions
 ) -> PromotionRecord:
     policy = session.policy(request.environment)
     settle_unknown(session.ledger, row, policy, request.asked(session))
@@ -127,7 +129,7 @@ def _rollback_body(
     return ended
 
 
-def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> PromotionRecord:
+def _go(run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions) -> PromotionRecord:
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
         return _report_again(run, request, row, wish)
@@ -140,7 +142,7 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
             refuse_ended(run)
             hosts = read_hosts(run)
             plan, manifests = _decide(run, hosts, wish)
-            asks = _way(plan).way is Way.RESTORE
+            asks = _way(plan).way is StrategyKind.RESTORE
             if not asks:
                 refuse_unasked(run, row)
             change = _change(run, plan.release_id, hosts, manifests)
@@ -154,7 +156,7 @@ def _go(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> Promoti
     return _restore(run, request, plan, wish)
 
 
-def _refuse_bare_wishes(run: Run, request: Request, wish: Wish) -> None:
+def _refuse_bare_wishes(run: Run, request: Request, wish: RollbackOptions) -> None:
     if wish.insist and not request.cause.strip():
         raise RefusedError(
             f"rollback of {run.environment}: insist takes responsibility for what was not judged, so it needs a reason",
@@ -164,7 +166,9 @@ def _refuse_bare_wishes(run: Run, request: Request, wish: Wish) -> None:
         refuse_unaskable(run, request)
 
 
-def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan, dict[str, Manifest]]:
+def _decide(
+    run: Run, hosts: Mapping[str, HostFacts], wish: RollbackOptions
+) -> tuple[Plan, dict[str, Manifest]]:
     """Choose the release and the way, and write both down before anything is touched.
 
     Returns:
@@ -177,7 +181,7 @@ def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan,
     manifests = kept_manifests(run, target)
     way = choose_way(run, target, hosts, wish)
     plan = show_way(run, target, hosts, way)
-    if way.way is Way.FORBIDDEN:
+    if way.way is StrategyKind.FORBIDDEN:
         raise RefusedError(f"rollback of {run.environment} to {target.id}: {way.reason}", way.todo)
     refuse_left(run.policy, hosts, manifests)
     log().info("%s: %s", way.way, way.reason)
@@ -191,7 +195,7 @@ def _decide(run: Run, hosts: Mapping[str, HostFacts], wish: Wish) -> tuple[Plan,
 def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
     """Return the restore people were asked about before this run was suspended; None where the policy changed since."""
     plan = row.plan
-    if plan is None or _way(plan).way is not Way.RESTORE:
+    if plan is None or _way(plan).way is not StrategyKind.RESTORE:
         return None
     if plan.policy_checksum == run.policy.checksum:
         return plan
@@ -202,7 +206,7 @@ def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
     return None
 
 
-def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:
+def _restore(run: Run, request: Request, plan: Plan, wish: RollbackOptions) -> PromotionRecord:
     """Ask people for the restore; when enough of them agreed and all is as it was, do it."""
     take_place(run, request)
     if not ask_for_restore(run, request, plan):
@@ -214,14 +218,14 @@ def _restore(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRec
         return _carry(run, request, plan, _change(run, plan.release_id, hosts), wish)
 
 
-def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: Wish) -> PromotionRecord:
+def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: RollbackOptions) -> PromotionRecord:
     begin_change(run)
     carry_back(run, change, _way(plan))
     return _finish(run, request, plan, wish)
 
 
 def _continue(
-    run: Run, request: Request, row: PromotionRecord, wish: Wish, *, restoring: bool
+    run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions, *, restoring: bool
 ) -> PromotionRecord:
     """Go on where a killed run was cut; what was decided before stands."""
     plan = row.plan
@@ -257,18 +261,18 @@ def _change(
     )
 
 
-def _way(plan: Plan) -> GoingBack:
+def _way(plan: Plan) -> RollbackStrategy:
     """Return how a rollback goes; one that was planned by an older version goes with the code alone."""
-    return plan.going_back or GoingBack(way=Way.CODE, reason="planned by an older version")
+    return plan.going_back or RollbackStrategy(way=StrategyKind.CODE, reason="planned by an older version")
 
 
-def _finish(run: Run, request: Request, plan: Plan, wish: Wish) -> PromotionRecord:
+def _finish(run: Run, request: Request, plan: Plan, wish: RollbackOptions) -> PromotionRecord:
     _hold(run, request, wish)
     way = _way(plan)
     return finish(run, warnings=(f"{way.way}: {way.reason}",))
 
 
-def _report_again(run: Run, request: Request, row: PromotionRecord, wish: Wish) -> PromotionRecord:
+def _report_again(run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions) -> PromotionRecord:
     """Finish what a run killed after its end left undone."""
     log().info("promotion %s ended before: %s", row.id, row.status)
     if row.status is not Status.SUCCEEDED:
@@ -278,7 +282,7 @@ def _report_again(run: Run, request: Request, row: PromotionRecord, wish: Wish) 
         return finish(run)
 
 
-def _hold(run: Run, request: Request, wish: Wish) -> None:
+def _hold(run: Run, request: Request, wish: RollbackOptions) -> None:
     """Hold the release that was left, so that the next promotion does not bring it back."""
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from blocks.pipeline import CommandCheck
 from blocks.values.facts import HostFacts
-from flows.domain.rollback.offline import Prospect, look_ahead
+from flows.domain.rollback.offline import OfflinePlan, look_ahead
 from flows.promotion.release_data import refuse_left
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
@@ -66,7 +66,7 @@ class OfflineSite(Site):
 
 
 @dataclass(frozen=True)
-class Asked:
+class OfflineRequest:
     """What a person asked for.
 
     Attributes:
@@ -98,8 +98,8 @@ class Readied:
     """
 
     site: OfflineSite
-    asked: Asked
-    prospect: Prospect
+    asked: OfflineRequest
+    prospect: OfflinePlan
     memories: Mapping[str, HostMemory]
     warnings: tuple[str, ...]
     facts: Mapping[str, HostFacts] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Readied:
         return self.prospect.left.release.id if self.prospect.left else None
 
 
-def make_ready(rescue: Rescue, asked: Asked) -> Readied:
+def make_ready(rescue: Rescue, asked: OfflineRequest) -> Readied:
     """Read the hosts and decide. Nothing is touched.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from flows.core.describe import describe_commit
 from flows.core.outcome import publish
 from flows.domain.promotion.plan_view import plan_markdown
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.steps.run import Run
 
 
-def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: GoingBack) -> Plan:
+def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: RollbackStrategy) -> Plan:
     """Put the plan of a rollback together.
 
     Args:
@@ -35,10 +35,10 @@ def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: Goi
     described = describe_commit(run.mirror, run.description, target.commit.sha)
     plan = plan_of(run, target, described, hosts, migrates=False)
     approvals = run.policy.approvals
-    asks = way.way is Way.RESTORE and approvals is not None
+    asks = way.way is StrategyKind.RESTORE and approvals is not None
     return plan.model_copy(
         update={
-            "backup": way.way in {Way.DOWNGRADE, Way.RESTORE},
+            "backup": way.way in {StrategyKind.DOWNGRADE, StrategyKind.RESTORE},
             "approvals_required": quorum_of(run) if asks else 0,
             "approvers": approvals.approvers if asks and approvals is not None else (),
             "going_back": way,
@@ -46,7 +46,7 @@ def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: Goi
     )
 
 
-def show_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: GoingBack) -> Plan:
+def show_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: RollbackStrategy) -> Plan:
     """Put the plan together and publish it, before anything is touched.
 
     Args:

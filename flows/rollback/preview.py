@@ -10,7 +10,7 @@ from flows.domain.words.naming import run_name
 from flows.promotion.plan import PlanPreview, read_hosts
 from flows.promotion.release_data import ask_data_gate
 from flows.rollback.plan import plan_way
-from flows.rollback.strategy import Wish, choose_release, choose_way, kept_manifests
+from flows.rollback.strategy import RollbackOptions, choose_release, choose_way, kept_manifests
 from tasks.adapters.pool import close_all
 from tasks.steps.step import log
 
@@ -36,7 +36,7 @@ def preview_rollback(
     Raises:
         SluiceError: There is no such release, or something could not be read, with what to do about it.
     """
-    wish = Wish(release=release, undo=undo)
+    wish = RollbackOptions(release=release, undo=undo)
     with open_session(source, must_fetch=False) as session:
         policy = session.policy(environment)
         run = session.run(0, policy, session.pipeline.describe(environment))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blocks.values.going_back import DowngradeTrial, GoingBack, Way
+from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
 from flows.domain.rollback.choice import choose_target
 from flows.domain.rollback.evidence import most_rows
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release
-    from flows.domain.rollback.evidence import Evidence
+    from flows.domain.rollback.evidence import RollbackEvidence
     from tasks.steps.run import Run
 
 
 @dataclass(frozen=True)
-class Wish:
+class RollbackOptions:
     """What a person asked for beyond a plain rollback.
 
     Attributes:
@@ -51,7 +51,7 @@ class Wish:
     leaving: str = ""
 
 
-def choose_release(run: Run, wish: Wish, hosts: Mapping[str, HostFacts]) -> Release:
+def choose_release(run: Run, wish: RollbackOptions, hosts: Mapping[str, HostFacts]) -> Release:
     """Choose the release to go back to.
 
     Args:
@@ -91,7 +91,7 @@ def _left_by_restore(run: Run, running: str | None) -> Release:
         if row.status is not Status.SUCCEEDED:
             continue
         way = row.plan.going_back if row.plan else None
-        restored = row.kind is Kind.ROLLBACK and way is not None and way.way is Way.RESTORE
+        restored = row.kind is Kind.ROLLBACK and way is not None and way.way is StrategyKind.RESTORE
         if restored and row.release_id == running and row.previous_release_id:
             return release_of(run, row.previous_release_id)
         break
@@ -132,8 +132,8 @@ def kept_manifests(run: Run, target: Release) -> dict[str, Manifest]:
 
 
 def choose_way(
-    run: Run, target: Release, hosts: Mapping[str, HostFacts], wish: Wish, *, costs: bool = False
-) -> GoingBack:
+    run: Run, target: Release, hosts: Mapping[str, HostFacts], wish: RollbackOptions, *, costs: bool = False
+) -> RollbackStrategy:
     """Decide how to go back; where that depends on it, try the down-migrations on a copy of now.
 
     Args:
@@ -159,11 +159,11 @@ def choose_way(
     )
     way = decide_way(evidence)
     left = hosts[run.primary].manifest
-    if way.way is Way.DOWNGRADE and way.to_revision is not None and left is not None:
+    if way.way is StrategyKind.DOWNGRADE and way.to_revision is not None and left is not None:
         log().info("%s; trying it", way.reason)
         evidence = replace(evidence, trial=_try(run, left, way.to_revision))
         way = decide_way(evidence)
-    asked = way.way is Way.RESTORE or (costs and way.way is Way.FORBIDDEN)
+    asked = way.way is StrategyKind.RESTORE or (costs and way.way is StrategyKind.FORBIDDEN)
     return _with_loss(run, evidence, way) if asked and way.backup_path else way
 
 
@@ -177,7 +177,7 @@ def _try(run: Run, left: Manifest, revision: str) -> DowngradeTrial:
         return DowngradeTrial(to_revision=revision, passed=False, reason=error.what)
 
 
-def _with_loss(run: Run, evidence: Evidence, way: GoingBack) -> GoingBack:
+def _with_loss(run: Run, evidence: RollbackEvidence, way: RollbackStrategy) -> RollbackStrategy:
     backup = evidence.backup
     if backup is None:
         return way

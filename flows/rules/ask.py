@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flows.core.session import Session
-    from flows.domain.approvals.values import Answer, ApprovalPolicy, Verdict
+    from flows.domain.approvals.values import Answer, AnswerVerdict, ApprovalPolicy
     from tasks.ledger.records import ApprovalRecord
     from tasks.ledger.relaxation_records import RelaxationRecord
 
 
-class Outcome(NamedTuple):
+class RelaxationAnswer(NamedTuple):
     """What people said.
 
     Attributes:
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
     message: str
 
 
-def ask_to_relax(session: Session, row: RelaxationRecord) -> Outcome:
+def ask_to_relax(session: Session, row: RelaxationRecord) -> RelaxationAnswer:
     """Ask until enough people said yes, someone says no, or the time is up.
 
     Args:
@@ -64,13 +64,15 @@ def ask_to_relax(session: Session, row: RelaxationRecord) -> Outcome:
         records = session.ledger.approvals.of_relaxation(row.id)
         state = quorum(policy, hashed, records, now=utc_now())
         if state.rejected:
-            return Outcome(approved=False, by="", message=f"no, said {_named(state.rejected_by, records)}")
+            return RelaxationAnswer(
+                approved=False, by="", message=f"no, said {_named(state.rejected_by, records)}"
+            )
         if state.approved:
-            return Outcome(approved=True, by=", ".join(state.by), message="")
+            return RelaxationAnswer(approved=True, by=", ".join(state.by), message="")
         left = int((deadline(row.asked_at, policy) - utc_now()).total_seconds())
         if left <= 0:
             line = f"{state.have} of {state.need} said yes in time — ask again"
-            return Outcome(approved=False, by="", message=line)
+            return RelaxationAnswer(approved=False, by="", message=line)
         if row.message != waiting:
             # A run is started again from the top for each answer; the channels are told once who has to answer.
             _tell(session, row, hashed)
@@ -101,7 +103,7 @@ def _record(
 ) -> None:
     """Judge an answer and write it down, counted or refused."""
 
-    def add(verdict: Verdict) -> None:
+    def add(verdict: AnswerVerdict) -> None:
         session.ledger.approvals.add(
             relaxation_id=row.id,
             plan_hash=verdict.plan_hash,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Looked:
+class ComparedRules:
     """How the rules stand.
 
     Attributes:
@@ -46,7 +46,7 @@ class Looked:
         return tuple(line for line in self.lines if line.state is State.MISSING)
 
 
-def look_at_rules(session: Session, keeper: RuleKeeper) -> Looked:
+def look_at_rules(session: Session, keeper: RuleKeeper) -> ComparedRules:
     """Read the rules and compare them with the pipeline.
 
     Args:
@@ -60,7 +60,7 @@ def look_at_rules(session: Session, keeper: RuleKeeper) -> Looked:
     # First of all: a rule that is relaxed while it is read must not be taken for a missing one.
     standing = tuple(session.ledger.relaxations.standing(keeper.page))
     found = read_rules(keeper, branches=tuple(protect.branches), environments=tuple(protect.environments))
-    return Looked(found, compare_rules(protect, found, _by_branch(standing)), standing)
+    return ComparedRules(found, compare_rules(protect, found, _by_branch(standing)), standing)
 
 
 def _by_branch(standing: tuple[RelaxationRecord, ...]) -> dict[str, frozenset[str]]:
@@ -68,7 +68,7 @@ def _by_branch(standing: tuple[RelaxationRecord, ...]) -> dict[str, frozenset[st
     return {branch: frozenset(one.rule for one in standing if one.branch == branch) for branch in branches}
 
 
-def write_rules(protect: Protect, keeper: RuleKeeper, looked: Looked) -> tuple[list[str], list[str]]:
+def write_rules(protect: Protect, keeper: RuleKeeper, looked: ComparedRules) -> tuple[list[str], list[str]]:
     """Write what is missing, each branch and environment for itself: what fails keeps no other from being written.
 
     Args:
@@ -93,7 +93,9 @@ def write_rules(protect: Protect, keeper: RuleKeeper, looked: Looked) -> tuple[l
     return changed, failed
 
 
-def _writings(protect: Protect, keeper: RuleKeeper, looked: Looked) -> list[Callable[[], RulesReceipt]]:
+def _writings(
+    protect: Protect, keeper: RuleKeeper, looked: ComparedRules
+) -> list[Callable[[], RulesReceipt]]:
     writings: list[Callable[[], RulesReceipt]] = []
     for found in looked.found.branches:
         relaxed = looked.relaxed.get(found.branch, frozenset())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from flows.domain.promotion.asked import Change, changed_text, differences, repository_changes
+from flows.domain.promotion.asked import ChangedValue, changed_text, differences, repository_changes
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.kernel.redact import process_redactor
@@ -69,11 +69,11 @@ def refuse_other_rules(ledger: Ledger, row: RelaxationRecord | None, page: str) 
         RefusedError: It leads to another one.
     """
     if row is not None and row.repository != page:
-        changes = (Change(name="repository", first=row.repository, now=page),)
+        changes = (ChangedValue(name="repository", first=row.repository, now=page),)
         _refuse(ledger, row, changes, "the run's github block was")
 
 
-def _refuse(ledger: Ledger, row: RelaxationRecord, changes: tuple[Change, ...], what: str) -> None:
+def _refuse(ledger: Ledger, row: RelaxationRecord, changes: tuple[ChangedValue, ...], what: str) -> None:
     if changes:
         _end(ledger, row, changed_text(changes, what))
 

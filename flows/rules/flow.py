@@ -14,7 +14,7 @@ from flows.core.github import open_github_rules
 from flows.core.outcome import failed_state, publish
 from flows.core.session import Session, open_session
 from flows.domain.rules.view import restored_text, rule_lines, rules_markdown, rules_summary
-from flows.rules.compare import Looked, look_at_rules, write_rules
+from flows.rules.compare import ComparedRules, look_at_rules, write_rules
 from flows.rules.put_back import put_back_all
 from flows.runs.conduct import rename_run
 from tasks.kernel.errors import SluiceError, unexpected
@@ -141,7 +141,7 @@ def keep(session: Session, *, apply: bool, put_back: bool = False) -> Protected:
 
 
 def _protected(
-    session: Session, looked: Looked, changed: list[str], failed: list[str], *, applied: bool
+    session: Session, looked: ComparedRules, changed: list[str], failed: list[str], *, applied: bool
 ) -> Protected:
     return Protected(
         pipeline=session.pipeline.pipeline,

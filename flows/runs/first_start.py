@@ -12,7 +12,13 @@ from blocks.values.asked import AskedFor
 from blocks.values.lifecycle import ACTIVE, ENDED, Status
 from flows.core.outcome import failed_state, tell_end
 from flows.core.session import read_pipeline, showing_of
-from flows.domain.promotion.asked import Change, changed_text, changes_of, repository_changes, what_to_do
+from flows.domain.promotion.asked import (
+    ChangedValue,
+    changed_text,
+    changes_of,
+    repository_changes,
+    what_to_do,
+)
 from flows.publication.show import show_end
 from tasks.git.mirror import GitMirror, mirror_directory
 from tasks.images.resolve import read_policy
@@ -115,13 +121,13 @@ def refuse_renamed(row: PromotionRecord, pipeline: str, *, run: str) -> None:
         ChangedError: It has another one.
     """
     if row.pipeline != pipeline:
-        changes = (Change(name="pipeline", first=row.pipeline, now=pipeline),)
+        changes = (ChangedValue(name="pipeline", first=row.pipeline, now=pipeline),)
         _refuse(row, changes, "pipeline.yaml was", run)
 
 
 def _refuse(
     row: PromotionRecord,
-    changes: tuple[Change, ...],
+    changes: tuple[ChangedValue, ...],
     what: str,
     run: str,
     parameters: Mapping[str, Parameter] | None = None,

@@ -20,7 +20,7 @@ from flows.domain.words.text import one_line
 from flows.runs.conduct import rename_run
 from flows.runs.first_start import flow_run_key
 from flows.watch.finish import TO_TELL, act
-from flows.watch.observe import Seen, end_of, look_on
+from flows.watch.observe import Observation, end_of, look_on
 from tasks.adapters.pool import close_all
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
@@ -128,7 +128,7 @@ def _watched(run: Run, row: PromotionRecord, release: Release, switch: Switch, s
     end = end_of(run, row.id)
     if end is not None:
         log().info("the watch of promotion %s ended before: %s", row.id, end.verdict)
-        seen = Seen(end)
+        seen = Observation(end)
     elif rules is None:
         return Completed(message=f"{row.environment} is not watched: pipeline.yaml has no watch there")
     else:
@@ -140,7 +140,7 @@ def _watched(run: Run, row: PromotionRecord, release: Release, switch: Switch, s
     return _ended(run, row, seen, switch, source)
 
 
-def _ended(run: Run, row: PromotionRecord, seen: Seen, switch: Switch, source: str) -> State[Any]:
+def _ended(run: Run, row: PromotionRecord, seen: Observation, switch: Switch, source: str) -> State[Any]:
     end = seen.end
     then: tuple[str, ...] = ()
     told = run.ledger.steps.get(row.id, TOLD, "")

@@ -33,7 +33,7 @@ _MOST_KEPT = 50
 
 
 @dataclass
-class Seen:
+class Observation:
     """What a watch saw.
 
     Attributes:
@@ -47,7 +47,7 @@ class Seen:
     looks: tuple[HostLook, ...] = field(default=())
 
 
-def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, switch: Switch) -> Seen:
+def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, switch: Switch) -> Observation:
     """Look until the time is up, something is red, or another release was brought in.
 
     Between two looks the run may leave its process; then it begins anew, with what the ledger has.
@@ -71,18 +71,18 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
     while True:
         gone = _overtaken(run, row)
         if gone:
-            return Seen(WatchEnd(verdict="over", text=f"{gone}: nothing is left to watch"), before)
+            return Observation(WatchEnd(verdict="over", text=f"{gone}: nothing is left to watch"), before)
         last = utc_now() >= until
         looks, problem = _look(run, release, rules, switch, before, checkout)
         findings = judge(rules, before, looks, known)
         errors = merged([look.logs for look in looks])[:_MOST_KEPT]
         if findings and not _overtaken(run, row):
             end = WatchEnd(verdict="red", text=summary_line(findings), findings=findings, errors=errors)
-            return Seen(end, before, looks)
+            return Observation(end, before, looks)
         if last and problem:
-            return Seen(WatchEnd(verdict="blind", text=problem), before, looks)
+            return Observation(WatchEnd(verdict="blind", text=problem), before, looks)
         if last and not findings:
-            return Seen(_not_red(run, row, before, looks, errors), before, looks)
+            return Observation(_not_red(run, row, before, looks, errors), before, looks)
         log().info("%s: nothing is wrong, watching until %s", row.environment, f"{until:%H:%M:%S} UTC")
         wait_here(min(rules.every, (until - utc_now()).total_seconds()), "BetweenLooks")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.database.commands import rehearsal
-from tasks.database.commands.isolation import Place, breaches, override
+from tasks.database.commands.isolation import IsolatedPlace, breaches, override
 from tasks.host.compose import complaint
 from tasks.host.read import QUICK
 from tasks.host.shape import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from tasks.database.copies import Copy
     from tasks.host.compose import ComposeProject
-    from tasks.host.shape import Shape
+    from tasks.host.shape import ComposeShape
     from tasks.kernel.protocols import Host, Result
     from tasks.steps.run import Run
 
@@ -38,7 +38,7 @@ _CLEAR_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Described:
+class IsolatedServices:
     """What a release's bundle says of the services that are to be tried.
 
     Attributes:
@@ -53,7 +53,7 @@ class Described:
 
     manifest: Manifest
     project: ComposeProject
-    shape: Shape
+    shape: ComposeShape
     services: tuple[str, ...]
     missing: tuple[str, ...]
     needed: tuple[str, ...]
@@ -81,7 +81,7 @@ class Aside:
 
 def describe(
     run: Run, *, host: str, manifest: Manifest, wanted: tuple[str, ...], beside: tuple[str, ...] = ()
-) -> Described:
+) -> IsolatedServices:
     """Read how a release's services would run.
 
     Args:
@@ -108,7 +108,7 @@ def describe(
     services = tuple(name for name in wanted if name in shape.services)
     backup = run.policy.backup
     all_of_them = needed(shape, (*services, *beside), backup.service if backup else "")
-    return Described(
+    return IsolatedServices(
         manifest=manifest,
         project=live,
         shape=shape,
@@ -119,7 +119,7 @@ def describe(
     )
 
 
-def _read_shape(there: Host, project: ComposeProject) -> Shape:
+def _read_shape(there: Host, project: ComposeProject) -> ComposeShape:
     result = there.run(Call(argv=read_shape(project.config_json()), limits=QUICK))
     try:
         return parse_shape(result.stdout)
@@ -143,7 +143,9 @@ def _read_kinds(there: Host, bundle: str, paths: tuple[str, ...]) -> dict[str, s
     return dict(zip(paths, told, strict=False))
 
 
-def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: str, folder: str) -> Aside:
+def set_aside(
+    run: Run, copy: Copy, described: IsolatedServices, *, mark: str, role: str, folder: str
+) -> Aside:
     """Write the override that takes a release's services out of the live application, and check that it does.
 
     Args:
@@ -161,7 +163,7 @@ def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: st
         TerminalError: Something live would still be reached; nothing was started.
     """
     there, shape, services = run.hosts[copy.host], described.shape, described.needed
-    place = Place(
+    place = IsolatedPlace(
         network=copy.network,
         container=copy.container,
         address=_address(there, copy) if linked_names(shape, copy.service) else "",
@@ -188,7 +190,7 @@ def set_aside(run: Run, copy: Copy, described: Described, *, mark: str, role: st
     return Aside(described.manifest.release.id, project, described.services, described.missing, place.seconds)
 
 
-def _labels(there: Host, described: Described) -> tuple[str, ...]:
+def _labels(there: Host, described: IsolatedServices) -> tuple[str, ...]:
     """Return the labels that the images of the services to be started bring along."""
     images = described.project.argv("config", "--images", *described.needed)
     result = there.run(Call(argv=rehearsal.labels(images), limits=QUICK))

@@ -19,7 +19,7 @@ from tasks.database.commands.loss import (
     suspects,
     totals_sql,
 )
-from tasks.database.commands.shapes import SHAPES, Pair, Shape, pairs, read_shapes
+from tasks.database.commands.shapes import SHAPES, DatabaseShape, Pair, pairs, read_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,9 @@ def compare(first: Ask, second: Ask) -> Differences:
     )
 
 
-def _contents(ask: Ask, own: Mapping[str, Shape], other: Mapping[str, Shape]) -> tuple[Gone, ...]:
+def _contents(
+    ask: Ask, own: Mapping[str, DatabaseShape], other: Mapping[str, DatabaseShape]
+) -> tuple[Gone, ...]:
     """Look what is in the tables and columns the other database lacks."""
     tables = [shape for name, shape in own.items() if name not in other]
     columns = [pair for pair in pairs(own, other) if pair.gone]

@@ -33,7 +33,7 @@ STILL_SECONDS = 300.0
 _PROBE = ".sluice-doctor"
 
 
-class Place(Protocol):
+class DumpStore(Protocol):
     """Where copies are kept."""
 
     @property
@@ -164,7 +164,7 @@ def place_names(policy: Policy) -> tuple[str, ...]:
     return tuple(name for name in named if name)
 
 
-def open_place(policy: Policy, name: str, secret: Callable[[str], str]) -> Place:
+def open_place(policy: Policy, name: str, secret: Callable[[str], str]) -> DumpStore:
     """Return a place of the policy, ready to be used.
 
     Args:
@@ -241,7 +241,7 @@ def _seconds(run: Run) -> float:
     return run.policy.backup.timeout if run.policy.backup else STILL_SECONDS
 
 
-def copy_dump(source: Host, place: Place, backup: BackupReceipt, *, seconds: float) -> str:
+def copy_dump(source: Host, place: DumpStore, backup: BackupReceipt, *, seconds: float) -> str:
     """Carry a dump from its host to a place.
 
     Args:
@@ -279,7 +279,7 @@ def copy_dump(source: Host, place: Place, backup: BackupReceipt, *, seconds: flo
     return relay(read, write, idle_seconds=STILL_SECONDS)
 
 
-def _prune(run: Run, place: Place) -> None:
+def _prune(run: Run, place: DumpStore) -> None:
     """Remove the copies that are not kept. A store that refuses (some never delete) is told of, and no more."""
     try:
         names = removable(run, place.list())

@@ -13,7 +13,7 @@ from tasks.database.copies import open_copy
 from tasks.database.drill import drill_copy
 from tasks.database.isolated_release import describe
 from tasks.database.prove import prove
-from tasks.database.trial import Outcome, Trial, ask_aside, read_state, run_aside, watched
+from tasks.database.trial import Trial, TrialOutcome, ask_aside, read_state, run_aside, watched
 from tasks.host.alembic import downgrade_words
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from blocks.values.releases import Release
     from tasks.database.copies import Copy
-    from tasks.database.isolated_release import Aside, Described
+    from tasks.database.isolated_release import Aside, IsolatedServices
 
 # How long the earlier release may take to become healthy, as a multiple of what the new one took, and at least.
 # Its own health check may allow minutes; a release that starts in two seconds does not need them.
@@ -84,13 +84,13 @@ def rehearse(
     return receipt.model_copy(update={"release_id": release.id, "seconds": time.monotonic() - began})
 
 
-def _describe(run: Run, host: str, manifest: Manifest) -> Described:
+def _describe(run: Run, host: str, manifest: Manifest) -> IsolatedServices:
     migration = run.description.migration
     beside = (migration.service,) if migration else ()
     return describe(run, host=host, manifest=manifest, wanted=_services(run), beside=beside)
 
 
-def _attempt(run: Run, host: str, manifest: Manifest) -> Described | TerminalError:
+def _attempt(run: Run, host: str, manifest: Manifest) -> IsolatedServices | TerminalError:
     """Describe the earlier release; that it cannot be tried is a finding, not the end."""
     try:
         return _describe(run, host, manifest)
@@ -99,7 +99,7 @@ def _attempt(run: Run, host: str, manifest: Manifest) -> Described | TerminalErr
 
 
 def _earlier(
-    trial: Trial, copy: Copy, previous: Manifest, found: Described | TerminalError
+    trial: Trial, copy: Copy, previous: Manifest, found: IsolatedServices | TerminalError
 ) -> Aside | HealthProof:
     """Make the earlier release ready, or say why it cannot be tried."""
     try:
@@ -157,7 +157,7 @@ def _play(
     return nothing.model_copy(update=found)
 
 
-def _migrate(trial: Trial, copy: Copy, new: Aside) -> tuple[Outcome, HealthProof | None]:
+def _migrate(trial: Trial, copy: Copy, new: Aside) -> tuple[TrialOutcome, HealthProof | None]:
     """Bring the copy to the new release's schema; where that release does it when it starts, by starting it."""
     run, migration = trial.run, trial.run.description.migration
     if migration is not None and migration.command:
@@ -165,7 +165,7 @@ def _migrate(trial: Trial, copy: Copy, new: Aside) -> tuple[Outcome, HealthProof
         return run_aside(run, copy, new.project, migration, words, container=f"{trial.mark}-migrate"), None
     proof = prove(run, trial.host, new, seconds=new.patience_seconds)
     failed = proof.passed is False
-    return Outcome(ok=not failed, reason=proof.reason if failed else "", seconds=proof.seconds), proof
+    return TrialOutcome(ok=not failed, reason=proof.reason if failed else "", seconds=proof.seconds), proof
 
 
 def _prove_earlier(
@@ -197,7 +197,9 @@ def _tell(receipt: RehearsalReceipt) -> None:
     )
 
 
-def downgrade_on_copy(run: Run, *, copy: Copy, manifest: Manifest, to_revision: str, name: str) -> Outcome:
+def downgrade_on_copy(
+    run: Run, *, copy: Copy, manifest: Manifest, to_revision: str, name: str
+) -> TrialOutcome:
     """Take a copy of the database back to an earlier revision, by the release that has the newer migrations.
 
     Args:

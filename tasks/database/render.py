@@ -38,7 +38,7 @@ exit "$rendered"
 """
 
 
-class Told(Value):
+class ToldMigrations(Value):
     """What the new image tells of its migrations.
 
     Attributes:
@@ -53,7 +53,7 @@ class Told(Value):
 @fact("list and render migrations")
 def tell_migrations(
     run: Run, *, host: str, service: ConfinedService, start: str, container: str
-) -> Told | None:
+) -> ToldMigrations | None:
     """Have the new image list its Alembic migrations and print the SQL of the pending ones, in one container.
 
     It is what `list migrations` and `render migrations` do one after the other. Running it twice is safe: it only
@@ -83,7 +83,7 @@ def tell_migrations(
     listed, _, history = rest.partition("\n")
     if not (answer.ok and found and listed == "0"):
         return None
-    return Told(revisions=parse_history(history), rendered=Rendered(text=sql, exit_code=0))
+    return ToldMigrations(revisions=parse_history(history), rendered=Rendered(text=sql, exit_code=0))
 
 
 @fact("render migrations")

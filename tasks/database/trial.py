@@ -10,7 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from blocks.values.evidence import NO_SQL_COMMAND, Asked, LockFact, Rendered
+from blocks.values.evidence import NO_SQL_COMMAND, AskedOnCopy, LockFact, Rendered
 from tasks.database.commands import locks
 from tasks.database.commands.copies import query_copy
 from tasks.database.commands.pg import pg_options
@@ -27,11 +27,11 @@ from tasks.steps.run import Run
 if TYPE_CHECKING:
     from blocks.pipeline import Migration
     from tasks.database.copies import Copy
-    from tasks.database.isolated_release import Aside, Described
+    from tasks.database.isolated_release import Aside, IsolatedServices
     from tasks.host.compose import ComposeProject
 
 
-class Outcome(NamedTuple):
+class TrialOutcome(NamedTuple):
     """How a command on a copy ended.
 
     Attributes:
@@ -82,7 +82,7 @@ class Trial:
             except SluiceError as error:
                 log().warning("%s", error)
 
-    def set_aside(self, copy: Copy, described: Described, role: str) -> Aside:
+    def set_aside(self, copy: Copy, described: IsolatedServices, role: str) -> Aside:
         """Make a release ready to be started beside the live one."""
         return set_aside(self.run, copy, described, mark=self.mark, role=role, folder=self.folder)
 
@@ -95,7 +95,7 @@ def run_aside(
     words: tuple[str, ...],
     *,
     container: str,
-) -> Outcome:
+) -> TrialOutcome:
     """Run a migration command on a copy of the database.
 
     Args:
@@ -117,12 +117,12 @@ def run_aside(
         call = Call(argv=argv, limits=Limits(migration.timeout, migration.timeout))
         result = run.hosts[copy.host].run(call, on_line=log().info)
     except TerminalError as error:
-        return Outcome(ok=False, reason=reason_line(error.what), seconds=time.monotonic() - began)
+        return TrialOutcome(ok=False, reason=reason_line(error.what), seconds=time.monotonic() - began)
     reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
-    return Outcome(ok=result.ok, reason=reason, seconds=result.seconds)
+    return TrialOutcome(ok=result.ok, reason=reason, seconds=result.seconds)
 
 
-def ask_aside(trial: Trial, copy: Copy, new: Aside) -> Asked | None:
+def ask_aside(trial: Trial, copy: Copy, new: Aside) -> AskedOnCopy | None:
     """Ask a tool other than Alembic, on a copy of the database, which migrations are pending and what they do.
 
     Args:
@@ -138,11 +138,11 @@ def ask_aside(trial: Trial, copy: Copy, new: Aside) -> Asked | None:
         return None
     said = _answer(trial, copy, new, migration.revisions, "pending")
     if said.exit_code != 0:
-        return Asked(pending=None, why=said.reason, rendered=NO_SQL_COMMAND)
+        return AskedOnCopy(pending=None, why=said.reason, rendered=NO_SQL_COMMAND)
     pending = parse_pending(said.text)
     if not pending or migration.sql is None:
-        return Asked(pending=pending, rendered=NO_SQL_COMMAND)
-    return Asked(pending=pending, rendered=_answer(trial, copy, new, migration.sql, "sql"))
+        return AskedOnCopy(pending=pending, rendered=NO_SQL_COMMAND)
+    return AskedOnCopy(pending=pending, rendered=_answer(trial, copy, new, migration.sql, "sql"))
 
 
 def _answer(trial: Trial, copy: Copy, new: Aside, words: tuple[str, ...], what: str) -> Rendered:

@@ -25,7 +25,7 @@ NAME = "show"
 PAUSE_SECONDS = 2.0
 
 
-class Told(NamedTuple):
+class Published(NamedTuple):
     """What one part of showing did.
 
     Attributes:
@@ -37,7 +37,7 @@ class Told(NamedTuple):
     deployment: int = 0
 
 
-class Part(NamedTuple):
+class PublicationPart(NamedTuple):
     """One thing that is shown.
 
     Attributes:
@@ -46,7 +46,7 @@ class Part(NamedTuple):
     """
 
     name: str
-    act: Callable[[], Told]
+    act: Callable[[], Published]
 
 
 @task(name=NAME, cache_policy=NO_CACHE, persist_result=False)
@@ -64,7 +64,7 @@ def show(act: Callable[[], str]) -> str:
     return act()
 
 
-def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Iterable[Part]) -> str:
+def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Iterable[PublicationPart]) -> str:
     """Show every part of one moment, with a row in the journal; what fails is told there and in the log.
 
     Args:
@@ -96,8 +96,8 @@ def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Itera
     return receipt.text
 
 
-def _told(parts: Iterable[Part]) -> tuple[list[Told], list[str]]:
-    told: list[Told] = []
+def _told(parts: Iterable[PublicationPart]) -> tuple[list[Published], list[str]]:
+    told: list[Published] = []
     amiss: list[str] = []
     for part in parts:
         try:
@@ -114,7 +114,7 @@ def _told(parts: Iterable[Part]) -> tuple[list[Told], list[str]]:
     return told, amiss
 
 
-def _twice(act: Callable[[], Told]) -> Told:
+def _twice(act: Callable[[], Published]) -> Published:
     try:
         return act()
     except TransientError:

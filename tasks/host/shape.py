@@ -63,7 +63,7 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 
 
 @dataclass(frozen=True)
-class Shape:
+class ComposeShape:
     """An application as compose has read it, without its values.
 
     Attributes:
@@ -85,17 +85,17 @@ def read_kinds(bundle: str, paths: tuple[str, ...]) -> Argv:
     return script(KINDS, "sluice-kinds", bundle, *paths)
 
 
-def parse_shape(text: str) -> Shape:
+def parse_shape(text: str) -> ComposeShape:
     """Read what `SHAPE` printed.
 
     Raises:
         ValueError: It is no JSON.
     """
     found = json.loads(text)
-    return Shape(services=found.get("services") or {}, volumes=found.get("volumes") or {})
+    return ComposeShape(services=found.get("services") or {}, volumes=found.get("volumes") or {})
 
 
-def needed(shape: Shape, services: Iterable[str], database: str) -> tuple[str, ...]:
+def needed(shape: ComposeShape, services: Iterable[str], database: str) -> tuple[str, ...]:
     """Return the services that must be started: those named and all they depend on, but the database.
 
     Args:
@@ -116,7 +116,7 @@ def needed(shape: Shape, services: Iterable[str], database: str) -> tuple[str, .
     return tuple(sorted(found))
 
 
-def bind_sources(shape: Shape, services: Iterable[str]) -> tuple[str, ...]:
+def bind_sources(shape: ComposeShape, services: Iterable[str]) -> tuple[str, ...]:
     """Return the paths on the host that services mount, sorted."""
     return tuple(
         sorted(
@@ -130,7 +130,7 @@ def bind_sources(shape: Shape, services: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def linked_names(shape: Shape, database: str) -> tuple[str, ...]:
+def linked_names(shape: ComposeShape, database: str) -> tuple[str, ...]:
     """Return the names that services give the database by `links`, sorted; the copy has all its other names."""
     links = (
         link.partition(":") for service in shape.services.values() for link in service.get("links") or []
@@ -138,7 +138,7 @@ def linked_names(shape: Shape, database: str) -> tuple[str, ...]:
     return tuple(sorted({alias for target, _, alias in links if target == database and alias}))
 
 
-def patience(shape: Shape, services: Iterable[str], at_most: float) -> float:
+def patience(shape: ComposeShape, services: Iterable[str], at_most: float) -> float:
     """Return how long services may take to become healthy, by their own health checks.
 
     Args:

@@ -28,7 +28,7 @@ _ENGINE_FAILED = 125
 
 
 @dataclass(frozen=True)
-class Answer:
+class ConfinedAnswer:
     """What an image said.
 
     Attributes:
@@ -93,7 +93,7 @@ def ask(
     seconds: float,
     starts: bool = False,
     login: str = "",
-) -> Answer:
+) -> ConfinedAnswer:
     """Ask an image once.
 
     Args:
@@ -138,13 +138,13 @@ def _run(runner: Runner, call: Call, image: str, login: str) -> Result:
     return runner.run(call)
 
 
-def _answer(result: Result, bound: float) -> Answer:
+def _answer(result: Result, bound: float) -> ConfinedAnswer:
     if len(result.stdout.encode()) > MOST_BYTES:
-        return Answer("", TOO_MUCH, result)
+        return ConfinedAnswer("", TOO_MUCH, result)
     if result.ok:
-        return Answer(result.stdout, "", result)
+        return ConfinedAnswer(result.stdout, "", result)
     late = f"it did not end within {bound:.0f} s" if result.seconds >= bound else ""
-    return Answer(
+    return ConfinedAnswer(
         "" if late else result.stdout,
         late or reason_line(result.reason()) or f"status {result.exit_code}",
         result,
@@ -159,7 +159,7 @@ def ask_either_way(
     container: str,
     seconds: float,
     login: str = "",
-) -> Answer:
+) -> ConfinedAnswer:
     """Ask an image by the command alone, and where that fails by way of its entrypoint; see `ask`."""
     answer = ask(runner, service, words, container=container, seconds=seconds, login=login)
     if answer.ok:

@@ -30,7 +30,7 @@ Read = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedCommit:
     """How a commit describes itself, read from git alone.
 
     Attributes:
@@ -68,7 +68,7 @@ class Sources:
         bake: What is built, as a bake file in JSON; empty when it was not asked for.
     """
 
-    described: Described
+    described: DescribedCommit
     source: Path
     render: Path
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Sources:
 
 
 @fact("check out")
-def check_out(run: Run, *, described: Described, with_bake: bool) -> Sources:
+def check_out(run: Run, *, described: DescribedCommit, with_bake: bool) -> Sources:
     """Check a commit out and have compose read it.
 
     Running it twice is safe: a checkout that is complete is used again.
@@ -145,12 +145,12 @@ def _reader(render: Path) -> Read:
     return read
 
 
-def _stand_ins(described: Described) -> str:
+def _stand_ins(described: DescribedCommit) -> str:
     """Return the env file of examples; a key that a program takes for a setting is not among them."""
     return env_text({key: value for key, value in described.variables.items() if not is_setting(key)})
 
 
-def _stand_in(render: Path, described: Described) -> None:
+def _stand_in(render: Path, described: DescribedCommit) -> None:
     """Write the env files compose wants to read and the commit lacks, with example values."""
     for name in described.env_files:
         path = render / name
@@ -161,7 +161,7 @@ def _stand_in(render: Path, described: Described) -> None:
                 path.write_text(_stand_ins(described), "utf-8")
 
 
-def _compose_config(run: Run, render: Path, described: Described) -> dict[str, Any]:
+def _compose_config(run: Run, render: Path, described: DescribedCommit) -> dict[str, Any]:
     variables = run.work / "variables" / f"{described.sha}.env"
     variables.parent.mkdir(parents=True, exist_ok=True)
     # Another run may read the same commit: it finds the file whole.
@@ -186,7 +186,7 @@ def _compose_config(run: Run, render: Path, described: Described) -> dict[str, A
     return dict(json.loads(result.stdout))
 
 
-def _what_to_do(described: Described, said: str) -> str:
+def _what_to_do(described: DescribedCommit, said: str) -> str:
     untold = [name for name in described.variables if is_setting(name) and name in said]
     if not untold:
         return "correct them in the commit"

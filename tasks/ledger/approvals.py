@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.ledger.database import Database
 
 
-class Approvals:
+class ApprovalRows:
     """The answers people gave to plans, and to requests to relax a rule.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from tasks.kernel.errors import TerminalError, TransientError
-from tasks.ledger.approvals import Approvals
+from tasks.ledger.approvals import ApprovalRows
 from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database
 from tasks.ledger.deliveries import Deliveries
@@ -51,7 +51,7 @@ class Ledger:
         self.releases = Releases(database)
         self.promotions = Promotions(database)
         self.steps = Steps(database)
-        self.approvals = Approvals(database)
+        self.approvals = ApprovalRows(database)
         self.backups = Backups(database)
         self.leases = Leases(database)
         self.holds = Holds(database)

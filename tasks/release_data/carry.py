@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.release_data import ReleaseData
     from tasks.kernel.argv import Argv
-    from tasks.release_data.commands.data_roles import Verdict
+    from tasks.release_data.commands.data_roles import DataVerdict
     from tasks.steps.site import Site
 
 # Copying may take long; nothing runs meanwhile, so it is not cut short.
@@ -117,7 +117,7 @@ def hand_over(
     )
 
 
-def _copy(site: Site, host: str, handover: Handover, data: ReleaseData, verdict: Verdict) -> None:
+def _copy(site: Site, host: str, handover: Handover, data: ReleaseData, verdict: DataVerdict) -> None:
     roles, directory = site.policy.data, site.directories[host]
     if "carry" not in roles.values():
         return

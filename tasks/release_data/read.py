@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from blocks.values.manifests import Manifest
     from blocks.values.release_data import ReleaseData
-    from tasks.host.shape import Shape
+    from tasks.host.shape import ComposeShape
     from tasks.steps.site import Site
 
 # A folder with very many files takes longer than a question.
@@ -97,7 +97,7 @@ def others_there(site: Site, host: str) -> tuple[ContainerFact, ...]:
     return tuple(found)
 
 
-def _shape(site: Site, host: str, manifest: Manifest) -> Shape | None:
+def _shape(site: Site, host: str, manifest: Manifest) -> ComposeShape | None:
     """Read the running release as compose does; None where it cannot, so that a service may write anywhere in it."""
     project = site.project(
         host,

@@ -16,13 +16,13 @@ from flows.domain.approvals.values import (
     ASIDE,
     REJECT,
     Answer,
+    AnswerVerdict,
     ApprovalPolicy,
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
     QuorumState,
     Refusal,
-    Verdict,
     policy_of,
 )
 from flows.domain.words.text import one_line
@@ -31,13 +31,13 @@ __all__ = [
     "APPROVE",
     "REJECT",
     "Answer",
+    "AnswerVerdict",
     "ApprovalPolicy",
     "ApprovalRecordLike",
     "ApproverFacts",
     "Decision",
     "QuorumState",
     "Refusal",
-    "Verdict",
     "authors_among",
     "deadline",
     "judge",
@@ -82,7 +82,7 @@ def judge(
     requester: str,
     used_steps: Collection[int],
     now: datetime,
-) -> Verdict:
+) -> AnswerVerdict:
     """Judge one answer. What can be refused without the code is, so that no good code is wasted.
 
     The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
@@ -121,7 +121,7 @@ def judge(
     if person is not None and (not refusal or refusal in ASIDE):
         wrong, step = _check_code(person, answer.code, used_steps, now)
         refusal = refusal or wrong
-    return Verdict(
+    return AnswerVerdict(
         counted=refusal is Refusal.NONE,
         plan_hash=answer.plan_hash if _HASH.fullmatch(answer.plan_hash) else "",
         approver=person.name if person is not None else one_line(answer.approver, _LONGEST_FIELD),

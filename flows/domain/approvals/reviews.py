@@ -19,12 +19,12 @@ from flows.domain.approvals.quorum import person_key, person_refusal
 from flows.domain.approvals.values import (
     APPROVE,
     REJECT,
+    AnswerVerdict,
     ApprovalPolicy,
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
     Refusal,
-    Verdict,
 )
 from flows.domain.gates.github import latest_reviews
 from flows.domain.words.text import one_line
@@ -161,7 +161,7 @@ def judge_review(
     author_identities: Collection[str],
     requester: str,
     now: datetime,
-) -> Verdict:
+) -> AnswerVerdict:
     """Judge a review that answers a plan. The reviewer's login at GitHub takes the one-time code's place.
 
     Args:
@@ -194,7 +194,7 @@ def judge_review(
         requester=requester,
         now=now,
     )
-    return Verdict(
+    return AnswerVerdict(
         counted=refusal is Refusal.NONE,
         plan_hash=plan_hash,
         approver=approver.name,

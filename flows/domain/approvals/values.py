@@ -172,7 +172,7 @@ class ApprovalRecordLike(Protocol):
         ...
 
 
-class Verdict(Value):
+class AnswerVerdict(Value):
     """What the judge says; all of it is safe to store and to show.
 
     Attributes:

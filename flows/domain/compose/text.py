@@ -58,7 +58,7 @@ class Variables(Value):
     plain: tuple[str, ...] = ()
 
 
-class _Loader(yaml.SafeLoader):
+class _ComposeLoader(yaml.SafeLoader):
     """Reads compose files: `!reset` and `!override` are read as what they stand at, and keys as they are written."""
 
     merged = 0
@@ -81,7 +81,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _untagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:  # noqa: ANN401
+def _untagged(loader: _ComposeLoader, _suffix: str, node: yaml.Node) -> Any:  # noqa: ANN401
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -89,7 +89,7 @@ def _untagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:  # noqa: A
     return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
 
 
-_Loader.add_multi_constructor("!", _untagged)
+_ComposeLoader.add_multi_constructor("!", _untagged)
 
 
 def parse_compose(path: str, text: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def parse_compose(path: str, text: str) -> dict[str, Any]:
         TerminalError: It is not YAML, or not a mapping.
     """
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a safe one
+        document = yaml.load(text, Loader=_ComposeLoader)  # noqa: S506 - the loader is a safe one
     # A date such as 2026-13-40 is a ValueError of the constructor.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TerminalError(

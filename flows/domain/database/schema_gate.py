@@ -9,7 +9,7 @@ from blocks.pipeline import DatabaseRules
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
 from blocks.values.plans import GateAnswer
-from blocks.values.schema_changes import Finding, MigrationVerdict, Risk, worst
+from blocks.values.schema_changes import MigrationVerdict, Risk, SchemaFinding, worst
 from flows.domain.words.durations import human_duration
 from flows.domain.words.text import one_line
 
@@ -161,13 +161,15 @@ def _breaking(facts: SchemaFacts) -> str:
 
 def _named(verdict: MigrationVerdict) -> str:
     found = [finding for finding in verdict.findings if finding.risk.breaks]
-    first = found[0] if found else Finding(risk=verdict.risk, statement="", reason="it cannot be judged")
+    first = (
+        found[0] if found else SchemaFinding(risk=verdict.risk, statement="", reason="it cannot be judged")
+    )
     statement = f"`{one_line(first.statement, 120)}` " if first.statement else ""
     rest = f" (and {len(found) - 1} more statements)" if len(found) > 1 else ""
     return f"{statement}{one_line(first.reason, 200)}{rest}"
 
 
-def _findings(verdicts: Iterable[MigrationVerdict]) -> list[Finding]:
+def _findings(verdicts: Iterable[MigrationVerdict]) -> list[SchemaFinding]:
     return [finding for verdict in verdicts for finding in verdict.findings if finding.risk.breaks]
 
 

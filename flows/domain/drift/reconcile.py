@@ -39,7 +39,7 @@ class Act(StrEnum):
     CALL = "call"  # only a person can tell what is right
 
 
-class Decision(Value):
+class ReconcileDecision(Value):
     """What to do, and the line that says why.
 
     Attributes:
@@ -92,7 +92,7 @@ class Open(Value):
     deadline: datetime | None = None
 
 
-LEAVE = Decision(act=Act.LEAVE)
+LEAVE = ReconcileDecision(act=Act.LEAVE)
 _ENDED = {"COMPLETED": "completed", "FAILED": "failed", "CRASHED": "crashed"}
 
 
@@ -130,7 +130,7 @@ def how_it_ended(run: RunFact | None, life: Life) -> str:
     return "was cancelled" if life is Life.CANCELLED else _ENDED.get(run.state, run.name.lower())
 
 
-def decide(one: Open, *, now: datetime) -> Decision:
+def decide(one: Open, *, now: datetime) -> ReconcileDecision:
     """Say what becomes of an open promotion. Where anything may still carry it, nothing does.
 
     Args:
@@ -149,20 +149,20 @@ def decide(one: Open, *, now: datetime) -> Decision:
     return _expired(one, now) or _untouched(one, now)
 
 
-def _untouched(one: Open, now: datetime) -> Decision:
+def _untouched(one: Open, now: datetime) -> ReconcileDecision:
     elsewhere = one.quiet_since is None or now - one.quiet_since < LONGEST_ELSEWHERE
     if one.life is Life.GONE and elsewhere:
         return LEAVE
     return _end(Status.ABANDONED, f"its run {one.ended} before anything was touched; promote again")
 
 
-def _expired(one: Open, now: datetime) -> Decision | None:
+def _expired(one: Open, now: datetime) -> ReconcileDecision | None:
     if one.status is not Status.WAITING or one.deadline is None or now < one.deadline:
         return None
     return _end(Status.EXPIRED, EXPIRED)
 
 
-def _active(one: Open) -> Decision:
+def _active(one: Open) -> ReconcileDecision:
     """Judge a promotion that held the lease: nothing is done while it, or anybody, may still hold it."""
     if one.leased:
         return LEAVE
@@ -173,7 +173,7 @@ def _active(one: Open) -> Decision:
     return _in_the_middle(one)
 
 
-def _in_the_middle(one: Open) -> Decision:
+def _in_the_middle(one: Open) -> ReconcileDecision:
     """Judge a promotion whose switch had begun: its run goes on where it was cut, once, unless a person ended it."""
     what = f"its run {one.ended} in the middle of the switch"
     if one.life is Life.CANCELLED:
@@ -182,10 +182,10 @@ def _in_the_middle(one: Open) -> Decision:
         return _call(f"{what} again after it was started again: a person has to fix it")
     if not one.deployed or one.life is Life.GONE:
         return _call(f"{what} and cannot be started again from here: a person has to fix it")
-    return Decision(act=Act.RETRY, message=f"{what}; it is started again")
+    return ReconcileDecision(act=Act.RETRY, message=f"{what}; it is started again")
 
 
-def _before_switch(one: Open) -> Decision:
+def _before_switch(one: Open) -> ReconcileDecision:
     if one.switched is None or one.migrating:
         return LEAVE
     if one.switched:
@@ -197,9 +197,9 @@ def _before_switch(one: Open) -> Decision:
     return _end(Status.FAILED, line)
 
 
-def _end(status: Status, message: str) -> Decision:
-    return Decision(act=Act.END, status=status, message=message)
+def _end(status: Status, message: str) -> ReconcileDecision:
+    return ReconcileDecision(act=Act.END, status=status, message=message)
 
 
-def _call(message: str) -> Decision:
-    return Decision(act=Act.CALL, message=message)
+def _call(message: str) -> ReconcileDecision:
+    return ReconcileDecision(act=Act.CALL, message=message)

@@ -12,7 +12,7 @@ from flows.domain.words.text import code, escape, one_line, printable, table
 _MOST_LINES = 20
 
 
-class Seen(Protocol):
+class RecordedDifference(Protocol):
     """A recorded difference, as far as it matters here."""
 
     @property
@@ -36,14 +36,18 @@ class Seen(Protocol):
         ...
 
 
-def said(one: Seen) -> str:
+def said(one: RecordedDifference) -> str:
     """Return a difference in one line."""
     where = f"{one.host}: " if one.host else ""
     return one_line(f"{where}{one.kind} {one.subject} {one.detail}", 400)
 
 
 def drift_text(
-    pipeline: str, environment: str, new: Sequence[Seen], gone: Sequence[Seen], standing: int
+    pipeline: str,
+    environment: str,
+    new: Sequence[RecordedDifference],
+    gone: Sequence[RecordedDifference],
+    standing: int,
 ) -> str:
     """Tell that an environment differs from the ledger, or does so no more.
 
@@ -84,7 +88,10 @@ def cut_text(pipeline: str, environment: str, message: str) -> str:
 
 
 def reconcile_markdown(
-    pipeline: str, done: Sequence[tuple[str, str]], standing: Sequence[tuple[str, Seen]], left: Sequence[str]
+    pipeline: str,
+    done: Sequence[tuple[str, str]],
+    standing: Sequence[tuple[str, RecordedDifference]],
+    left: Sequence[str],
 ) -> str:
     """Return the report of a look at all environments.
 

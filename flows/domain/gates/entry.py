@@ -167,7 +167,7 @@ def _of_people(facts: EntryFacts) -> list[GateAnswer]:
     return [GateAnswer(gate="checklist", passed=True, reason=reason)]
 
 
-class Look(NamedTuple):
+class GateLook(NamedTuple):
     """What to do with the answers.
 
     Attributes:
@@ -179,7 +179,9 @@ class Look(NamedTuple):
     answers: tuple[GateAnswer, ...]
 
 
-def next_look(answers: Sequence[GateAnswer], gates: Gates, *, waited_seconds: float, now: datetime) -> Look:
+def next_look(
+    answers: Sequence[GateAnswer], gates: Gates, *, waited_seconds: float, now: datetime
+) -> GateLook:
     """Say whether to wait for gates that may open by themselves.
 
     Nothing is waited for where another gate is closed for good, or where a gate is known to open too late.
@@ -195,14 +197,14 @@ def next_look(answers: Sequence[GateAnswer], gates: Gates, *, waited_seconds: fl
     """
     closed = [answer for answer in answers if not answer.passed]
     if not closed or not all(answer.waiting for answer in closed):
-        return Look(None, tuple(answers))
+        return GateLook(None, tuple(answers))
     left = gates.wait - waited_seconds
     known = [(answer.until - now) / timedelta(seconds=1) for answer in closed if answer.until is not None]
     if left <= 0 or any(seconds > left for seconds in known):
-        return Look(None, tuple(_in_vain(answer, waited_seconds) for answer in answers))
+        return GateLook(None, tuple(_in_vain(answer, waited_seconds) for answer in answers))
     # Where every gate says when it opens there is nothing to see before.
     pause = min(max(known), left) if len(known) == len(closed) else min(gates.every, left)
-    return Look(max(1.0, pause), tuple(answers))
+    return GateLook(max(1.0, pause), tuple(answers))
 
 
 def _in_vain(answer: GateAnswer, waited_seconds: float) -> GateAnswer:

@@ -31,7 +31,7 @@ class PromotionFact(Value):
     digests: dict[str, str]
 
 
-class Hold(Value):
+class HeldRelease(Value):
     """A release that was taken back somewhere and may not return until a person says so.
 
     Attributes:
@@ -80,7 +80,7 @@ class GateFacts(Value):
     refs: RefPolicy | None
     proven_in: str | None = None
     promotions: tuple[PromotionFact, ...] = ()
-    holds: tuple[Hold, ...] = ()
+    holds: tuple[HeldRelease, ...] = ()
     required_keys: tuple[str, ...] = ()
     host_keys: tuple[HostKeys, ...] = ()
 
@@ -207,7 +207,7 @@ def _proves(promotion: PromotionFact, release: Release, upstream: str) -> bool:
     )
 
 
-def _hold(holds: Sequence[Hold], environment: str, release_id: str) -> Hold | None:
+def _hold(holds: Sequence[HeldRelease], environment: str, release_id: str) -> HeldRelease | None:
     return next((h for h in holds if h.environment == environment and h.release_id == release_id), None)
 
 

@@ -28,7 +28,7 @@ _LONGEST_VALUE = 80
 _LONGEST_DATA = 800
 
 
-class Change(Value):
+class ChangedValue(Value):
     """One thing that is not what it was when the run was started first.
 
     Attributes:
@@ -61,7 +61,7 @@ class Row(Protocol):
         ...
 
 
-def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tuple[Change, ...]:
+def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tuple[ChangedValue, ...]:
     """Compare what a run asks for now with what its row says was asked for first.
 
     Args:
@@ -73,14 +73,14 @@ def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tup
         What differs. Of a row without `asked` only what its other columns know is compared.
     """
     if row.kind is not kind:
-        return (Change(name=KIND, first=row.kind.value, now=kind.value),)
+        return (ChangedValue(name=KIND, first=row.kind.value, now=kind.value),)
     if row.asked is not None:
         return differences(row.asked.parameters, parameters)
     known = {name: str(getattr(row, column)) for name, column in _COLUMNS[kind].items()}
     return differences(known, {name: parameters.get(name, "") for name in known})
 
 
-def differences(first: Mapping[str, Parameter], now: Mapping[str, Parameter]) -> tuple[Change, ...]:
+def differences(first: Mapping[str, Parameter], now: Mapping[str, Parameter]) -> tuple[ChangedValue, ...]:
     """Compare two sets of parameters.
 
     Args:
@@ -91,13 +91,13 @@ def differences(first: Mapping[str, Parameter], now: Mapping[str, Parameter]) ->
         What differs, by name. One that is missing on a side, as in another version of Sluice, is the same as empty.
     """
     return tuple(
-        Change(name=name, first=first.get(name, ""), now=now.get(name, ""))
+        ChangedValue(name=name, first=first.get(name, ""), now=now.get(name, ""))
         for name in sorted({*first, *now})
         if not _same(first.get(name), now.get(name))
     )
 
 
-def repository_changes(first: AskedFor | None, now: RepositoryFacts) -> tuple[Change, ...]:
+def repository_changes(first: AskedFor | None, now: RepositoryFacts) -> tuple[ChangedValue, ...]:
     """Compare where a `git-repository` block leads with where it led when the run was started first.
 
     Args:
@@ -140,7 +140,7 @@ def _shown(value: Parameter) -> str:
     return one_line(value, _LONGEST_VALUE) if isinstance(value, str) else str(value).lower()
 
 
-def changed_text(changes: tuple[Change, ...], what: str = "this run's parameters were") -> str:
+def changed_text(changes: tuple[ChangedValue, ...], what: str = "this run's parameters were") -> str:
     """Return what a person is told of changes, in one line.
 
     Args:

@@ -20,7 +20,7 @@ _SHORTEST_SECRET_LINE = 4
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SchemaEvidence:
     """What is known of the pending migrations before anything is touched.
 
     Attributes:
@@ -80,7 +80,7 @@ class PlanFacts:
     known: tuple[Revision, ...] = ()
     migrates: bool = True
     told: bool = True
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: SchemaEvidence = field(default_factory=SchemaEvidence)
     backup: bool = False
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     policy_checksum: str = ""

@@ -42,7 +42,7 @@ class Ending(Value):
     message: str
 
 
-class StepRow(Protocol):
+class JournalStep(Protocol):
     """A journal row, as far as it matters here."""
 
     @property
@@ -85,7 +85,7 @@ _BY_STATUS = {
 }
 
 
-def next_action(status: Status, steps: Sequence[StepRow]) -> NextAction:
+def next_action(status: Status, steps: Sequence[JournalStep]) -> NextAction:
     """Say how a run goes on with a promotion it finds in the ledger.
 
     Args:
@@ -105,7 +105,7 @@ def next_action(status: Status, steps: Sequence[StepRow]) -> NextAction:
     )
 
 
-def up_started(steps: Sequence[StepRow]) -> bool:
+def up_started(steps: Sequence[JournalStep]) -> bool:
     """Say whether the switch began on any host.
 
     Args:
@@ -180,10 +180,10 @@ def failure_note(status: Status, environment: str, previous_release_id: str | No
     return f"{previous_release_id} still runs in {environment}"
 
 
-def _running(steps: Sequence[StepRow]) -> Action:
+def _running(steps: Sequence[JournalStep]) -> Action:
     failed = any(step.status == "failed" and step.name not in AFTER_SUCCESS for step in steps)
     return Action.RESTORE if failed and up_started(steps) else Action.CONTINUE
 
 
-def _label(step: StepRow) -> str:
+def _label(step: JournalStep) -> str:
     return f"{step.name}@{step.host}" if step.host else step.name

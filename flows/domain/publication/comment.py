@@ -19,7 +19,7 @@ _MOST_MIGRATIONS = 20
 _SIGNS = {Risk.ADDITIVE: "🟢", Risk.LOCKING: "🟡", Risk.DESTRUCTIVE: "🔴", Risk.OPAQUE: "🔴"}
 
 
-class Stay(Value):
+class RunningIn(Value):
     """A release that runs in an environment and holds the change.
 
     Attributes:
@@ -95,7 +95,7 @@ def marker(pipeline: str) -> str:
 
 
 def comment_body(
-    pipeline: str, environments: Sequence[str], stays: Iterable[Stay], attempts: Iterable[Attempt]
+    pipeline: str, environments: Sequence[str], stays: Iterable[RunningIn], attempts: Iterable[Attempt]
 ) -> str:
     """Return the whole comment. Equal facts give equal text, so that nothing is written twice.
 
@@ -130,7 +130,7 @@ def comment_body(
     return bounded(lines, LONGEST_COMMENT)
 
 
-def _stay(one: Stay) -> tuple[str, ...]:
+def _stay(one: RunningIn) -> tuple[str, ...]:
     return (
         link(inline(one.environment), one.address),
         code(one.release_id),

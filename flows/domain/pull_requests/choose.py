@@ -9,7 +9,7 @@ from blocks.pipeline.pull_requests import PullRequests
 from blocks.values.base import Value
 from blocks.values.deliveries import MISSED, PULL_REQUESTS, Errand, Start
 from flows.domain.pull_requests.open import rules_for
-from flows.domain.triggers.decide import Decision, Known
+from flows.domain.triggers.decide import DeliveryDecision, Known
 from flows.domain.triggers.events import BRANCHES, Event, same_name
 from flows.domain.words.text import one_line
 
@@ -41,7 +41,9 @@ def tending_of(pipeline: Pipeline) -> Tending:
     return Tending(section=pipeline.pull_requests, bots=tuple(dict.fromkeys(bots)))
 
 
-def with_tending(decision: Decision, event: Event, tending: Tending, known: Known) -> Decision:
+def with_tending(
+    decision: DeliveryDecision, event: Event, tending: Tending, known: Known
+) -> DeliveryDecision:
     """Add to what a delivery starts that pull requests are looked after, where the pipeline asks for it.
 
     Args:
@@ -57,7 +59,7 @@ def with_tending(decision: Decision, event: Event, tending: Tending, known: Know
     if decision.outcome == "wait" or not _asks(event, branch, tending):
         return decision
     if not known.has_commit:
-        return Decision(outcome="wait", reason=f"commit {event.sha[:7]} is not in the repository yet")
+        return DeliveryDecision(outcome="wait", reason=f"commit {event.sha[:7]} is not in the repository yet")
     if known.refs.get(event.ref) != event.sha:
         # The push that moved it on has a delivery of its own.
         return decision
@@ -74,7 +76,7 @@ def with_tending(decision: Decision, event: Event, tending: Tending, known: Know
     reason = f"pull requests of {one_line(branch)}"
     if decision.outcome == "start":
         reason = f"{decision.reason}; {reason}"
-    return Decision(outcome="start", reason=reason, starts=(*decision.starts, start))
+    return DeliveryDecision(outcome="start", reason=reason, starts=(*decision.starts, start))
 
 
 def _asks(event: Event, branch: str, tending: Tending) -> bool:

@@ -17,7 +17,7 @@ MOST_FILES = 300
 MOST_COMMITS = 249
 
 
-class Verdict(Value):
+class MergeVerdict(Value):
     """Whether a pull request may be merged without a person.
 
     Attributes:
@@ -29,7 +29,7 @@ class Verdict(Value):
     reason: str
 
 
-class Ground(Value):
+class MergeContext(Value):
     """What the pull requests are judged on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Ground(Value):
     rules: tuple[AutoMergeRule, ...]
 
 
-def asked_about(pull: PullFact, ground: Ground) -> str:
+def asked_about(pull: PullFact, ground: MergeContext) -> str:
     """Say why a pull request is none that could be merged without a person; empty where it could.
 
     This needs nothing but the pull request: most are decided by it.
@@ -55,7 +55,7 @@ def asked_about(pull: PullFact, ground: Ground) -> str:
     return next(_told_by_itself(pull, ground), "")
 
 
-def _told_by_itself(pull: PullFact, ground: Ground) -> Iterator[str]:
+def _told_by_itself(pull: PullFact, ground: MergeContext) -> Iterator[str]:
     into = [rule for rule in ground.rules if rule.into == pull.base]
     if not pull.open:
         yield "it is closed"
@@ -73,7 +73,7 @@ def _told_by_itself(pull: PullFact, ground: Ground) -> Iterator[str]:
         yield f"it changes {'an unknown number of' if pull.changed_files is None else pull.changed_files} files"
 
 
-def may_merge(content: PullContent, ground: Ground) -> Verdict:
+def may_merge(content: PullContent, ground: MergeContext) -> MergeVerdict:
     """Decide whether a pull request may be merged without a person.
 
     Args:
@@ -85,16 +85,16 @@ def may_merge(content: PullContent, ground: Ground) -> Verdict:
     """
     refusal = asked_about(content.pull, ground) or _not_alone(content) or _not_read(content)
     if refusal:
-        return Verdict(rule=None, reason=refusal)
+        return MergeVerdict(rule=None, reason=refusal)
     said: list[str] = []
     for rule in ground.rules:
         if rule.into != content.pull.base:
             continue
         refusal = _not_by(rule, content, ground.pipeline_path)
         if not refusal:
-            return Verdict(rule=rule, reason=f"by {content.pull.author}, and only what may be changed")
+            return MergeVerdict(rule=rule, reason=f"by {content.pull.author}, and only what may be changed")
         said.append(refusal)
-    return Verdict(rule=None, reason="; ".join(dict.fromkeys(said)))
+    return MergeVerdict(rule=None, reason="; ".join(dict.fromkeys(said)))
 
 
 def _not_alone(content: PullContent) -> str:

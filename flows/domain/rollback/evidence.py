@@ -18,7 +18,7 @@ _SLACK_ROWS = 100
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RollbackEvidence:
     """Everything the decision is made from.
 
     Attributes:
@@ -158,7 +158,7 @@ def as_revisions(text: str | None) -> tuple[str, ...]:
     return tuple(sorted(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
-def downgrade_target(evidence: Evidence) -> str | None:
+def downgrade_target(evidence: RollbackEvidence) -> str | None:
     """Return the one revision the down-migrations would have to reach, None where there is no such one."""
     newest = heads(evidence.target)
     if not newest and evidence.downgrades_to_base:

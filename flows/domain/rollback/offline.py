@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from blocks.values.base import Value
-from blocks.values.going_back import Way
+from blocks.values.going_back import StrategyKind
 from blocks.values.lifecycle import Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, OfflineRollback
 from flows.domain.rollback.choice import PastPromotion, choose_target
-from flows.domain.rollback.evidence import Evidence
+from flows.domain.rollback.evidence import RollbackEvidence
 from flows.domain.rollback.strategy import decide_way
 from flows.domain.words.text import one_line
 
@@ -23,7 +23,7 @@ _MOST_NAMED = 5
 _OFFLINE_KEY = "offline"
 
 
-class Prospect(Value):
+class OfflinePlan(Value):
     """What a rollback without ledger would do.
 
     Attributes:
@@ -49,7 +49,7 @@ def look_ahead(
     migrates: bool,
     revision: tuple[str, ...] | None,
     insist: bool,
-) -> Prospect:
+) -> OfflinePlan:
     """Decide where to go, from what the host with the database remembers.
 
     Args:
@@ -83,7 +83,7 @@ def look_ahead(
     running = half if half and decision.release_id == running else running
     target, left = memory.manifests.get(decision.release_id or ""), memory.manifests.get(running or "")
     if target is None:
-        return Prospect(left=left, warnings=tuple(warnings), refused=decision.refused_reason)
+        return OfflinePlan(left=left, warnings=tuple(warnings), refused=decision.refused_reason)
     evidence = replace(
         _evidence(memory, target, left),
         environment=environment,
@@ -94,9 +94,9 @@ def look_ahead(
     return _judged(target, left, tuple(warnings), evidence)
 
 
-def _evidence(memory: HostMemory, target: Manifest, left: Manifest | None) -> Evidence:
+def _evidence(memory: HostMemory, target: Manifest, left: Manifest | None) -> RollbackEvidence:
     """Return what the host knows about two releases and the migrations of all."""
-    return Evidence(
+    return RollbackEvidence(
         environment="",
         target_id=target.release.id,
         target=target.release.revisions,
@@ -156,20 +156,20 @@ def _past(manifest: Manifest, at: datetime) -> PastPromotion:
 
 
 def _judged(
-    target: Manifest, left: Manifest | None, warnings: tuple[str, ...], evidence: Evidence
-) -> Prospect:
+    target: Manifest, left: Manifest | None, warnings: tuple[str, ...], evidence: RollbackEvidence
+) -> OfflinePlan:
     """Say whether the schema lets the code go back alone: there is no other way without the ledger."""
     going = decide_way(evidence)
-    if going.way is not Way.CODE:
-        return Prospect(left=left, warnings=warnings, refused=_refusal(evidence))
+    if going.way is not StrategyKind.CODE:
+        return OfflinePlan(left=left, warnings=warnings, refused=_refusal(evidence))
     ahead = evidence.ahead
     if ahead:
         names = ", ".join(one_line(one.id, 40) for one in ahead[-_MOST_NAMED:])
         warnings = (*warnings, f"the database stays ahead of {target.release.id} by {names}: {going.reason}")
-    return Prospect(target=target, left=left, reason=going.reason, warnings=warnings)
+    return OfflinePlan(target=target, left=left, reason=going.reason, warnings=warnings)
 
 
-def _refusal(evidence: Evidence) -> str:
+def _refusal(evidence: RollbackEvidence) -> str:
     """Say what stands in the way, and what a person can do where only knowledge is missing."""
     target = evidence.target_id
     if evidence.pending:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from blocks.values.evidence import RehearsalReceipt
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.releases import Revision
 from blocks.values.schema_changes import worst
-from flows.domain.rollback.evidence import Evidence, as_revisions, downgrade_target
+from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, downgrade_target
 from flows.domain.words.text import one_line
 
 _MOST_NAMED = 5
 
 
-def decide_way(evidence: Evidence) -> GoingBack:
+def decide_way(evidence: RollbackEvidence) -> RollbackStrategy:
     """Decide how to go back: code only, downgrade, restore, or not at all.
 
     Code only needs a proof: no migration between the two, a rehearsal in which the very release became
@@ -30,7 +30,7 @@ def decide_way(evidence: Evidence) -> GoingBack:
     """
     proof = _proof(evidence)
     if proof:
-        return GoingBack(way=Way.CODE, reason=proof)
+        return RollbackStrategy(way=StrategyKind.CODE, reason=proof)
     why_not = _why_not_code(evidence)
     revision = downgrade_target(evidence)
     hurdle = _downgrade_hurdle(evidence, revision)
@@ -42,8 +42,8 @@ def decide_way(evidence: Evidence) -> GoingBack:
         return _forbidden(evidence, f"{why_not}; {hurdle}", restorable=False)
     if not evidence.restore:
         return _forbidden(evidence, why_not, restorable=True)
-    return GoingBack(
-        way=Way.RESTORE,
+    return RollbackStrategy(
+        way=StrategyKind.RESTORE,
         reason=f"{why_not}; the dump of {evidence.backup.taken_at:%Y-%m-%d %H:%M} UTC has the schema it needs",
         trial=evidence.trial,
         backup_path=evidence.backup.path,
@@ -51,7 +51,7 @@ def decide_way(evidence: Evidence) -> GoingBack:
     )
 
 
-def _proof(evidence: Evidence) -> str:
+def _proof(evidence: RollbackEvidence) -> str:
     """Say why the target runs on the present schema; empty where nothing proves it."""
     if evidence.pending:
         return ""
@@ -71,7 +71,7 @@ def _proof(evidence: Evidence) -> str:
     )
 
 
-def _judged(evidence: Evidence) -> str:
+def _judged(evidence: RollbackEvidence) -> str:
     """Say what the verdicts on the migrations between prove; what nobody judged, a person may answer for."""
     if evidence.untold:
         return _insisted(evidence, "whatever ran between")
@@ -85,11 +85,11 @@ def _judged(evidence: Evidence) -> str:
     return f"each migration between was judged harmless to earlier releases ({_named([one.id for one in ahead])})"
 
 
-def _insisted(evidence: Evidence, what: str) -> str:
+def _insisted(evidence: RollbackEvidence, what: str) -> str:
     return f"UNPROVEN: a person takes responsibility for {what}" if evidence.insist else ""
 
 
-def _rehearsed(evidence: Evidence) -> RehearsalReceipt | None:
+def _rehearsed(evidence: RollbackEvidence) -> RehearsalReceipt | None:
     """Return the newest rehearsal that started the target on the schema the database has now."""
     for receipt in evidence.rehearsals:
         after = as_revisions(receipt.revision_after)
@@ -108,7 +108,7 @@ def _disproven(rehearsed: RehearsalReceipt | None) -> bool:
     return rehearsed is not None and rehearsed.old is not None and rehearsed.old.passed is False
 
 
-def _why_not_code(evidence: Evidence) -> str:
+def _why_not_code(evidence: RollbackEvidence) -> str:
     """Say why the code alone cannot go back."""
     pending = evidence.pending
     if pending:
@@ -124,12 +124,12 @@ def _why_not_code(evidence: Evidence) -> str:
     return "; ".join(_obstacle(evidence, one) for one in evidence.ahead if _stands_in_the_way(evidence, one))
 
 
-def _stands_in_the_way(evidence: Evidence, revision: Revision) -> bool:
+def _stands_in_the_way(evidence: RollbackEvidence, revision: Revision) -> bool:
     verdict = evidence.verdicts.get(revision.id)
     return verdict is None or verdict.risk.breaks
 
 
-def _obstacle(evidence: Evidence, revision: Revision) -> str:
+def _obstacle(evidence: RollbackEvidence, revision: Revision) -> str:
     verdict = evidence.verdicts.get(revision.id)
     name = one_line(revision.id, 40)
     if verdict is None:
@@ -138,7 +138,7 @@ def _obstacle(evidence: Evidence, revision: Revision) -> str:
     return f"migration {name} is {verdict.risk}" + (f" ({one_line(reasons[0], 120)})" if reasons else "")
 
 
-def _downgrade_hurdle(evidence: Evidence, revision: str | None) -> str:
+def _downgrade_hurdle(evidence: RollbackEvidence, revision: str | None) -> str:
     """Say what keeps the down-migrations from being run; empty where nothing does."""
     if evidence.pending:
         return "there is no down-migration to that revision"
@@ -151,7 +151,7 @@ def _downgrade_hurdle(evidence: Evidence, revision: str | None) -> str:
     return _strangers(evidence) or _failed_trial(evidence)
 
 
-def _strangers(evidence: Evidence) -> str:
+def _strangers(evidence: RollbackEvidence) -> str:
     own = {one.id for one in evidence.running}
     strangers = [one.id for one in evidence.ahead if one.id not in own]
     if not strangers:
@@ -161,7 +161,7 @@ def _strangers(evidence: Evidence) -> str:
     )
 
 
-def _failed_trial(evidence: Evidence) -> str:
+def _failed_trial(evidence: RollbackEvidence) -> str:
     trial = evidence.trial
     if trial is not None and not trial.passed:
         return f"the down-migration failed on a copy: {one_line(trial.reason, 200)}"
@@ -170,18 +170,18 @@ def _failed_trial(evidence: Evidence) -> str:
     return ""
 
 
-def _downgrade(evidence: Evidence, why_not: str, revision: str | None) -> GoingBack:
+def _downgrade(evidence: RollbackEvidence, why_not: str, revision: str | None) -> RollbackStrategy:
     tried = "tried on a copy of now, where they lost nothing (what the migrations themselves removed stays removed)"
     state = tried if evidence.trial is not None else "to be tried on a copy of now before anything is touched"
-    return GoingBack(
-        way=Way.DOWNGRADE,
+    return RollbackStrategy(
+        way=StrategyKind.DOWNGRADE,
         reason=f"{why_not}; down-migrations to {one_line(revision or '', 40)}: {state}",
         to_revision=revision,
         trial=evidence.trial,
     )
 
 
-def _restore_hurdle(evidence: Evidence) -> str:
+def _restore_hurdle(evidence: RollbackEvidence) -> str:
     if evidence.backup is None:
         return f"no dump has the schema of {evidence.target_id}"
     if evidence.approvers < evidence.quorum:
@@ -190,10 +190,10 @@ def _restore_hurdle(evidence: Evidence) -> str:
     return ""
 
 
-def _forbidden(evidence: Evidence, reason: str, *, restorable: bool) -> GoingBack:
+def _forbidden(evidence: RollbackEvidence, reason: str, *, restorable: bool) -> RollbackStrategy:
     backup = evidence.backup if restorable else None
-    return GoingBack(
-        way=Way.FORBIDDEN,
+    return RollbackStrategy(
+        way=StrategyKind.FORBIDDEN,
         reason=reason,
         todo="; or ".join(_ways_out(evidence, restorable=restorable)),
         trial=evidence.trial,
@@ -202,7 +202,7 @@ def _forbidden(evidence: Evidence, reason: str, *, restorable: bool) -> GoingBac
     )
 
 
-def _ways_out(evidence: Evidence, *, restorable: bool) -> list[str]:
+def _ways_out(evidence: RollbackEvidence, *, restorable: bool) -> list[str]:
     """Say what a person can do, each as a command to copy."""
     environment, target = evidence.environment, evidence.target_id
     command = f"prefect deployment run rollback/{environment}" + (
@@ -228,7 +228,7 @@ def _ways_out(evidence: Evidence, *, restorable: bool) -> list[str]:
     return ways or [f"fix it in a new release: `prefect deployment run promote/{environment} --param ref=…`"]
 
 
-def _only_unjudged(evidence: Evidence) -> bool:
+def _only_unjudged(evidence: RollbackEvidence) -> bool:
     """Say whether only knowledge is missing: nothing says that the target would fail."""
     judged = [evidence.verdicts[one.id] for one in evidence.ahead if one.id in evidence.verdicts]
     return not evidence.pending and not _disproven(_rehearsed(evidence)) and not worst(tuple(judged)).breaks

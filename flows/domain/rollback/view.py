@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blocks.values.evidence import LossReport, TableLoss
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.plans import Plan
 from flows.domain.words.text import code, escape, one_line, table
 
 _MOST_TABLES = 30
-_SIGNS = {Way.CODE: "🟢", Way.DOWNGRADE: "🟡", Way.RESTORE: "🔴", Way.FORBIDDEN: "⛔"}
+_SIGNS = {
+    StrategyKind.CODE: "🟢",
+    StrategyKind.DOWNGRADE: "🟡",
+    StrategyKind.RESTORE: "🔴",
+    StrategyKind.FORBIDDEN: "⛔",
+}
 _SOURCES = {
     "copy": "compared row by row with a restored copy",
     "statistics": "read from PostgreSQL's counters, so these are upper bounds",
@@ -38,7 +43,7 @@ def way_markdown(plan: Plan) -> list[str]:
     ]
 
 
-def _loss(way: GoingBack, loss: LossReport) -> list[str]:
+def _loss(way: RollbackStrategy, loss: LossReport) -> list[str]:
     dump = f"The dump of **{loss.taken_at:%Y-%m-%d %H:%M} UTC** ({code(_name(loss.backup_path))}"
     checksum = f", sha256 {code(way.backup_sha256[:12])}" if way.backup_sha256 else ""
     rows = [
@@ -78,7 +83,7 @@ def way_rows(plan: Plan) -> list[tuple[str, str]]:
     return [*rows, ("you can", one_line(way.todo, 800))] if way.todo else rows
 
 
-def _trial(way: GoingBack) -> str:
+def _trial(way: RollbackStrategy) -> str:
     trial = way.trial
     if trial is None:
         return ""

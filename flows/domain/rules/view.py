@@ -9,7 +9,7 @@ from typing import Protocol
 from blocks.values.drift import Difference
 from flows.domain.approvals.values import QuorumState
 from flows.domain.drift.hosts import PROTECTION, RELAXATION, mend
-from flows.domain.drift.view import Seen
+from flows.domain.drift.view import RecordedDifference
 from flows.domain.promotion.messages import cut
 from flows.domain.rules.difference import RuleLine, RuleState
 from flows.domain.words.durations import human_duration
@@ -21,7 +21,7 @@ GITHUB = "GitHub"
 _ORDER = (RuleState.MISSING, RuleState.RELAXED, RuleState.STRICTER, RuleState.RULESET, RuleState.IN_FORCE)
 
 
-class Request(Protocol):
+class RelaxationRequest(Protocol):
     """A request to relax a rule, as far as it matters here."""
 
     @property
@@ -107,7 +107,7 @@ def rules_markdown(
     *,
     changed: Sequence[str],
     failed: Sequence[str],
-    standing: Sequence[Request],
+    standing: Sequence[RelaxationRequest],
     page: str,
 ) -> str:
     """Return the report of a look at the rules.
@@ -165,20 +165,25 @@ def rule_differences(lines: Sequence[RuleLine]) -> list[Difference]:
     ]
 
 
-def overdue(one: Request, reason: str) -> Difference:
+def overdue(one: RelaxationRequest, reason: str) -> Difference:
     """Return that a rule could not be put back, as it is recorded and told once."""
     said = f"could not be put back: {one_line(reason, 400)}"
     return Difference("", RELAXATION, one_line(f"{one.branch} {one.rule}", 200), said)
 
 
-def standing_line(one: Request) -> str:
+def standing_line(one: RelaxationRequest) -> str:
     """Say in one line which rule is relaxed, until when, by whom and why."""
     until = f"until {one.until:%Y-%m-%d %H:%M} UTC, " if one.until else ""
     return one_line(f"{one.rule} on {one.branch} is relaxed {until}by {one.approved_by}: {one.reason}", 400)
 
 
 def relax_form(
-    one: Request, quorum: QuorumState, page: str, *, expires_after: timedelta, last_refusal: str = ""
+    one: RelaxationRequest,
+    quorum: QuorumState,
+    page: str,
+    *,
+    expires_after: timedelta,
+    last_refusal: str = "",
 ) -> str:
     """Render the description of the form that asks whether a rule may be relaxed.
 
@@ -212,23 +217,25 @@ def relax_form(
     return "\n\n".join([*told, "# May this rule be relaxed?", table(("", ""), facts), after, standing])
 
 
-def waiting_text(pipeline: str, one: Request, link: str) -> str:
+def waiting_text(pipeline: str, one: RelaxationRequest, link: str) -> str:
     """Tell that somebody asks to relax a rule."""
     head = f"Asked: relax {one.rule} on {one.branch} of {pipeline} for {human_duration(one.seconds)}"
     return _lines(head, f"by {one.requested_by or 'somebody who did not say'}: {one.reason}", link)
 
 
-def relaxed_text(pipeline: str, one: Request) -> str:
+def relaxed_text(pipeline: str, one: RelaxationRequest) -> str:
     """Tell that a rule is relaxed."""
     return _lines(f"Relaxed: {pipeline}", standing_line(one), "It is restored automatically.")
 
 
-def restored_text(pipeline: str, one: Request, message: str) -> str:
+def restored_text(pipeline: str, one: RelaxationRequest, message: str) -> str:
     """Tell that a rule is back."""
     return _lines(f"Back in force: {one.rule} on {one.branch} of {pipeline}", message)
 
 
-def rules_drift_text(pipeline: str, new: Sequence[Seen], gone: Sequence[Seen], standing: int) -> str:
+def rules_drift_text(
+    pipeline: str, new: Sequence[RecordedDifference], gone: Sequence[RecordedDifference], standing: int
+) -> str:
     """Tell that GitHub's rules differ from the pipeline, or do so no more.
 
     Args:

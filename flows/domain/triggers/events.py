@@ -163,7 +163,7 @@ def _who(account: github.Account | None) -> dict[str, Any]:
 
 
 def _push(payload: object) -> Event:
-    push = github.Push.model_validate(payload)
+    push = github.PushPayload.model_validate(payload)
     plain = Event(name="push", ref=push.ref, **_who(push.sender))
     is_tag = push.ref.startswith(TAGS)
     if not is_tag and not push.ref.startswith(BRANCHES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blocks.values.watching import Finding, HostLook, LogError, LogSummary, WatchEnd
+from blocks.values.watching import HostLook, LogError, LogSummary, WatchEnd, WatchFinding
 from flows.domain.promotion.messages import Subject, cut
 from flows.domain.watch.watch import merged, restarts
 from flows.domain.words.text import code, escape, fenced, one_line, printable, table
@@ -13,7 +13,7 @@ _MOST_KINDS = 50
 _LONGEST_CAUSE = 400
 
 
-def summary_line(findings: Sequence[Finding]) -> str:
+def summary_line(findings: Sequence[WatchFinding]) -> str:
     """Return in one line why a watch is red, with the first log line that decided.
 
     Args:
@@ -24,7 +24,7 @@ def summary_line(findings: Sequence[Finding]) -> str:
     )
 
 
-def cause(promotion: int, findings: Sequence[Finding]) -> str:
+def cause(promotion: int, findings: Sequence[WatchFinding]) -> str:
     """Return what stands in the history as the cause of a rollback, and on the hold.
 
     Args:

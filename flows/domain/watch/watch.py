@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Status
-from blocks.values.watching import Finding, HostLook, LogError, LogSummary
+from blocks.values.watching import HostLook, LogError, LogSummary, WatchFinding
 
 if TYPE_CHECKING:
     from blocks.pipeline.watch import LogRules, Watch
@@ -25,7 +25,7 @@ _MOST_LINES = 10
 _CHANGED = ACTIVE | {Status.SUCCEEDED, Status.RESTORED, Status.BROKEN}
 
 
-class StepRow(Protocol):
+class WatchedStep(Protocol):
     """A journal row, as far as it matters here."""
 
     @property
@@ -44,7 +44,7 @@ class StepRow(Protocol):
         ...
 
 
-class PromotionRow(Protocol):
+class WatchedPromotion(Protocol):
     """A promotion, as far as it matters here."""
 
     @property
@@ -74,7 +74,7 @@ class Switch(Value):
         return self.done + timedelta(seconds=rules.window)
 
 
-def switch_of(steps: Sequence[StepRow]) -> Switch | None:
+def switch_of(steps: Sequence[WatchedStep]) -> Switch | None:
     """Return when a promotion switched, None where it did not.
 
     Args:
@@ -89,7 +89,7 @@ def switch_of(steps: Sequence[StepRow]) -> Switch | None:
     )
 
 
-def overtaken(promotion_id: int, history: Sequence[PromotionRow]) -> str:
+def overtaken(promotion_id: int, history: Sequence[WatchedPromotion]) -> str:
     """Say what took a release's place, or is about to; empty where it runs as it was brought in.
 
     Args:
@@ -104,7 +104,7 @@ def overtaken(promotion_id: int, history: Sequence[PromotionRow]) -> str:
 
 def judge(
     rules: Watch, before: Sequence[LogSummary], looks: Sequence[HostLook], known: Collection[tuple[str, str]]
-) -> tuple[Finding, ...]:
+) -> tuple[WatchFinding, ...]:
     """Judge what was seen.
 
     Args:
@@ -116,19 +116,21 @@ def judge(
     Returns:
         Why it is red; nothing where it is green.
     """
-    found = [Finding(what=look.smoke) for look in looks if look.smoke]
-    found += [Finding(what=f"on {look.host} {'; '.join(look.ailing)}") for look in looks if look.ailing]
+    found = [WatchFinding(what=look.smoke) for look in looks if look.smoke]
+    found += [WatchFinding(what=f"on {look.host} {'; '.join(look.ailing)}") for look in looks if look.ailing]
     found += _restarted(rules, before, looks)
     if rules.logs is not None:
         found += _logged(rules.logs, before, looks, known)
     return tuple(found)
 
 
-def _restarted(rules: Watch, before: Sequence[LogSummary], looks: Sequence[HostLook]) -> Iterator[Finding]:
+def _restarted(
+    rules: Watch, before: Sequence[LogSummary], looks: Sequence[HostLook]
+) -> Iterator[WatchFinding]:
     counts = restarts(before, looks)
     if sum(counts.values()) > rules.restarts:
         named = ", ".join(f"{service} {times(count)}" for service, count in counts.items())
-        yield Finding(what=f"services were restarted: {named} ({rules.restarts} allowed)")
+        yield WatchFinding(what=f"services were restarted: {named} ({rules.restarts} allowed)")
 
 
 def restarts(before: Sequence[LogSummary], looks: Sequence[HostLook]) -> dict[str, int]:
@@ -160,11 +162,11 @@ def _logged(
     before: Sequence[LogSummary],
     looks: Sequence[HostLook],
     known: Collection[tuple[str, str]],
-) -> Iterator[Finding]:
+) -> Iterator[WatchFinding]:
     after = merged([look.logs for look in looks])
     watched = [one for one in after if one.sign == "pattern"]
     if watched:
-        yield Finding(what="lines that the pipeline watches for were logged", lines=told(watched))
+        yield WatchFinding(what="lines that the pipeline watches for were logged", lines=told(watched))
     seconds = max((one.seconds for one in before), default=0.0)
     if not seconds:
         # Nothing ran before, or nothing could be read: there is nothing to compare with.
@@ -176,7 +178,7 @@ def _logged(
         new = new_errors(earlier, after, {*known, *usual})
         if len(new) > rules.new_errors:
             kinds = "1 error that was" if len(new) == 1 else f"{len(new)} kinds of errors that were"
-            yield Finding(what=f"{kinds} not there before the switch", lines=told(new))
+            yield WatchFinding(what=f"{kinds} not there before the switch", lines=told(new))
     if rules.rate is not None:
         yield from _more_frequent(rules.rate, earlier, seconds, after, looks)
 
@@ -187,13 +189,13 @@ def _more_frequent(
     before: float,
     after: Sequence[LogError],
     looks: Sequence[HostLook],
-) -> Iterator[Finding]:
+) -> Iterator[WatchFinding]:
     had = sum(one.count for one in earlier if one.sign == "error")
     errors = [one for one in after if one.sign == "error"]
     have, seconds = sum(one.count for one in errors), max((look.logs.seconds for look in looks), default=0.0)
     usual = had / before * seconds
     if have >= FEWEST_FOR_RATE and have > factor * usual:
-        yield Finding(
+        yield WatchFinding(
             what=f"{have} errors in {seconds:.0f} s, where {usual:.1f} were usual before the switch",
             lines=told(errors),
         )

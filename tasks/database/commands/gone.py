@@ -8,7 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from blocks.values.base import Value
-from tasks.database.commands.shapes import Pair, Rows, Shape, as_one, checksum, constant, quoted, summed
+from tasks.database.commands.shapes import (
+    DatabaseShape,
+    Pair,
+    Rows,
+    as_one,
+    checksum,
+    constant,
+    quoted,
+    summed,
+)
 
 
 class Gone(Value):
@@ -32,7 +41,7 @@ class Gone(Value):
         return f"{self.table}.{self.column} in {rows}" if self.column else f"{self.table} with {rows}"
 
 
-def contents_sql(shapes: Sequence[Shape], gone: Sequence[Pair]) -> str:
+def contents_sql(shapes: Sequence[DatabaseShape], gone: Sequence[Pair]) -> str:
     """Return the SQL that looks into whole tables, and into columns that have something in them.
 
     Args:
@@ -56,7 +65,7 @@ def contents_sql(shapes: Sequence[Shape], gone: Sequence[Pair]) -> str:
     return as_one(selects)
 
 
-def contents_of(shapes: Sequence[Shape], gone: Sequence[Pair], rows: Rows) -> tuple[Gone, ...]:
+def contents_of(shapes: Sequence[DatabaseShape], gone: Sequence[Pair], rows: Rows) -> tuple[Gone, ...]:
     """Read what `contents_sql` answered."""
     found: list[Gone] = []
     for row in rows:

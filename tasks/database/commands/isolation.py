@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.host.shape import linked_names, plain_path
 
 if TYPE_CHECKING:
-    from tasks.host.shape import Service, Shape
+    from tasks.host.shape import ComposeShape, Service
 
 LABEL = "sluice.rehearsal"
 NETWORK = "sluice-copy"
@@ -48,7 +48,7 @@ _PROBE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Place:
+class IsolatedPlace:
     """Where the services run instead.
 
     Attributes:
@@ -69,9 +69,9 @@ class Place:
 
 
 def override(
-    shape: Shape,
+    shape: ComposeShape,
     services: tuple[str, ...],
-    place: Place,
+    place: IsolatedPlace,
     kinds: Mapping[str, str],
     brought: Iterable[str] = (),
 ) -> str:
@@ -112,7 +112,7 @@ def override(
 
 
 def _service(
-    shape: Shape, name: str, services: tuple[str, ...], place: Place, kinds: Mapping[str, str]
+    shape: ComposeShape, name: str, services: tuple[str, ...], place: IsolatedPlace, kinds: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Return the lines of one service: key and value."""
     service = shape.services[name]
@@ -136,7 +136,9 @@ def _service(
         yield "healthcheck", _plain_json(_probes(place.seconds))
 
 
-def _network(shape: Shape, name: str, services: tuple[str, ...], place: Place) -> Iterator[tuple[str, str]]:
+def _network(
+    shape: ComposeShape, name: str, services: tuple[str, ...], place: IsolatedPlace
+) -> Iterator[tuple[str, str]]:
     service = shape.services[name]
     mode = service.get("network_mode")
     if mode == "host":
@@ -194,7 +196,7 @@ def _dependencies(service: Service, services: tuple[str, ...]) -> dict[str, Any]
     }
 
 
-def _named_volumes(shape: Shape, services: Iterable[str]) -> Iterator[str]:
+def _named_volumes(shape: ComposeShape, services: Iterable[str]) -> Iterator[str]:
     for name in services:
         for mount in shape.services[name].get("volumes") or []:
             if mount.get("type") == "volume" and mount.get("source"):
@@ -215,7 +217,7 @@ def _probes(seconds: float) -> dict[str, Any]:
 
 
 def breaches(
-    shape: Shape, services: tuple[str, ...], place: Place, kinds: Mapping[str, str]
+    shape: ComposeShape, services: tuple[str, ...], place: IsolatedPlace, kinds: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Say what of an overridden application would still reach something live.
 
@@ -238,7 +240,7 @@ def breaches(
     return tuple(found)
 
 
-def _breaches(name: str, service: Service, place: Place, kinds: Mapping[str, str]) -> Iterator[str]:
+def _breaches(name: str, service: Service, place: IsolatedPlace, kinds: Mapping[str, str]) -> Iterator[str]:
     yield from (f"{name} still has {key}" for key in sorted(service.keys() - _OWN - _ANEW))
     mode = service.get("network_mode")
     if mode not in {None, "none", f"container:{place.container}"}:

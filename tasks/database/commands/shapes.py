@@ -50,7 +50,7 @@ order by n.nspname, c.relname;
 )
 
 
-class Shape(Value):
+class DatabaseShape(Value):
     """A table's shape.
 
     Attributes:
@@ -80,7 +80,7 @@ class Pair(Value):
     gone: dict[str, str | None]
 
 
-def read_shapes(rows: Rows) -> dict[str, Shape]:
+def read_shapes(rows: Rows) -> dict[str, DatabaseShape]:
     """Read what `SHAPES` printed.
 
     Args:
@@ -89,16 +89,16 @@ def read_shapes(rows: Rows) -> dict[str, Shape]:
     Returns:
         Table → shape.
     """
-    shapes = [Shape.model_validate(json.loads(row[0])) for row in rows if row and row[0].strip()]
+    shapes = [DatabaseShape.model_validate(json.loads(row[0])) for row in rows if row and row[0].strip()]
     return {shape.name: shape for shape in shapes}
 
 
-def pairs(first: Mapping[str, Shape], second: Mapping[str, Shape]) -> tuple[Pair, ...]:
+def pairs(first: Mapping[str, DatabaseShape], second: Mapping[str, DatabaseShape]) -> tuple[Pair, ...]:
     """Return the tables both databases have, with what of them can be compared."""
     return tuple(_pair(first[name], second[name]) for name in first if name in second)
 
 
-def _pair(first: Shape, second: Shape) -> Pair:
+def _pair(first: DatabaseShape, second: DatabaseShape) -> Pair:
     same_key = first.key if first.key == second.key and set(first.key) <= set(second.columns) else ()
     return Pair(
         name=first.name,

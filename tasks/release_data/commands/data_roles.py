@@ -23,7 +23,7 @@ def role_of(path: str, roles: Mapping[str, DataRole]) -> DataRole | None:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DataVerdict:
     """What becomes of a release's data when another release takes its place.
 
     Attributes:
@@ -46,7 +46,7 @@ def judge(
     after: Mapping[str, str],
     *,
     written: Collection[str] = (),
-) -> Verdict:
+) -> DataVerdict:
     """Decide what becomes of what an application wrote.
 
     What the application changed, added or removed goes along; a file it left alone is as the next release has it; where
@@ -65,7 +65,7 @@ def judge(
     differs, deleted = data.differs, {*data.deleted}
     carried = [path for path in differs if role_of(path, roles) == "carry"]
     both = sorted(_both_changed(data, carried, before, after))
-    return Verdict(
+    return DataVerdict(
         refused=(
             *_elsewhere(data, roles),
             *_beside(data, roles),

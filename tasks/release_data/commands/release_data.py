@@ -19,7 +19,7 @@ from tasks.host.shape import plain_path
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from blocks.values.manifests import Manifest
-    from tasks.host.shape import Shape
+    from tasks.host.shape import ComposeShape
     from tasks.kernel.argv import Argv
 
 # What Sluice itself puts beside the bundle: no application's data.
@@ -159,7 +159,9 @@ def _plain(path: str) -> str:
     return "." if path == "." else path.removeprefix("./").replace("\x01", "\n")
 
 
-def writable_sources(containers: Iterable[ContainerFact], shape: Shape | None) -> tuple[tuple[str, str], ...]:
+def writable_sources(
+    containers: Iterable[ContainerFact], shape: ComposeShape | None
+) -> tuple[tuple[str, str], ...]:
     """Return each path of the host that a service may write to, with the service, sorted.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 from blocks.git_repository import GitRepository
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
-from deployments.doctor.application import Application
+from deployments.doctor.application import ApplicationFacts
 from deployments.doctor.drift import drift_checks
 from deployments.doctor.findings import Finding, run_checks
 from tasks.ledger.drift import Difference
@@ -28,7 +28,7 @@ def findings(home: Path, text: str = PIPELINE) -> list[Finding]:
     policies = tuple(pipeline.policy(name) for name in pipeline.names)
     settings = Settings(home=home)
     return run_checks(
-        drift_checks(settings, Application(pipeline, policies, {}, {}, GitRepository(url="/shop"), ""))
+        drift_checks(settings, ApplicationFacts(pipeline, policies, {}, {}, GitRepository(url="/shop"), ""))
     )
 
 

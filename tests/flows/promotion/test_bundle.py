@@ -13,7 +13,7 @@ import pytest
 from blocks.values.facts import HostFacts
 from flows.promotion.bundle import Bundle, make_bundle, make_manifest
 from tasks.git.mirror import GitMirror
-from tasks.images.sources import Described, Sources
+from tasks.images.sources import DescribedCommit, Sources
 from tasks.kernel.errors import RefusedError
 from tests.flows.domain.samples import release
 from tests.tasks.git.test_mirror import Repository
@@ -41,7 +41,7 @@ def bundle_of(origin: Repository, tmp_path: Path, *mounts: tuple[str, bool]) -> 
         {"type": "bind", "source": f"{source}/{path}", "target": "/x", "read_only": not written}
         for path, written in mounts
     ]
-    described = Described(
+    described = DescribedCommit(
         sha=sha,
         compose_files=("compose.yaml",),
         texts={},

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from blocks.values.facts import ContainerFact, HostFacts
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Status
 from flows.promotion import change as changing
 from flows.promotion import fallback
@@ -45,7 +45,7 @@ RUNS = HostFacts(
         ContainerFact(id="backend", service="backend", image="i", status="running", health="healthy"),
     ),
 )
-DOWNGRADE = GoingBack(way=Way.DOWNGRADE, reason="nothing is lost")
+DOWNGRADE = RollbackStrategy(way=StrategyKind.DOWNGRADE, reason="nothing is lost")
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
-from flows.domain.rollback.offline import Prospect
+from flows.domain.rollback.offline import OfflinePlan
 from flows.rollback.offline_execute import go_back
-from flows.rollback.offline_hosts import Asked, OfflineSite, Readied, left_out_of, site_of
+from flows.rollback.offline_hosts import OfflineRequest, OfflineSite, Readied, left_out_of, site_of
 from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Result
@@ -89,8 +89,8 @@ def readied(hosts: list[FakeHost], *, fence: int = 5) -> Readied:
         local=LocalRunner(),
         secrets={},
     )
-    prospect = Prospect(target=OLD, left=NEW, reason="proven")
-    return Readied(site, Asked("", "ana@laptop", "down"), prospect, memories, ("careful",))
+    prospect = OfflinePlan(target=OLD, left=NEW, reason="proven")
+    return Readied(site, OfflineRequest("", "ana@laptop", "down"), prospect, memories, ("careful",))
 
 
 @pytest.fixture

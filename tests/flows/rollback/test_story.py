@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State
 
-from blocks.values.going_back import Way
+from blocks.values.going_back import StrategyKind
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.values import Refusal
 from flows.promotion.flow import promote
@@ -84,7 +84,7 @@ def answer_what_was_asked_before(scene: Scene, run: str) -> None:
     assert scene.plane.api.form(run)["plan"] == scene.promotions("feature")[0].plan_hash != opened["plan"]
 
 
-def last_way(scene: Scene) -> Way:
+def last_way(scene: Scene) -> StrategyKind:
     plan = scene.promotions("feature")[0].plan
     assert plan is not None
     assert plan.going_back is not None
@@ -118,7 +118,7 @@ def test_an_additive_migration_lets_the_code_go_back_alone(running: Scene) -> No
     finally:
         running.lab.registry.start()
     assert name == "Completed", message
-    assert last_way(running) is Way.CODE
+    assert last_way(running) is StrategyKind.CODE
     # Nothing was dumped or copied on the way, and no row is lost.
     assert len(ledger_backups(running)) == backups
     assert ask(running, "select count(note) from orders") == ["20"]
@@ -140,7 +140,7 @@ def test_a_destructive_migration_is_taken_back_where_that_loses_nothing(running:
     orders = ask(running, "select count(*), sum(total_cents) from orders")
     name, message = back(reason="they were wanted after all")
     assert name == "Completed", message
-    assert last_way(running) is Way.DOWNGRADE
+    assert last_way(running) is StrategyKind.DOWNGRADE
     assert "nothing lost" in message
     assert ask(running, "select version_num from alembic_version") == ["0003"]
     assert ask(running, "select count(*), sum(total_cents) from orders") == orders
@@ -193,7 +193,7 @@ def test_what_a_restore_would_lose_is_told_without_acting(running: Scene) -> Non
     before = len(running.promotions("feature"))
     way = preview_rollback("feature").plan.going_back
     assert way is not None
-    assert way.way is Way.FORBIDDEN
+    assert way.way is StrategyKind.FORBIDDEN
     assert way.loss is not None
     assert way.loss.source == "copy"
     lost = {one.table: (one.inserted, one.updated, one.deleted) for one in way.loss.tables}
@@ -230,7 +230,7 @@ def test_a_restore_that_people_agreed_to_and_its_undoing(running: Scene) -> None
     answer_what_was_asked_before(running, run)
     name, message = said_yes(running, run)
     assert name == "Completed", message
-    assert last_way(running) is Way.RESTORE
+    assert last_way(running) is StrategyKind.RESTORE
     assert ask(running, "select version_num from alembic_version") == ["0005"]
     assert ask(running, "select count(*) from orders") == ["20"]
     assert ask(running, "select to_regclass('reviews') is null") == ["t"]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from blocks.pipeline import Policy, load_pipeline
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
 from flows.promotion import flow as promote
 from flows.promotion import unchanged
@@ -21,7 +21,7 @@ from flows.promotion.prepare import Prepared
 from flows.promotion.work import Work
 from flows.rollback import execute as switching
 from flows.rollback import flow as rollback
-from flows.rollback.strategy import Wish
+from flows.rollback.strategy import RollbackOptions
 from flows.runs import conduct
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
@@ -176,18 +176,20 @@ def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pyte
     monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
     monkeypatch.setattr(rollback, "choose_release", refuse)
     with pytest.raises(RefusedError, match="branch main is not allowed in prod"):
-        rollback._go(place.run(mine), REQUEST, mine, Wish())
+        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
     assert place.status(dead) is Status.RUNNING
 
 
-@pytest.mark.parametrize(("way", "needed"), [(Way.CODE, 0), (Way.DOWNGRADE, 21), (Way.RESTORE, 21)])
+@pytest.mark.parametrize(
+    ("way", "needed"), [(StrategyKind.CODE, 0), (StrategyKind.DOWNGRADE, 21), (StrategyKind.RESTORE, 21)]
+)
 def test_a_rollback_that_no_host_can_carry_ends_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch, way: Way, needed: int
+    place: Place, monkeypatch: pytest.MonkeyPatch, way: StrategyKind, needed: int
 ) -> None:
     waits, mine = opened(place, "one"), opened(place, "two", kind=Kind.ROLLBACK)
     waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
-    plan = make_plan("v1", going_back=GoingBack(way=way, reason="proven"))
+    plan = make_plan("v1", going_back=RollbackStrategy(way=way, reason="proven"))
     facts = cast("Any", SimpleNamespace(database_bytes=7))
     change = Change(
         make_release("v1"), {"prod": cast("Any", None)}, None, {"prod": facts}, False, False, None
@@ -204,15 +206,15 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     monkeypatch.setattr(rollback, "carry_back", refuse)
     monkeypatch.setattr(switching, "raise_first", refuse)
     with pytest.raises(RefusedError, match="nothing was touched"):
-        rollback._go(place.run(mine), REQUEST, mine, Wish())
+        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
     # All that it needs once it has begun.
     assert spaces == [needed]
     # Where nobody waits the hosts are not asked twice; before people are asked they always are.
     place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
     with pytest.raises(RefusedError):
-        rollback._go(place.run(mine), REQUEST, mine, Wish())
-    asks = way is Way.RESTORE
+        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
+    asks = way is StrategyKind.RESTORE
     assert place.status(mine) is (Status.PLANNING if asks else Status.RUNNING)
     assert len(spaces) == 1 + asks
 

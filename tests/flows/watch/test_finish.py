@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Crashed, Failed, Running
 
 from blocks.pipeline import Policy
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.watching import Finding, WatchEnd, WatchStart
+from blocks.values.watching import WatchEnd, WatchFinding, WatchStart
 from flows.domain.watch.watch import LONGEST_LATE, START, TOLD, WATCH
 from flows.drift import restart_watches as watches
 from flows.drift.restart_watches import AGAIN, continue_watch
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(900)
 RED = WatchEnd(
     verdict="red",
     text="1 error that was not there before the switch",
-    findings=(Finding(what="1 error", lines=("web (once): ERROR it broke",)),),
+    findings=(WatchFinding(what="1 error", lines=("web (once): ERROR it broke",)),),
 )
 
 

@@ -13,7 +13,7 @@ from blocks.values.watching import ContainerMark, LogError, LogSummary, WatchEnd
 from flows.domain.watch.watch import WATCH
 from flows.runs.conduct import lease_held
 from flows.watch import start as beginning
-from flows.watch.observe import Seen, look_on, summaries_before
+from flows.watch.observe import Observation, look_on, summaries_before
 from flows.watch.start import begin_reading, begin_watch, end_reading
 from tasks.kernel.errors import TransientError
 from tasks.ledger.records import PromotionRecord
@@ -29,7 +29,9 @@ pytestmark = pytest.mark.timeout(900)
 BEFORE = LogSummary(host="prod", seconds=60, containers=(ContainerMark(id="old", service="web"),))
 
 
-def looked(world: World, host: FakeHost, row: PromotionRecord | None = None, window: str = "1s") -> Seen:
+def looked(
+    world: World, host: FakeHost, row: PromotionRecord | None = None, window: str = "1s"
+) -> Observation:
     """Watch a promotion, by default one whose window is over: one look is left."""
     row = row or world.succeeded()
     policy = world.policy(window)

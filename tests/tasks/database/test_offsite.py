@@ -11,7 +11,7 @@ import pytest
 
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.url_folder import UrlFolder
-from tasks.database.offsite import HostPlace, Place, UrlPlace, copy_dump
+from tasks.database.offsite import DumpStore, HostPlace, UrlPlace, copy_dump
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Limits
 from tests.fakes.host import FakeHost
@@ -35,7 +35,7 @@ def source() -> FakeHost:
     return host
 
 
-def read(place: Place, name: str) -> bytes | None:
+def read(place: DumpStore, name: str) -> bytes | None:
     if isinstance(place, HostPlace):
         return place.host.read_file(f"{place.directory}/{name}")
     assert isinstance(place, UrlPlace)
@@ -44,13 +44,13 @@ def read(place: Place, name: str) -> bytes | None:
 
 
 @pytest.fixture(params=["host", "url"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> DumpStore:
     if request.param == "host":
         return HostPlace(FakeHost("offsite"), COPIES, Limits())
     return UrlPlace(UrlFolder(f"file://{tmp_path}/copies"))
 
 
-def test_a_copy_is_the_dump_with_its_receipt(source: FakeHost, place: Place) -> None:
+def test_a_copy_is_the_dump_with_its_receipt(source: FakeHost, place: DumpStore) -> None:
     where = copy_dump(source, place, receipt(), seconds=60)
     assert where.endswith(f"/{NAME}")
     assert where.startswith(("offsite:/backup", "file:///"))
@@ -58,14 +58,14 @@ def test_a_copy_is_the_dump_with_its_receipt(source: FakeHost, place: Place) -> 
     assert BackupReceipt.from_json(read(place, f"{NAME}.json") or b"") == receipt()
 
 
-def test_a_dump_that_changed_since_is_not_copied(source: FakeHost, place: Place) -> None:
+def test_a_dump_that_changed_since_is_not_copied(source: FakeHost, place: DumpStore) -> None:
     source.write_file(PATH, CONTENT[:-1] + b"!")
     with pytest.raises(TerminalError, match=f"{PATH} on prod is not what was dumped"):
         copy_dump(source, place, receipt(), seconds=60)
     assert read(place, f"{NAME}.json") is None
 
 
-def test_a_dump_that_is_gone_is_told(source: FakeHost, place: Place) -> None:
+def test_a_dump_that_is_gone_is_told(source: FakeHost, place: DumpStore) -> None:
     source.files.clear()
     with pytest.raises(TerminalError, match=f"no file {PATH} on prod"):
         copy_dump(source, place, receipt(), seconds=60)

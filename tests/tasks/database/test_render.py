@@ -12,11 +12,17 @@ import pytest
 from blocks.pipeline import Migration
 from blocks.values.evidence import Rendered
 from blocks.values.releases import Revision
-from tasks.database.render import Told, brings_revisions, list_pending, render_migrations, tell_migrations
+from tasks.database.render import (
+    ToldMigrations,
+    brings_revisions,
+    list_pending,
+    render_migrations,
+    tell_migrations,
+)
 from tasks.host.confined import MOST_BYTES, ConfinedService
 from tasks.images.build import list_revisions
 from tasks.images.confined import ask_either_way, confined
-from tasks.images.sources import Described, Sources
+from tasks.images.sources import DescribedCommit, Sources
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Call, Result
 from tests.fakes.host import FakeHost
@@ -96,7 +102,7 @@ def live(host: FakeHost, chosen: Migration = ALEMBICS) -> Any:
     return Live()
 
 
-def tell(host: FakeHost) -> Told | None:
+def tell(host: FakeHost) -> ToldMigrations | None:
     return tell_migrations.fn(live(host), host="prod", service=SERVICE, start="a1", container="shop-render-1")
 
 
@@ -248,7 +254,7 @@ def test_only_a_commits_own_files_are_mounted(tmp_path: Path, path: str, mounted
         (tmp_path / name).touch()
     (tmp_path / "etc").symlink_to("/etc")
     (tmp_path / "inner").symlink_to("sql")
-    described = Described(
+    described = DescribedCommit(
         sha="1" * 40,
         compose_files=(),
         texts={},

@@ -17,7 +17,7 @@ from blocks.values.manifests import Manifest
 from tasks.database.render import list_pending, render_migrations, tell_migrations
 from tasks.host.confined import ConfinedService
 from tasks.images.confined import confined, placed
-from tasks.images.sources import Described, Sources, check_out
+from tasks.images.sources import DescribedCommit, Sources, check_out
 from tasks.steps.run import Run
 from tests.lab.lab import Lab
 from tests.lab.server import Server
@@ -104,7 +104,7 @@ def read(run: Run, folder: Path, program: str) -> Sources:
             return {}
 
     run.mirror, run.work = cast("Any", Mirror()), folder
-    described = Described(
+    described = DescribedCommit(
         sha="1" * 40,
         compose_files=("compose.yaml",),
         texts={},

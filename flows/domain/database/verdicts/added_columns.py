@@ -9,14 +9,14 @@ from pglast.enums import ConstrType
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.constraints import passes_by_itself, references
-from flows.domain.database.verdicts.migration_context import FreshColumn, Ground, Remark
+from flows.domain.database.verdicts.migration_context import FreshColumn, MigrationContext, Remark
 from flows.domain.database.verdicts.trees import columns, is_null, may_refuse, same_for_all_rows, strings
 
 _SERIAL = frozenset({"smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"})
 _STORED = "s"
 
 
-def added_column(table: str, definition: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
+def added_column(table: str, definition: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
     """Judge a column that is added to a table that was there, and note it as fresh.
 
     Args:
@@ -83,7 +83,7 @@ def _may_fail(table: str, name: str) -> Remark:
     )
 
 
-def _rewritten(table: str, name: str, ground: Ground) -> Remark:
+def _rewritten(table: str, name: str, ground: MigrationContext) -> Remark:
     return Remark(
         Risk.LOCKING,
         f"{ground.say_table(table)} is rewritten with reads and writes blocked, to give each row its own {name}",
@@ -92,7 +92,7 @@ def _rewritten(table: str, name: str, ground: Ground) -> Remark:
     )
 
 
-def _column_constraint(table: str, name: str, constraint: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def _column_constraint(table: str, name: str, constraint: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     fresh = ground.fresh[table, name]
     kind = constraint.contype
     if kind in {ConstrType.CONSTR_UNIQUE, ConstrType.CONSTR_PRIMARY}:
@@ -105,7 +105,7 @@ def _column_constraint(table: str, name: str, constraint: Any, ground: Ground) -
         yield _checked_column(table, name, constraint, ground)
 
 
-def _unique_column(table: str, name: str, fresh: FreshColumn, ground: Ground) -> Remark:
+def _unique_column(table: str, name: str, fresh: FreshColumn, ground: MigrationContext) -> Remark:
     if fresh.filled and fresh.equal:
         reason = f"{name} is unique and has one default: a second row of the running release is refused"
         return Remark(Risk.DESTRUCTIVE, reason, f"add {name} nullable and without a default", table)
@@ -117,7 +117,7 @@ def _unique_column(table: str, name: str, fresh: FreshColumn, ground: Ground) ->
     )
 
 
-def _checked_column(table: str, name: str, constraint: Any, ground: Ground) -> Remark:  # noqa: ANN401
+def _checked_column(table: str, name: str, constraint: Any, ground: MigrationContext) -> Remark:  # noqa: ANN401
     if columns(constraint.raw_expr) == {name} and passes_by_itself(table, constraint.raw_expr, ground):
         return _scanned(table, name, ground)
     return Remark(
@@ -128,7 +128,7 @@ def _checked_column(table: str, name: str, constraint: Any, ground: Ground) -> R
     )
 
 
-def _scanned(table: str, name: str, ground: Ground) -> Remark:
+def _scanned(table: str, name: str, ground: MigrationContext) -> Remark:
     return Remark(
         Risk.LOCKING,
         f"{ground.say_table(table)} is scanned with reads and writes blocked, to check {name}",

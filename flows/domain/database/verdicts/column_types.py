@@ -44,7 +44,7 @@ class ColumnType(NamedTuple):
         return f"{self.name}{numbers}{'[]' * self.dimensions}"
 
 
-class Change(Enum):
+class TypeChange(Enum):
     """What happens to a column whose type is changed."""
 
     NOTHING = "nothing"  # only the catalogue is written
@@ -75,7 +75,7 @@ def read_type(text: str) -> ColumnType | None:
     return type_of(cast.typeName) if alone else None
 
 
-def compare(old: ColumnType, new: ColumnType) -> Change:
+def compare(old: ColumnType, new: ColumnType) -> TypeChange:
     """Say what changing a column's type does.
 
     Only pairs that are known to be harmless are; every other is a break.
@@ -88,36 +88,36 @@ def compare(old: ColumnType, new: ColumnType) -> Change:
         What happens, by PostgreSQL 17's rules.
     """
     if old == new or (old.name, new.name) == ("cidr", "inet"):
-        return Change.NOTHING
+        return TypeChange.NOTHING
     if old.dimensions != new.dimensions:
-        return Change.BREAK
+        return TypeChange.BREAK
     for family, judge in _FAMILIES:
         if old.name in family and new.name in family:
             return judge(old, new)
-    return Change.BREAK
+    return TypeChange.BREAK
 
 
-def _no_smaller(old: ColumnType, new: ColumnType) -> Change:
+def _no_smaller(old: ColumnType, new: ColumnType) -> TypeChange:
     if not new.modifiers:
-        return Change.NOTHING
-    return Change.NOTHING if old.modifiers and new.modifiers >= old.modifiers else Change.BREAK
+        return TypeChange.NOTHING
+    return TypeChange.NOTHING if old.modifiers and new.modifiers >= old.modifiers else TypeChange.BREAK
 
 
-def _wider(old: ColumnType, new: ColumnType) -> Change:
+def _wider(old: ColumnType, new: ColumnType) -> TypeChange:
     names = _INTEGERS if old.name in _INTEGERS else _FLOATS
-    return Change.REWRITE if names.index(new.name) > names.index(old.name) else Change.BREAK
+    return TypeChange.REWRITE if names.index(new.name) > names.index(old.name) else TypeChange.BREAK
 
 
-def _numeric(old: ColumnType, new: ColumnType) -> Change:
+def _numeric(old: ColumnType, new: ColumnType) -> TypeChange:
     if not new.modifiers:
-        return Change.NOTHING
+        return TypeChange.NOTHING
     if not old.modifiers:
-        return Change.BREAK
+        return TypeChange.BREAK
     digits, scale, *_ = (*new.modifiers, 0)
     old_digits, old_scale, *_ = (*old.modifiers, 0)
     if scale < old_scale or digits - scale < old_digits - old_scale:
-        return Change.BREAK
-    return Change.NOTHING if scale == old_scale else Change.REWRITE
+        return TypeChange.BREAK
+    return TypeChange.NOTHING if scale == old_scale else TypeChange.REWRITE
 
 
 def _number(node: Any) -> int | None:  # noqa: ANN401
@@ -125,7 +125,7 @@ def _number(node: Any) -> int | None:  # noqa: ANN401
     return value.ival if isinstance(value, ast.Integer) else None
 
 
-_FAMILIES: tuple[tuple[Collection[str], Callable[[ColumnType, ColumnType], Change]], ...] = (
+_FAMILIES: tuple[tuple[Collection[str], Callable[[ColumnType, ColumnType], TypeChange]], ...] = (
     (_TEXTS, _no_smaller),
     (_INTEGERS, _wider),
     (_FLOATS, _wider),

@@ -9,7 +9,7 @@ from pglast import ast
 from pglast.enums import ConstrType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.trees import columns, functions, nodes_in, relation_name, strings
 
 _CONTRACT = (
@@ -23,7 +23,7 @@ _UNIQUE_NAMES = {
 _NO_ACTION = frozenset({"a", "r", "\0", ""})
 
 
-def added_constraint(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN401 - untyped trees
+def added_constraint(table: str, constraint: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401 - untyped trees
     """Judge ALTER TABLE … ADD CONSTRAINT on a table that was there.
 
     Args:
@@ -46,7 +46,7 @@ def added_constraint(table: str, constraint: Any, ground: Ground) -> Remarks:  #
     return [Remark(Risk.OPAQUE, "a constraint of a kind that is not known here", table=table)]
 
 
-def not_null(table: str, column: str, ground: Ground) -> Remark:
+def not_null(table: str, column: str, ground: MigrationContext) -> Remark:
     """Judge SET NOT NULL on a column of a table that was there."""
     safer = (
         f"give {column} a default or have all running code fill it first; then ADD CHECK ({column} IS NOT NULL) "
@@ -71,7 +71,7 @@ def references(constraint: Any) -> Iterator[Remark]:  # noqa: ANN401
         )
 
 
-def _foreign_key(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _foreign_key(table: str, constraint: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     names = strings(constraint.fk_attrs)
     target = relation_name(constraint.pktable)
     if not ground.is_fresh(table, names) or any(ground.fresh[table, name].filled for name in names):
@@ -93,7 +93,7 @@ def _foreign_key(table: str, constraint: Any, ground: Ground) -> Remarks:  # noq
     ]
 
 
-def _check(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _check(table: str, constraint: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if not constraint.is_enforced:
         return [Remark(Risk.ADDITIVE, "the check is not enforced: no row is looked at", table=table)]
     names = columns(constraint.raw_expr)
@@ -113,7 +113,7 @@ def _check(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN
     return [Remark(Risk.DESTRUCTIVE, reason, f"{_CONTRACT}, with NOT VALID and VALIDATE CONSTRAINT", table)]
 
 
-def passes_by_itself(table: str, expression: Any, ground: Ground) -> bool:  # noqa: ANN401
+def passes_by_itself(table: str, expression: Any, ground: MigrationContext) -> bool:  # noqa: ANN401
     """Say whether rows that do not name the added columns pass a check on these columns.
 
     With the same default in all of them the check fails at once or never. Without a value a comparison is NULL,
@@ -126,7 +126,7 @@ def passes_by_itself(table: str, expression: Any, ground: Ground) -> bool:  # no
     return not functions(expression) and not _has(expression, asks)
 
 
-def _unique(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _unique(table: str, constraint: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     what = _UNIQUE_NAMES[constraint.contype]
     if constraint.indexname and constraint.contype == ConstrType.CONSTR_UNIQUE:
         return [
@@ -153,7 +153,7 @@ def _unique(table: str, constraint: Any, ground: Ground) -> Remarks:  # noqa: AN
     return [Remark(Risk.DESTRUCTIVE, reason, safer, table)]
 
 
-def unique_by_itself(table: str, names: tuple[str, ...], ground: Ground) -> bool:
+def unique_by_itself(table: str, names: tuple[str, ...], ground: MigrationContext) -> bool:
     """Say whether rows that do not name the added columns cannot be doubles: empty ones, or each with its own value."""
     return ground.is_fresh(table, names) and not ground.all_alike(table, names)
 
@@ -166,7 +166,7 @@ def _is_distinct(node: Any) -> bool:  # noqa: ANN401
     return isinstance(node, ast.A_Expr) and "DISTINCT" in str(getattr(node.kind, "name", ""))
 
 
-def validated(table: str, ground: Ground) -> Remarks:
+def validated(table: str, ground: MigrationContext) -> Remarks:
     """Judge VALIDATE CONSTRAINT, which blocks nobody where nothing else did before."""
     if not (ground.in_transaction and table in ground.locked):
         return []

@@ -9,7 +9,7 @@ from pglast import ast
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.constraints import references, unique_by_itself
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.tables import outside_transaction
 from flows.domain.database.verdicts.trees import (
     dotted,
@@ -21,7 +21,7 @@ from flows.domain.database.verdicts.trees import (
 )
 
 
-def table(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
+def table(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
     """Judge CREATE TABLE and CREATE FOREIGN TABLE."""
     base: Any = statement.base if isinstance(statement, ast.CreateForeignTableStmt) else statement
     name = relation_name(base.relation)
@@ -42,7 +42,7 @@ def table(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 -
         ground.new.add(name)
 
 
-def table_as(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def table_as(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE TABLE AS and CREATE MATERIALIZED VIEW."""
     if not statement.if_not_exists:
         ground.new.add(relation_name(statement.into.rel))
@@ -58,7 +58,7 @@ def calls(query: Any) -> list[Remark]:  # noqa: ANN401
     return [Remark(Risk.OPAQUE, reason, "rehearse it on a copy, or write out what the function does")]
 
 
-def index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def index(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     """Judge CREATE INDEX."""
     name = relation_name(statement.relation)
     if statement.concurrent and ground.in_transaction:
@@ -90,7 +90,7 @@ def index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
         )
 
 
-def view(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def view(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE VIEW."""
     name = relation_name(statement.view)
     if statement.replace and not ground.is_new(name):
@@ -99,7 +99,7 @@ def view(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return []
 
 
-def function(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def function(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE FUNCTION and CREATE PROCEDURE."""
     return [_replaced("function", dotted(statement.funcname))] if statement.replace else []
 
@@ -112,7 +112,7 @@ def _replaced(kind: str, name: str) -> Remark:
     )
 
 
-def trigger(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def trigger(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE TRIGGER and CREATE RULE."""
     name = relation_name(statement.relation)
     if ground.is_new(name):
@@ -121,7 +121,7 @@ def trigger(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.OPAQUE, reason, "rehearse the running release on a copy that has it", name)]
 
 
-def policy(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def policy(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE POLICY."""
     name = relation_name(statement.table)
     if ground.is_new(name) or statement.permissive:
@@ -130,19 +130,19 @@ def policy(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.DESTRUCTIVE, reason, "make it when all running code is meant to have it", name)]
 
 
-def type_(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def type_(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE TYPE."""
     named = getattr(statement, "typevar", None)
     ground.new.add(relation_name(named) if named is not None else dotted(statement.typeName))
     return []
 
 
-def definition(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def definition(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE AGGREGATE, OPERATOR, COLLATION and their kin."""
     return [_replaced("aggregate", dotted(statement.defnames))] if statement.replace else []
 
 
-def schema(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def schema(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE SCHEMA."""
     if not statement.schemaElts:
         return []
@@ -150,7 +150,7 @@ def schema(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.OPAQUE, reason, "make the schema alone, and what is in it by statements of its own")]
 
 
-def publication(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def publication(_statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge CREATE PUBLICATION and ALTER PUBLICATION."""
     reason = "updates and deletes of published tables without a replica identity are refused"
     return [
@@ -158,7 +158,7 @@ def publication(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
     ]
 
 
-def enum_value(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def enum_value(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge ALTER TYPE … ADD VALUE and RENAME VALUE."""
     name = dotted(statement.typeName)
     if statement.oldVal:

@@ -10,7 +10,7 @@ from pglast.enums import OnConflictAction
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.created import calls
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.trees import nodes_in, relation_name, strings
 
 _WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
@@ -18,7 +18,7 @@ _DATA = "first release code that reads both forms; change the rows in batches, a
 _VERSION = "version_num"
 
 
-def written(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
+def written(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
     """Judge INSERT, UPDATE, DELETE and MERGE, with those inside of WITH."""
     for node in nodes_in(statement):
         if isinstance(node, _WRITES):
@@ -26,7 +26,7 @@ def written(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
     yield from calls(statement)
 
 
-def _write(node: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _write(node: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     name = relation_name(node.relation)
     if ground.is_new(name):
         return []
@@ -50,7 +50,7 @@ def _insert(node: Any, name: str) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.OPAQUE, reason, _DATA, name)]
 
 
-def selected(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def selected(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     """Judge SELECT: it reads, unless it makes a table, locks rows, writes in WITH or calls what may do anything."""
     if statement.intoClause is not None:
         ground.new.add(relation_name(statement.intoClause.rel))

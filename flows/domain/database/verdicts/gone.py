@@ -9,7 +9,7 @@ from pglast import ast
 from pglast.enums import DropBehavior, ObjectType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.tables import outside_transaction
 from flows.domain.database.verdicts.trees import dotted, is_on, relation_name, strings
 from flows.domain.words.text import one_line
@@ -41,7 +41,7 @@ _NAMES_ONLY = frozenset(
 )
 
 
-def dropped(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
+def dropped(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
     """Judge DROP of anything."""
     kind = statement.removeType
     if kind == ObjectType.OBJECT_INDEX:
@@ -61,7 +61,7 @@ def dropped(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
         )
 
 
-def _dropped_index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def _dropped_index(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     if statement.concurrent:
         if ground.in_transaction:
             yield outside_transaction()
@@ -75,7 +75,7 @@ def _dropped_index(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa:
     )
 
 
-def renamed(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def renamed(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge RENAME of anything."""
     kind = statement.renameType
     name = relation_name(statement.relation)
@@ -99,14 +99,14 @@ def renamed(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.DESTRUCTIVE, reason, safer, name)]
 
 
-def _renamed_new(statement: Any, name: str, ground: Ground) -> None:  # noqa: ANN401
+def _renamed_new(statement: Any, name: str, ground: MigrationContext) -> None:  # noqa: ANN401
     if statement.subname is None:
         ground.new.discard(name)
         schema = name.rpartition(".")[0]
         ground.new.add(f"{schema}.{statement.newname}" if schema else statement.newname)
 
 
-def moved(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def moved(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge SET SCHEMA."""
     name = relation_name(statement.relation) or _object_name(statement.object)
     if ground.is_new(name):
@@ -117,7 +117,7 @@ def moved(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.DESTRUCTIVE, reason, safer, relation_name(statement.relation))]
 
 
-def granted(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def granted(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge GRANT and REVOKE."""
     if statement.is_grant:
         return []
@@ -128,7 +128,7 @@ def granted(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.DESTRUCTIVE, "the running release may lose a right it needs", safer)]
 
 
-def truncated(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def truncated(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     """Judge TRUNCATE."""
     for relation in statement.relations or ():
         name = relation_name(relation)
@@ -139,7 +139,7 @@ def truncated(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN4
             )
 
 
-def domain(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def domain(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge ALTER DOMAIN."""
     name = dotted(statement.typeName)
     if (
@@ -154,7 +154,7 @@ def domain(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.DESTRUCTIVE, reason, "make a second domain, and move the columns to it later")]
 
 
-def sequence(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def sequence(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge ALTER SEQUENCE."""
     harmless = {"owned_by", "cache", "as"}
     name = relation_name(statement.sequence)
@@ -164,13 +164,13 @@ def sequence(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.OPAQUE, reason, "set it to a number above all that exist, and rehearse it on a copy")]
 
 
-def extension(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def extension(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge ALTER EXTENSION."""
     reason = f"what the update of {statement.extname} changes is not known"
     return [Remark(Risk.OPAQUE, reason, "rehearse it on a copy with the running release")]
 
 
-def rewritten(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
+def rewritten(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401
     """Judge VACUUM and CLUSTER."""
     if isinstance(statement, ast.VacuumStmt):
         full = is_on(statement.options, "full")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from blocks.values.schema_changes import UNKNOWN, Finding, LintFinding, MigrationVerdict, Risk
+from blocks.values.schema_changes import UNKNOWN, LintFinding, MigrationVerdict, Risk, SchemaFinding
 from flows.domain.database.verdicts.data import is_version_keeping
 from flows.domain.database.verdicts.linted import lint_remarks
-from flows.domain.database.verdicts.migration_context import Ground, Remark
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark
 from flows.domain.database.verdicts.parsing import Statement, UnreadableSqlError, read_statements
 from flows.domain.database.verdicts.rendered import RenderedMigration
 from flows.domain.database.verdicts.revision_source import SourceFacts, look_into
@@ -30,7 +30,7 @@ def pending_unknown(why: str) -> MigrationVerdict:
     Args:
         why: Why nobody could.
     """
-    finding = Finding(
+    finding = SchemaFinding(
         risk=Risk.OPAQUE,
         statement="",
         reason=one_line(f"which migrations are pending is not known: {why}", _LONGEST),
@@ -70,7 +70,7 @@ def judge_migrations(
     verdicts: list[MigrationVerdict] = []
     for migration in migrations:
         facts = _source_facts(migration.revision, sources)
-        ground = Ground(
+        ground = MigrationContext(
             sizes=sizes,
             types={**facts.types, **(types or {})},
             in_transaction=migration.in_transaction,
@@ -92,7 +92,7 @@ def _source_facts(revision: str, sources: Mapping[str, str] | None) -> SourceFac
 def _judge(
     migration: RenderedMigration,
     facts: SourceFacts,
-    ground: Ground,
+    ground: MigrationContext,
     lint: Sequence[LintFinding],
     dialect: str,
 ) -> MigrationVerdict:
@@ -109,19 +109,19 @@ def _judge(
     )
 
 
-def _opaque_as_a_whole(migration: RenderedMigration, dialect: str) -> Iterator[Finding]:
+def _opaque_as_a_whole(migration: RenderedMigration, dialect: str) -> Iterator[SchemaFinding]:
     if dialect != _POSTGRESQL:
         reason = f"the database is {one_line(dialect, 40) or 'unknown'}: only PostgreSQL's migrations can be judged"
-        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
+        yield SchemaFinding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
     if not migration.complete:
         reason = one_line(migration.why_incomplete, _LONGEST) or "its SQL is not complete"
-        yield Finding(risk=Risk.OPAQUE, statement="", reason=reason, safer=f"{_EXAMPLES}{_BY_HAND}")
+        yield SchemaFinding(risk=Risk.OPAQUE, statement="", reason=reason, safer=f"{_EXAMPLES}{_BY_HAND}")
 
 
-def _hidden(facts: SourceFacts) -> Iterator[Finding]:
+def _hidden(facts: SourceFacts) -> Iterator[SchemaFinding]:
     for line, what in facts.hidden[:_MOST_HIDDEN]:
         where = f" (line {line})" if line else ""
-        yield Finding(
+        yield SchemaFinding(
             risk=Risk.OPAQUE,
             statement="",
             reason=one_line(f"Python that its SQL does not show{where}: {what}", _LONGEST),
@@ -129,14 +129,16 @@ def _hidden(facts: SourceFacts) -> Iterator[Finding]:
         )
 
 
-def _of_sql(migration: RenderedMigration, ground: Ground, lint: Sequence[LintFinding]) -> Iterator[Finding]:
+def _of_sql(
+    migration: RenderedMigration, ground: MigrationContext, lint: Sequence[LintFinding]
+) -> Iterator[SchemaFinding]:
     try:
         statements = read_statements(migration.sql)
     except UnreadableSqlError as error:
         reason = f"PostgreSQL's parser does not accept its SQL: {error}"
-        yield Finding(risk=Risk.OPAQUE, statement="", reason=one_line(reason, _LONGEST), safer=_BY_HAND)
+        yield SchemaFinding(risk=Risk.OPAQUE, statement="", reason=one_line(reason, _LONGEST), safer=_BY_HAND)
         return
-    found: list[list[Finding]] = []
+    found: list[list[SchemaFinding]] = []
     open_to: list[bool] = []
     versions: set[str] = set()
     for statement in statements:
@@ -150,16 +152,16 @@ def _of_sql(migration: RenderedMigration, ground: Ground, lint: Sequence[LintFin
 
 
 def _of_statement(
-    statement: Statement, revision: str, ground: Ground, versions: set[str]
-) -> Iterator[Finding]:
+    statement: Statement, revision: str, ground: MigrationContext, versions: set[str]
+) -> Iterator[SchemaFinding]:
     if is_version_keeping(statement.node, revision, versions):
         return
     for remark in remarks_on(statement.node, ground):
         yield _finding(remark, statement.text)
 
 
-def _finding(remark: Remark, statement: str) -> Finding:
-    return Finding(
+def _finding(remark: Remark, statement: str) -> SchemaFinding:
+    return SchemaFinding(
         risk=remark.risk,
         statement=statement,
         reason=one_line(remark.reason, _LONGEST),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from blocks.values.schema_changes import Finding, LintFinding, Risk
+from blocks.values.schema_changes import LintFinding, Risk, SchemaFinding
 from flows.domain.database.verdicts.parsing import Statement
 from flows.domain.words.text import one_line
 
@@ -30,7 +30,7 @@ LOCKING_RULES = frozenset(
 
 def lint_remarks(
     findings: Sequence[LintFinding], statements: Sequence[Statement], open_to: Sequence[bool]
-) -> Iterator[tuple[int, Finding]]:
+) -> Iterator[tuple[int, SchemaFinding]]:
     """Return what the linter adds to a verdict.
 
     Args:
@@ -47,7 +47,7 @@ def lint_remarks(
         if finding.rule in LOCKING_RULES and index is not None and open_to[index]:
             yield (
                 index,
-                Finding(
+                SchemaFinding(
                     risk=Risk.LOCKING,
                     statement=statements[index].text,
                     reason=one_line(f"{finding.message} (squawk: {finding.rule})", 300),

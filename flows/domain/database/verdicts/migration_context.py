@@ -48,7 +48,7 @@ class FreshColumn(NamedTuple):
 
 
 @dataclass
-class Ground:
+class MigrationContext:
     """The ground one migration is judged on; it grows with each statement.
 
     Attributes:

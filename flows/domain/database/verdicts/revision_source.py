@@ -64,13 +64,13 @@ def look_into(source: str) -> SourceFacts:
             hidden=((1, f"the file is not Python that can be read here: {one_line(str(error))}"),)
         )
     try:
-        hidden = tuple(dict.fromkeys(_Reader(module).read()))
+        hidden = tuple(dict.fromkeys(_RevisionReader(module).read()))
     except RecursionError:
         hidden = ((1, "the file nests too deep to be looked through"),)
     return SourceFacts(hidden=hidden, types=existing_types(module))
 
 
-class _Reader:
+class _RevisionReader:
     """Reads one file. Names that stand for something else than plain values are kept."""
 
     def __init__(self, module: ast.Module) -> None:

@@ -10,14 +10,14 @@ from pglast.enums import TransactionStmtKind as Ts
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts import created, data, gone
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.tables import altered, outside_transaction
 from flows.domain.database.verdicts.trees import relation_name
 
-Judge = Callable[[Any, Ground], Remarks]
+Judge = Callable[[Any, MigrationContext], Remarks]
 
 
-def remarks_on(statement: Any, ground: Ground) -> tuple[Remark, ...]:  # noqa: ANN401 - untyped trees
+def remarks_on(statement: Any, ground: MigrationContext) -> tuple[Remark, ...]:  # noqa: ANN401 - untyped trees
     """Judge one statement.
 
     Args:
@@ -34,11 +34,11 @@ def remarks_on(statement: Any, ground: Ground) -> tuple[Remark, ...]:  # noqa: A
     return tuple(judge(statement, ground))
 
 
-def _harmless(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _harmless(_statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     return []
 
 
-def _program(statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _program(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     name = {ast.DoStmt: "DO block", ast.CallStmt: "procedure"}.get(type(statement), "program")
     return [Remark(Risk.OPAQUE, f"what the {name} does is not known", "write out its statements, one by one")]
 
@@ -53,7 +53,7 @@ def _opaque(reason: str) -> Judge:
     ]
 
 
-def _transaction(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _transaction(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     kind = statement.kind
     if kind in {Ts.TRANS_STMT_BEGIN, Ts.TRANS_STMT_START}:
         ground.transaction_began()
@@ -64,7 +64,7 @@ def _transaction(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return []
 
 
-def _setting(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _setting(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if statement.name == "session_replication_role":
         return [Remark(Risk.OPAQUE, "triggers and foreign keys are switched off", "leave them on")]
     if statement.name in {"search_path", "schema", None}:
@@ -72,7 +72,7 @@ def _setting(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return []
 
 
-def _lock(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _lock(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     names = [relation_name(one) for one in statement.relations or ()]
     if names and all(ground.is_new(name) for name in names):
         return []
@@ -80,7 +80,7 @@ def _lock(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.LOCKING, f"{what} is locked until the transaction ends", "leave it out", names[0])]
 
 
-def _reindex(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _reindex(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if created.is_concurrent(statement):
         return [outside_transaction()] if ground.in_transaction else []
     name = relation_name(statement.relation)
@@ -90,7 +90,7 @@ def _reindex(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.LOCKING, reason, "REINDEX … CONCURRENTLY, outside of a transaction", name)]
 
 
-def _refresh(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _refresh(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     name = relation_name(statement.relation)
     if statement.concurrent or ground.is_new(name):
         return []
@@ -98,7 +98,7 @@ def _refresh(statement: Any, ground: Ground) -> Remarks:  # noqa: ANN401
     return [Remark(Risk.LOCKING, reason, "REFRESH MATERIALIZED VIEW CONCURRENTLY", name)]
 
 
-def _move_all(_statement: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _move_all(_statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     return [
         Remark(Risk.LOCKING, "tables are rewritten with reads and writes blocked", "move them one by one")
     ]

@@ -11,7 +11,7 @@ from pglast.enums import DropBehavior, ObjectType
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.added_columns import added_column
-from flows.domain.database.verdicts.column_types import Change, compare, type_of
+from flows.domain.database.verdicts.column_types import TypeChange, compare, type_of
 from flows.domain.database.verdicts.constraints import (
     added_constraint,
     dropped_constraint,
@@ -19,10 +19,10 @@ from flows.domain.database.verdicts.constraints import (
     references,
     validated,
 )
-from flows.domain.database.verdicts.migration_context import Ground, Remark, Remarks
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
 from flows.domain.database.verdicts.trees import is_null, is_on, relation_name, same_for_all_rows, strings
 
-Command = Callable[[str, Any, Ground], Remarks]
+Command = Callable[[str, Any, MigrationContext], Remarks]
 
 _LATER = "stop using it in a first release; drop it in a later one, when no release that uses it can be rolled back to"
 # What only writes the catalogue and means nothing to the code that runs.
@@ -82,7 +82,7 @@ _TRIGGERS = frozenset(one for one in At if one.name.startswith(("AT_EnableTrig",
 }
 
 
-def altered(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
+def altered(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
     """Judge ALTER TABLE, ALTER INDEX, ALTER VIEW and their kin.
 
     Args:
@@ -98,7 +98,7 @@ def altered(statement: Any, ground: Ground) -> Iterator[Remark]:  # noqa: ANN401
     ground.locked.add(table)
 
 
-def _command(table: str, kind: ObjectType, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _command(table: str, kind: ObjectType, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if kind == ObjectType.OBJECT_TYPE:
         return _composite(table, ground)
     if command.subtype in {At.AT_AttachPartition, At.AT_AddInherit}:
@@ -108,7 +108,7 @@ def _command(table: str, kind: ObjectType, command: Any, ground: Ground) -> Rema
     return _on_known_table(table, command, ground)
 
 
-def _composite(name: str, ground: Ground) -> Remarks:
+def _composite(name: str, ground: MigrationContext) -> Remarks:
     if ground.is_new(name):
         return []
     reason = "code that reads or writes whole values of the type meets another structure"
@@ -125,7 +125,7 @@ def _on_new_table(command: Any) -> Remarks:  # noqa: ANN401
     return [remark for one in found if getattr(one, "pktable", None) for remark in references(one)]
 
 
-def _on_known_table(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _on_known_table(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     kind = command.subtype
     if kind in _HARMLESS:
         return []
@@ -148,7 +148,7 @@ def _on_known_table(table: str, command: Any, ground: Ground) -> Remarks:  # noq
     return judge(table, command, ground)
 
 
-def _unable_in_transaction(command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _unable_in_transaction(command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     concurrently = isinstance(command.def_, ast.PartitionCmd) and command.def_.concurrent
     return [outside_transaction()] if concurrently and ground.in_transaction else []
 
@@ -162,20 +162,20 @@ def outside_transaction() -> Remark:
     )
 
 
-def _add_column(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _add_column(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     yield from added_column(table, command.def_, ground)
     if command.missing_ok:
         # IF NOT EXISTS: it may be a column that the running release knows.
         ground.fresh.pop((table, str(command.def_.colname)), None)
 
 
-def _drop_column(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _drop_column(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if ground.fresh.pop((table, command.name), None) is not None:
         return []
     return [Remark(Risk.DESTRUCTIVE, f"{command.name} is dropped with its values", _LATER, table)]
 
 
-def _default(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _default(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     name = command.name
     gone = command.def_ is None or is_null(command.def_)
     fresh = ground.fresh.get((table, name))
@@ -197,7 +197,7 @@ def _default(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN4
     ]
 
 
-def _drop_not_null(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _drop_not_null(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     if (table, command.name) in ground.fresh:
         return []
     reason = (
@@ -206,24 +206,24 @@ def _drop_not_null(table: str, command: Any, ground: Ground) -> Remarks:  # noqa
     return [Remark(Risk.ADDITIVE, reason, "", table)]
 
 
-def _set_not_null(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _set_not_null(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     remark = not_null(table, command.name, ground)
     if (table, command.name) in ground.fresh:
         ground.fresh[table, command.name] = ground.fresh[table, command.name]._replace(required=True)
     return [remark]
 
 
-def _type(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _type(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     new, old = type_of(command.def_.typeName), ground.type_now(table, command.name)
     fresh = (table, command.name) in ground.fresh
     using = _using(command)
-    change = Change.REWRITE if fresh else compare(old, new) if old else Change.BREAK
+    change = TypeChange.REWRITE if fresh else compare(old, new) if old else TypeChange.BREAK
     if using or command.def_.collClause:
-        change = Change.REWRITE if fresh else Change.BREAK
-    if change is Change.NOTHING:
+        change = TypeChange.REWRITE if fresh else TypeChange.BREAK
+    if change is TypeChange.NOTHING:
         reason = f"{command.name} becomes {new}: {ground.say_table(table)} is locked for a moment, nothing is rewritten"
         return [Remark(Risk.ADDITIVE, reason, "", table)]
-    if change is Change.REWRITE:
+    if change is TypeChange.REWRITE:
         reason = f"{ground.say_table(table)} is rewritten with reads and writes blocked, for {command.name} as {new}"
         safer = f"add a column of type {new}, fill it in batches, switch over, drop the old one later"
         return [Remark(Risk.LOCKING, reason, safer, table)]
@@ -246,11 +246,11 @@ def _using(command: Any) -> bool:  # noqa: ANN401
     return not (isinstance(using, ast.ColumnRef) and strings(using.fields) == (command.name,))
 
 
-def _add_constraint(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _add_constraint(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     return added_constraint(table, command.def_, ground)
 
 
-def _alter_constraint(table: str, command: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _alter_constraint(table: str, command: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     change = command.def_
     looser = change.deferrable if change.alterDeferrability else not change.is_enforced
     if looser:
@@ -259,15 +259,15 @@ def _alter_constraint(table: str, command: Any, _ground: Ground) -> Remarks:  # 
     return [Remark(Risk.DESTRUCTIVE, reason, "change it when no running code relies on the old way", table)]
 
 
-def _validate(table: str, _command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _validate(table: str, _command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     return validated(table, ground)
 
 
-def _drop_constraint(table: str, command: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _drop_constraint(table: str, command: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     return [dropped_constraint(table, command.name, cascade=command.behavior == DropBehavior.DROP_CASCADE)]
 
 
-def _identity(table: str, command: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _identity(table: str, command: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     parts = command.def_ if isinstance(command.def_, tuple) else (command.def_,)
     always = any(
         str(getattr(part, "generated_when", "")) == "a" or _sets_always(part)
@@ -290,7 +290,7 @@ def _sets_always(part: Any) -> bool:  # noqa: ANN401
     return getattr(part, "defname", "") == "generated" and value == ord("a")
 
 
-def _storage_options(table: str, command: Any, _ground: Ground) -> Remarks:  # noqa: ANN401
+def _storage_options(table: str, command: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
     options = command.def_
     if not any(is_on(options, name) for name in ("security_invoker", "security_barrier")):
         return []
@@ -300,7 +300,7 @@ def _storage_options(table: str, command: Any, _ground: Ground) -> Remarks:  # n
     ]
 
 
-def _joined(table: str, command: Any, ground: Ground) -> Remarks:  # noqa: ANN401
+def _joined(table: str, command: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
     """Judge ATTACH PARTITION and INHERIT."""
     attaches = command.subtype == At.AT_AttachPartition
     other = relation_name(command.def_.name if attaches else command.def_)

@@ -16,11 +16,11 @@ from blocks.values.base import Value
 from flows.domain.approvals.quorum import (
     WRONG_CODES_ALLOWED,
     Answer,
+    AnswerVerdict,
     ApprovalPolicy,
     ApproverFacts,
     Decision,
     Refusal,
-    Verdict,
     authors_among,
     deadline,
     judge,
@@ -62,7 +62,7 @@ def answer(**changes: Any) -> Answer:
     return Answer(**({"approver": "ada", "decision": APPROVE, "code": code(), "plan_hash": HASH} | changes))
 
 
-def decide(given_answer: Answer | None = None, **changes: Any) -> Verdict:
+def decide(given_answer: Answer | None = None, **changes: Any) -> AnswerVerdict:
     values: dict[str, Any] = {
         "policy": POLICY,
         "plan_hash": HASH,
@@ -83,7 +83,7 @@ def wrong_code() -> str:
 
 def test_a_good_answer_counts() -> None:
     verdict = decide(answer(reason="looks\nright"))
-    assert verdict == Verdict(
+    assert verdict == AnswerVerdict(
         counted=True,
         plan_hash=HASH,
         approver="ada",

@@ -26,7 +26,7 @@ from flows.domain.approvals.reviews import (
     review_number,
     still_given,
 )
-from flows.domain.approvals.values import ApprovalPolicy, ApproverFacts, Refusal, Verdict
+from flows.domain.approvals.values import AnswerVerdict, ApprovalPolicy, ApproverFacts, Refusal
 from tests.flows.domain.samples import HOSTILE, NOW
 
 HASH = "0123456789abcdef" * 4
@@ -74,7 +74,7 @@ def pull(*reviews: ReviewFact, **changes: Any) -> PullRequestFact:
     )
 
 
-def judged(given_review: ReviewFact | None = None, **changes: Any) -> Verdict:
+def judged(given_review: ReviewFact | None = None, **changes: Any) -> AnswerVerdict:
     values: dict[str, Any] = {
         "approver": person(),
         "policy": POLICY,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.values.evidence import DrillReceipt, HealthProof, LockFact, RehearsalReceipt
-from blocks.values.schema_changes import Finding, MigrationVerdict, Risk
+from blocks.values.schema_changes import MigrationVerdict, Risk, SchemaFinding
 
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def rehearsal(**changes: Any) -> RehearsalReceipt:
 
 
 def verdict(risk: Risk, revision: str = "0003") -> MigrationVerdict:
-    finding = Finding(
+    finding = SchemaFinding(
         risk=risk,
         statement="ALTER TABLE orders DROP COLUMN note",
         reason="the running release may read it",

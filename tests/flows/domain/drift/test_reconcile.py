@@ -16,9 +16,9 @@ from flows.domain.drift.reconcile import (
     GRACE,
     LONGEST_ELSEWHERE,
     Act,
-    Decision,
     Life,
     Open,
+    ReconcileDecision,
     decide,
     how_it_ended,
     life_of,
@@ -32,7 +32,7 @@ def fact(state: str, **changes: Any) -> RunFact:
     return RunFact(**{"state": state, "name": state.capitalize(), "since": LONG_AGO} | changes)
 
 
-def judged(status: Status, life: Life = Life.ENDED, **changes: Any) -> Decision:
+def judged(status: Status, life: Life = Life.ENDED, **changes: Any) -> ReconcileDecision:
     values: dict[str, Any] = {"status": status, "life": life, "ended": "crashed", "quiet_since": LONG_AGO}
     return decide(Open(**values | changes), now=NOW)
 

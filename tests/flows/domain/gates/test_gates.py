@@ -12,7 +12,7 @@ from blocks.values.lifecycle import Status
 from blocks.values.plans import GateAnswer
 from flows.domain.gates.gates import (
     GateFacts,
-    Hold,
+    HeldRelease,
     HostKeys,
     PromotionFact,
     evaluate,
@@ -68,7 +68,7 @@ def test_every_gate_answers_also_after_one_said_no() -> None:
         facts(
             ref=RefFacts(kind="branch", name="main", sha=SHA),
             promotions=(),
-            holds=(Hold(environment="prod", release_id=RELEASE.id, reason="orders lost"),),
+            holds=(HeldRelease(environment="prod", release_id=RELEASE.id, reason="orders lost"),),
             required_keys=("A", "B"),
             host_keys=(
                 HostKeys(host="prod-1", env_file=".env.prod", present=frozenset({"A"})),
@@ -123,7 +123,7 @@ def test_a_release_without_images_is_proven_by_its_name(proven: str, passed: boo
 
 
 def test_a_release_taken_back_upstream_is_not_proven() -> None:
-    hold = Hold(environment="staging", release_id=RELEASE.id, reason="slow")
+    hold = HeldRelease(environment="staging", release_id=RELEASE.id, reason="slow")
     found = answers(facts(holds=(hold,)))
     assert found["proven"].reason == f"{RELEASE.id} was rolled back in staging: slow"
     assert not found["proven"].passed
@@ -131,11 +131,11 @@ def test_a_release_taken_back_upstream_is_not_proven() -> None:
 
 
 def test_another_releases_hold_does_not_matter() -> None:
-    assert answers(facts(holds=(Hold(environment="prod", release_id="another"),)))["hold"].passed
+    assert answers(facts(holds=(HeldRelease(environment="prod", release_id="another"),)))["hold"].passed
 
 
 def test_a_hold_without_a_reason_says_what_it_is() -> None:
-    found = answers(facts(holds=(Hold(environment="prod", release_id=RELEASE.id),)))["hold"]
+    found = answers(facts(holds=(HeldRelease(environment="prod", release_id=RELEASE.id),)))["hold"]
     assert "(it was rolled back)" in found.reason
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.pipeline.sections import Migration
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.schema_changes import Risk
 from flows.domain.approvals.quorum import ApprovalPolicy
@@ -227,7 +227,7 @@ OTHER: dict[str, Any] = {
     "verdicts": (verdict(Risk.DESTRUCTIVE),),
     "rehearsal": rehearsal(),
     "override": "agreed",
-    "going_back": GoingBack(way=Way.CODE, reason="no migration lies between"),
+    "going_back": RollbackStrategy(way=StrategyKind.CODE, reason="no migration lies between"),
     "backup": False,
     "approvals_required": 1,
     "approvers": ("ben", "ada", "cleo"),

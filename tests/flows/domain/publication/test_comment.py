@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from blocks.values.going_back import GoingBack, Way
+from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.releases import Revision
 from blocks.values.schema_changes import MigrationVerdict, Risk
-from flows.domain.publication.comment import Ask, Attempt, Stay, comment_body
+from flows.domain.publication.comment import Ask, Attempt, RunningIn, comment_body
 from tests.tasks.ledger.samples import make_commit, make_plan, make_release
 
 NOW = datetime(2026, 11, 26, 8, 5, tzinfo=UTC)
@@ -17,7 +17,7 @@ NAMES = ("feature", "staging", "prod")
 RUN = "https://prefect.example/runs/flow-run/7"
 
 
-def stay(**changes: Any) -> Stay:
+def stay(**changes: Any) -> RunningIn:
     values: dict[str, Any] = {
         "environment": "staging",
         "address": "https://staging.example",
@@ -26,7 +26,7 @@ def stay(**changes: Any) -> Stay:
         "promotion": 6,
         "run": RUN,
     }
-    return Stay(**values | changes)
+    return RunningIn(**values | changes)
 
 
 def attempt(**changes: Any) -> Attempt:
@@ -88,7 +88,7 @@ def test_a_rollback_that_asks_for_a_restore() -> None:
     plan = make_plan(
         "a",
         commits_leaving=(make_commit("b"),),
-        going_back=GoingBack(way=Way.RESTORE, reason="12 rows would be lost"),
+        going_back=RollbackStrategy(way=StrategyKind.RESTORE, reason="12 rows would be lost"),
         override="it is urgent",
         expected_seconds=None,
     )

@@ -9,7 +9,7 @@ import pytest
 from blocks.pipeline import load_pipeline
 from blocks.values.deliveries import Errand, Start
 from flows.domain.pull_requests.choose import tending_of, with_tending
-from flows.domain.triggers.decide import Decision, Known, decide, rules_of
+from flows.domain.triggers.decide import DeliveryDecision, Known, decide, rules_of
 from flows.domain.triggers.events import Event, missed_event, read_event
 from tests.data import event_of, payload
 
@@ -28,13 +28,13 @@ A, B = "a" * 40, "b" * 40
 KNOWN = Known(refs={"refs/heads/main": A, "refs/heads/feature/cents": B, "refs/tags/feature/cents": B})
 
 
-def asked(event: Event | str, pipeline: str = PIPELINE, **known: Any) -> Decision:
+def asked(event: Event | str, pipeline: str = PIPELINE, **known: Any) -> DeliveryDecision:
     read = event if isinstance(event, Event) else read_event(event_of(event), payload(event))
     loaded, facts = load_pipeline(pipeline), KNOWN.model_copy(update=known)
     return with_tending(decide(read, rules_of(loaded), facts), read, tending_of(loaded), facts)
 
 
-def tends(decision: Decision) -> bool:
+def tends(decision: DeliveryDecision) -> bool:
     return any(start.kind is Errand.TEND for start in decision.starts)
 
 
@@ -58,7 +58,7 @@ def test_a_push_of_a_branch_that_gets_a_pull_request() -> None:
         by_commit=False,
         requested_by="ana",
     )
-    assert asked(push()) == Decision(
+    assert asked(push()) == DeliveryDecision(
         outcome="start", reason="pull requests of feature/cents", starts=(start,)
     )
     assert start.deployment == "tend/pull-requests"

@@ -8,14 +8,14 @@ import pytest
 
 from blocks.pipeline import AutoMergeRule
 from blocks.values.pull_requests import PullContent, Push
-from flows.domain.pull_requests.merge import Ground, Verdict, decides, may_merge, since_made
+from flows.domain.pull_requests.merge import MergeContext, MergeVerdict, decides, may_merge, since_made
 from tests.flows.domain.pull_requests.samples import HEAD, content, pull
 
 DOCS = AutoMergeRule(into="staging", authors=("Ana", "ben"), paths=("docs/**", "*.md"))
-GROUND = Ground(repository="Acme/Shop", pipeline_path="deploy/pipeline.yaml", rules=(DOCS,))
+GROUND = MergeContext(repository="Acme/Shop", pipeline_path="deploy/pipeline.yaml", rules=(DOCS,))
 
 
-def judged(found: PullContent, *rules: AutoMergeRule) -> Verdict:
+def judged(found: PullContent, *rules: AutoMergeRule) -> MergeVerdict:
     return may_merge(found, GROUND.model_copy(update={"rules": rules or GROUND.rules}))
 
 
@@ -26,7 +26,7 @@ def refused(found: PullContent, *rules: AutoMergeRule) -> str:
 
 
 def test_what_fits_a_rule_may() -> None:
-    assert judged(content("docs/a.md", "README.md")) == Verdict(
+    assert judged(content("docs/a.md", "README.md")) == MergeVerdict(
         rule=DOCS, reason="by ana, and only what may be changed"
     )
 

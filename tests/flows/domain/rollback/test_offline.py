@@ -13,7 +13,7 @@ from blocks.values.lifecycle import Kind
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease
 from blocks.values.schema_changes import MigrationVerdict, Risk
-from flows.domain.rollback.offline import Prospect, half_gone_back, look_ahead
+from flows.domain.rollback.offline import OfflinePlan, half_gone_back, look_ahead
 from tests.flows.domain.rollback.test_strategy import rehearsal
 from tests.flows.domain.samples import NOW, commit, release, revisions
 
@@ -47,11 +47,11 @@ def ahead(
     insist: bool = False,
     migrates: bool = True,
     revision: tuple[str, ...] | None = None,
-) -> Prospect:
+) -> OfflinePlan:
     return look_ahead(wanted, known, environment="prod", migrates=migrates, revision=revision, insist=insist)
 
 
-def target(found: Prospect) -> str | None:
+def target(found: OfflinePlan) -> str | None:
     return found.target.release.id if found.target else None
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.evidence import DrillReceipt, HealthProof, RehearsalReceipt
-from blocks.values.going_back import DowngradeTrial, GoingBack, Way
+from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.receipts import BackupReceipt
 from blocks.values.releases import Revision
-from blocks.values.schema_changes import Finding, MigrationVerdict, Risk
-from flows.domain.rollback.evidence import Evidence, as_revisions, fitting_backup, heads, most_rows
+from blocks.values.schema_changes import MigrationVerdict, Risk, SchemaFinding
+from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, fitting_backup, heads, most_rows
 from flows.domain.rollback.strategy import decide_way
 from tests.flows.domain.samples import HOSTILE, NOW, revisions
 
@@ -22,7 +22,7 @@ OLD, NEW = "r1", "r2"
 
 
 def verdict(revision: str, risk: Risk, reason: str = "drops orders.note") -> MigrationVerdict:
-    finding = Finding(risk=risk, statement="", reason=reason)
+    finding = SchemaFinding(risk=risk, statement="", reason=reason)
     return MigrationVerdict(revision=revision, risk=risk, findings=(finding,))
 
 
@@ -67,7 +67,7 @@ def rehearsal(*, old: bool | None = True, after: str | None = "m2", **changes: A
     return RehearsalReceipt(**(values | changes))
 
 
-def evidence(**changes: Any) -> Evidence:
+def evidence(**changes: Any) -> RollbackEvidence:
     values: dict[str, Any] = {
         "environment": "prod",
         "target_id": OLD,
@@ -80,10 +80,10 @@ def evidence(**changes: Any) -> Evidence:
         "backup": backup(),
         "approvers": 3,
     }
-    return Evidence(**(values | changes))
+    return RollbackEvidence(**(values | changes))
 
 
-def decide(**changes: Any) -> GoingBack:
+def decide(**changes: Any) -> RollbackStrategy:
     return decide_way(evidence(**changes))
 
 
@@ -97,26 +97,26 @@ NO_DOWNGRADE = {"can_downgrade": False, "verdicts": DESTRUCTIVE}
 
 def test_without_a_migration_between_only_the_code_goes_back() -> None:
     found = decide(running=revisions("m1"), current=("m1",))
-    assert (found.way, found.reason) == (Way.CODE, "no migration lies between the two releases")
+    assert (found.way, found.reason) == (StrategyKind.CODE, "no migration lies between the two releases")
 
 
 def test_a_database_that_was_not_read_stands_where_the_running_release_does() -> None:
-    assert decide(current=None, running=revisions("m1")).way is Way.CODE
+    assert decide(current=None, running=revisions("m1")).way is StrategyKind.CODE
     found = decide(current=None)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "could not be asked for its revision" in found.reason
 
 
 @pytest.mark.parametrize("risk", [Risk.ADDITIVE, Risk.LOCKING])
 def test_harmless_migrations_let_the_code_go_back_alone(risk: Risk) -> None:
     found = decide(verdicts={"m2": verdict("m2", risk)})
-    assert found.way is Way.CODE
+    assert found.way is StrategyKind.CODE
     assert "harmless to earlier releases (m2)" in found.reason
 
 
 def test_a_rehearsal_of_the_very_pair_proves_it_whatever_the_verdict() -> None:
     found = decide(rehearsals=(rehearsal(),), verdicts=DESTRUCTIVE)
-    assert found.way is Way.CODE
+    assert found.way is StrategyKind.CODE
     assert found.reason.startswith("proven on a copy: r1 became healthy on this schema")
 
 
@@ -131,7 +131,7 @@ def test_a_rehearsal_of_the_very_pair_proves_it_whatever_the_verdict() -> None:
     ],
 )
 def test_a_rehearsal_of_something_else_proves_nothing(changes: dict[str, Any]) -> None:
-    assert decide(rehearsals=(rehearsal(**changes),), verdicts=DESTRUCTIVE).way is Way.DOWNGRADE
+    assert decide(rehearsals=(rehearsal(**changes),), verdicts=DESTRUCTIVE).way is StrategyKind.DOWNGRADE
 
 
 def test_what_failed_on_the_copy_counts_more_than_a_harmless_verdict() -> None:
@@ -140,14 +140,14 @@ def test_what_failed_on_the_copy_counts_more_than_a_harmless_verdict() -> None:
         verdicts={"m2": verdict("m2", Risk.ADDITIVE)},
         can_downgrade=False,
     )
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "on a copy with this schema r1 failed: backend is unhealthy" in found.reason
     assert "insist" not in found.todo
 
 
 def test_a_downgrade_is_tried_before_it_is_decided() -> None:
     found = decide(verdicts=DESTRUCTIVE)
-    assert (found.way, found.to_revision, found.trial) == (Way.DOWNGRADE, "m1", None)
+    assert (found.way, found.to_revision, found.trial) == (StrategyKind.DOWNGRADE, "m1", None)
     assert "migration m2 is destructive (drops orders.note)" in found.reason
     assert "to be tried on a copy of now" in found.reason
     found = decide(verdicts=DESTRUCTIVE, trial=passed())
@@ -157,7 +157,7 @@ def test_a_downgrade_is_tried_before_it_is_decided() -> None:
 def test_all_of_alembics_migrations_can_be_taken_back() -> None:
     assert decide(target=(), running=revisions("m1"), current=("m1",)).to_revision == "base"
     found = decide(target=(), running=revisions("m1"), current=("m1",), downgrades_to_base=False)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ def test_all_of_alembics_migrations_can_be_taken_back() -> None:
 )
 def test_what_keeps_a_downgrade_from_being_run(changes: dict[str, Any], reason: str) -> None:
     found = decide(verdicts=DESTRUCTIVE, **changes)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert reason in found.reason
     assert "--param allow_restore=true" in found.todo
-    assert decide(verdicts=DESTRUCTIVE, restore=True, **changes).way is Way.RESTORE
+    assert decide(verdicts=DESTRUCTIVE, restore=True, **changes).way is StrategyKind.RESTORE
 
 
 def test_a_restore_is_never_what_a_bare_command_does() -> None:
     found = decide(**NO_DOWNGRADE)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert found.backup_path == "/srv/backups/0.dump"
     assert found.todo == (
         "`sluice plan rollback prod` says what a restore would lose, and `prefect deployment run rollback/prod "
@@ -195,75 +195,80 @@ def test_a_restore_is_never_what_a_bare_command_does() -> None:
     )
     assert "--param release=r1" in decide(**NO_DOWNGRADE, named=True).todo
     asked = decide(**NO_DOWNGRADE, restore=True)
-    assert (asked.way, asked.backup_sha256) == (Way.RESTORE, "a" * 64)
+    assert (asked.way, asked.backup_sha256) == (StrategyKind.RESTORE, "a" * 64)
 
 
 def test_a_restore_needs_a_dump_and_people() -> None:
     found = decide(**NO_DOWNGRADE, restore=True, backup=None)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "no dump has the schema of r1" in found.reason
     assert found.todo == "fix it in a new release: `prefect deployment run promote/prod --param ref=…`"
     found = decide(**NO_DOWNGRADE, restore=True, approvers=1)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "prod has 1 of the 2 approvers" in found.reason
 
 
 def test_what_nobody_judged_is_a_persons_own_word() -> None:
     found = decide(can_downgrade=False, backup=None)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "migration m2 was never judged" in found.reason
     assert "--param insist=true" in found.todo
     found = decide(insist=True)
-    assert found.way is Way.CODE
+    assert found.way is StrategyKind.CODE
     assert found.reason.startswith("UNPROVEN")
-    assert decide(insist=True, verdicts=DESTRUCTIVE).way is Way.DOWNGRADE
-    assert decide(insist=True, rehearsals=(rehearsal(old=False),)).way is Way.DOWNGRADE
+    assert decide(insist=True, verdicts=DESTRUCTIVE).way is StrategyKind.DOWNGRADE
+    assert decide(insist=True, rehearsals=(rehearsal(old=False),)).way is StrategyKind.DOWNGRADE
 
 
 def test_migrations_without_names_are_known_from_rehearsals_alone() -> None:
     nameless: dict[str, Any] = {"target": (), "running": (), "current": None, "backup": None}
-    assert decide(**nameless, migrates=False).way is Way.CODE
+    assert decide(**nameless, migrates=False).way is StrategyKind.CODE
     found = decide(**nameless)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "have no names" in found.reason
-    assert decide(**nameless, insist=True).way is Way.CODE
-    assert decide(**nameless, rehearsals=(rehearsal(after=None),)).way is Way.CODE
-    assert decide(**nameless, rehearsals=(rehearsal(after=None, release_id="r9"),)).way is Way.FORBIDDEN
+    assert decide(**nameless, insist=True).way is StrategyKind.CODE
+    assert decide(**nameless, rehearsals=(rehearsal(after=None),)).way is StrategyKind.CODE
     assert (
-        decide(**nameless, rehearsals=(rehearsal(after=None, old=False),), insist=True).way is Way.FORBIDDEN
+        decide(**nameless, rehearsals=(rehearsal(after=None, release_id="r9"),)).way is StrategyKind.FORBIDDEN
+    )
+    assert (
+        decide(**nameless, rehearsals=(rehearsal(after=None, old=False),), insist=True).way
+        is StrategyKind.FORBIDDEN
     )
 
 
 def test_what_the_tool_told_counts_where_releases_name_no_migrations() -> None:
     nameless: dict[str, Any] = {"target": (), "running": (), "current": None, "backup": None}
-    assert decide(**nameless, told=()).way is Way.CODE
+    assert decide(**nameless, told=()).way is StrategyKind.CODE
     told = revisions("V2")
-    assert decide(**nameless, told=told).way is Way.FORBIDDEN
-    assert decide(**nameless, told=told, verdicts={"V2": verdict("V2", Risk.ADDITIVE)}).way is Way.CODE
+    assert decide(**nameless, told=told).way is StrategyKind.FORBIDDEN
+    assert (
+        decide(**nameless, told=told, verdicts={"V2": verdict("V2", Risk.ADDITIVE)}).way is StrategyKind.CODE
+    )
     found = decide(**nameless, told=told, verdicts={"V2": verdict("V2", Risk.DESTRUCTIVE)}, insist=True)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
 
 
 def test_a_database_at_the_revision_it_had_while_the_release_ran() -> None:
     at_boot: dict[str, Any] = {"target": (), "running": (), "current": ("0005",), "backup": None}
     found = decide(**at_boot, ran_on=(("0004",), ("0005",)))
-    assert (found.way, "while that release ran" in found.reason) == (Way.CODE, True)
-    assert decide(**at_boot, ran_on=(("0004",),)).way is Way.FORBIDDEN
+    assert (found.way, "while that release ran" in found.reason) == (StrategyKind.CODE, True)
+    assert decide(**at_boot, ran_on=(("0004",),)).way is StrategyKind.FORBIDDEN
     # Where releases name their migrations, those count.
-    assert decide(ran_on=(("m2",),), verdicts=DESTRUCTIVE).way is Way.DOWNGRADE
+    assert decide(ran_on=(("m2",),), verdicts=DESTRUCTIVE).way is StrategyKind.DOWNGRADE
 
 
 def test_a_release_the_database_is_behind_is_promoted_or_restored() -> None:
     behind: dict[str, Any] = {"target": revisions("m1", "m2"), "target_id": NEW, "running": revisions("m1")}
     behind |= {"running_id": OLD, "current": ("m1",), "insist": True}
     found = decide(**behind, backup=None)
-    assert found.way is Way.FORBIDDEN
+    assert found.way is StrategyKind.FORBIDDEN
     assert "r2 needs 1 migration the database lacks (m2)" in found.reason
     assert (
         found.todo
         == "promote it, which runs the migrations: `prefect deployment run promote/prod --param ref=r2`"
     )
-    assert decide(**behind, backup=backup("m2"), restore=True).way is Way.RESTORE
+    assert decide(**behind, backup=backup("m2"), restore=True).way is StrategyKind.RESTORE
 
 
 def test_hostile_names_stay_on_one_line() -> None:
@@ -327,18 +332,18 @@ def test_nothing_is_done_without_evidence(
     ]
     told = [one.old.passed for one in fitting if one.old is not None and one.old.passed is not None]
     breaks = any(one.risk.breaks for one in verdicts.values())
-    if found.way is Way.CODE:
+    if found.way is StrategyKind.CODE:
         assert told[:1] == [True] or (
             not told and not breaks and (len(verdicts) == len(ids) or changes["insist"])
         )
-    if found.way is Way.DOWNGRADE:
+    if found.way is StrategyKind.DOWNGRADE:
         assert changes["can_downgrade"]
         assert trial is None or trial.lossless
-    if found.way is Way.RESTORE:
+    if found.way is StrategyKind.RESTORE:
         assert changes["restore"]
         assert changes["approvers"] >= changes["quorum"]
         assert found.backup_path == "/srv/backups/0.dump"
-    assert bool(found.todo) is (found.way is Way.FORBIDDEN)
+    assert bool(found.todo) is (found.way is StrategyKind.FORBIDDEN)
     assert found.reason
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.values.evidence import LossReport, TableLoss
-from blocks.values.going_back import DowngradeTrial, GoingBack, Way
+from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
 from flows.domain.promotion.plan_view import plan_markdown, plan_text
 from flows.domain.rollback.view import way_markdown, way_rows
 from tests.flows.domain.samples import HOSTILE, NOW, plan
@@ -22,16 +22,16 @@ LOSS = LossReport(
 )
 
 
-def restoring(**changes: Any) -> GoingBack:
+def restoring(**changes: Any) -> RollbackStrategy:
     values: dict[str, Any] = {
-        "way": Way.RESTORE,
+        "way": StrategyKind.RESTORE,
         "reason": "migration m2 is destructive; no command for down-migrations is known",
         "backup_path": LOSS.backup_path,
         "backup_sha256": "ab" * 32,
         "loss": LOSS,
         "most_rows": 106,
     }
-    return GoingBack(**(values | changes))
+    return RollbackStrategy(**(values | changes))
 
 
 def test_a_promotion_has_no_way_back() -> None:
@@ -61,7 +61,9 @@ def test_the_terminal_shows_the_same() -> None:
 def test_a_trial_says_what_came_out() -> None:
     def told(**changes: Any) -> str:
         trial = DowngradeTrial(**({"to_revision": "m1", "passed": True, "seconds": 2.5} | changes))
-        return dict(way_rows(plan(going_back=GoingBack(way=Way.DOWNGRADE, reason="x", trial=trial))))["tried"]
+        return dict(
+            way_rows(plan(going_back=RollbackStrategy(way=StrategyKind.DOWNGRADE, reason="x", trial=trial)))
+        )["tried"]
 
     assert told() == "down to m1 in 2.5 s: nothing lost"
     assert told(lost=("public.jobs with 1 row",)) == "down to m1 in 2.5 s: would lose public.jobs with 1 row"
@@ -76,7 +78,7 @@ def test_the_hash_people_approve_covers_dump_loss_and_bound() -> None:
             restoring(backup_sha256="cd" * 32),
             restoring(most_rows=107),
             restoring(loss=LOSS.model_copy(update={"tables": LOSS.tables[:1]})),
-            restoring(way=Way.FORBIDDEN),
+            restoring(way=StrategyKind.FORBIDDEN),
         )
     }
     assert len(hashes) == 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blocks.values.watching import Finding, LogError, LogSummary, WatchEnd
+from blocks.values.watching import LogError, LogSummary, WatchEnd, WatchFinding
 from flows.domain.promotion.messages import LIMIT, Subject
 from flows.domain.watch.view import cause, red_text, summary_line, watch_markdown
 from tests.flows.domain.samples import HOSTILE
@@ -16,7 +16,9 @@ SUBJECT = Subject(
     title="Take orders",
     link="http://localhost/run",
 )
-FINDING = Finding(what="1 error that was not there before the switch", lines=("web (once): ERROR it broke",))
+FINDING = WatchFinding(
+    what="1 error that was not there before the switch", lines=("web (once): ERROR it broke",)
+)
 RED = WatchEnd(verdict="red", text="x", findings=(FINDING,))
 
 
@@ -24,8 +26,8 @@ def test_the_line_and_the_cause_name_the_first_log_line() -> None:
     line = "1 error that was not there before the switch (web (once): ERROR it broke)"
     assert summary_line([FINDING]) == line
     assert cause(7, [FINDING]) == f"the watch of promotion 7 is red: {line}"
-    assert summary_line([Finding(what="web is unhealthy"), FINDING]) == f"web is unhealthy; {line}"
-    assert len(cause(7, [Finding(what="x" * 5000)])) <= 400
+    assert summary_line([WatchFinding(what="web is unhealthy"), FINDING]) == f"web is unhealthy; {line}"
+    assert len(cause(7, [WatchFinding(what="x" * 5000)])) <= 400
 
 
 def test_people_are_told_what_decided_and_what_was_done() -> None:
@@ -41,7 +43,9 @@ def test_people_are_told_what_decided_and_what_was_done() -> None:
 
 def test_a_long_log_does_not_hide_what_was_done() -> None:
     end = WatchEnd(
-        verdict="red", text="x", findings=tuple(Finding(what="w", lines=("l" * 999,) * 10) for _ in range(9))
+        verdict="red",
+        text="x",
+        findings=tuple(WatchFinding(what="w", lines=("l" * 999,) * 10) for _ in range(9)),
     )
     text = red_text(SUBJECT, end, ("1f3c2ab-aaaa is held",))
     assert len(text) <= LIMIT
@@ -49,7 +53,7 @@ def test_a_long_log_does_not_hide_what_was_done() -> None:
 
 
 def test_log_lines_do_nothing_in_a_message() -> None:
-    end = WatchEnd(verdict="red", text="x", findings=(Finding(what="w", lines=(f"web: {HOSTILE}",)),))
+    end = WatchEnd(verdict="red", text="x", findings=(WatchFinding(what="w", lines=(f"web: {HOSTILE}",)),))
     (line,) = [one for one in red_text(SUBJECT, end, ()).splitlines() if one.startswith("- ")]
     assert "\u202e" not in line
 
@@ -86,7 +90,7 @@ def test_without_a_look_nothing_is_compared() -> None:
 
 def test_log_lines_do_nothing_in_the_page() -> None:
     bad = LogError(service=HOSTILE, text=HOSTILE, count=1, sample=HOSTILE)
-    end = WatchEnd(verdict="red", text=HOSTILE, findings=(Finding(what=HOSTILE, lines=(HOSTILE,)),))
+    end = WatchEnd(verdict="red", text=HOSTILE, findings=(WatchFinding(what=HOSTILE, lines=(HOSTILE,)),))
     page = watch_markdown(HOSTILE, end, [], [look(bad)], (HOSTILE,))
     outside = "".join(page.split("```")[0::2])
     assert "<img" not in outside

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.database.commands.isolation import Place, breaches, override
+from tasks.database.commands.isolation import IsolatedPlace, breaches, override
 from tasks.host.compose import ComposeProject
 from tasks.host.shape import (
-    Shape,
+    ComposeShape,
     bind_sources,
     linked_names,
     needed,
@@ -119,13 +119,13 @@ def printed(argv: tuple[str, ...]) -> str:
     return done.stdout
 
 
-def kinds_of(folder: Path, shape: Shape, services: tuple[str, ...]) -> dict[str, str]:
+def kinds_of(folder: Path, shape: ComposeShape, services: tuple[str, ...]) -> dict[str, str]:
     paths = bind_sources(shape, services)
     return dict(zip(paths, printed(read_kinds(str(folder), paths)).split(), strict=True))
 
 
-def place(seconds: float = 30.0) -> Place:
-    return Place("copy-net", "copy", "10.0.0.2", "db", "mark", seconds)
+def place(seconds: float = 30.0) -> IsolatedPlace:
+    return IsolatedPlace("copy-net", "copy", "10.0.0.2", "db", "mark", seconds)
 
 
 def test_values_stay_on_the_host(folder: Path) -> None:
@@ -209,18 +209,18 @@ KEYS = (
 
 @given(st.dictionaries(st.sampled_from((*KEYS, "image", "environment")), st.none(), min_size=1))
 def test_what_nobody_thought_of_is_taken_out(service: dict[str, Any]) -> None:
-    shape = Shape(services={"web": service}, volumes={})
+    shape = ComposeShape(services={"web": service}, volumes={})
     text = override(shape, ("web",), place(), {})
     reset = {line.split(":")[0].strip() for line in text.splitlines() if line.endswith("!reset null")}
     assert service.keys() & set(KEYS) <= reset
     assert not reset & {"image", "environment"}
     kept = {key: value for key, value in service.items() if key not in reset}
-    alone = Shape(services={"web": kept | {"networks": {"sluice-copy": None}}}, volumes={})
+    alone = ComposeShape(services={"web": kept | {"networks": {"sluice-copy": None}}}, volumes={})
     assert breaches(alone, ("web",), place(), {}) == ()
 
 
 def test_an_override_that_was_not_understood_is_noticed() -> None:
-    live = Shape(
+    live = ComposeShape(
         services={
             "web": {
                 "networks": {"default": None, "sluice-copy": None},
@@ -245,7 +245,7 @@ def test_an_override_that_was_not_understood_is_noticed() -> None:
 
 def test_how_long_a_service_may_take() -> None:
     own = {"interval": "15s", "timeout": "5s", "start_period": "1m30s", "retries": 3}
-    shape = Shape(
+    shape = ComposeShape(
         services={"web": {"healthcheck": own}, "bare": {}, "off": {"healthcheck": {"disable": True}}},
         volumes={},
     )
@@ -266,4 +266,4 @@ def test_durations_as_compose_writes_them(text: str | None, seconds: float) -> N
 
 def test_the_names_links_give_the_database() -> None:
     services = {"a": {"links": ["db:database", "cache:store", "db"]}, "b": {"links": ["db:pg"]}}
-    assert linked_names(Shape(services=services, volumes={}), "db") == ("database", "pg")
+    assert linked_names(ComposeShape(services=services, volumes={}), "db") == ("database", "pg")

@@ -17,7 +17,7 @@ from blocks.values.facts import ContainerFact
 from blocks.values.manifests import Manifest
 from blocks.values.release_data import MountFact, ReleaseData, WrittenMount
 from tasks.host.scripts import script
-from tasks.host.shape import Shape
+from tasks.host.shape import ComposeShape
 from tasks.release_data.commands.carry import IS_SETTLED, KEEP_SETTLED, UNSETTLED, copy, copy_lines
 from tasks.release_data.commands.data_roles import judge, named, outdated, role_of
 from tasks.release_data.commands.release_data import (
@@ -271,7 +271,7 @@ def test_containers_and_compose_both_say_what_may_be_written_to() -> None:
         {"type": "bind", "source": "/x/d", "target": "/d", "read_only": True},
         {"type": "volume", "source": "named", "target": "/e"},
     ]
-    shape = Shape({"job": {"volumes": volumes}, "none": {"volumes": None}}, {})
+    shape = ComposeShape({"job": {"volumes": volumes}, "none": {"volumes": None}}, {})
     assert writable_sources([one], shape) == (("job", "/x/$y"), ("web", "/x/a"))
     assert writable_sources([one], None) == (("web", "/x/a"),)
 
