@@ -131,9 +131,6 @@ class GitRepository(Block):
 def transport_of(url: str) -> Transport | None:
     """Tell how a git address is reached.
 
-    Args:
-        url: The address.
-
     Returns:
         The transport; None for what is not accepted.
     """

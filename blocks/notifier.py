@@ -28,8 +28,6 @@ class Notifier(Block):
         """Send a text; whatever is raised is logged, and the next channel's turn comes.
 
         Args:
-            text: The text for people.
-            data: The same for machines.
             key: Equal for every try of one message.
             post: How JSON is posted, for kinds that are reached this way.
         """

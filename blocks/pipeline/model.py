@@ -112,12 +112,6 @@ class Pipeline(Written):
     def environment(self, name: str) -> ResolvedEnvironment:
         """Resolve an environment with the pipeline's own values merged in.
 
-        Args:
-            name: The environment's name.
-
-        Returns:
-            Everything about it.
-
         Raises:
             PipelineError: The pipeline has no such environment.
         """
@@ -125,12 +119,6 @@ class Pipeline(Written):
 
     def policy(self, name: str) -> Policy:
         """Resolve what decides about an environment. Call it on the default branch's pipeline.
-
-        Args:
-            name: The environment's name.
-
-        Returns:
-            The policy.
 
         Raises:
             PipelineError: The pipeline has no such environment.
@@ -140,9 +128,6 @@ class Pipeline(Written):
     def policy_checksum(self, name: str) -> str:
         """Return the sha256 over an environment's policy, hex.
 
-        Args:
-            name: The environment's name.
-
         Raises:
             PipelineError: The pipeline has no such environment.
         """
@@ -150,12 +135,6 @@ class Pipeline(Written):
 
     def describe(self, name: str) -> ReleaseDescription:
         """Resolve what describes a release in an environment. Call it on the commit's pipeline.
-
-        Args:
-            name: The environment's name.
-
-        Returns:
-            The description.
 
         Raises:
             PipelineError: The pipeline has no such environment.

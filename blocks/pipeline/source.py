@@ -85,9 +85,6 @@ class Document:
 def read_document(text: str) -> Document:
     """Read YAML.
 
-    Args:
-        text: The file's text.
-
     Returns:
         The data with its lines; a file that is not YAML has no data and one problem.
     """

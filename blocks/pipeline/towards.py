@@ -53,7 +53,6 @@ def auto_merge_refusal(branch: str, environments: Mapping[str, Any]) -> str:
     """Say why nothing may be merged into a branch without a person; empty where it may.
 
     Args:
-        branch: The branch.
         environments: The environments' data, in their order.
     """
     last = list(environments)[-1:]

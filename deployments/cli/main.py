@@ -53,9 +53,6 @@ def run(arguments: list[str]) -> int:
 
     Args:
         arguments: What follows `sluice` on the command line.
-
-    Returns:
-        The exit code.
     """
     try:
         app(args=arguments, prog_name="sluice")

@@ -292,7 +292,6 @@ class ControlPlane:
 
         Args:
             name: `flow/name`.
-            parameters: The flow's parameters.
 
         Returns:
             The flow run's id.
@@ -303,9 +302,7 @@ class ControlPlane:
         """Wait until a run is in one of some states.
 
         Args:
-            flow_run_id: The run.
             names: State names or types; none for any terminal state.
-            timeout_seconds: How long to wait.
 
         Returns:
             The run, as the API describes it.
@@ -329,11 +326,6 @@ class ControlPlane:
         """Answer a run that waits for approval, as the form of the UI does.
 
         Args:
-            flow_run_id: The run.
-            approver: Who answers.
-            decision: What they decide.
-            code: Their one-time code.
-            reason: Why.
             ticked: The checklist's items that are ticked.
             form: What the form was filled in with when it was opened; None where it is opened now.
         """

@@ -24,9 +24,6 @@ LEDGER_BLOCK = ("ledger-database", "ledger")
 def find_api_url(settings: Settings) -> str | None:
     """Find the Prefect server's API.
 
-    Args:
-        settings: Sluice's settings.
-
     Returns:
         `PREFECT_API_URL`, else the address of the server that `sluice up` started, else the one in the active
         Prefect profile; None where there is none.
@@ -94,10 +91,6 @@ def active_profile_url() -> str | None:
 def find_login(settings: Settings, url: str) -> str:
     """Find the login of a Prefect server.
 
-    Args:
-        settings: Sluice's settings.
-        url: Its API's address.
-
     Returns:
         `PREFECT_API_AUTH_STRING`, else what the server was started with where `sluice up` started it, else the
         login in the active Prefect profile where that names this server; empty where none is known.
@@ -118,9 +111,6 @@ def api_at(settings: Settings, url: str, *, tries: int = TRIES) -> PrefectApi:
 
 def known_api(settings: Settings) -> PrefectApi:
     """Return the Prefect server, which must answer.
-
-    Args:
-        settings: Sluice's settings.
 
     Raises:
         TerminalError: No server is known.
@@ -154,9 +144,6 @@ def ui_url(settings: Settings) -> str:
 def use_prefect(settings: Settings) -> PrefectApi:
     """Make Prefect talk to the known server, and leave it to the command to say what failed.
 
-    Args:
-        settings: Sluice's settings.
-
     Returns:
         The server, which answers.
     """
@@ -185,9 +172,6 @@ def refresh_prefect() -> None:
 def ledger_url(settings: Settings) -> str:
     """Find the ledger's address, as the flows do.
 
-    Args:
-        settings: Sluice's settings.
-
     Returns:
         The address of the settings, else of the block `ledger-database/ledger`, else of the home folder.
 
@@ -212,9 +196,6 @@ def ledger_url(settings: Settings) -> str:
 
 def open_ledger(settings: Settings) -> Ledger:
     """Open the ledger.
-
-    Args:
-        settings: Sluice's settings.
 
     Returns:
         The ledger; use it in a `with` statement.

@@ -37,7 +37,6 @@ def fate_of(entrypoint: str | None, further: Collection[str]) -> Fate:
     """Decide on a deployment: nothing runs what is neither Sluice's nor named in SLUICE_FURTHER_FLOWS.
 
     Args:
-        entrypoint: What it runs.
         further: Flows of the user's own.
     """
     if entrypoint in KNOWN_FLOWS or entrypoint in RENAMED_FLOWS or entrypoint in further:

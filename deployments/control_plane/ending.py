@@ -16,11 +16,7 @@ _code: int | None = None
 
 
 def end_with(code: int) -> None:
-    """Have this process end with an exit code as soon as all that is registered for its end was done.
-
-    Args:
-        code: The exit code.
-    """
+    """Have this process end with an exit code as soon as all that is registered for its end was done."""
     global _code  # noqa: PLW0603 - a process has one end
     _code = code
 

@@ -89,7 +89,6 @@ def own_origins(port: int, ui_url: str = "") -> tuple[str, ...]:
     """Return the addresses of Prefect's own UI, whose pages may call the API from another name of the same server.
 
     Args:
-        port: The server's port.
         ui_url: Where people open the UI; another server's on this machine is not meant.
     """
     own, public = (root_url(port), f"http://localhost:{port}"), urlsplit(ui_url.lower())
@@ -97,12 +96,7 @@ def own_origins(port: int, ui_url: str = "") -> tuple[str, ...]:
 
 
 def names_server(env: Mapping[str, str], port: int) -> bool:
-    """Say whether the address of an API in an environment, if there is one, is that of the server here.
-
-    Args:
-        env: The environment.
-        port: The server's port.
-    """
+    """Say whether the address of an API in an environment, if there is one, is that of the server here."""
     url = env.get("PREFECT_API_URL", "")
     public = further_names(env.get("SLUICE_API_HOSTS", ""), env.get("SLUICE_PREFECT_UI_URL", ""))
     return not url or same_server(url, api_url(port)) or host_name(urlsplit(url).netloc) in public
@@ -128,7 +122,6 @@ def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str
     `PREFECT_API_DATABASE_CONNECTION_URL` names another.
 
     Args:
-        home: Sluice's home folder.
         port: The server's port on the loopback address.
         inherited: The environment of this process.
 
@@ -163,7 +156,6 @@ def process_file(home: Path, name: str) -> Path:
     """Return the file in which a running server or worker is written down.
 
     Args:
-        home: Sluice's home folder.
         name: `server`, `worker` or `receiver`.
     """
     return home / "run" / f"{name}.json"

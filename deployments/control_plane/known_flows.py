@@ -64,8 +64,6 @@ def check_deployment(name: str, entrypoint: str | None, *, pulls: bool, further:
     """Refuse a deployment that is none of Sluice's.
 
     Args:
-        name: Its name.
-        entrypoint: What it runs.
         pulls: Whether it has steps that fetch code.
         further: Flows of the user's own that may run as well, separated by commas.
 
@@ -103,11 +101,7 @@ def load_known_flow(flow_run: FlowRun) -> Flow[..., Any]:
 
 
 def carry_out(run: str) -> None:
-    """Carry a flow run out in this process, which ends as `prefect.engine` would.
-
-    Args:
-        run: The flow run's id.
-    """
+    """Carry a flow run out in this process, which ends as `prefect.engine` would."""
     keep_out_of_logs(os.environ.get(CLIENT, ""))
     number = UUID(run)
     with handle_engine_signals(number):

@@ -56,7 +56,6 @@ def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None =
     """Return the login the server is to ask for, made where there is none; one that was made before is used again.
 
     Args:
-        home: Sluice's home folder.
         inherited: The environment of the caller; a login in it counts first.
         profile: The one in the user's Prefect profile, which counts next.
 
@@ -131,9 +130,7 @@ def refused(url: str, *, given: bool, home: Path) -> TerminalError:
     """Return the error of a server that asks for a login.
 
     Args:
-        url: The server's address.
         given: Whether it was given one.
-        home: Sluice's home folder.
     """
     what = f"Prefect's server at {url} " + ("refuses the login" if given else "asks for a login")
     return TerminalError(

@@ -43,9 +43,6 @@ def free_port() -> int:
 def held_port(port: int) -> Iterator[list[socket.socket]]:
     """Hold a port of the loopback addresses: of both, for `localhost` leads to either.
 
-    Args:
-        port: The port.
-
     Yields:
         The sockets, which listen.
 
@@ -84,9 +81,6 @@ def start_server(home: Path, env: Mapping[str, str]) -> Running:
         home: Sluice's home folder; the log goes to `logs/server.log` in it.
         env: The environment of `control_plane_environment`.
 
-    Returns:
-        The process.
-
     Raises:
         TerminalError: Another program has its port.
     """
@@ -103,11 +97,6 @@ def start_server(home: Path, env: Mapping[str, str]) -> Running:
 def wait_for_server(server: Running, port: int, seconds: float = START_SECONDS) -> None:
     """Wait until the server answers.
 
-    Args:
-        server: Its process.
-        port: Its port.
-        seconds: How long to wait.
-
     Raises:
         TerminalError: It ended, or did not answer in time.
     """
@@ -122,9 +111,6 @@ def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
         home: Sluice's home folder; the log goes to `logs/worker.log` in it.
         env: The environment of `control_plane_environment`.
         limit: How many runs it carries at once.
-
-    Returns:
-        The process.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 10**6}"
     options = ("--pool", POOL, "--type", POOL_TYPE, "--limit", str(limit), "--name", name)
@@ -140,10 +126,7 @@ def wait_for_worker(
     """Wait until the worker has reported to the server.
 
     Args:
-        worker: Its process.
-        api: The server.
         known: The ids of workers that were there before.
-        seconds: How long to wait.
 
     Raises:
         TerminalError: It ended, or did not report in time.
@@ -162,9 +145,6 @@ def start_receiver(home: Path, env: Mapping[str, str]) -> Running:
     Args:
         home: Sluice's home folder; the log goes to `logs/receiver.log` in it.
         env: The environment of `control_plane_environment`.
-
-    Returns:
-        The process.
     """
     argv = processes.python("-m", "deployments.webhook")
     log = log_file(home, "receiver")
@@ -175,11 +155,6 @@ def start_receiver(home: Path, env: Mapping[str, str]) -> Running:
 
 def wait_for_receiver(receiver: Running, url: str, seconds: float = START_SECONDS) -> None:
     """Wait until the receiver is well.
-
-    Args:
-        receiver: Its process.
-        url: Its address.
-        seconds: How long to wait.
 
     Raises:
         TerminalError: It ended, or was not well in time.
@@ -215,9 +190,7 @@ def wait_for_provisioning(setup: Running, progress: Progress, seconds: float = S
     """Wait until everything is deployed, telling each part that is ready.
 
     Args:
-        setup: Its process.
         progress: Is given one line for each part.
-        seconds: How long to wait.
 
     Raises:
         TerminalError: A part failed, or the time is up.

@@ -100,21 +100,12 @@ class PrefectApi:
         return cast("list[Json]", _checked(answer).json())
 
     def block_documents(self, block_type: str) -> list[Json]:
-        """Return the blocks of one type, sorted by name, their secrets hidden.
-
-        Args:
-            block_type: The type's slug.
-        """
+        """Return the blocks of one type, sorted by name, their secrets hidden."""
         wanted = {"block_types": {"slug": {"any_": [block_type]}}}
         return sorted(self._list("/block_documents/filter", wanted), key=lambda one: str(one["name"]))
 
     def block_document(self, block_type: str, name: str) -> Json | None:
-        """Return a block with its secrets, None where there is none.
-
-        Args:
-            block_type: The type's slug.
-            name: The block's name.
-        """
+        """Return a block with its secrets, None where there is none."""
         path = f"/block_types/slug/{block_type}/block_documents/name/{name}"
         answer = self._send("GET", f"{path}?include_secrets=true")
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -137,7 +128,6 @@ class PrefectApi:
 
         Args:
             deployment: `flow/name`.
-            parameters: The flow's parameters.
             key: Requests with the same key make one run; empty for a key of its own.
             tags: Tags of the run, beside those of the deployment.
 
@@ -178,9 +168,6 @@ class PrefectApi:
     def form(self, flow_run_id: str) -> Json:
         """Return what the form of a run that waits is filled in with when the UI opens it.
 
-        Args:
-            flow_run_id: The run.
-
         Raises:
             TerminalError: The run does not wait for an answer.
         """
@@ -198,10 +185,6 @@ class PrefectApi:
 
     def resume(self, flow_run_id: str, answer: Mapping[str, object]) -> None:
         """Answer a run that waits, as the form of the UI does.
-
-        Args:
-            flow_run_id: The run.
-            answer: The form's fields.
 
         Raises:
             TerminalError: The run does not wait, or the answer does not fit the form.
@@ -228,12 +211,7 @@ class PrefectApi:
         """Wait until a run is in one of some states.
 
         Args:
-            flow_run_id: The run.
             names: State names (`Suspended`) or types (`PAUSED`); None for any terminal state.
-            timeout_seconds: How long to wait.
-
-        Returns:
-            The run.
 
         Raises:
             TerminalError: The time is up, or the run ended in another state than those asked for.

@@ -120,14 +120,8 @@ def start(
 
     Args:
         name: What it is, for a person.
-        argv: The command.
-        env: Its whole environment.
-        cwd: Its working directory.
         log: The file of its output.
         lent: The numbers of open files it gets as well.
-
-    Returns:
-        The process.
     """
     cwd.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -169,12 +163,7 @@ def load(path: Path) -> Running | None:
 
 
 def tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a file, empty where there is none.
-
-    Args:
-        path: The file.
-        lines: How many.
-    """
+    """Return the last lines of a file, empty where there is none."""
     try:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:

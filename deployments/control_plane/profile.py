@@ -21,10 +21,6 @@ def remember(url: str, login: str) -> str:
 
     What else is in the profiles stays. Nothing is written twice.
 
-    Args:
-        url: The API's address.
-        login: Its login.
-
     Returns:
         What was done, for a person.
     """

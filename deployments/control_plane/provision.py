@@ -51,9 +51,6 @@ def register_blocks() -> list[str]:
 def deploy_all(prefect_file: Path) -> None:
     """Deploy every entry of a `prefect.yaml`, with Prefect's own command.
 
-    Args:
-        prefect_file: The file.
-
     Raises:
         SystemExit: An entry could not be deployed; Prefect has said which.
     """

@@ -65,10 +65,6 @@ class RunProcesses:
     async def start(self, run: str, folder: Path) -> RunProcess:
         """Start a run's process.
 
-        Args:
-            run: The flow run's id.
-            folder: Its working directory.
-
         Raises:
             OSError: The machine has no room for a process, or the fork server died.
         """

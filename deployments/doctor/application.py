@@ -58,7 +58,6 @@ def read_application(
     """Read repository, pipeline and registries.
 
     Args:
-        settings: Sluice's settings.
         source: The `git-repository` block.
         environment: Only this environment; all of them for None.
 

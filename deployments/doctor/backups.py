@@ -35,7 +35,6 @@ def backup_checks(settings: Settings, application: ApplicationFacts) -> list[Che
     """Return the checks of every environment's dumps and of the places that get copies of them.
 
     Args:
-        settings: Sluice's settings.
         application: What was read of the application.
     """
     return [

@@ -23,7 +23,6 @@ def drift_checks(settings: Settings, application: ApplicationFacts) -> list[Chec
     """Return the checks of what stands in the ledger about the hosts.
 
     Args:
-        settings: Sluice's settings.
         application: What was read of the application.
     """
     return [Check("drift", lambda: _drift(settings, application))]

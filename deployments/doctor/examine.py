@@ -12,7 +12,6 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     """Look at everything a promotion will need; nothing is changed, but a small file is written among copies of dumps.
 
     Args:
-        settings: Sluice's settings.
         source: The `git-repository` block of the application.
         environment: Only this environment's hosts and approvers; all of them for None.
 

@@ -72,9 +72,6 @@ def failure(where: str, error: Exception) -> Finding:
 def run_checks(checks: Sequence[Check]) -> list[Finding]:
     """Run checks side by side.
 
-    Args:
-        checks: The checks.
-
     Returns:
         Their findings, in the order of the checks.
     """

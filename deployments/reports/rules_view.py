@@ -30,7 +30,6 @@ def rules_status(ledger: Ledger, only: str | None = None) -> list[RulesStatus]:
     """Put together what the ledger says about rules on GitHub.
 
     Args:
-        ledger: The ledger.
         only: Only this pipeline; all of them for None.
 
     Returns:

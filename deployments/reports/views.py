@@ -187,14 +187,7 @@ def environment_status(
     """Put together what the ledger says about one environment.
 
     Args:
-        ledger: The ledger.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        ui_url: Where Prefect's UI is.
         until: Says of a flow run how long it waits; the ledger does not keep it.
-
-    Returns:
-        The status.
     """
     opened = ledger.promotions.open_in(pipeline, environment)
     active = next((row for row in opened if row.status in ACTIVE), None)
@@ -232,11 +225,6 @@ def _recovery(ledger: Ledger, pipeline: str, environment: str) -> Recovery | Non
 def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Drifted, ...]:
     """Return where an environment's hosts differ from the ledger, as `reconcile` saw them last.
 
-    Args:
-        ledger: The ledger.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-
     Returns:
         The differences, oldest first.
     """
@@ -258,7 +246,6 @@ def approvers_of(records: Sequence[ApprovalRecord], plan_hash: str | None) -> tu
 
     Args:
         records: The answers to a promotion, oldest first.
-        plan_hash: The plan.
     """
     counted = [one for one in records if one.counted and one.plan_hash == plan_hash]
     no = {one.approver for one in counted if one.decision == "reject"}

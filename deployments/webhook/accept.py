@@ -66,9 +66,6 @@ def read_head(headers: Iterable[tuple[str, str]]) -> Head:
     Args:
         headers: Names, in lower case, and values.
 
-    Returns:
-        What they say.
-
     Raises:
         RefusedRequestError: They are not those of a delivery.
     """
@@ -104,9 +101,7 @@ def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
     """Verify a delivery and read it. Nothing of the body is looked at before its signature holds.
 
     Args:
-        head: What its headers say.
         body: The body as it came.
-        block: Secrets and repositories.
 
     Returns:
         What is stored of it.
@@ -148,7 +143,6 @@ def signature_holds(signature: str, body: bytes, keys: Sequence[bytes]) -> bool:
     Args:
         signature: What came, hex.
         body: The body as it came.
-        keys: The secrets.
     """
     holds = False
     for key in keys:

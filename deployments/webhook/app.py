@@ -66,11 +66,7 @@ class Receiver:
 
 
 def create_app(receiver: Receiver) -> FastAPI:
-    """Return the application.
-
-    Args:
-        receiver: What it works with.
-    """
+    """Return the application."""
     app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def github(request: Request) -> Response:

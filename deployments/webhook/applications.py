@@ -79,9 +79,6 @@ class Blocks:
     def repository(self, name: str) -> GitRepository:
         """Return the block of a repository.
 
-        Args:
-            name: The block's name.
-
         Raises:
             TransientError: The server does not answer, and the block was never read.
             TerminalError: There is no such block, or it is not valid.
@@ -139,9 +136,6 @@ class Applications:
 
         Args:
             repository: The repository, `owner/name`, as it is configured.
-
-        Returns:
-            The application.
 
         Raises:
             TransientError: Prefect's server or the repository does not answer.

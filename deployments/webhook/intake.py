@@ -37,9 +37,6 @@ class Intake:
     async def store(self, arrived: Arrived) -> Taken:
         """Store a delivery; returns when it is on the disk.
 
-        Args:
-            arrived: The delivery.
-
         Returns:
             Whether it is new.
 

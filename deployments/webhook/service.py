@@ -114,11 +114,7 @@ class Service:
 
 
 def serve(settings: Settings) -> None:
-    """Receive deliveries until SIGTERM or Ctrl-C.
-
-    Args:
-        settings: Sluice's settings.
-    """
+    """Receive deliveries until SIGTERM or Ctrl-C."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _opened(settings) as service:
         config = uvicorn.Config(

@@ -46,14 +46,10 @@ def answer_form(
     """Build the resume form: only the named people can be chosen, and each item can be ticked.
 
     Args:
-        people: Who may answer.
         description: Markdown above the fields; what `plan_hash` is the hash of.
         decision: What yes and no are about.
         checklist: What has to be ticked.
         plan_hash: The hash of what is asked about, which the answer brings back.
-
-    Returns:
-        The form.
     """
     names = tuple(people) or ("nobody",)
     fields: dict[str, Any] = {
@@ -87,11 +83,9 @@ def ask(
     """Suspend until somebody answers.
 
     Args:
-        form: The form.
         about: The promotion or request in the ledger that it is about: a run that is started again after its end has
             another one, and what was answered to the one before is no answer to that.
         number: Which answer it is, counted from 1; the run is started again from the top for each.
-        seconds: How long to wait.
         checklist: What the form has to tick.
 
     Returns:
@@ -170,11 +164,7 @@ def record_answer(
 
     Args:
         answer: The answer, untrusted.
-        given_at: When it was given.
         add: Writes it down, and tells it.
-        policy: Who may say yes.
-        plan_hash: What is asked about.
-        earlier: The answers before it.
         authors: The identities of those whose work it is.
         requester: Who asked; empty when nobody said.
     """

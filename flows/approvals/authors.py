@@ -18,11 +18,6 @@ def authors_of(mirror: GitMirror, ledger: Ledger, plan: Plan) -> frozenset[str]:
 
     Where nothing runs yet, or the repository has lost what runs, any commit of the history may come in.
 
-    Args:
-        mirror: The application's repository.
-        ledger: The ledger.
-        plan: The plan.
-
     Returns:
         The names and e-mails; none where the authors are not all known, and so nobody can be told apart from them.
     """

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 def tell_of_reviews(session: Session, policy: Policy) -> tuple[str, ...]:
     """Have the promotions that wait in an environment read the reviews that answer their plans.
 
-    Args:
-        session: The flow's session.
-        policy: The environment's policy.
-
     Returns:
         One line for each that was told. What stands in the way is a line in the log: the next look tries again.
     """

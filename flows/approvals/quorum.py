@@ -36,7 +36,6 @@ def ask_until_quorum(
     changed meanwhile is asked about anew.
 
     Args:
-        run: The promotion.
         plan: What people are asked to approve.
         authors: The identities of the authors of the commits that come in.
         requester: Who asked for the promotion; empty when nobody said.

@@ -55,9 +55,6 @@ class Reviews:
     def answering(self, plan: Plan) -> tuple[ReviewFact, ...]:
         """Read the reviews that answer a plan now.
 
-        Args:
-            plan: The plan.
-
         Returns:
             Those of the pull request that brought the commit; none where none did.
 
@@ -117,9 +114,7 @@ def record_reviews(
     own or that of its review, by which the next question gets another key.
 
     Args:
-        run: The promotion.
         plan: What people are asked to approve.
-        policy: Who may approve.
         answer: What was typed into the form.
         number: GitHub's id of the review it names.
         reviews: Where reviews stand, None where they do not count.
@@ -173,10 +168,6 @@ def record_reviews(
 
 def write_down(run: Run, verdict: AnswerVerdict) -> None:
     """Write a judged answer into the ledger and the log.
-
-    Args:
-        run: The promotion.
-        verdict: What the judge said.
 
     Raises:
         CodeUsed: Its one-time code was used for another promotion.

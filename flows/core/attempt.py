@@ -60,7 +60,6 @@ def attempt(change: Callable[[], str], fallback: Fallback) -> Ending:
 
     Args:
         change: Carries it out, and returns the line that says so.
-        fallback: What ran before.
     """
     try:
         return Ending(status=Status.SUCCEEDED, message=change())

@@ -49,12 +49,7 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
     """Read from git how a commit describes itself.
 
     Args:
-        mirror: The application's repository.
         description: What pipeline.yaml says about the release.
-        sha: The commit.
-
-    Returns:
-        The description.
 
     Raises:
         RefusedError: A file that pipeline.yaml names is missing.

@@ -57,7 +57,6 @@ def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[st
 
     Args:
         row: The promotion, ended.
-        release: Its release.
         warnings: What a person must know.
     """
     subject = Subject(
@@ -106,9 +105,7 @@ def tell_end(names: tuple[str, ...], row: PromotionRecord, release: Release | No
     """Tell channels that a promotion ended, as its own run would have. What fails is logged, no more.
 
     Args:
-        names: The channels.
         row: The promotion, ended.
-        release: Its release.
     """
     text = process_redactor().text(message_of(row, release))
     tell(names, text, data_of(row, release), end_key(row))
@@ -153,8 +150,6 @@ def tell_waiting(run: Run, row: PromotionRecord, plan: Plan, state: QuorumState)
     """Tell the environment's channels that approvals are needed. What fails is logged, no more.
 
     Args:
-        run: The promotion.
-        row: Its row.
         plan: What people are asked about.
         state: How far the approvals are.
     """

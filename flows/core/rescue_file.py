@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 def keep_rescue(run: Run) -> Path:
     """Put down on this machine how the environment is reached, for `sluice rollback --offline`.
 
-    Args:
-        run: A promotion there.
-
-    Returns:
-        The file.
-
     Raises:
         TerminalError: A block is missing.
     """
@@ -43,7 +37,6 @@ def refresh_rescue(policy: Policy, looks: Mapping[str, Run]) -> None:
     Left alone where a host does not answer: what was put down last may still lead there.
 
     Args:
-        policy: The environment's policy.
         looks: Host → a look at it, for those that answer.
     """
     if not set(policy.hosts) <= set(looks):

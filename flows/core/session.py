@@ -97,7 +97,6 @@ class Session:
         default branch: it says how the application is put together, and decides nothing.
 
         Args:
-            environment: The environment's name.
             release_text: pipeline.yaml in the commit; empty where it has none.
 
         Raises:
@@ -129,9 +128,6 @@ class Session:
     def reaching(self, policy: Policy) -> Iterator[Callable[[], Reached]]:
         """Reach an environment while something else is done.
 
-        Args:
-            policy: What decides about it.
-
         Yields:
             What waits for it and returns it, with the errors of `reach`. Leaving waits as well.
         """
@@ -149,8 +145,6 @@ class Session:
 
         Args:
             promotion_id: Its row; 0 for a look that changes nothing.
-            policy: What decides.
-            description: What describes the release.
             reached: The environment, where it was reached already.
 
         Raises:
@@ -190,9 +184,7 @@ def docker_config(address: str, username: str | None, password: str | None) -> s
     """Return a Docker configuration (JSON) that logs in to one registry.
 
     Args:
-        address: The registry's address.
         username: The login; empty for a registry without one.
-        password: Its password.
     """
     if not username or not password:
         return "{}"
@@ -214,12 +206,7 @@ def read_pipeline(text: str, file: str) -> Pipeline:
 
 
 def open_mirror(repository: GitRepository, settings: Settings) -> GitMirror:
-    """Return the mirror of a repository, as its block describes it.
-
-    Args:
-        repository: The block.
-        settings: Where mirrors are kept.
-    """
+    """Return the mirror of a repository, as its block describes it."""
     token, key = repository.token, repository.ssh_private_key
     login = GitLogin(
         token=token.get_secret_value() if token else "",

@@ -57,8 +57,6 @@ def compare(
     """Compare, record and tell.
 
     Args:
-        session: The flow's session.
-        policy: The environment's policy.
         looks: Host → a look at it, for those that answer.
         amiss: Host → what is wrong with it, for the others; what stands on them is left standing.
         calls: What a person is needed for; it is about no host.
@@ -178,10 +176,7 @@ def record_differences(
     """Record what differs somewhere now.
 
     Args:
-        session: The flow's session.
-        pipeline: The pipeline's name.
         place: The environment's name, or what stands in its place.
-        found: What differs now.
         read: The hosts that were read; what stands on others goes on standing.
         skipped: Why something was not looked at; empty where all was.
 

@@ -67,8 +67,6 @@ def end_what_died(
     Running it twice is safe: what was ended is no longer open, and a run is started again once.
 
     Args:
-        ledger: The ledger.
-        policy: The environment's policy.
         looks: Host → a look at it, for those that answer.
         amiss: Host → what is wrong with it, for the others.
         here: The repository whose pipeline this is; a promotion of another one is left alone. None: nobody asks.
@@ -109,9 +107,6 @@ def _depends_on_hosts(one: Open) -> bool:
 
 def carried(key: str) -> tuple[RunFact | None, Life]:
     """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away.
-
-    Args:
-        key: The flow run's id.
 
     Returns:
         The run, None where the server has none of this id, and whether it lives.
@@ -230,10 +225,6 @@ def give_back_lease(ledger: Ledger, policy: Policy) -> str:
     """Give a lease back that ran out while its promotion has ended.
 
     Running it twice is safe: a lease that was taken again meanwhile has another token, and stays.
-
-    Args:
-        ledger: The ledger.
-        policy: The environment's policy.
 
     Returns:
         A line that says so; empty where there was none.

@@ -63,7 +63,6 @@ def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
     """Compare GitHub's rules with the pipeline, record what differs, and tell what is new or gone, once.
 
     Args:
-        session: The flow's session.
         put_back: What became of the rules whose time was over.
 
     Returns:

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 def look_at(session: Session, policy: Policy) -> tuple[dict[str, Run], dict[str, str]]:
     """Reach every host of an environment.
 
-    Args:
-        session: The flow's session.
-        policy: The environment's policy.
-
     Returns:
         Host → a `Run` of that host alone, which changes nothing, for those that answer; and host → what is wrong
         with it, for the others.

@@ -36,8 +36,6 @@ def continue_watch(ledger: Ledger, policy: Policy, source: str, here: Repository
     Running it twice is safe: a promotion has one watch, and its run is started again a few times at most.
 
     Args:
-        ledger: The ledger.
-        policy: The environment's policy.
         source: The `git-repository` block of the application.
         here: Where that block leads; a promotion of another repository is left alone. None: nobody asks.
 

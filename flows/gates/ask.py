@@ -29,13 +29,8 @@ def resolve_request(session: Session, policy: Policy, ref: str) -> Resolved:
     """Find the commit that was asked for.
 
     Args:
-        session: The flow's session.
-        policy: The environment's policy.
         ref: A branch, tag, commit or release; empty for what the environment takes by default: the head of
             its branch, or the release that is proven in the environment before it.
-
-    Returns:
-        The commit.
 
     Raises:
         RefusedError: Nothing was named, and the environment has no default.
@@ -108,15 +103,8 @@ def ask_gates(
     """Ask every gate that can be asked with what is known.
 
     Args:
-        session: The flow's session.
-        policy: The environment's policy.
-        resolved: The commit.
-        release: Its release.
         described: How the commit describes itself; without it, keys are not asked about.
         hosts: What the hosts hold; without it, keys are not asked about.
-
-    Returns:
-        The answers.
     """
     ledger, pipeline = session.ledger, policy.pipeline
     proven = ledger.promotions.proven(pipeline, policy.proven_in, release.id) if policy.proven_in else None
@@ -169,7 +157,6 @@ def ask_schema_gate(run: Run, plan: Plan) -> tuple[GateAnswer, ...]:
     """Ask whether the plan's migrations may come together with the switch.
 
     Args:
-        run: The promotion.
         plan: The plan, with what is known of them.
 
     Returns:

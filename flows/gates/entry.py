@@ -35,10 +35,6 @@ _MOST_ROWS = 500
 def rules_branch(policy: Policy, default_branch: str) -> str:
     """Return the branch whose rules on GitHub count for an environment.
 
-    Args:
-        policy: The environment's policy.
-        default_branch: The repository's default branch.
-
     Returns:
         The one the commit must be reachable from; else the one the environment takes; else the default branch.
     """
@@ -57,10 +53,7 @@ def ask_entry(
     """Ask the gates of `gates:` once.
 
     Args:
-        session: The flow's session.
         policy: The policy that counts for this promotion.
-        resolved: The commit.
-        release_id: Its release.
         freeze_override: Why a freeze is overridden; empty without.
         since: When this promotion looked first; None for now.
 
@@ -114,11 +107,6 @@ def decide_entry(
     """Ask the gates of `gates:` until all have decided, or the time to wait is over.
 
     Args:
-        session: The flow's session.
-        run: The promotion.
-        request: What was asked for.
-        resolved: The commit.
-        release_id: Its release.
         others: What the other gates said; where one of them is closed nothing is waited for.
         waits: False to raise where it would wait.
 

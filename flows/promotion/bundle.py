@@ -92,12 +92,7 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     """Cut a release's bundle from its commit.
 
     Args:
-        run: The promotion.
         release: The release, built.
-        sources: Its files.
-
-    Returns:
-        The bundle.
 
     Raises:
         RefusedError: A file of the commit has a name that Sluice needs beside the release.
@@ -184,8 +179,6 @@ def project_of(run: Run, host: str, manifest: Manifest, *, current: bool) -> Com
     """Return the compose project of a manifest on a host.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         manifest: What the host remembers, or shall remember.
         current: True for the stable path of the current release, so that mounts keep their source from release to
             release; False for the release's own folder, before the switch.

@@ -91,7 +91,6 @@ def carry_out(run: Run, change: Change) -> Status:
 
     Args:
         run: The promotion, `RUNNING` and holding the lease.
-        change: What to change.
 
     Returns:
         `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
@@ -129,7 +128,6 @@ def switch(run: Run, change: Change) -> None:
 
     Args:
         run: The promotion, holding the lease.
-        change: What to change.
 
     Raises:
         RefusedError: The application wrote meanwhile what would be left behind.

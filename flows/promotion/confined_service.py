@@ -26,9 +26,7 @@ def confined_on_host(run: Run, release: Release, sources: Sources, bundle: Bundl
     """Return the service that has the migration command as it is asked on the first host.
 
     Args:
-        run: The promotion.
         release: The release, its images known.
-        sources: Its files.
         bundle: What the host gets of it.
 
     Returns:

@@ -29,9 +29,6 @@ WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 def read_shape(run: Run) -> list[tuple[str, str, str]]:
     """Read sizes and types of the live database; without them the verdicts are stricter, and stand too.
 
-    Args:
-        run: The promotion.
-
     Returns:
         Kind (`size` or `type`), table or column, and the size in bytes or the type; empty where it is not PostgreSQL
         that Sluice backs up, or it does not answer.

@@ -149,9 +149,6 @@ class EarlyStart:
     def told(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
         """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
 
-        Args:
-            start: The revision.
-
         Returns:
             Both; None where they have to be asked for.
         """

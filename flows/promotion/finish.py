@@ -34,9 +34,6 @@ def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, .
         run: The promotion, ended.
         resolved: What was asked for; its ref becomes a tag.
         warnings: What a person must know.
-
-    Returns:
-        The promotion's row.
     """
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None:
@@ -89,10 +86,6 @@ def _prune(run: Run, release: Release) -> PrefectFuture[StepReceipt]:
 
 def kept_releases(run: Run, release: Release) -> dict[str, Release]:
     """Return the releases whose bundles and images stay on the hosts: the newest that ran here.
-
-    Args:
-        run: The promotion.
-        release: The release that runs.
 
     Returns:
         Release id → release, the running one first.

@@ -114,8 +114,6 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
     """Carry one promotion as far as it goes now.
 
     Args:
-        session: The flow's session.
-        request: What was asked for.
         row: The promotion as the ledger has it: new, or met again after a suspension or a crash.
 
     Returns:

@@ -52,10 +52,7 @@ def judge_schema(
     """Find out what a release's pending migrations do. Nothing that runs is touched.
 
     Args:
-        run: The promotion.
         release: The release that would run.
-        sources: Its files.
-        hosts: The hosts' facts.
         override: Why migrations that break the running release may come in nevertheless; empty without.
         earlier: The promotion's plan from before it was suspended or the environment changed; None without.
             What it knows of the same release on the same schema is not found out again.

@@ -28,7 +28,6 @@ def begin_copies(run: Run, backup: BackupReceipt) -> None:
     Running it twice is safe: what is copied already is not copied again.
 
     Args:
-        run: The promotion.
         backup: The dump, recorded in the ledger.
     """
     for place in place_names(run.policy):

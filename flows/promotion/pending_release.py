@@ -111,9 +111,6 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
     """Build what the registry does not have; begin to push it, and to ask the new image for its migrations.
 
     Args:
-        run: The promotion.
-        resolved: The commit.
-        sources: Its files.
         lists: False to ask for the migrations only when the whole release is wanted and nothing told them meanwhile.
 
     Returns:

@@ -50,9 +50,6 @@ def read_hosts(run: Run) -> dict[str, HostFacts]:
 def reading_hosts(run: Run) -> Iterator[Callable[[], dict[str, HostFacts]]]:
     """Read the facts of every host, side by side, while something else is done.
 
-    Args:
-        run: The promotion.
-
     Yields:
         What waits for the facts and returns them. Leaving waits as well: no reading outlives its flow.
     """
@@ -65,10 +62,6 @@ def reading_hosts(run: Run) -> Iterator[Callable[[], dict[str, HostFacts]]]:
 
 def running_release(run: Run, hosts: Mapping[str, HostFacts]) -> Release | None:
     """Say which release runs, by the hosts' own memory; a difference from the ledger is told.
-
-    Args:
-        run: The promotion.
-        hosts: The hosts' facts.
 
     Returns:
         The release on the first host, None where nothing runs.
@@ -98,15 +91,10 @@ def plan_of(
     """Put the plan together.
 
     Args:
-        run: The promotion.
         release: The release that would run.
         described: How its commit describes itself.
-        hosts: The hosts' facts.
         migrates: False for a rollback.
         evidence: What is known of the pending migrations; None for nothing.
-
-    Returns:
-        The plan.
 
     Raises:
         RefusedError: The database stands where this release's migrations cannot go on from.
@@ -215,8 +203,6 @@ def is_running(hosts: Mapping[str, HostFacts], release: Release, services: Mappi
     """Say whether a release runs already, on every host, from the images it should.
 
     Args:
-        hosts: The hosts' facts.
-        release: The release.
         services: Service → the image reference it must run, None where any will do.
 
     Returns:

@@ -33,9 +33,6 @@ def begin_preflights(
     """Begin to check hosts, side by side.
 
     Args:
-        run: The promotion.
-        hosts: The hosts' facts.
-        names: The hosts to check.
         ports: The TCP ports the release publishes.
         backup: True when a dump is taken, for which the database's host needs the space.
         bundle: How many bytes every host needs for the release's files.

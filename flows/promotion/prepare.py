@@ -97,10 +97,6 @@ def prepare_work(
     """Ask what can be asked before a build, then build; read and check the hosts meanwhile.
 
     Args:
-        session: The flow's session.
-        run: The promotion.
-        request: What was asked for.
-        resolved: The commit.
         checks: True to check the hosts as well, so that nobody is asked about what a host refuses.
 
     Returns:

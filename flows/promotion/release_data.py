@@ -33,8 +33,6 @@ def ask_data_gate(
     """Ask whether what the application wrote into its release's folder may be left, before anybody is asked.
 
     Args:
-        policy: The environment's policy.
-        hosts: The hosts' facts.
         release_id: The release that would come.
         after: Gives what its bundle brings, and where its services may write; None where it is not made yet, so that
             what both changed shows later.
@@ -56,8 +54,6 @@ def refuse_left(policy: Policy, hosts: Mapping[str, HostFacts], manifests: Mappi
     """Refuse a change that would leave something behind about which the policy says nothing.
 
     Args:
-        policy: The environment's policy.
-        hosts: The hosts' facts.
         manifests: Host name → what the host shall remember of the release that comes.
 
     Raises:

@@ -42,10 +42,6 @@ def go_on(
     """Go on where a killed run was cut.
 
     Args:
-        session: The flow's session.
-        run: The promotion.
-        request: What was asked for.
-        resolved: The commit.
         row: The promotion as the ledger has it.
         restoring: True where it was on its way back.
 
@@ -78,8 +74,6 @@ def before_the_switch(run: Run, hosts: Mapping[str, HostFacts], previous: str | 
     """Return the hosts' facts as they were before a cut run switched them.
 
     Args:
-        run: The promotion.
-        hosts: The hosts' facts now.
         previous: The release that ran when the promotion was planned.
     """
     found: dict[str, HostFacts] = {}
@@ -95,9 +89,7 @@ def report_again(run: Run, row: PromotionRecord, resolved: Resolved) -> Promotio
     """Finish what a run killed after its end left undone, and tell the end again.
 
     Args:
-        run: The promotion.
         row: The promotion as the ledger has it.
-        resolved: The commit.
 
     Returns:
         The promotion, ended.

@@ -29,8 +29,6 @@ def make_and_show_plan(session: Session, work: Work, early: EarlyStart) -> Plan:
     """Compute the plan, publish it, and refuse it where a gate is closed.
 
     Args:
-        session: The flow's session.
-        work: What is known.
         early: What was begun on the first host already.
 
     Returns:

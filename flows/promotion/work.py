@@ -47,7 +47,6 @@ def change_of(work: Work, plan: Plan, bundle: Bundle, *, done_early: DoneEarly |
     """Put together what is to be changed.
 
     Args:
-        work: What is known.
         plan: The plan that was approved.
         bundle: What the hosts get of the release.
         done_early: What was done on the first host a moment ago, under this very lease; None for nothing.

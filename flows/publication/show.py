@@ -37,7 +37,6 @@ def show(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
 
     Args:
         showing: What showing needs; None where nothing is shown.
-        promotion_id: The promotion.
         sha: Its commit, where the ledger does not have it yet.
     """
     if showing is not None:
@@ -49,7 +48,6 @@ def show_aside(showing: Showing | None, promotion_id: int, *, sha: str = "") -> 
 
     Args:
         showing: What showing needs; None where nothing is shown.
-        promotion_id: The promotion.
         sha: Its commit, where the ledger does not have it yet.
     """
     if showing is None:
@@ -65,7 +63,6 @@ def show_end(showing: Showing | None, promotion_id: int) -> None:
 
     Args:
         showing: What showing needs; None where nothing is shown.
-        promotion_id: The promotion.
     """
     if showing is None:
         return
@@ -134,7 +131,6 @@ def show_missed(showing: Showing | None, environment: str) -> int:
 
     Args:
         showing: What showing needs; None where nothing is shown.
-        environment: The environment.
 
     Returns:
         How many promotions were shown, or tried.

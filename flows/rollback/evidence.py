@@ -38,9 +38,7 @@ def evidence_of(
     """Put together what is known.
 
     Args:
-        run: The rollback.
         target: The release that would run.
-        hosts: The hosts' facts.
         restore: True where a person asked for a restore, should nothing else help.
         insist: True where a person answers for migrations nobody judged.
         named: True where a person named the target.
@@ -93,10 +91,6 @@ def _with_proofs(run: Run, target: Release, base: RollbackEvidence) -> RollbackE
 def told_since(run: Run, target: Release) -> tuple[Revision, ...] | None:
     """Return what the promotions since a release ran said they would bring in.
 
-    Args:
-        run: The rollback.
-        target: The release.
-
     Returns:
         The migrations; None where the tool does not say, or one of them did not know.
     """
@@ -124,9 +118,6 @@ def _ran_on(run: Run, target: Release) -> tuple[tuple[str, ...], ...]:
 
 def verdicts(run: Run) -> dict[str, MigrationVerdict]:
     """Return what each migration was judged to do when it came into this environment, the newest word first.
-
-    Args:
-        run: The rollback.
 
     Returns:
         Migration → verdict.

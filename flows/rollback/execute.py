@@ -49,7 +49,6 @@ def carry_back(run: Run, change: Change, way: RollbackStrategy) -> Status:
     Args:
         run: The rollback, `RUNNING` and holding the lease.
         change: The release that shall run, and what the hosts have now.
-        way: How.
 
     Returns:
         `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
@@ -97,8 +96,6 @@ def refuse_unready(run: Run, change: Change, way: RollbackStrategy) -> None:
 
     Args:
         run: The rollback, holding the lease.
-        change: What would be changed.
-        way: How.
 
     Raises:
         RefusedError: A host cannot, or has not what was put there.

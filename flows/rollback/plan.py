@@ -24,10 +24,7 @@ def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: Rol
     """Put the plan of a rollback together.
 
     Args:
-        run: The rollback.
         target: The release to go back to.
-        hosts: The hosts' facts.
-        way: How.
 
     Returns:
         The plan. Its hash, which people approve for a restore, covers the dump and how many rows may be lost.
@@ -50,13 +47,7 @@ def show_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: Rol
     """Put the plan together and publish it, before anything is touched.
 
     Args:
-        run: The rollback.
         target: The release to go back to.
-        hosts: The hosts' facts.
-        way: How.
-
-    Returns:
-        The plan.
     """
     plan = plan_way(run, target, hosts, way)
     publish(f"plan-{run.pipeline}-{run.environment}", plan_markdown(plan), "What goes back")

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 def refuse_unaskable(run: Run, request: Request) -> None:
     """Refuse a restore that nobody could approve, before anything is looked at.
 
-    Args:
-        run: The rollback.
-        request: What was asked for.
-
     Raises:
         RefusedError: The policy names no approvers, or excludes the requester and nobody is named.
     """
@@ -48,7 +44,6 @@ def refuse_unasked(run: Run, row: PromotionRecord) -> None:
     """Refuse to go another way than people were asked about, where they were asked.
 
     Args:
-        run: The rollback.
         row: Its row from before it was planned anew.
 
     Raises:
@@ -65,8 +60,6 @@ def ask_for_restore(run: Run, request: Request, plan: Plan) -> bool:
     """Ask until enough people agree, somebody says no, or the time is up.
 
     Args:
-        run: The rollback.
-        request: What was asked for.
         plan: The plan with the dump and what is lost.
 
     Returns:
@@ -96,7 +89,6 @@ def same_ground(run: Run, plan: Plan, hosts: Mapping[str, HostFacts]) -> None:
     Args:
         run: The rollback, holding the lease.
         plan: The plan they agreed to.
-        hosts: The hosts' facts now.
 
     Raises:
         RefusedError: Another release runs, the schema is another one, or the policy was changed.

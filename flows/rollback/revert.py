@@ -38,8 +38,6 @@ def revert_left(session: Session, run: Run, row: PromotionRecord) -> None:
     """Open the pull requests that revert what a rollback left, where the pipeline asks for it.
 
     Args:
-        session: The flow's session.
-        run: The rollback.
         row: Its row, ended.
     """
     asked = session.pipeline.pull_requests.revert_after_rollback

@@ -54,14 +54,6 @@ class RollbackOptions:
 def choose_release(run: Run, wish: RollbackOptions, hosts: Mapping[str, HostFacts]) -> Release:
     """Choose the release to go back to.
 
-    Args:
-        run: The rollback.
-        wish: What was asked for.
-        hosts: The hosts' facts.
-
-    Returns:
-        The release.
-
     Raises:
         RefusedError: There is no such one.
     """
@@ -137,10 +129,7 @@ def choose_way(
     """Decide how to go back; where that depends on it, try the down-migrations on a copy of now.
 
     Args:
-        run: The rollback.
         target: The release to go back to.
-        hosts: The hosts' facts.
-        wish: What was asked for.
         costs: True to find out what a restore would lose also where it was not asked for.
 
     Returns:
@@ -187,10 +176,6 @@ def _with_loss(run: Run, evidence: RollbackEvidence, way: RollbackStrategy) -> R
 
 def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
     """Find out what is lost when a dump takes the live database's place.
-
-    Args:
-        run: The rollback.
-        backup: The dump.
 
     Returns:
         The rows inserted, updated and deleted since, from a restored copy; from PostgreSQL's counters where no copy

@@ -99,7 +99,6 @@ def hold_what_was_left(run: Run, row: PromotionRecord) -> None:
 
     Args:
         run: A look at the environment.
-        row: The rollback.
     """
     left = row.previous_release_id
     running = run.ledger.promotions.running(run.pipeline, run.environment)

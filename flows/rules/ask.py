@@ -39,15 +39,7 @@ class RelaxationAnswer(NamedTuple):
 
 
 def ask_to_relax(session: Session, row: RelaxationRecord) -> RelaxationAnswer:
-    """Ask until enough people said yes, someone says no, or the time is up.
-
-    Args:
-        session: The flow's session.
-        row: The request.
-
-    Returns:
-        What they said.
-    """
+    """Ask until enough people said yes, someone says no, or the time is up."""
     policy = policy_of_relaxing(session.pipeline.protect)
     hashed = request_hash(
         number=row.id,

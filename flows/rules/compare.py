@@ -49,10 +49,6 @@ class ComparedRules:
 def look_at_rules(session: Session, keeper: RuleKeeper) -> ComparedRules:
     """Read the rules and compare them with the pipeline.
 
-    Args:
-        session: The flow's session.
-        keeper: The repository's rules.
-
     Raises:
         SluiceError: They cannot be read.
     """
@@ -73,8 +69,6 @@ def write_rules(protect: Protect, keeper: RuleKeeper, looked: ComparedRules) -> 
 
     Args:
         protect: What the pipeline asks for.
-        keeper: The repository's rules.
-        looked: How they stand.
 
     Returns:
         The places that were changed, and what could not be written, one line each.

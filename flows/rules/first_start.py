@@ -23,7 +23,6 @@ def refuse_changed(ledger: Ledger, row: RelaxationRecord | None, parameters: Map
     """See that a run asks for what it was started for, before anything of what it asks for is used.
 
     Args:
-        ledger: The ledger.
         row: The run's request; None at its first start.
         parameters: Every parameter of the flow.
 
@@ -46,7 +45,6 @@ def refuse_elsewhere(ledger: Ledger, row: RelaxationRecord | None, now: Reposito
     """See that the run's repository is the one that it was started for, before it is fetched.
 
     Args:
-        ledger: The ledger.
         row: The run's request; None at its first start.
         now: Where the `git-repository` block leads now.
 
@@ -61,7 +59,6 @@ def refuse_other_rules(ledger: Ledger, row: RelaxationRecord | None, page: str) 
     """See that the `github` block still leads to the repository whose rule was asked about.
 
     Args:
-        ledger: The ledger.
         row: The run's request; None at its first start.
         page: The address of the repository it leads to.
 

@@ -119,8 +119,6 @@ def keep(session: Session, *, apply: bool, put_back: bool = False) -> Protected:
     """Compare the rules with the pipeline; apply what is missing where it is told to.
 
     Args:
-        session: The flow's session.
-        apply: Write what is missing.
         put_back: Put back first what is relaxed now.
 
     Returns:

@@ -66,9 +66,6 @@ def put_back_all(
     """Put rules back, each for itself.
 
     Args:
-        ledger: The ledger.
-        keeper: The repository's rules.
-        due: The requests.
         why: One line for a person.
     """
     restored: list[RelaxationRecord] = []
@@ -88,9 +85,6 @@ def restore(ledger: Ledger, keeper: RuleKeeper, row: RelaxationRecord, why: str)
     """Put one rule back as strict as it was, and close its request. Doing it twice is safe.
 
     Args:
-        ledger: The ledger.
-        keeper: The repository's rules.
-        row: The request.
         why: One line for a person.
 
     Returns:

@@ -80,7 +80,6 @@ def conduct(request: Request, body: Body) -> State[Any]:
     """Open the promotion's row, run the body, and turn its end into a Prefect state.
 
     Args:
-        request: What was asked for.
         body: What the flow itself does; it returns the row as it ended.
 
     Returns:
@@ -161,9 +160,6 @@ def open_promotion(session: Session, request: Request, pipeline: str, key: str) 
     """Find this run's promotion in the ledger, or open it.
 
     Args:
-        session: The flow's session.
-        request: What was asked for.
-        pipeline: The pipeline's name.
         key: What the run's promotion stands under.
 
     Returns:
@@ -196,7 +192,6 @@ def take_place(run: Run, request: Request) -> None:
 
     Args:
         run: The promotion, its plan recorded.
-        request: What was asked for.
 
     Raises:
         RefusedError: A newer promotion took this one's place.
@@ -213,20 +208,13 @@ def take_place(run: Run, request: Request) -> None:
 
 
 def others_wait(run: Run) -> bool:
-    """Say whether a promotion would take another one's place: one that has touched nothing yet.
-
-    Args:
-        run: The promotion.
-    """
+    """Say whether a promotion would take another one's place: one that has touched nothing yet."""
     found = run.ledger.promotions.open_in(run.pipeline, run.environment)
     return any(other.id != run.promotion_id and other.status not in ACTIVE for other in found)
 
 
 def refuse_ended(run: Run) -> None:
     """See that nobody took a promotion's place while it waited for the lease.
-
-    Args:
-        run: The promotion.
 
     Raises:
         RefusedError: It has ended.
@@ -279,9 +267,6 @@ def lease_held(run: Run) -> Iterator[None]:
     """Hold the environment's lease.
 
     Within a block that holds it already, it does nothing: whoever took it gives it back.
-
-    Args:
-        run: The promotion.
 
     Raises:
         TerminalError: Another promotion holds the lease for too long.

@@ -57,10 +57,6 @@ def flow_run_key() -> str:
 def promotion_of(ledger: Ledger, run: str) -> tuple[PromotionRecord | None, str]:
     """Find a run's promotion.
 
-    Args:
-        ledger: The ledger.
-        run: The flow run's id.
-
     Returns:
         Its last promotion, None where this is its first start; and the key it goes on with: that promotion's own, or
         one for a new attempt.
@@ -83,8 +79,6 @@ def refuse_changed(
     Args:
         row: The run's promotion; None at its first start.
         kind: What its flow is for.
-        parameters: Its parameters.
-        run: The flow run's id.
 
     Raises:
         ChangedError: It asks for something else.
@@ -100,7 +94,6 @@ def refuse_elsewhere(row: PromotionRecord | None, now: RepositoryFacts, *, run: 
     Args:
         row: The run's promotion; None at its first start.
         now: Where the `git-repository` block leads now.
-        run: The flow run's id.
 
     Raises:
         ChangedError: It is another one, or another branch of it decides.
@@ -113,9 +106,7 @@ def refuse_renamed(row: PromotionRecord, pipeline: str, *, run: str) -> None:
     """See that the pipeline still has the name under which the promotion stands in the ledger.
 
     Args:
-        row: The run's promotion.
         pipeline: The name that pipeline.yaml gives it now.
-        run: The flow run's id.
 
     Raises:
         ChangedError: It has another one.
@@ -145,8 +136,6 @@ def settle_unknown(ledger: Ledger, row: PromotionRecord, policy: Policy, asked: 
     repository would have, their approvals must not let it in.
 
     Args:
-        ledger: The ledger.
-        row: The promotion.
         policy: The policy that counts for it now.
         asked: What its run asks for now.
 
@@ -169,9 +158,7 @@ def end_changed(ledger: Ledger, row: PromotionRecord, error: ChangedError) -> St
     """End a run that asks for something else than it was started for.
 
     Args:
-        ledger: The ledger.
         row: Its promotion. One that changes something, or has ended, stays as it is.
-        error: What was changed.
 
     Returns:
         The failed state, with one line.

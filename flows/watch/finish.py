@@ -58,8 +58,6 @@ def act(
     Running it twice is safe: a hold stands once, a promotion has one such rollback, a message has its key.
 
     Args:
-        ledger: The ledger.
-        policy: The environment's policy.
         row: The promotion that was watched.
         end: How the watch ended: red, or blind.
         until: Until when it watched, UTC.

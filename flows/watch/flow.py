@@ -108,7 +108,6 @@ def refuse_other(row: PromotionRecord, run: str) -> None:
 
     Args:
         row: The promotion it would watch.
-        run: The flow run's id.
 
     Raises:
         RefusedError: A promotion had it started, and not this one.

@@ -53,14 +53,8 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
     Between two looks the run may leave its process; then it begins anew, with what the ledger has.
 
     Args:
-        run: The watch.
         row: The promotion that is watched.
-        release: Its release.
-        rules: The pipeline's rules.
         switch: When the hosts were switched.
-
-    Returns:
-        What was seen.
     """
     before, until = summaries_before(run), switch.until(rules)
     known = known_errors(run)

@@ -49,7 +49,6 @@ def end_reading(run: Run, reading: Sequence[PrefectFuture[RawLogs]]) -> None:
 
     Args:
         run: The promotion, before its switch.
-        reading: What was begun.
     """
     for future in reading:
         raw = future.result()
@@ -69,7 +68,6 @@ def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
 
     Args:
         run: The promotion, its lease given back.
-        row: Its row.
         source: The `git-repository` block of the application.
     """
     rules = run.policy.watch

@@ -94,7 +94,6 @@ def read_push(
     """Read a push's stream, the only place where its errors and its digest are found.
 
     Args:
-        stream: The decoded messages.
         reference: What is pushed, for messages.
         on_line: Told what became of each layer.
 

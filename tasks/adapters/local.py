@@ -73,7 +73,6 @@ class LocalRunner:
         """Run a command to its end and return its output as bytes.
 
         Args:
-            call: The command.
             on_line: Told each line of output as it comes, redacted.
             take: Given standard output piece by piece, which then is not kept.
 

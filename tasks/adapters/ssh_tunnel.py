@@ -96,7 +96,6 @@ def forward(connection: SshConnection, address: str, port: int) -> Iterator[int]
     Args:
         connection: The connection it goes through; it is checked first.
         address: The address, as seen from the host.
-        port: The port there.
 
     Yields:
         The local port.

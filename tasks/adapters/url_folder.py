@@ -100,8 +100,6 @@ class UrlFolder:
 
         Args:
             name: Its name in the folder.
-            pieces: Its content.
-            touch: Called for each piece.
 
         Raises:
             TransientError: The store did not do it.
@@ -119,7 +117,6 @@ class UrlFolder:
 
         Args:
             name: Its name in the folder.
-            touch: Called for each piece.
 
         Returns:
             Its size in bytes and its SHA-256, hex.

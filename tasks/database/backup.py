@@ -37,7 +37,6 @@ def back_up(
     already with its checksum is not taken again.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
         name: The dump's file name; it names the promotion, so a second try finds the first one's file.
         known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
@@ -60,9 +59,7 @@ def take_dump(
     """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
-        name: The dump's file name.
         anew: True to replace a dump that has the name already.
         empty_counts: As for `back_up`.
 
@@ -225,7 +222,6 @@ def prune_backups(run: Run, host: str) -> None:
     """Remove the dumps that the policy does not keep; the last good one always stays.
 
     Args:
-        run: The promotion.
         host: The host that keeps them.
 
     Raises:

@@ -70,9 +70,7 @@ def open_copy(run: Run, *, name: str, backup: BackupReceipt, host: str | None = 
     so is every copy on that host that is older than a day.
 
     Args:
-        run: The promotion.
         name: What tells this copy from others on the host, such as `shop-prod-drill-17`.
-        backup: The dump.
         host: Where; None for the policy's drill host, else the dump's own.
 
     Yields:
@@ -100,8 +98,6 @@ def ask_copy(run: Run, copy: Copy, sql: str) -> list[list[str]]:
     """Ask a copy.
 
     Args:
-        run: The promotion.
-        copy: The copy.
         sql: What `psql` is given; fields hold no tabs or line ends.
 
     Returns:
@@ -118,7 +114,6 @@ def ask_live(run: Run, host: str, sql: str) -> list[list[str]]:
     """Ask the live database, in its own container.
 
     Args:
-        run: The promotion.
         host: The host that keeps it.
         sql: What `psql` is given; fields hold no tabs or line ends.
 

@@ -46,7 +46,6 @@ def try_downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, 
     Running it twice is safe: nothing live is touched, and what a killed try left is removed first.
 
     Args:
-        run: The rollback.
         host: The host that keeps the database.
         manifest: The release that runs, which has the down-migrations.
         to_revision: The revision to go to.

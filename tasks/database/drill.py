@@ -32,9 +32,7 @@ def drill(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
     Running it twice is safe: it touches nothing live, and removes the copy an earlier try left.
 
     Args:
-        run: The promotion.
         host: The host that drills where the policy names none: the dump's own.
-        backup: The dump.
 
     Returns:
         What was compared, what differs, and how long the restore took. A dump that is not what was written, or that
@@ -54,12 +52,7 @@ def prove_dump(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
     Running it twice is safe: it touches nothing live, and removes the copy an earlier try left.
 
     Args:
-        run: A run without promotion.
         host: The host that drills where the policy names none: the dump's own.
-        backup: The dump.
-
-    Returns:
-        What was found.
 
     Raises:
         TerminalError: The database does not run, or a copy cannot be made there.
@@ -72,13 +65,8 @@ def prove(run: Run, *, name: str, backup: BackupReceipt, host: str | None = None
     """Open a copy of a dump and drill it.
 
     Args:
-        run: The promotion.
         name: The copy's name; see `open_copy`.
-        backup: The dump.
         host: Where; None for the policy's drill host, else the dump's own.
-
-    Returns:
-        What was found.
 
     Raises:
         TerminalError: The database does not run, or a copy cannot be made there.
@@ -98,8 +86,6 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
     """Compare an open copy, before anything in it is changed, with the live database.
 
     Args:
-        run: The promotion.
-        copy: The copy.
         backup: The dump it was restored from.
 
     Returns:

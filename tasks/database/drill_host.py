@@ -32,7 +32,6 @@ def place_of(run: Run, name: str) -> tuple[Host, str]:
     """Return a host by its block's name, and the application's directory there.
 
     Args:
-        run: The promotion.
         name: One of the environment's hosts, or any other ComposeHost block.
 
     Raises:
@@ -81,8 +80,6 @@ def dump_on(run: Run, place: str, backup: BackupReceipt, name: str) -> Iterator[
     """Have a dump on a host, brought there through this process and removed at the end where it is not at home.
 
     Args:
-        run: The promotion.
-        place: The host's name.
         backup: The dump; its checksum was compared.
         name: What it is called there meanwhile.
 

@@ -25,11 +25,7 @@ def explain_empty(run: Run, there: Host) -> str:
     """Say why it is right that a dump holds no table.
 
     Args:
-        run: The promotion.
         there: The host that keeps the database.
-
-    Returns:
-        One line.
 
     Raises:
         TerminalError: Tables are elsewhere, or nobody can say that there are none.
@@ -72,7 +68,6 @@ def refuse_other(run: Run, there: Host) -> None:
     """Refuse a dump that holds tables, where the service that migrates is seen to use another database.
 
     Args:
-        run: The promotion.
         there: The host that keeps the dumped database.
 
     Raises:

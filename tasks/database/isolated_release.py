@@ -85,7 +85,6 @@ def describe(
     """Read how a release's services would run.
 
     Args:
-        run: The promotion.
         host: The host its bundle is on.
         manifest: The release, as the host knows it.
         wanted: The services that are to be tried.
@@ -149,9 +148,7 @@ def set_aside(
     """Write the override that takes a release's services out of the live application, and check that it does.
 
     Args:
-        run: The promotion.
         copy: The copy of the database.
-        described: The release.
         mark: What tells the rehearsal's containers from all others.
         role: What tells this release from the other one.
         folder: The rehearsal's folder on the host.

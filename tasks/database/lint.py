@@ -30,7 +30,6 @@ def lint_migrations(run: Run, *, migrations: Mapping[str, str]) -> Mapping[str, 
     stand on PostgreSQL's parser alone. Running it twice is safe: it reads.
 
     Args:
-        run: The promotion.
         migrations: Revision → SQL.
 
     Returns:

@@ -109,8 +109,6 @@ def loss_from_copy(differences: Differences, *, backup_path: str, taken_at: date
     """Return what a restore loses, from how the live database differs from the restored copy.
 
     Args:
-        differences: How it differs.
-        backup_path: The dump.
         taken_at: When it was taken, UTC.
 
     Returns:
@@ -146,8 +144,6 @@ def loss_from_counters(
 
     Args:
         then: Table → rows inserted, updated and deleted, as counted when the dump was taken.
-        now: The same now.
-        backup_path: The dump.
         taken_at: When it was taken, UTC.
         why: Why no copy was compared.
 

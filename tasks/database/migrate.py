@@ -32,7 +32,6 @@ def migrate(
     the migration tool itself does only what is missing.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
         project: The compose project on the new release's bundle.
         container: The one-off container's name, the promotion's own.

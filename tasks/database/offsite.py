@@ -168,7 +168,6 @@ def open_place(policy: Policy, name: str, secret: Callable[[str], str]) -> DumpS
     """Return a place of the policy, ready to be used.
 
     Args:
-        policy: What decides.
         name: One of `place_names`.
         secret: Gives the value of a Secret block.
 
@@ -211,10 +210,8 @@ def copy_backup(run: Run, *, target: str, place: str, backup: BackupReceipt) -> 
     receipt that is written last. It changes nothing on the environment's hosts, so it needs no lease.
 
     Args:
-        run: The promotion.
         target: What is copied where, for the journal and for people.
         place: One of `place_names`.
-        backup: The dump.
 
     Returns:
         Where the copy is.
@@ -246,8 +243,6 @@ def copy_dump(source: Host, place: DumpStore, backup: BackupReceipt, *, seconds:
 
     Args:
         source: The host that keeps the dump.
-        place: Where it goes.
-        backup: The dump.
         seconds: How long it may take.
 
     Returns:

@@ -26,9 +26,6 @@ def prove(run: Run, host: str, aside: Aside, *, seconds: float) -> HealthProof:
     """Start a release's services on the copy and see whether they become healthy; then end them.
 
     Args:
-        run: The promotion.
-        host: The host.
-        aside: The release.
         seconds: How long they may take.
 
     Returns:

@@ -53,9 +53,7 @@ def rehearse(
     Running it twice is safe: what a killed try left under the same name is removed first.
 
     Args:
-        run: The promotion.
         host: The host the release's bundle is staged on.
-        backup: The dump.
         release: The release that brings the migration.
         manifest: That release, as the host knows it.
         previous: The release that runs now, None where nothing does.
@@ -204,7 +202,6 @@ def downgrade_on_copy(
 
     Args:
         run: The promotion; its description is that release's.
-        copy: The copy.
         manifest: That release, as the host of the copy knows it.
         to_revision: The revision to go to; `base` for none.
         name: What tells this trial from others on the host.

@@ -60,11 +60,9 @@ def tell_migrations(
     reads, in a confined container that is removed.
 
     Args:
-        run: The promotion.
         host: The host that has the image.
         service: The new release's service that has the migration command, confined.
         start: The revision the database stands at.
-        container: The one-off container's name.
 
     Returns:
         Both; None where one of them failed, or the image has no shell: asked for each by itself, it says why.
@@ -95,11 +93,9 @@ def render_migrations(
     Running it twice is safe: it only reads, in a confined container that is removed.
 
     Args:
-        run: The promotion.
         host: The host that has the image.
         service: The new release's service that has the migration command, confined.
         start: The revision the database stands at, None for a database without any.
-        container: The one-off container's name.
 
     Returns:
         What was printed. A tool that cannot render so says so in it; that is no error here.
@@ -137,10 +133,8 @@ def list_pending(
     Running it twice is safe: it only reads, in a confined container that is removed.
 
     Args:
-        run: The promotion.
         host: The host that has the image.
         service: The new release's service that has the migration command, confined.
-        container: The one-off container's name.
         current: The revisions the database stands at; none where it has none, or they are not known.
 
     Returns:
@@ -175,7 +169,6 @@ def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, st
     """Find the files of Alembic's revisions in a checkout: SQL alone does not show what their Python does.
 
     Args:
-        checkout: The commit's files.
         revisions: The revisions to look for.
 
     Returns:
@@ -193,12 +186,7 @@ def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, st
 
 
 def brings_revisions(checkout: Path, changed: frozenset[str]) -> bool:
-    """Say whether what changed in a checkout looks like migrations of Alembic: a guess, made before the image tells.
-
-    Args:
-        checkout: The commit's files.
-        changed: The paths that changed.
-    """
+    """Say whether what changed in a checkout looks like migrations of Alembic: a guess, made before the image tells."""
     paths = [checkout / name for name in changed if name.endswith(".py")]
     return len(paths) <= _MOST_CHANGED and any(map(_is_revision, paths))
 

@@ -40,10 +40,7 @@ def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) 
     Running it twice is safe: a database an earlier try left half-filled is made anew.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
-        backup: The dump.
-        names: The promotion's names.
 
     Returns:
         A line that says so.
@@ -84,8 +81,6 @@ def pause(run: Run, *, host: str, project: ComposeProject, services: tuple[str, 
     Running it twice is safe: what is stopped stays stopped. Database, containers and volumes stay.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         project: The compose project of the release that runs.
         services: The services of its own images.
 
@@ -114,7 +109,6 @@ def keep_database(run: Run, *, host: str, names: Names) -> StepReceipt:
     Args:
         run: The promotion, its services paused.
         host: The host that keeps the database.
-        names: The promotion's names.
 
     Returns:
         A line that says so.
@@ -137,7 +131,6 @@ def swap_database(run: Run, *, host: str, names: Names) -> StepReceipt:
     Args:
         run: The promotion, its services paused.
         host: The host that keeps the database.
-        names: The promotion's names.
 
     Returns:
         A line that says so.
@@ -156,9 +149,7 @@ def put_database_back(run: Run, *, host: str, names: Names) -> StepReceipt:
     Running it twice is safe: it looks which of them is there.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
-        names: The promotion's names.
 
     Returns:
         A line that says so.
@@ -183,7 +174,6 @@ def drop_kept(run: Run, *, host: str, names: Names) -> StepReceipt:
     Args:
         run: The promotion, ended well.
         host: The host that keeps the database.
-        names: The promotion's names.
 
     Returns:
         A line that says so.
@@ -199,7 +189,6 @@ def ask_database(run: Run, host: str, database: str) -> Callable[[str], list[lis
     """Return what asks one database of the live server: one beside the live one, or that one itself.
 
     Args:
-        run: The promotion.
         host: The host that keeps it.
         database: Its name; empty for the live one.
     """

@@ -21,13 +21,7 @@ _PROMOTIONS = 5000
 
 
 def history_of(ledger: Ledger, pipeline: str, environment: str) -> History:
-    """Return what the ledger says of an environment's dumps.
-
-    Args:
-        ledger: The ledger.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-    """
+    """Return what the ledger says of an environment's dumps."""
     recorded = ledger.backups.of(pipeline, environment)
     past = ledger.promotions.history(pipeline, environment, limit=_PROMOTIONS)
     return History(
@@ -40,10 +34,6 @@ def history_of(ledger: Ledger, pipeline: str, environment: str) -> History:
 
 def removable(run: Run, stored: Iterable[StoredDump]) -> tuple[str, ...]:
     """Decide which of the dumps at one place may go; see `tasks.host.retention.to_remove`.
-
-    Args:
-        run: The promotion.
-        stored: The dumps there.
 
     Returns:
         The names of those to remove.

@@ -19,7 +19,6 @@ def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
     """Read the database's schema revision and size from its container.
 
     Args:
-        run: The promotion.
         host: The host that keeps the database.
 
     Returns:

@@ -99,12 +99,7 @@ def run_aside(
     """Run a migration command on a copy of the database.
 
     Args:
-        run: The promotion.
-        copy: The copy.
         project: The release's compose project, taken out of the live application.
-        migration: The release's migration.
-        words: The command.
-        container: The one-off container's name.
 
     Returns:
         How it ended; a command that fails, or takes too long, is such an end.
@@ -126,8 +121,6 @@ def ask_aside(trial: Trial, copy: Copy, new: Aside) -> AskedOnCopy | None:
     """Ask a tool other than Alembic, on a copy of the database, which migrations are pending and what they do.
 
     Args:
-        trial: The try.
-        copy: The copy.
         new: The release that has them, taken out of the live application.
 
     Returns:

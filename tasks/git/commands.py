@@ -37,7 +37,6 @@ def git(directory: str, *arguments: str) -> Argv:
     """Return a git command on a bare repository, wherever it is run.
 
     Args:
-        directory: The repository.
         arguments: The sub-command and its arguments.
     """
     return ("git", f"--git-dir={directory}", *arguments)
@@ -89,7 +88,6 @@ def list_refs(directory: str, *options: str) -> Argv:
     """List branches and tags: full name, object id and type, and those of what an annotated tag points to.
 
     Args:
-        directory: The repository.
         options: Such as `--contains=SHA`.
     """
     columns = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
@@ -112,8 +110,6 @@ def is_ancestor(directory: str, commit: str, of: str) -> Argv:
     """Exit with 0 where a commit is in the history of another one, or is that one, and with 1 where it is not.
 
     Args:
-        directory: The repository.
-        commit: The commit's id.
         of: The id of the commit whose history is looked through.
     """
     return git(directory, "merge-base", "--is-ancestor", sha(commit), sha(of))
@@ -123,9 +119,7 @@ def log(directory: str, *revisions: str, limit: int) -> Argv:
     """List commits, newest first.
 
     Args:
-        directory: The repository.
         revisions: Commit ids; one with `^` in front leaves out what it contains.
-        limit: At most so many.
     """
     return _log(directory, revisions, f"--max-count={limit}", f"--format={COMMIT_FORMAT}")
 
@@ -134,7 +128,6 @@ def log_authors(directory: str, *revisions: str) -> Argv:
     """List who wrote each commit, however many there are, newest first.
 
     Args:
-        directory: The repository.
         revisions: Commit ids; one with `^` in front leaves out what it contains.
     """
     return _log(directory, revisions, f"--format={AUTHOR_FORMAT}")
@@ -144,7 +137,6 @@ def log_co_authored(directory: str, *revisions: str) -> Argv:
     """Print the messages of the commits that name co-authors.
 
     Args:
-        directory: The repository.
         revisions: Commit ids; one with `^` in front leaves out what it contains.
     """
     search = ("--regexp-ignore-case", "--extended-regexp", f"--grep={_CO_AUTHOR}")

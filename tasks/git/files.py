@@ -74,8 +74,6 @@ def pack(packer: Packer, entries: tuple[TreeEntry, ...], contents: IO[bytes]) ->
     """Put entries into an archive, their contents copied piece by piece.
 
     Args:
-        packer: The archive.
-        entries: The paths.
         contents: What `git cat-file --batch` printed of their contents, in the same order.
 
     Raises:

@@ -90,12 +90,7 @@ class GitMirror:
 
     @classmethod
     def of(cls, block: GitRepositoryLike, directory: Path) -> Self:
-        """Return the mirror of a repository's block.
-
-        Args:
-            block: The repository's block.
-            directory: The mirror's own folder.
-        """
+        """Return the mirror of a repository's block."""
         return cls(
             block.url,
             directory,
@@ -176,11 +171,7 @@ class GitMirror:
         return {ref.full_name: ref.commit for ref in self._refs() if ref.commit}
 
     def has_commit(self, sha: str) -> bool:
-        """Say whether the mirror has a commit.
-
-        Args:
-            sha: Its full id.
-        """
+        """Say whether the mirror has a commit."""
         return bool(self._commits(sha))
 
     def commit(self, sha: str) -> Commit:
@@ -310,7 +301,6 @@ class GitMirror:
         `git archive` is not used: it leaves out what the repository excludes from its own source archives.
 
         Args:
-            sha: The commit.
             paths: Files and folders, from the repository's root.
 
         Raises:
@@ -342,11 +332,7 @@ class GitMirror:
         A folder of that name that is there already was made by this, so it is used as it is.
 
         Args:
-            sha: The commit.
             directory: The folder; its name should hold the commit's id.
-
-        Returns:
-            The folder.
         """
         if directory.exists():
             return directory

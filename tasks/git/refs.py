@@ -89,7 +89,6 @@ def find(wanted: str, refs: tuple[Ref, ...]) -> Ref | None:
 
     Args:
         wanted: A short name, or a full one beginning with `refs/heads/` or `refs/tags/`.
-        refs: All branches and tags.
 
     Returns:
         The ref, None where no branch or tag has that name.

@@ -106,11 +106,6 @@ class GitRunner:
     def network(self, argv: Argv, environment: Mapping[str, str], limits: Limits = NETWORK) -> str:
         """Run a command that asks the repository itself.
 
-        Args:
-            argv: The command.
-            environment: The login's variables.
-            limits: When it is ended.
-
         Raises:
             TransientError: It does not answer.
             TerminalError: It refused the login, or there is none at that address, or it is elsewhere now.

@@ -94,7 +94,6 @@ def moved_path(error: GithubException, base_url: str) -> str:
     """Return the path of the repository a redirection points to, empty where it points to none of this API.
 
     Args:
-        error: The answer.
         base_url: The API's address: its login is shown to nobody else.
     """
     if error.status not in _REDIRECTED:

@@ -135,10 +135,6 @@ class GitHubClient:
         Args:
             path: Its path, with its slash in front.
             kind: What it has to be, `dict` or `list`.
-            parameters: The query.
-
-        Returns:
-            The document.
 
         Raises:
             TypeError: It is of another kind: what answers is no GitHub.
@@ -162,7 +158,6 @@ class GitHubClient:
             path: Its path, with its slash in front.
             most: After so many entries the list counts as read; None where all of it must be read.
             under: Its key, where it stands in an object.
-            parameters: The query.
 
         Yields:
             The entries.
@@ -222,7 +217,6 @@ class GitHubClient:
         else is given again here: whether a change that got no answer was made is for the step to look.
 
         Args:
-            asking: What is asked.
             ask: Does it; any number of requests.
 
         Returns:

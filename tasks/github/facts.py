@@ -79,7 +79,6 @@ def protection_fact(
     """Put together what branch protection and rulesets enforce: the stricter of the two holds.
 
     Args:
-        branch: The branch.
         summary: The branch, as `GET …/branches/{branch}` has it.
         rules: The rules in force, as `GET …/rules/branches/{branch}` has them.
         whole: The protection, as `GET …/branches/{branch}/protection` has it; empty where it was not read.

@@ -31,7 +31,6 @@ class GitHubFiles:
 
         Args:
             path: Its path in the repository.
-            branch: The branch.
 
         Raises:
             TerminalError: It is a folder, no UTF-8 text, or larger than GitHub gives out whole (1 MB).
@@ -55,7 +54,6 @@ class GitHubFiles:
         """Create a branch at the head of another one, unless it is there.
 
         Args:
-            branch: The branch.
             start: The branch it begins at.
 
         Returns:
@@ -86,7 +84,6 @@ class GitHubFiles:
             path: Its path in the repository.
             text: What it is to hold.
             branch: The branch that gets the commit.
-            message: The commit's message.
             blob: Git's id of what it holds now; empty for a new file. Where it holds something else GitHub refuses.
 
         Raises:

@@ -19,13 +19,8 @@ def read_github(github: GitHubReader, *, sha: str, branch: str, gates: Gates) ->
     Running it twice is safe: it only reads.
 
     Args:
-        github: The repository on GitHub.
-        sha: The commit.
         branch: The branch whose rules count.
         gates: What the policy asks for.
-
-    Returns:
-        The facts.
 
     Raises:
         TransientError: GitHub does not answer, or wants to be left alone for long.
@@ -45,13 +40,6 @@ def read_reviews(github: GitHubReader, *, sha: str) -> tuple[PullRequestFact, ..
 
     Running it twice is safe: it only reads.
 
-    Args:
-        github: The repository on GitHub.
-        sha: The commit.
-
-    Returns:
-        The pull requests.
-
     Raises:
         TransientError: GitHub does not answer, or wants to be left alone for long.
         TerminalError: The login was refused or lacks a permission, or GitHub does not have the commit.
@@ -63,13 +51,8 @@ def facts_of(github: GitHubReader, *, sha: str, branch: str, gates: Gates) -> Gi
     """Read the same without a flow around it.
 
     Args:
-        github: The repository on GitHub.
-        sha: The commit.
         branch: The branch whose rules count.
         gates: What the policy asks for.
-
-    Returns:
-        The facts.
 
     Raises:
         TransientError: GitHub does not answer, or wants to be left alone for long.

@@ -29,13 +29,7 @@ def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: s
     """Change something, inside of `ask`.
 
     Args:
-        client: The login.
-        name: The mutation.
-        values: Its input.
         wanted: The fields of its answer.
-
-    Returns:
-        The answer.
 
     Raises:
         GithubException: GitHub refused, with the status REST has for such a refusal; `ask` judges it.

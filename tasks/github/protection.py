@@ -27,11 +27,6 @@ def read_rules(keeper: RuleKeeper, *, branches: Iterable[str], environments: Ite
 
     Running it twice is safe: it only reads.
 
-    Args:
-        keeper: The repository's rules.
-        branches: The branches.
-        environments: The environments.
-
     Returns:
         What was found, in the order asked for.
 
@@ -56,7 +51,6 @@ def protect_branch(keeper: RuleKeeper, *, found: BranchRules, wanted: BranchProt
     it was found nor as wanted was changed by somebody else meanwhile, and is left alone as well.
 
     Args:
-        keeper: The repository's rules.
         found: What was found when it was decided what to write.
         wanted: The whole protection to write.
 
@@ -89,7 +83,6 @@ def protect_environment(keeper: RuleKeeper, *, wanted: EnvironmentRules) -> Rule
     Running it twice is safe: it looks first, and writes only what is missing.
 
     Args:
-        keeper: The repository's rules.
         wanted: All that it is to ask for.
 
     Returns:

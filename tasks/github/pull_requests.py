@@ -27,10 +27,8 @@ def open_pull_request(
     Running it twice is safe: the second try finds what the first one opened.
 
     Args:
-        pulls: The repository's pull requests.
         head: The branch it comes from.
         base: The branch it goes to.
-        title: Its title.
         body: Its text, Markdown.
         draft: Whether it is a draft.
 
@@ -64,7 +62,6 @@ def read_pull_request(
     Running it twice is safe: it only reads.
 
     Args:
-        pulls: The repository's pull requests.
         github: The repository, for what it requires of a branch.
         pull: The pull request, read before: its head is what may be merged, whatever is pushed meanwhile.
         pushes: The pushes to its branch that deliveries told of.
@@ -94,13 +91,8 @@ def let_merge(
     Running it twice is safe: it looks what is done already. Only the commit that was judged is approved and merged.
 
     Args:
-        pulls: The repository's pull requests.
         pull: The pull request as it was judged.
-        method: How it is merged.
         approval: The text of the approving review; None for no review.
-
-    Returns:
-        What was done.
 
     Raises:
         TransientError: GitHub does not answer.
@@ -130,7 +122,6 @@ def take_back_merge(pulls: GitHubPulls, *, pull: PullFact, reason: str) -> PullR
     Running it twice is safe: what is taken back is not there any more. What people gave is left alone.
 
     Args:
-        pulls: The repository's pull requests.
         pull: The pull request as it is now.
         reason: Why a person has to merge it.
 
@@ -155,12 +146,7 @@ def read_merged_pull_requests(pulls: GitHubPulls, *, base: str, since: datetime)
     Running it twice is safe: it only reads.
 
     Args:
-        pulls: The repository's pull requests.
-        base: The branch.
         since: Not before this time, UTC.
-
-    Returns:
-        The pull requests.
 
     Raises:
         TransientError: GitHub does not answer.
@@ -178,8 +164,6 @@ def revert_pull_request(
     Running it twice is safe: it is journaled, and the pull request that reverts another is known by its branch.
 
     Args:
-        run: The rollback.
-        pulls: The repository's pull requests.
         target: The merged one, as `#12`.
         pull: The same, as it was read.
         title: The title of the one that reverts it.
@@ -206,13 +190,8 @@ def explain_no_reverts(run: Run, pulls: GitHubPulls, *, pull: PullFact, text: st
     Running it twice is safe: it is journaled, and the comment has a mark by which it is found.
 
     Args:
-        run: The rollback.
-        pulls: The repository's pull requests.
         pull: The newest pull request that was left behind.
         text: The comment, Markdown.
-
-    Returns:
-        Where it stands.
 
     Raises:
         TransientError: GitHub does not answer.

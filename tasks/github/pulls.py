@@ -57,7 +57,6 @@ class GitHubPulls:
         """Read the pull requests that were merged into a branch.
 
         Args:
-            base: The branch.
             since: Not before this time, UTC.
         """
         return self._client.ask(_LIST, lambda: tuple(self._merged(base, since)))
@@ -100,7 +99,6 @@ class GitHubPulls:
         Args:
             head: The branch it comes from.
             base: The branch it goes to.
-            title: Its title.
             body: Its text, Markdown.
             draft: Open it as a draft.
 
@@ -127,7 +125,6 @@ class GitHubPulls:
         """Approve exactly the commit that was looked at.
 
         Args:
-            pull: The pull request.
             body: The review's text, Markdown.
 
         Returns:
@@ -145,10 +142,6 @@ class GitHubPulls:
 
     def enable_auto_merge(self, pull: PullFact, method: MergeMethod) -> Merge:
         """Have GitHub merge exactly the commit that was looked at, as soon as its own rules allow it.
-
-        Args:
-            pull: The pull request.
-            method: How it is merged.
 
         Returns:
             `merged` where nothing was left to wait for.
@@ -173,10 +166,6 @@ class GitHubPulls:
     def merge(self, pull: PullFact, method: MergeMethod) -> None:
         """Merge exactly the commit that was looked at, now.
 
-        Args:
-            pull: The pull request.
-            method: How it is merged.
-
         Raises:
             ChangeRefusedError: It cannot be merged (405), or its head or base moved meanwhile (409, 405).
             TransientError: GitHub does not say that it is merged.
@@ -193,7 +182,6 @@ class GitHubPulls:
         """Take back what this login gave a pull request: auto-merge first, then its approvals.
 
         Args:
-            pull: The pull request.
             reason: Why; it stands beside the dismissed review.
 
         Returns:
@@ -225,7 +213,6 @@ class GitHubPulls:
         """Open the pull request that reverts a merged one, where there was none yet.
 
         Args:
-            pull: The merged pull request.
             title: The title of the one that reverts it.
             body: Its text, Markdown.
 
@@ -254,7 +241,6 @@ class GitHubPulls:
         """Comment on a pull request, where no comment of this login has the mark.
 
         Args:
-            number: The pull request.
             mark: What identifies the comment; a person does not see it.
             text: The comment, Markdown.
 

@@ -73,7 +73,6 @@ class GitHubApi:
         """Read what GitHub enforces on a branch, by branch protection and rulesets.
 
         Args:
-            branch: The branch.
             details: Read also what only an administrator's login is shown: whether its history can be rewritten.
         """
         quoted = urllib.parse.quote(branch, safe="")

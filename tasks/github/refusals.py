@@ -87,8 +87,6 @@ def meaning(error: GithubException, asking: Asking, where: str) -> SluiceError:
 
     Args:
         error: The refusal, its status 400 or more.
-        asking: What was asked.
-        where: The repository.
     """
     what, words = asking.what, said(error)
     if error.status == 401:  # noqa: PLR2004

@@ -207,7 +207,6 @@ def environment_of(
     """Return an environment, as `GET …/environments/{name}` has it.
 
     Args:
-        data: The environment.
         patterns: The branches and tags it lists, as `GET …/deployment-branch-policies` has them.
         owner: The repository's owner, whose the teams are.
     """

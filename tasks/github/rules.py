@@ -48,9 +48,6 @@ class GitHubRules:
     def branch(self, branch: str) -> BranchRules:
         """Read everything that is enforced on a branch, by its protection and by rulesets.
 
-        Args:
-            branch: The branch.
-
         Raises:
             NotThereError: GitHub has no such branch.
         """
@@ -77,7 +74,6 @@ class GitHubRules:
         """Replace the protection of a branch as a whole; whether commits must be signed stays as it is.
 
         Args:
-            branch: The branch.
             protection: All that is to be enforced.
 
         Raises:
@@ -99,11 +95,7 @@ class GitHubRules:
             self._client.ask(asking, lambda: self._client.send("POST", f"{path}/required_signatures"))
 
     def environment(self, name: str) -> EnvironmentRules:
-        """Read what is asked before a job enters an environment.
-
-        Args:
-            name: The environment on GitHub.
-        """
+        """Read what is asked before a job enters an environment."""
         path = self._environment(name)
         asking = Asking(f"the environment {name}", "Actions: read")
         try:
@@ -120,7 +112,6 @@ class GitHubRules:
         """Make an environment what is wanted, or change it to that, as a whole.
 
         Args:
-            found: What it is.
             wanted: What it is to be; reviewers without a number are looked up.
 
         Raises:

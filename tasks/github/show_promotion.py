@@ -55,9 +55,6 @@ def show(act: Callable[[], str]) -> str:
 
     Running it twice is safe: everything is looked for before it is written.
 
-    Args:
-        act: Does it.
-
     Returns:
         What was shown, one line; empty where nothing was to be shown.
     """
@@ -68,10 +65,7 @@ def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Itera
     """Show every part of one moment, with a row in the journal; what fails is told there and in the log.
 
     Args:
-        ledger: The ledger.
-        promotion_id: The promotion.
         moment: What is shown, the journal's key.
-        sha: The commit.
         parts: What is shown, in order.
 
     Returns:
@@ -123,11 +117,7 @@ def _twice(act: Callable[[], Published]) -> Published:
 
 
 def shown(steps: Iterable[StepRecord]) -> dict[str, StepRecord]:
-    """Return what was shown of a promotion, or tried: moment → its row in the journal.
-
-    Args:
-        steps: The promotion's steps.
-    """
+    """Return what was shown of a promotion, or tried: moment → its row in the journal."""
     return {step.host: step for step in steps if step.name == NAME}
 
 

@@ -49,7 +49,6 @@ class GitHubShow(GitHubShowing):
         """Read the pull requests whose merges made some commits.
 
         Args:
-            commits: The commits.
             since: When the oldest of them was made, UTC: what did not change since then is not looked at.
 
         Returns:

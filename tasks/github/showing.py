@@ -47,9 +47,6 @@ class GitHubShowing:
     def find_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment by what its payload says.
 
-        Args:
-            wish: The deployment.
-
         Returns:
             Its id, 0 where there is none.
         """
@@ -65,12 +62,6 @@ class GitHubShowing:
 
     def ensure_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment, or create it. It waits for no check: the gates have asked.
-
-        Args:
-            wish: The deployment.
-
-        Returns:
-            Its id.
 
         Raises:
             ChangeRefusedError: GitHub does not have the commit.
@@ -95,10 +86,6 @@ class GitHubShowing:
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
         """Give a deployment a state, unless it has it.
 
-        Args:
-            number: The deployment's id.
-            wish: The state.
-
         Returns:
             Whether it was written.
         """
@@ -120,9 +107,6 @@ class GitHubShowing:
     def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
         """Give a commit a status, unless it has it.
 
-        Args:
-            wish: The status.
-
         Returns:
             Whether it was written.
         """
@@ -143,9 +127,7 @@ class GitHubShowing:
         """Write a pull request's one comment, or bring it up to date; of several of ours the first is kept.
 
         Args:
-            pull: The pull request's number.
             marker: The line the comment begins with.
-            body: The whole comment.
 
         Returns:
             Whether anything was written.
@@ -168,9 +150,6 @@ class GitHubShowing:
 
     def ensure_release(self, wish: ReleaseWish) -> bool:
         """Create a tag's release, unless there is one: what people wrote stays.
-
-        Args:
-            wish: The release.
 
         Returns:
             Whether it was created.

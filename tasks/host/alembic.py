@@ -40,9 +40,6 @@ def parse_history(text: str) -> tuple[Revision, ...]:
 def parse_pending(text: str) -> tuple[Revision, ...]:
     """Read what another tool's command for its pending migrations printed.
 
-    Args:
-        text: Its standard output.
-
     Returns:
         One for each line, in its order.
     """
@@ -77,7 +74,6 @@ def downgrade_words(migration: Migration, revision: str) -> Argv | None:
     """Return the command that takes a database back to a revision.
 
     Args:
-        migration: The release's migration.
         revision: The revision to go to; `base` is Alembic's word for none.
 
     Returns:

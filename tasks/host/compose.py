@@ -172,9 +172,6 @@ def complaint(said: str) -> str:
 
     Compose repeats what it does not take, and that may be a secret of the env file which a commit put in the place of
     a number. Only the first variable is told: whatever is named after it may be such a value.
-
-    Args:
-        said: What it said.
     """
     lacking = _LACKING.search(said)
     if lacking:
@@ -186,7 +183,6 @@ def leaves_alone(said: str, containers: Collection[str], others: Collection[str]
     """Say whether compose left containers as they were, by what it said when it made those that were missing.
 
     Args:
-        said: What it said.
         containers: The names of the containers; it must say of each that it is running, and nothing else.
         others: The names of those it may have made anew. Whatever else it speaks of, such as a network or a
             container that was not there before, means that it did not leave things as they were.
@@ -205,9 +201,6 @@ def parse_json(text: str) -> list[dict[str, Any]]:
 
     Args:
         text: One JSON list, or one object a line: which of them depends on the version.
-
-    Returns:
-        The objects.
 
     Raises:
         ValueError: It is neither.

@@ -221,10 +221,7 @@ def confine(
 
     Args:
         config: What compose read on the control machine, with example values in place of all others.
-        service: The service.
-        image: Its image.
         project_dir: The absolute folder compose read it in.
-        examples: The commit's example values.
         in_bundle: Says of a path within that folder whether it is the commit's own file or folder on a host: neither
             a link nor a host's data or env file.
     """

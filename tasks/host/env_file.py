@@ -23,9 +23,6 @@ def parse_env(text: str) -> dict[str, str]:
     Variables inside values (`${OTHER}`) are left as they are written. A key without `=` is taken from the
     environment by compose, so it counts as a key with an empty value.
 
-    Args:
-        text: The file's text.
-
     Returns:
         Key → value, in the order of the file; of a repeated key the last one.
 

@@ -120,8 +120,6 @@ def link_shared(directory: str, bundle: str, pairs: tuple[tuple[str, str], ...])
     """Return the command that links shared files into a bundle.
 
     Args:
-        directory: The application's directory.
-        bundle: The release's folder.
         pairs: Path within the bundle, and what it links to within the directory.
     """
     return script(LINK_SHARED, "sluice-share", directory, bundle, *(word for pair in pairs for word in pair))
@@ -179,9 +177,6 @@ def prune_images(repositories: tuple[str, ...], digests: tuple[str, ...]) -> Arg
 
 def parse_files(text: str) -> dict[str, str]:
     """Read what `bundle_files` printed.
-
-    Args:
-        text: Its standard output.
 
     Returns:
         Path relative to the bundle → sha256, hex.

@@ -110,9 +110,6 @@ def _kilobytes(text: str | None) -> int | None:
 def parse_readiness(text: str) -> Readiness:
     """Read what `READINESS` printed.
 
-    Args:
-        text: Its standard output.
-
     Returns:
         The facts; what was not printed is empty.
     """
@@ -160,7 +157,6 @@ def parse_others(text: str, project: str) -> tuple[ContainerFact, ...]:
 
     Args:
         text: A line of JSON for each container.
-        project: The application's compose project.
 
     Returns:
         The containers that are none of its services, by their names: one-offs, those started by hand, other projects'.
@@ -211,9 +207,6 @@ def _mount(entry: dict[str, Any]) -> MountFact:
 
 def parse_schema(text: str) -> tuple[str | None, int | None]:
     """Read what `SCHEMA_FACTS` printed.
-
-    Args:
-        text: Its standard output.
 
     Returns:
         The schema revision (several heads joined by a comma, sorted) and the database's size in bytes.

@@ -28,15 +28,6 @@ QUICK = Limits(total_seconds=60, idle_seconds=60)
 def answer_of(host: Host, argv: Argv, stdin: bytes | None = None, *, limits: Limits = QUICK) -> str:
     """Return what a command printed that decides what is kept: one that was ended before its end has told nothing.
 
-    Args:
-        host: The host.
-        argv: The command.
-        stdin: Its standard input.
-        limits: When it is ended.
-
-    Returns:
-        Its standard output.
-
     Raises:
         TransientError: The host does not answer.
         TerminalError: The command did not end well.
@@ -54,9 +45,7 @@ def app_directory(host: Host, directory: str, pipeline: str) -> str:
     """Return the application's directory on a host as an absolute path.
 
     Args:
-        host: The host.
         directory: The block's directory, absolute or relative to the login home.
-        pipeline: The pipeline's name.
 
     Returns:
         The absolute path; it need not exist yet.
@@ -71,8 +60,6 @@ def read_manifest(host: Host, directory: str, release_id: str | None = None) -> 
     """Read what a host remembers of a release.
 
     Args:
-        host: The host.
-        directory: The application's directory there.
         release_id: The release; None for the one that is current.
 
     Returns:
@@ -113,7 +100,6 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
     """Read the application's containers.
 
     Args:
-        host: The host.
         pipeline: The pipeline's name, which is the compose project's.
         looks: Where one of them is starting, how often the host itself looks for a change before it answers, five
             times a second. A look of its own costs it a fifth of being asked.
@@ -135,7 +121,6 @@ def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
     """Read the containers of a host that run and are none of the application's services.
 
     Args:
-        host: The host.
         pipeline: The pipeline's name, which is the compose project's.
 
     Returns:

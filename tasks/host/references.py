@@ -32,9 +32,6 @@ def parse_reference(text: str) -> ImageReference:
 
     Args:
         text: For example `postgres:17`, `ghcr.io/team/app:1.2` or `redis@sha256:…`.
-
-    Returns:
-        Its parts.
     """
     name, _, digest = text.partition("@")
     first, slash, rest = name.partition("/")

@@ -94,7 +94,6 @@ def is_good(receipt: BackupReceipt, *, built_in: bool) -> bool:
     """Say whether a dump counts as good by its receipt: read back, as far as its kind can be.
 
     Args:
-        receipt: The receipt.
         built_in: True for PostgreSQL's own dump, which `pg_restore` reads back.
     """
     return receipt.bytes > 0 and receipt.counts and (receipt.entries is not None or not built_in)
@@ -108,9 +107,6 @@ def known_dumps(
     Files that Sluice did not name are not among them: nobody but their owner removes them.
 
     Args:
-        stored: The files there.
-        history: What the ledger says.
-        environment: The environment's name.
         built_in: True for PostgreSQL's own dump.
 
     Returns:
@@ -172,7 +168,6 @@ def to_remove(dumps: Sequence[Dump], *, keep: int, keep_days: int | None, now: d
 
     Args:
         dumps: The dumps there, in any order.
-        keep: How many are kept.
         keep_days: How old they may become; None: any age.
         now: The present time, aware.
 

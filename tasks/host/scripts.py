@@ -280,10 +280,6 @@ def script(text: str, name: str, *arguments: str) -> Argv:
     Args:
         text: One of this module's constants.
         name: What messages and process lists call it.
-        arguments: Its positional arguments.
-
-    Returns:
-        The command.
     """
     return ("sh", "-c", text, name, *arguments)
 
@@ -322,7 +318,6 @@ def unpack(directory: str, size: int, listed: str, digest: str) -> Argv:
     """Return the command that unpacks a tar archive from standard input and compares what it unpacked.
 
     Args:
-        directory: Where to.
         size: The archive's bytes.
         listed: The member that lists its regular files, NUL after each name; it is not unpacked.
         digest: The sha256 over their checksums, one a line, in that order, hex.
@@ -334,9 +329,7 @@ def compared(directory: str, digest: str, argv: Argv) -> Argv:
     """Return a command that runs only when the files of a folder, listed on standard input, are what they should be.
 
     Args:
-        directory: The folder.
         digest: The sha256 over their checksums, one a line, in the order of the list, hex.
-        argv: The command.
     """
     return script(COMPARED, "sluice-compared", directory, digest, *argv)
 

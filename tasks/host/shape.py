@@ -99,9 +99,7 @@ def needed(shape: ComposeShape, services: Iterable[str], database: str) -> tuple
     """Return the services that must be started: those named and all they depend on, but the database.
 
     Args:
-        shape: The application.
         services: The services that are asked for; unknown ones are passed over.
-        database: The database's service.
 
     Returns:
         Their names, sorted.
@@ -142,8 +140,6 @@ def patience(shape: ComposeShape, services: Iterable[str], at_most: float) -> fl
     """Return how long services may take to become healthy, by their own health checks.
 
     Args:
-        shape: The application.
-        services: The services.
         at_most: The most it may be, also for a service whose image says how it is looked at.
 
     Returns:

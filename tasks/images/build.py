@@ -39,7 +39,6 @@ def find_images(run: Run, *, targets: tuple[BuildTarget, ...], sha: str) -> dict
     Running it twice is safe: it only reads.
 
     Args:
-        run: The promotion.
         targets: The images of the commit.
         sha: The full commit id, which is their tag.
 
@@ -70,13 +69,8 @@ def build(
     Running it twice is safe: BuildKit's cache has what was built.
 
     Args:
-        run: The promotion.
         sources: The commit's files on the control machine.
-        targets: The images.
         labels: The OCI labels each image gets.
-
-    Returns:
-        What was built.
 
     Raises:
         TerminalError: The build failed, or took too long; the builder's last lines are in the log.
@@ -135,9 +129,6 @@ def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> Pu
     Running it twice is safe: what the registry has under the commit's tag is not pushed again.
 
     Args:
-        run: The promotion.
-        target: The image's target name.
-        repository: Registry address and path.
         tags: Its tags; the first is the commit id.
 
     Returns:
@@ -162,7 +153,6 @@ def list_revisions(run: Run, *, service: ConfinedService) -> tuple[Revision, ...
     Running it twice is safe: it only reads.
 
     Args:
-        run: The promotion.
         service: The service that has the migration command, confined.
 
     Returns:

@@ -51,9 +51,6 @@ def confined(sources: Sources, service: str, *, image: str, shared: Collection[s
     """Return a service of a commit as it is asked before anybody approved.
 
     Args:
-        sources: The commit's files.
-        service: The service.
-        image: Its image.
         shared: Paths of the bundle that lead to a host's own data or env files.
     """
     tracked, root = sources.described.tracked, sources.source.resolve()
@@ -74,13 +71,7 @@ def confined(sources: Sources, service: str, *, image: str, shared: Collection[s
 
 
 def placed(service: ConfinedService, *, directory: str, release_id: str) -> ConfinedService:
-    """Return a service as it is asked on a host that has the release's bundle.
-
-    Args:
-        service: The service.
-        directory: The application's directory there.
-        release_id: The release.
-    """
+    """Return a service as it is asked on a host that has the release's bundle."""
     return replace(service, bundle=f"{directory}/releases/{release_id}", folder=f"{directory}/rehearsals")
 
 
@@ -98,9 +89,6 @@ def ask(
 
     Args:
         runner: The machine that has it.
-        service: The service.
-        words: The question.
-        container: The container's name.
         seconds: How long it may take at most.
         starts: True to ask by way of the entrypoint.
         login: The Docker configuration (JSON) with which the image is fetched where it is not there; empty where it

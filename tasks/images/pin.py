@@ -23,7 +23,6 @@ def pin_images(run: Run, *, references: tuple[str, ...]) -> dict[str, str]:
     log says so: hosts may have such an image without any registry.
 
     Args:
-        run: The promotion.
         references: The images as the compose files name them.
 
     Returns:

@@ -19,7 +19,6 @@ def fetch(mirror: GitMirror, *, hurried: bool = False) -> None:
     Running it twice is safe: a second fetch finds nothing new.
 
     Args:
-        mirror: The application's repository.
         hurried: True where what was fetched last will do: nobody waits for long then.
 
     Raises:
@@ -34,11 +33,6 @@ def read_policy(mirror: GitMirror, default_branch: str, path: str) -> str:
 
     Args:
         mirror: The application's repository, fetched.
-        default_branch: The branch that decides.
-        path: The file's path.
-
-    Returns:
-        Its text.
 
     Raises:
         TerminalError: The branch or the file is missing.
@@ -62,11 +56,7 @@ def resolve(mirror: GitMirror, *, ref: str, path: str, policy_text: str) -> Reso
     Args:
         mirror: The application's repository, fetched.
         ref: A branch, a tag or a commit id.
-        path: The path of pipeline.yaml.
         policy_text: Its text on the default branch.
-
-    Returns:
-        What was resolved.
 
     Raises:
         TerminalError: There is no such ref, or it is ambiguous.

@@ -82,7 +82,6 @@ def check_out(run: Run, *, described: DescribedCommit, with_bake: bool) -> Sourc
     Running it twice is safe: a checkout that is complete is used again.
 
     Args:
-        run: The promotion.
         described: How the commit describes itself.
         with_bake: True to read the build sections as well.
 

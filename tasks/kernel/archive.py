@@ -158,9 +158,7 @@ class Packer:
         """Add a regular file.
 
         Args:
-            path: Its path.
             size: How many bytes are taken from the content.
-            content: Where they come from.
             executable: True where git says so.
 
         Raises:
@@ -254,8 +252,6 @@ def damaged(files: tuple[str, ...], where: str, host: str) -> TerminalError:
 
     Args:
         files: What is wrong with each, as `differing` says.
-        where: The folder.
-        host: The host's name.
     """
     return TerminalError(
         f"{where} on {host} is not what was sent: {named(files)}",

@@ -16,7 +16,6 @@ def name(text: str, what: str) -> str:
     """Return a name that no program takes for an option.
 
     Args:
-        text: The name.
         what: What it names, for the message.
 
     Raises:

@@ -57,7 +57,6 @@ def reading_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
 
     Args:
         own: The control plane's own variables.
-        folder: The commit's checkout.
     """
     settings = own.get("DOCKER_CONFIG") or f"{own.get('HOME', '')}/.docker"
     return {

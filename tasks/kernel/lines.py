@@ -8,8 +8,5 @@ def lines(text: str) -> list[str]:
 
     Only a line feed ends one: `str.splitlines` also ends one at characters that names of branches, files and tables and
     a commit's subject may hold, such as U+2028.
-
-    Args:
-        text: Its standard output.
     """
     return text.removesuffix("\n").split("\n") if text else []

@@ -132,7 +132,6 @@ def refuse_cut(result: RawResult, what: str) -> None:
     """Refuse output that was cut, before anybody reads it as data.
 
     Args:
-        result: The finished command.
         what: What it was, and where: `docker compose config on prod`.
 
     Raises:

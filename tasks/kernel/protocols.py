@@ -132,7 +132,6 @@ class Runner(Protocol):
         """Run a command to its end.
 
         Args:
-            call: The command.
             on_line: Told each line of output as it comes, redacted.
 
         Returns:
@@ -162,7 +161,6 @@ class Host(Runner, Protocol):
         """Read a file of any size piece by piece; no more than a few pieces are in memory.
 
         Args:
-            path: The file.
             take: Given each piece, in order. It may wait, and it may raise to end the reading.
             limits: When the reading is ended.
 

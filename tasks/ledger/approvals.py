@@ -46,8 +46,6 @@ class ApprovalRows:
             promotion_id: The promotion it answers, None for a request to relax a rule.
             relaxation_id: That request, None for a promotion.
             plan_hash: The plan it answers, or the request's hash.
-            approver: Who answered.
-            decision: Yes or no.
             counted: True when the identity was verified and the policy lets this person decide.
             refusal: Why it does not count, empty when it does.
             reason: What the person gave as a reason.

@@ -72,7 +72,6 @@ class Deliveries:
         Args:
             now: The present time, UTC.
             without: Repositories that are left alone.
-            limit: How many at most.
         """
         undecided = (DeliveryRow.status == DeliveryStatus.RECEIVED, DeliveryRow.repository.not_in(without))
         due = DeliveryRow.next_try_at.is_(None) | (DeliveryRow.next_try_at <= now)
@@ -91,7 +90,6 @@ class Deliveries:
         """Write down what a delivery starts. Running it twice is safe: only a received one is decided.
 
         Args:
-            row: The delivery.
             starts: What it starts; nothing: it is ignored, unless a status is given.
             reason: One line for a person.
             superseded: The pending starts whose place these take.
@@ -119,8 +117,6 @@ class Deliveries:
         """Leave deliveries for later, because something they need does not answer.
 
         Args:
-            rows: Their rows.
-            reason: Why.
             until: Not before this time, UTC; None: as soon as it answers.
             now: The present time, UTC.
         """
@@ -135,7 +131,6 @@ class Deliveries:
         """Have a delivery decided anew; what it starts are new runs.
 
         Args:
-            delivery: GitHub's id of it.
             now: The present time, UTC.
 
         Returns:

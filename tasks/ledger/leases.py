@@ -50,16 +50,11 @@ class Leases:
         was raised while the ledger was down, never sees a token a second time.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             owner: The promotion that takes it.
             ttl_seconds: How long it lasts unless renewed.
             now: The present time, UTC.
             above: The highest token a host knows: an offline rollback raises it without the ledger, by the clock
                 of another machine.
-
-        Returns:
-            The lease.
 
         Raises:
             LeaseHeld: Another promotion has it.

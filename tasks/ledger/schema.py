@@ -24,9 +24,6 @@ _WAL_SECONDS = 30.0
 def ensure_schema(database: Database) -> None:
     """Migrate a ledger to the newest schema. Two processes may do so at once; one finds nothing to do.
 
-    Args:
-        database: The ledger's database.
-
     Raises:
         TransientError: The database did not answer.
         TerminalError: The schema is newer than this version of Sluice.

@@ -75,8 +75,6 @@ def hand_over(
 
     Args:
         site: The environment, its change allowed; `current` leads to the release that is left.
-        host: The host's name.
-        containers: The application's containers.
         handover: The releases; None where nothing is to be copied, as on the way back from a release that failed.
 
     Raises:

@@ -39,10 +39,7 @@ def read_data(
     """Read what the running release's services wrote into its folder.
 
     Args:
-        site: The environment.
-        host: The host's name.
         manifest: What the host remembers of the release that runs.
-        containers: The application's containers there.
 
     Returns:
         How it differs from what the bundle put there; None where no service may write there, or to what all releases

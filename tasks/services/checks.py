@@ -41,7 +41,6 @@ def contains(actual: Any, expected: Any) -> bool:  # noqa: ANN401 - JSON is any
     """Say whether a JSON value holds at least what is expected.
 
     Args:
-        actual: The value.
         expected: Objects are compared key by key, lists item by item, all else for equality.
 
     Returns:
@@ -64,8 +63,6 @@ def check_all(site: Site, *, host: str, release: Release, checkout: Path | None)
     """Run every check in turn, each until it passes or its time is up.
 
     Args:
-        site: The environment.
-        host: The host's name.
         release: The release that should answer.
         checkout: Where its commit is checked out on the control machine, for commands.
 

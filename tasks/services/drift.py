@@ -30,10 +30,6 @@ def read_state(run: Run, host: str) -> HostState:
 
     Args:
         run: A look at the environment; its promotion is 0.
-        host: The host's name.
-
-    Returns:
-        What was read.
 
     Raises:
         TransientError: The host does not answer.
@@ -52,9 +48,6 @@ def read_state(run: Run, host: str) -> HostState:
 
 def list_containers(host: Host) -> tuple[OtherContainer, ...]:
     """List every container of a host, whoever started it.
-
-    Args:
-        host: The host.
 
     Returns:
         The containers, ended ones too.

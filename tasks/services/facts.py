@@ -45,15 +45,7 @@ __all__ = [
 
 
 def read_readiness(host: Host, directory: str) -> Readiness:
-    """Read what the preflight asks of a host, in one round trip.
-
-    Args:
-        host: The host.
-        directory: The application's directory there.
-
-    Returns:
-        The facts.
-    """
+    """Read what the preflight asks of a host, in one round trip."""
     return parse_readiness(
         host.run(Call(argv=script(READINESS, "sluice-readiness", directory), limits=QUICK)).stdout
     )
@@ -63,8 +55,6 @@ def read_env_keys(host: Host, directory: str, names: tuple[str, ...]) -> tuple[s
     """Find the env file and return its name and its keys; its secrets are redacted from now on.
 
     Args:
-        host: The host.
-        directory: The application's directory there.
         names: The names to look for, in order.
 
     Returns:
@@ -90,13 +80,6 @@ def read_host(run: Run, host: str) -> HostFacts:
     """Read everything a plan needs to know of one host.
 
     Running it twice is safe: it only reads.
-
-    Args:
-        run: The promotion.
-        host: The host's name.
-
-    Returns:
-        The facts.
 
     Raises:
         TransientError: The host does not answer.

@@ -22,11 +22,6 @@ def tag(run: Run, *, release: Release, tags: tuple[str, ...]) -> StepReceipt:
 
     Running it twice is safe: a tag points where it points. Nothing is ever started by these names.
 
-    Args:
-        run: The promotion.
-        release: The release.
-        tags: The names.
-
     Returns:
         A line that says so.
     """
@@ -47,7 +42,6 @@ def prune(
     Running it twice is safe: what is gone is gone.
 
     Args:
-        run: The promotion.
         keep: The releases whose bundles stay.
         digests: The digests of their images.
         repositories: The repositories of the pipeline.

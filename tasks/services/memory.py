@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 def read_memory(site: Site, host: str) -> HostMemory:
     """Read all that a host remembers of the application, in one round trip.
 
-    Args:
-        site: The environment.
-        host: The host's name.
-
     Returns:
         Its releases, those that ran, and its fence.
 
@@ -54,7 +50,6 @@ def read_applied(site: Site, host: str) -> tuple[str, ...] | None:
     """Ask the database which migrations it stands at.
 
     Args:
-        site: The environment.
         host: The host that keeps the database.
 
     Returns:
@@ -74,8 +69,6 @@ def read_missing_images(site: Site, host: str, manifest: Manifest) -> tuple[str,
     """Say which of a release's images a host no longer has.
 
     Args:
-        site: The environment.
-        host: The host's name.
         manifest: What the host remembers of the release.
 
     Returns:
@@ -96,7 +89,6 @@ def append_live(site: Site, host: str, live: tuple[LiveRelease, ...]) -> None:
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
         live: The releases that ran, oldest first; the last is the one to add.
 
     Raises:

@@ -28,7 +28,6 @@ def read_offline(run: Run, host: str) -> tuple[OfflineRollback, ...]:
 
     Args:
         run: A look at the environment.
-        host: The host's name.
 
     Returns:
         The rollbacks, oldest first; a file that cannot be read is told in the log and left.
@@ -59,8 +58,6 @@ def mark_recorded(run: Run, *, host: str, identifier: str) -> StepReceipt:
 
     Args:
         run: A look at the environment.
-        host: The host's name.
-        identifier: The rollback.
 
     Returns:
         A line that says so.

@@ -47,11 +47,6 @@ def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, .
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
-        keep: The releases that stay.
-
-    Returns:
-        The removed.
 
     Raises:
         SluiceError: The host does not answer.
@@ -146,9 +141,7 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
         manifest: What the host shall remember of the release.
-        archive: The bundle.
 
     Returns:
         What to put over a folder that stays; None where there is no folder, or it may be replaced.
@@ -195,10 +188,7 @@ def _over(
     """Say what is put over a folder that containers have mounted.
 
     Args:
-        site: The environment.
-        host: The host's name.
         coming: What the host shall remember of the release.
-        archive: The bundle.
         known: What it remembers of it.
         kept: What stays as the application made it.
     """

@@ -41,11 +41,8 @@ def problems_of(
     """Say what stands in a promotion's way on a host.
 
     Args:
-        facts: What was read.
-        host: The host's name.
         pipeline: The pipeline's name; ports its own containers hold are free to it.
         ports: The ports the release publishes.
-        needed_bytes: Space the promotion needs.
 
     Returns:
         One line per problem, with its mend; empty when the host is ready.
@@ -86,8 +83,6 @@ def preflight(run: Run, *, host: str, ports: frozenset[int], needed_bytes: int) 
     Running it twice is safe: it only reads.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         ports: The ports the release publishes.
         needed_bytes: Space the promotion needs there, beyond a reserve.
 
@@ -115,8 +110,6 @@ def check_compose(
     Running it twice is safe: it only reads.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         project: The compose project on the new release's bundle.
         kept: What the host remembers of a bundle that lies there since an earlier promotion, whose files are compared
             in the same round trip; None for one that was compared when it was put there a moment ago.

@@ -37,7 +37,6 @@ def prepare(
 
     Args:
         run: The promotion, holding the lease.
-        host: The host's name.
         manifest: What the host shall remember of the release.
         archive: The bundle's files from the commit.
         override: The text of the generated compose file.
@@ -66,7 +65,6 @@ def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     Args:
         run: The promotion, holding the lease.
         host: The host that keeps the database.
-        name: The dump's file name.
 
     Returns:
         Where the dump is.

@@ -59,8 +59,6 @@ def pull(
     login is known to the host for this one command only.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         project: The compose project on the new release's bundle.
         manifest: What the host remembers of the release.
         known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
@@ -81,8 +79,6 @@ def pull_images(
     """Pull under the lease that is held; `pull` is the same as a step of the journal.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         project: The compose project on the new release's bundle.
         manifest: What the host remembers of the release.
         only_written: True to leave out images of whose names the host's env file decides a part: a commit nobody

@@ -15,26 +15,12 @@ _FOLDER = "offline"
 
 
 def rescue_file(home: Path, pipeline: str, environment: str) -> Path:
-    """Return the file an environment's rescue is kept in.
-
-    Args:
-        home: Sluice's home folder.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-    """
+    """Return the file an environment's rescue is kept in."""
     return home / _FOLDER / pipeline / f"{environment}.json"
 
 
 def write_rescue(home: Path, rescue: Rescue) -> Path:
-    """Put an environment's rescue down, whole or not at all, for this login's eyes alone.
-
-    Args:
-        home: Sluice's home folder.
-        rescue: What to keep.
-
-    Returns:
-        The file.
-    """
+    """Put an environment's rescue down, whole or not at all, for this login's eyes alone."""
     path = rescue_file(home, rescue.pipeline, rescue.environment)
     for folder in (path.parent.parent, path.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,12 +43,7 @@ def read_rescue(home: Path, environment: str, pipeline: str | None = None) -> Re
     """Read an environment's rescue.
 
     Args:
-        home: Sluice's home folder.
-        environment: The environment's name.
         pipeline: The pipeline's name; None where one pipeline alone has such an environment.
-
-    Returns:
-        The rescue.
 
     Raises:
         TerminalError: There is none, there are several, or it cannot be read.

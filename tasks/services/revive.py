@@ -24,12 +24,7 @@ def revive(run: Run, *, host: str, project: ComposeProject, services: tuple[str,
 
     Args:
         run: The promotion, holding the lease.
-        host: The host's name.
         project: The compose project on the running release's bundle.
-        services: The services that ran.
-
-    Returns:
-        What was started.
 
     Raises:
         TransientError: The host does not answer.

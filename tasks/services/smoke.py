@@ -21,8 +21,6 @@ def smoke(run: Run, *, host: str, release: Release, checkout: Path | None) -> Sm
     Running it twice is safe as far as the checks themselves only look.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         release: The release that should answer.
         checkout: Where its commit is checked out on the control machine, for commands.
 
@@ -42,8 +40,6 @@ def verify(run: Run, *, host: str, release: Release, checkout: Path | None) -> S
     Running it twice is safe as far as the checks themselves only look.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         release: The release that should answer.
         checkout: Where its commit is checked out on the control machine, for commands.
 

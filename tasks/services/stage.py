@@ -36,8 +36,6 @@ def stage(
     Running it twice is safe: the folder appears whole or not at all, and is replaced by an equal one.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         manifest: What the host shall remember of the release.
         archive: The bundle's files from the commit.
         override: The text of the generated compose file.
@@ -62,8 +60,6 @@ def put_bundle(
     """Unpack a bundle under the lease that is held; `stage` is the same as a step of the journal.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         manifest: What the host shall remember of the release.
         archive: The bundle's files from the commit.
         override: The text of the generated compose file.

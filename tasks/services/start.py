@@ -44,15 +44,10 @@ def start(
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
-        release_id: The release.
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
         depended_on: Those of them that others need to run; none where that is not known.
         handover: Whose data goes along; None for nobody's.
-
-    Returns:
-        What runs.
 
     Raises:
         TerminalError: The data could not be carried over, or the services do not all run and stay up.
@@ -99,12 +94,7 @@ def start_stopped(site: Site, *, host: str, project: ComposeProject, services: t
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
         project: The compose project on the running release's bundle.
-        services: The services that ran.
-
-    Returns:
-        What was started.
 
     Raises:
         TransientError: The host does not answer.
@@ -132,12 +122,7 @@ def start_stopped(site: Site, *, host: str, project: ComposeProject, services: t
 
 
 def not_running(containers: tuple[ContainerFact, ...], services: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of some services have no running container.
-
-    Args:
-        containers: The application's containers.
-        services: The services.
-    """
+    """Return which of some services have no running container."""
     running = {container.service for container in containers if container.status == "running"}
     return tuple(service for service in services if service not in running)
 
@@ -163,8 +148,6 @@ def ensure_replaced(site: Site, host: str, containers: tuple[ContainerFact, ...]
 
     Args:
         site: The environment, its change allowed; no other command changes it.
-        host: The host's name.
-        containers: The application's containers there.
 
     Returns:
         True when there was something to put right.
@@ -188,8 +171,6 @@ def ailing(
     """Say which services are not well.
 
     Args:
-        containers: What runs.
-        services: What should run.
         earlier: Container id → how often it had been restarted before; a new container is not in it.
         patient: Leave out what may still become healthy.
 
@@ -224,7 +205,6 @@ def await_well(
 
     Args:
         site: The environment, its change allowed.
-        host: The host's name.
         services: The services that must run.
         earlier: Container id → restarts before the switch.
         what: The first words of what is said when one is not well.

@@ -32,16 +32,10 @@ def up(
     replaced is put right first.
 
     Args:
-        run: The promotion.
-        host: The host's name.
-        release_id: The release.
         project: The compose project on the current bundle.
         services: The services that must run afterwards.
         depended_on: Those of them that others need to run; none where that is not known.
         handover: Whose data goes along; None for nobody's.
-
-    Returns:
-        What runs.
 
     Raises:
         TerminalError: The data could not be carried over, or a service did not become healthy, ended, or restarts
@@ -73,15 +67,10 @@ def restore(
     Running it twice is safe, like `up`.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         release_id: The release that ran before.
         project: The compose project on the current bundle, with that release's files.
         services: The services that must run afterwards.
         depended_on: Those of them that others need to run; none where that is not known.
-
-    Returns:
-        What runs.
 
     Raises:
         TerminalError: It does not come up either.
@@ -100,8 +89,6 @@ def stop(run: Run, *, host: str, project: ComposeProject) -> StepReceipt:
     Running it twice is safe: what is stopped stays stopped.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         project: The compose project on the current bundle.
 
     Returns:

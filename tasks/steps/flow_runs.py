@@ -70,7 +70,6 @@ def end_flow_run(key: str, message: str) -> None:
 
     Args:
         key: The promotion's `flow_run_id`.
-        message: Why.
 
     Raises:
         TransientError: Prefect's server does not answer.
@@ -83,7 +82,6 @@ def retry_flow_run(key: str, message: str) -> None:
 
     Args:
         key: The promotion's `flow_run_id`.
-        message: Why.
 
     Raises:
         TransientError: Prefect's server does not answer.
@@ -96,7 +94,6 @@ def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
 
     Args:
         key: The promotion's `flow_run_id`.
-        answer: The form's fields.
 
     Returns:
         Empty where the run takes it; else why it does not, for instance because it does not wait just now.
@@ -121,7 +118,6 @@ def start_flow_run(deployment: str, parameters: Mapping[str, Any], key: str) -> 
 
     Args:
         deployment: `flow/name`.
-        parameters: The flow's parameters.
         key: What makes the run one of a kind.
 
     Returns:
@@ -152,7 +148,6 @@ def wait_here(seconds: float, why: str) -> None:
     """Wait within a flow run; of a longer wait the process ends, and a worker starts the run again from the top.
 
     Args:
-        seconds: How long.
         why: The name of the state it waits in.
 
     Raises:

@@ -38,12 +38,6 @@ def read_channel(name: str) -> Notifier:
 def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str) -> tuple[str, ...]:
     """Send a text to every channel; a failure is logged and told, never raised.
 
-    Args:
-        names: The channels' names.
-        text: The text.
-        data: The same for machines.
-        key: What identifies the message.
-
     Returns:
         One line per channel that could not be notified.
     """
@@ -66,12 +60,6 @@ def notify(run: Run, *, text: str, data: dict[str, object], key: str) -> StepRec
 
     Running it twice is safe: it is journaled, and every message carries a key by which a receiver knows a
     repeated one.
-
-    Args:
-        run: The promotion.
-        text: The text.
-        data: The same for machines.
-        key: What identifies the message.
 
     Returns:
         Which channels could not be notified.

@@ -72,7 +72,6 @@ class Site(ABC):
         """Return the compose project on a host.
 
         Args:
-            host: The host's name.
             release_id: The release whose bundle is used; None for the one that is `current`.
             files: The compose files within the bundle.
             profiles: The profiles that are started.

@@ -53,9 +53,6 @@ def fact(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
     Args:
         name: The task's name, as people read it in the UI.
-
-    Returns:
-        The decorator.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:

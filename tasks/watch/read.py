@@ -43,8 +43,6 @@ def read_raw_logs(run: Run, *, host: str, seconds: float, wanted: bool) -> RawLo
     Running it twice is safe: it only reads, bounded in bytes and time. What cannot be read is noted and stops nobody.
 
     Args:
-        run: The promotion.
-        host: The host's name.
         seconds: How far to go back.
         wanted: False where the containers are noted and no logs are read.
 
@@ -78,12 +76,8 @@ def sum_up_logs(
 
     Args:
         run: The promotion, ended.
-        host: The host's name.
         raw: What was read before the switch.
         patterns: What the pipeline says about lines; None reads no logs.
-
-    Returns:
-        What was there.
     """
     if raw.problem:
         return LogSummary(host=host, notes=(raw.problem,))
@@ -113,8 +107,6 @@ def watch_host(
     Running it twice is safe: it only looks, as far as the smoke checks do.
 
     Args:
-        run: The watch.
-        host: The host's name.
         kept: Containers that ran before the switch already. What they say while others are replaced does not count.
         since_begun: Seconds since the switch began.
         since_done: Seconds since it was done and had settled.
@@ -122,9 +114,6 @@ def watch_host(
         release: The release that should run.
         smoke: True to run the smoke checks.
         checkout: Where its commit is checked out on the control machine, for smoke commands.
-
-    Returns:
-        What was seen.
 
     Raises:
         TransientError: The host does not answer.
@@ -292,9 +281,6 @@ def start_watch(run: Run, *, until: datetime, source: str) -> WatchStart:
         until: Until when it is watched, UTC.
         source: The `git-repository` block of the application.
 
-    Returns:
-        The run.
-
     Raises:
         TerminalError: The deployment is missing.
         TransientError: Prefect's server does not answer.
@@ -308,9 +294,6 @@ def watch_run(pipeline: str, environment: str, promotion: int, source: str) -> s
     """Start the run that watches a promotion, or find it: there is one.
 
     Args:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        promotion: The promotion's number.
         source: The `git-repository` block of the application.
 
     Returns:

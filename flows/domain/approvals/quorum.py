@@ -62,9 +62,6 @@ _NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.[^@]+")
 def person_key(name: str) -> str:
     """Return the form in which names, logins and e-mails are compared.
 
-    Args:
-        name: Any spelling.
-
     Returns:
         The text in one Unicode form, without case and outer space.
     """
@@ -88,8 +85,6 @@ def judge(
     The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
 
     Args:
-        answer: What was typed.
-        policy: Who may approve.
         plan_hash: The plan that is asked about.
         earlier: The judged answers so far, of any plan.
         approver: The enrolled person of the name in the answer, None where there is none.
@@ -97,9 +92,6 @@ def judge(
         requester: Who asked for the promotion; empty where it is not known.
         used_steps: The time steps of this approver's codes that were used up, for any plan.
         now: The time, aware.
-
-    Returns:
-        The verdict.
     """
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
@@ -172,8 +164,6 @@ def person_refusal(
 
     Args:
         person: The enrolled person, None where there is none.
-        decision: What they decide.
-        policy: Who may approve.
         earlier: The judged answers to this plan so far.
         author_identities: E-mails, logins and names of the authors of the plan's commits.
         requester: Who asked for the promotion; empty where it is not known.
@@ -242,7 +232,6 @@ def authors_among(people: Iterable[ApproverFacts], author_identities: Collection
     """Return the names of those who wrote some of what comes in.
 
     Args:
-        people: The enrolled people.
         author_identities: E-mails, logins and names of the authors.
     """
     authors = _identities(author_identities)
@@ -296,7 +285,6 @@ def quorum(
     Args:
         policy: Who has to say yes.
         plan_hash: The plan; answers to any other do not count.
-        records: The judged answers.
         now: The time, aware; a yes older than the policy's expiry does not count.
 
     Returns:
@@ -323,7 +311,6 @@ def deadline(asked_at: datetime, policy: ApprovalPolicy) -> datetime:
 
     Args:
         asked_at: When people were first asked, aware.
-        policy: How long they have.
 
     Returns:
         The moment from which the promotion is expired.
@@ -333,9 +320,6 @@ def deadline(asked_at: datetime, policy: ApprovalPolicy) -> datetime:
 
 def shared_identities(approvers: Sequence[ApproverFacts]) -> tuple[tuple[str, str], ...]:
     """Find approvers that are one person under two names, who could make a quorum alone.
-
-    Args:
-        approvers: The enrolled people.
 
     Returns:
         Pairs of approver names that share an identity or a one-time-code secret.

@@ -77,7 +77,6 @@ def mark_line(environment: str, plan_hash: str) -> str:
     """Return the line a review must hold to answer a plan.
 
     Args:
-        environment: The environment.
         plan_hash: The plan's hash, hex.
     """
     return f"sluice {environment} {plan_hash[:_DIGITS]}"
@@ -102,11 +101,7 @@ def review_code(number: int) -> str:
 
 
 def review_number(code: SecretStr) -> int | None:
-    """Return the review that an answer names in place of a one-time code, None where it names none.
-
-    Args:
-        code: What was typed.
-    """
+    """Return the review that an answer names in place of a one-time code, None where it names none."""
     found = _CODE.fullmatch(code.get_secret_value().strip())
     return int(found[1]) if found else None
 
@@ -120,8 +115,6 @@ def answering(
 
     Args:
         pull: The pull request that brought the release's commit, with its reviews.
-        environment: The environment.
-        plan_hash: The plan.
         since: When the promotion was started, UTC.
     """
     return tuple(
@@ -136,12 +129,7 @@ def answering(
 
 
 def approver_of(review: ReviewFact, approvers: Iterable[ApproverFacts]) -> ApproverFacts | None:
-    """Return the approver whose review it is; None where no approver, or more than one, has the login.
-
-    Args:
-        review: The review.
-        approvers: The enrolled people.
-    """
+    """Return the approver whose review it is; None where no approver, or more than one, has the login."""
     own = [one for one in approvers if one.github_login and same_login(one.github_login, review.reviewer)]
     return own[0] if len(own) == 1 else None
 
@@ -166,9 +154,6 @@ def judge_review(
 
     Args:
         review: The review, one of `answering`.
-        approver: Whose it is.
-        policy: Who may approve.
-        plan_hash: The plan.
         earlier: The judged answers so far, of any plan.
         author_identities: E-mails, logins and names of the authors of the plan's commits.
         requester: Who asked for the promotion; empty where it is not known.
@@ -218,7 +203,6 @@ def still_given(records: Sequence[Given], standing: Iterable[ReviewFact]) -> lis
     """Leave out the yes of reviews that were dismissed or changed since; a no stays.
 
     Args:
-        records: The judged answers.
         standing: The reviews that answer the plan now; none where GitHub could not be asked.
     """
     reasons = {reason_of(review) for review in standing if review.state == "APPROVED"}
@@ -237,7 +221,6 @@ def not_judged(
     Args:
         reviews: The reviews that answer the plan.
         records: The judged answers, of any plan.
-        plan_hash: The plan.
     """
     known = {record.reason for record in records if record.plan_hash == plan_hash}
     return tuple(review for review in reviews if reason_of(review) not in known)

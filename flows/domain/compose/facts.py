@@ -47,11 +47,7 @@ def published_ports(config: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
 
 
 def tcp_ports(config: Mapping[str, Any]) -> frozenset[int]:
-    """Return the TCP ports that services take on their host.
-
-    Args:
-        config: What compose read.
-    """
+    """Return the TCP ports that services take on their host."""
     return frozenset(port.port for port in published_ports(config) if port.protocol == "tcp")
 
 
@@ -64,9 +60,6 @@ def _port_range(published: str) -> Iterator[int]:
 
 def depended_on(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the services that others need to run, whatever the kind of need.
-
-    Args:
-        config: What compose read.
 
     Returns:
         Their names, sorted.

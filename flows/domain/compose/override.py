@@ -184,7 +184,6 @@ def files_labels(
     Compose compares a service's settings, not the content of the files it mounts.
 
     Args:
-        config: What compose read.
         project_dir: The absolute directory it was read in.
         hashes: Path relative to that directory → sha256 of the content, for the bundle's files.
         links: The commit's symbolic links, and what each leads to.
@@ -209,7 +208,6 @@ def written_paths(
     """Return the paths relative to the project directory that containers may write to, sorted.
 
     Args:
-        config: What compose read.
         project_dir: The absolute directory it was read in.
         links: The commit's symbolic links, and what each leads to. Those places are written to as well.
     """
@@ -228,7 +226,6 @@ def service_targets(config: Config, built: Mapping[str, str]) -> dict[str, str]:
     """Say which build target each service runs, also where it only names another service's image.
 
     Args:
-        config: What compose read.
         built: Service → target for the services with a `build:` section.
 
     Returns:
@@ -248,7 +245,6 @@ def third_party_images(config: Config, ours: Collection[str]) -> dict[str, str]:
     """Return the images that are not built here.
 
     Args:
-        config: What compose read.
         ours: The services that run an image of the release.
 
     Returns:
@@ -265,7 +261,6 @@ def pinned_images(config: Config, third_party: Mapping[str, str], fixed: Collect
     """Return the services that run an image which is not built here, and whose digest the release knows.
 
     Args:
-        config: What compose read.
         third_party: Service → image reference, with a digest where one is known.
         fixed: The services whose image is written without a variable. Of any other the host's env file decides.
 
@@ -288,7 +283,6 @@ def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]
     image and files stay as they are.
 
     Args:
-        config: What compose read.
         images: Service → reference by digest.
         files: Service → fingerprint of its mounted bundle files.
 

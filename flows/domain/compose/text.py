@@ -97,10 +97,6 @@ def parse_compose(path: str, text: str) -> dict[str, Any]:
 
     Args:
         path: Its path, for the error.
-        text: Its text.
-
-    Returns:
-        The document.
 
     Raises:
         TerminalError: It is not YAML, or not a mapping.
@@ -130,9 +126,6 @@ def named_files(compose_files: Iterable[str], read: Callable[[str], str | None])
     Args:
         compose_files: The files as given with `-f`, relative to the project directory.
         read: Gives a file of the commit, None where there is none.
-
-    Returns:
-        What they name.
 
     Raises:
         TerminalError: One is not a compose file.

@@ -28,7 +28,6 @@ def check_yaml(path: str, text: str) -> None:
 
     Args:
         path: The file's path, for the error.
-        text: Its text.
 
     Raises:
         RefusedError: A tag, a merge or a key is written so that programs differ in what it means; the line is told.

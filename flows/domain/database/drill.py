@@ -17,11 +17,6 @@ _MOST = 50
 def drill_line(environment: str, backup: BackupReceipt, receipt: DrillReceipt) -> str:
     """Return the one line a drill's run ends with.
 
-    Args:
-        environment: The environment's name.
-        backup: The dump.
-        receipt: What was found.
-
     Returns:
         What was proven, or the first difference and what to do.
     """
@@ -43,8 +38,6 @@ def failure_text(pipeline: str, environment: str, line: str, link: str) -> str:
     """Return what people are told of a drill that failed.
 
     Args:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
         line: The line of its run.
         link: The address of the run; empty for none.
     """
@@ -53,14 +46,7 @@ def failure_text(pipeline: str, environment: str, line: str, link: str) -> str:
 
 
 def drill_markdown(pipeline: str, environment: str, backup: BackupReceipt, receipt: DrillReceipt) -> str:
-    """Return the page about a drill.
-
-    Args:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        backup: The dump.
-        receipt: What was found.
-    """
+    """Return the page about a drill."""
     ended = "the dump restores" if receipt.passed else "the dump is not as it should be"
     facts = [
         ("Dump", code(backup.path)),

@@ -19,9 +19,6 @@ _SIGNS = {Risk.ADDITIVE: "🟢", Risk.LOCKING: "🟡", Risk.DESTRUCTIVE: "🔴",
 def evidence_markdown(plan: Plan) -> list[str]:
     """Render the verdicts, the pending SQL and the rehearsal of a plan.
 
-    Args:
-        plan: The plan.
-
     Returns:
         Markdown sections; none for a plan without judged migrations.
     """
@@ -30,9 +27,6 @@ def evidence_markdown(plan: Plan) -> list[str]:
 
 def evidence_rows(plan: Plan) -> list[tuple[str, str]]:
     """Render the same for the terminal, the SQL left out.
-
-    Args:
-        plan: The plan.
 
     Returns:
         Rows of name and plain text.

@@ -33,9 +33,6 @@ def in_order(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
     Args:
         revisions: A migration graph; what a migration follows may lie outside of it.
 
-    Returns:
-        The same migrations.
-
     Raises:
         UnknownRevisionError: Migrations follow each other in a circle.
     """

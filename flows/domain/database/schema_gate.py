@@ -45,9 +45,6 @@ class SchemaFacts(Value):
 def schema_may_change(facts: SchemaFacts) -> GateAnswer:
     """Say whether the pending migrations may come together with the switch.
 
-    Args:
-        facts: What is known.
-
     Returns:
         The gate's answer; a refusal names the statements, the safer way, and what would let them in.
     """

@@ -62,20 +62,12 @@ class Expected(Value):
 
 
 def mend(kind: str, environment: str) -> str:
-    """Say what a person can do about a difference.
-
-    Args:
-        kind: The difference's kind.
-        environment: The environment's name.
-    """
+    """Say what a person can do about a difference."""
     return _MENDS.get(kind, "check the host").format(environment=environment)
 
 
 def heads(revisions: Sequence[Revision]) -> str:
     """Return where a database stands that has all of a release's migrations, as `read host` tells it.
-
-    Args:
-        revisions: The release's migrations.
 
     Returns:
         The revisions nothing follows, sorted, joined by a comma; empty without migrations.
@@ -86,10 +78,6 @@ def heads(revisions: Sequence[Revision]) -> str:
 
 def find_drift(expected: Expected, state: HostState) -> tuple[Difference, ...]:
     """Compare a host with the ledger.
-
-    Args:
-        expected: What the ledger says.
-        state: What the host says.
 
     Returns:
         The differences; none where both say that nothing runs.

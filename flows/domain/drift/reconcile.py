@@ -103,9 +103,6 @@ def life_of(run: RunFact | None, *, now: datetime, sign_seconds: float | None) -
         run: The run, None where Prefect has none of this id.
         now: The present time, UTC.
         sign_seconds: How often runs give signs of life; None where they do not: then none is silent.
-
-    Returns:
-        Whether it does.
     """
     if run is None:
         return Life.GONE
@@ -134,11 +131,7 @@ def decide(one: Open, *, now: datetime) -> ReconcileDecision:
     """Say what becomes of an open promotion. Where anything may still carry it, nothing does.
 
     Args:
-        one: The promotion.
         now: The present time, UTC.
-
-    Returns:
-        What to do.
     """
     if one.life is Life.SUSPENDED:
         return _expired(one, now) or LEAVE

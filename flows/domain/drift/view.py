@@ -52,14 +52,7 @@ def drift_text(
     """Tell that an environment differs from the ledger, or does so no more.
 
     Args:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        new: What differs newly.
         gone: What does not differ any more.
-        standing: How many differences now.
-
-    Returns:
-        The text.
     """
     word = (
         "Differs from the ledger" if new else "As the ledger says again" if not standing else "Differs less"
@@ -77,12 +70,7 @@ def cut_text(pipeline: str, environment: str, message: str) -> str:
     """Tell what happens to a promotion that was cut.
 
     Args:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
         message: What was done about it.
-
-    Returns:
-        The text.
     """
     return cut(printable(f"Interrupted: {pipeline} → {environment}: {one_line(message, 1000)}"))
 
@@ -96,7 +84,6 @@ def reconcile_markdown(
     """Return the report of a look at all environments.
 
     Args:
-        pipeline: The pipeline's name.
         done: Environment and what was done there.
         standing: Environment and a difference that stands there.
         left: Why something was not looked at, one line each.

@@ -77,9 +77,6 @@ def entry_answers(facts: EntryFacts) -> tuple[GateAnswer, ...]:
 
     What runs in the environment already was let in before: nothing new enters, and no gate is asked.
 
-    Args:
-        facts: What they look at.
-
     Returns:
         One answer for each gate the policy asks for.
     """
@@ -121,7 +118,6 @@ def required_checks(gates: Gates, github: GitHubFacts) -> tuple[RequiredCheck, .
 
     Args:
         gates: What the policy asks for.
-        github: What GitHub says.
     """
     named = [RequiredCheck(name=name) for name in gates.checks]
     ruled = github.protection.required if gates.branch_checks and github.protection else ()
@@ -187,7 +183,6 @@ def next_look(
     Nothing is waited for where another gate is closed for good, or where a gate is known to open too late.
 
     Args:
-        answers: What the gates said.
         gates: How long to wait, and how often to look.
         waited_seconds: How long this promotion has looked already.
         now: The present, UTC.

@@ -105,10 +105,6 @@ def evaluate(facts: GateFacts) -> tuple[GateAnswer, ...]:
 def refusal(answers: Sequence[GateAnswer], environment: str) -> RefusedError | None:
     """Return the error of a closed gate.
 
-    Args:
-        answers: What the gates said.
-        environment: The environment's name.
-
     Returns:
         One error that names every closed gate, None where all are open.
     """
@@ -125,10 +121,6 @@ def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
 
     Args:
         facts: What the gates look at.
-        upstream: The environment before.
-
-    Returns:
-        The gate's answer.
     """
     release = facts.release
     held = _hold(facts.holds, upstream, release.id)
@@ -146,9 +138,6 @@ def not_held(facts: GateFacts) -> GateAnswer:
 
     Args:
         facts: What the gates look at.
-
-    Returns:
-        The gate's answer.
     """
     hold = _hold(facts.holds, facts.environment, facts.release.id)
     if hold is None:
@@ -163,10 +152,6 @@ def not_held(facts: GateFacts) -> GateAnswer:
 
 def keys_complete(required: Sequence[str], host: HostKeys) -> GateAnswer:
     """Say whether a host's env file has all keys the release requires.
-
-    Args:
-        required: The required keys.
-        host: What the host has.
 
     Returns:
         The gate's answer; it names keys, never values.

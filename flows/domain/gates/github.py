@@ -44,7 +44,6 @@ def checks_green(
         required: The checks that must be green.
         found: The commit's statuses and check runs.
         waited_seconds: How long this promotion has looked already.
-        link: The commit's page.
 
     Returns:
         The gate's answer; it waits for what runs, and a short while for what has not begun.
@@ -97,7 +96,6 @@ def brought_by(pulls: Iterable[PullRequestFact], sha: str) -> PullRequestFact | 
 
     Args:
         pulls: The pull requests GitHub lists for the commit.
-        sha: The commit.
 
     Returns:
         The one whose merge made it; else the merged one whose head it is, the first of several; else an open one
@@ -117,12 +115,7 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
 
     Args:
         pulls: The pull requests the commit belongs to, with their reviews.
-        sha: The commit.
         required: How many approvals it needs.
-        link: The commit's page.
-
-    Returns:
-        The gate's answer.
     """
     pull = brought_by(pulls, sha)
     if pull is None:
@@ -172,9 +165,6 @@ def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
 def protected(fact: ProtectionFact) -> GateAnswer:
     """Say whether GitHub enforces on a branch what the other gates rely on.
 
-    Args:
-        fact: What it enforces.
-
     Returns:
         The gate's answer; it names what is missing.
     """
@@ -195,7 +185,6 @@ def unreadable(gate: str, reason: str, *, waiting: bool, link: str = "") -> Gate
     """Return the answer of a gate nobody could ask: closed, and waiting where another look may help.
 
     Args:
-        gate: The gate.
         reason: What stood in the way.
         waiting: True for what may pass by itself.
         link: Where a person reads about it.

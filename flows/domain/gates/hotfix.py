@@ -20,12 +20,7 @@ _SKIPPED: dict[str, dict[str, Any]] = {
 
 
 def is_hotfix(policy: Policy, ref: RefFacts) -> bool:
-    """Say whether a ref takes the hotfix's way: only where it may not enter by the usual one.
-
-    Args:
-        policy: The environment's policy.
-        ref: What was asked for.
-    """
+    """Say whether a ref takes the hotfix's way: only where it may not enter by the usual one."""
     if policy.gates.hotfix is None:
         return False
     usual = RefPolicy(branches=policy.branches, tags=policy.tags)
@@ -39,8 +34,6 @@ def policy_for(policy: Policy, ref: RefFacts, *, freeze_override: str = "") -> P
     It depends on nothing that changes while people are asked, so that the plan they approve stays the same.
 
     Args:
-        policy: The environment's policy.
-        ref: What was asked for.
         freeze_override: Why a freeze is overridden; empty without.
 
     Returns:

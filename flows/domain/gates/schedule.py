@@ -50,10 +50,7 @@ def soaked(
     """Say whether a release has run long enough in the environment before.
 
     Args:
-        release_id: The release.
         arrivals: What began to run there, in any order.
-        seconds: How long is enough.
-        upstream: The environment before.
         now: The present, UTC.
 
     Returns:

@@ -39,9 +39,6 @@ def version_newer(ref: RefFacts, running_tags: Iterable[str], *, running: str | 
         ref: What was asked for; of a bare commit the tags that point at it count.
         running_tags: The tags at the commit that runs.
         running: The release that runs, None where nothing runs.
-
-    Returns:
-        The gate's answer.
     """
     asked = (ref.name,) if ref.kind == "tag" else ref.tags_at_commit if ref.kind == "commit" else ()
     new = newest_version(asked)
@@ -62,15 +59,7 @@ def version_newer(ref: RefFacts, running_tags: Iterable[str], *, running: str | 
 
 
 def reachable(ref: RefFacts, branch: str) -> GateAnswer:
-    """Say whether a branch's history holds the commit.
-
-    Args:
-        ref: What was asked for.
-        branch: The branch.
-
-    Returns:
-        The gate's answer.
-    """
+    """Say whether a branch's history holds the commit."""
     short, name = ref.sha[:7], one_line(branch)
     if branch in ref.branches_containing:
         return _yes(REACHABLE, f"{name} contains {short}")

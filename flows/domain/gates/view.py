@@ -15,9 +15,6 @@ _LONGEST = 400
 def gates_markdown(answers: Iterable[GateAnswer]) -> str:
     """Render every answer, open gates as well; whatever comes from outside is escaped.
 
-    Args:
-        answers: What the gates said.
-
     Returns:
         Markdown, with a heading, to follow the plan.
     """
@@ -27,9 +24,6 @@ def gates_markdown(answers: Iterable[GateAnswer]) -> str:
 
 def gates_rows(answers: Iterable[GateAnswer]) -> list[tuple[str, str, str]]:
     """Render every answer for the terminal.
-
-    Args:
-        answers: What the gates said.
 
     Returns:
         Rows of state (`ok`, `waits`, `fail`), gate and reason; a closed gate's link stands behind its reason.

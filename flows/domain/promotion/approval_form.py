@@ -41,11 +41,7 @@ def form_description(
 
 
 def how_to_review(plan: Plan) -> str:
-    """Say how a review on GitHub answers a plan, as Markdown.
-
-    Args:
-        plan: The plan.
-    """
+    """Say how a review on GitHub answers a plan, as Markdown."""
     return (
         "Here, or by a review of the pull request that brought the commit (*Approve*, or *Request changes* for a no) "
         f"whose text has this line:\n\n```text\n{mark_line(plan.environment, plan.hash)}\n```"

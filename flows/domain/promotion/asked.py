@@ -65,7 +65,6 @@ def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tup
     """Compare what a run asks for now with what its row says was asked for first.
 
     Args:
-        row: The promotion's row.
         kind: What the run's flow is for.
         parameters: Every parameter of the flow as it stands now, defaults included.
 
@@ -103,9 +102,6 @@ def repository_changes(first: AskedFor | None, now: RepositoryFacts) -> tuple[Ch
     Args:
         first: What was asked for first; None where nobody knows.
         now: Where the block leads now.
-
-    Returns:
-        What differs.
     """
     return differences(first.repository.model_dump(), now.model_dump()) if first is not None else ()
 
@@ -144,7 +140,6 @@ def changed_text(changes: tuple[ChangedValue, ...], what: str = "this run's para
     """Return what a person is told of changes, in one line.
 
     Args:
-        changes: The changes.
         what: What was changed, with its verb.
     """
     said = "; ".join(change.text for change in changes)
@@ -157,9 +152,6 @@ def what_to_do(
     """Say what to do about a run that asks for something else than it was started for.
 
     Args:
-        status: Where its promotion stands.
-        run: The flow run's id.
-        environment: The promotion's environment.
         parameters: All that were asked for first, where a parameter was changed; None where something else was, or
             nobody knows all of them.
     """

@@ -39,12 +39,8 @@ def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
     """Ask people for their approval.
 
     Args:
-        subject: What it is about.
         plan: The plan they are asked about.
         quorum: How far the approvals are.
-
-    Returns:
-        The text.
     """
     commits = [f"- {one_line(commit.subject, 100)}" for commit in plan.commits[:_MOST_COMMITS]]
     more = len(plan.commits) - len(commits)
@@ -64,11 +60,7 @@ def succeeded(subject: Subject, seconds: float) -> str:
     """Tell that a release runs.
 
     Args:
-        subject: What it is about.
         seconds: How long the promotion took.
-
-    Returns:
-        The text.
     """
     return _text(_head("Succeeded", subject), f"took {human_duration(seconds)}", subject.link)
 
@@ -77,27 +69,13 @@ def failed(subject: Subject, error: str, note: str = "") -> str:
     """Tell that a promotion failed, was refused, rejected, or left something broken.
 
     Args:
-        subject: What it is about.
         error: What failed, where, and what to do next.
-        note: What runs now.
-
-    Returns:
-        The text.
     """
     return _text(_head("Failed", subject), one_line(error, 1000), note, subject.link)
 
 
 def restored(subject: Subject, previous_release_id: str, error: str) -> str:
-    """Tell that a release failed and the previous one runs again.
-
-    Args:
-        subject: What it is about.
-        previous_release_id: What runs again.
-        error: What failed.
-
-    Returns:
-        The text.
-    """
+    """Tell that a release failed and the previous one runs again."""
     back = f"{previous_release_id} runs again and its smoke checks passed"
     return _text(_head("Failed and rolled back", subject), one_line(error, 1000), back, subject.link)
 
@@ -108,11 +86,7 @@ def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tu
     Args:
         subject: What it is about; its release is the one that runs now.
         left_release_id: The release that was left, and is held.
-        cause: Why.
         warnings: What a person must know.
-
-    Returns:
-        The text.
     """
     held = f"{left_release_id} is on hold: `sluice unhold {subject.environment} --reason …` removes the hold"
     why = f"cause: {one_line(cause, 500)}" if cause.strip() else ""
@@ -133,7 +107,6 @@ def cut(text: str, limit: int = LIMIT) -> str:
     """Cut a text to a channel's limit.
 
     Args:
-        text: The text.
         limit: The most UTF-16 units, at least 1.
 
     Returns:

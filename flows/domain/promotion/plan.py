@@ -96,9 +96,6 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         facts: What it is made of.
         secrets: Texts that must not appear in the compose difference.
 
-    Returns:
-        The plan.
-
     Raises:
         UnknownRevisionError: The database stands at a migration that nobody knows, or on another branch.
     """
@@ -217,7 +214,6 @@ def key_change(required: Iterable[str], required_running: Iterable[str], present
     """Compare the keys two releases require, and what the env file holds.
 
     Args:
-        required: Keys the release requires.
         required_running: Keys the running release required.
         present: Keys the env file has.
 
@@ -283,7 +279,6 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """Replace each secret in a text.
 
     Args:
-        text: The text.
         secrets: The secrets; the longer first, where one is part of another.
 
     Returns:

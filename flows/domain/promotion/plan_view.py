@@ -21,9 +21,6 @@ _DEFAULTED = (
 def plan_markdown(plan: Plan) -> str:
     """Render a plan; whatever comes from outside is escaped.
 
-    Args:
-        plan: The plan.
-
     Returns:
         Markdown for a Prefect artifact or the description of the resume form.
     """
@@ -46,9 +43,6 @@ def plan_markdown(plan: Plan) -> str:
 
 def plan_text(plan: Plan) -> list[tuple[str, str]]:
     """Render a plan for the terminal.
-
-    Args:
-        plan: The plan.
 
     Returns:
         Rows of name and plain text, one printable line each; to be printed without markup.

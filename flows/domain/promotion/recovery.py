@@ -88,10 +88,6 @@ _BY_STATUS = {
 def next_action(status: Status, steps: Sequence[JournalStep]) -> NextAction:
     """Say how a run goes on with a promotion it finds in the ledger.
 
-    Args:
-        status: The promotion's status.
-        steps: Its journal.
-
     Returns:
         What to do. A step that failed after the switch began means that the previous release has to come
         back, also when the process died before the status said so.
@@ -107,9 +103,6 @@ def next_action(status: Status, steps: Sequence[JournalStep]) -> NextAction:
 
 def up_started(steps: Sequence[JournalStep]) -> bool:
     """Say whether the switch began on any host.
-
-    Args:
-        steps: A promotion's journal.
 
     Returns:
         True once a row of `up`, or of what stops services before it, was written, whatever became of it.
@@ -137,7 +130,6 @@ def after_restoring(cause: str, told: Sequence[str], failed: Mapping[str, Sluice
     """Say how a change ended after what ran before was started again.
 
     Args:
-        cause: Why it was.
         told: What a person has to know of the hosts where that went well.
         failed: Host → what failed there.
 
@@ -163,11 +155,6 @@ def failure_note(status: Status, environment: str, previous_release_id: str | No
 
     Args:
         status: What `after_failure` said.
-        environment: The environment's name.
-        previous_release_id: What ran before.
-
-    Returns:
-        The line.
     """
     if status is Status.BROKEN:
         return (

@@ -29,7 +29,6 @@ def with_entry(text: str, version: Version, at: datetime, changes: Sequence[str]
 
     Args:
         text: The changelog; empty for a new one.
-        version: The version.
         at: When it went live, UTC.
         changes: What it brings, one line of Markdown each.
 

@@ -86,11 +86,7 @@ class Attempt(Value):
 
 
 def marker(pipeline: str) -> str:
-    """Return the hidden line that tells Sluice's comment from all others.
-
-    Args:
-        pipeline: The pipeline's name.
-    """
+    """Return the hidden line that tells Sluice's comment from all others."""
     return f"<!-- sluice: {pipeline} -->"
 
 
@@ -100,9 +96,7 @@ def comment_body(
     """Return the whole comment. Equal facts give equal text, so that nothing is written twice.
 
     Args:
-        pipeline: The pipeline's name.
         environments: The environments, in their order.
-        stays: Where the change runs.
         attempts: What was last tried with it and is not what runs.
 
     Returns:
@@ -194,9 +188,6 @@ def _migrations(plan: Plan) -> str:
 
 def verdict_lines(plan: Plan) -> list[str]:
     """Return the pending migrations with what they were judged to do.
-
-    Args:
-        plan: The plan.
 
     Returns:
         Lines of Markdown, an empty one first; none without pending migrations.

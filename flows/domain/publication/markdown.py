@@ -18,10 +18,6 @@ def inline(text: str, limit: int = 120) -> str:
     GitHub links `@ana` and `#7` after it has read the Markdown, so that a backslash before them does not count; an
     empty comment between does.
 
-    Args:
-        text: Any text.
-        limit: The most characters shown.
-
     Returns:
         Inline Markdown, also for a table cell.
     """
@@ -46,7 +42,6 @@ def bounded(lines: list[str], limit: int) -> str:
 
     Args:
         lines: The lines, Markdown.
-        limit: The most characters.
 
     Returns:
         The text, ended by a line that says so where it was cut.

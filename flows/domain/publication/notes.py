@@ -23,7 +23,6 @@ def version_tag(ref: str, tags: Iterable[str], patterns: Sequence[str]) -> tuple
     """Return the version tag a promotion brought.
 
     Args:
-        ref: What was asked for.
         tags: The tags at the commit.
         patterns: The patterns of tags that may enter the environment.
 
@@ -43,7 +42,6 @@ def change_lines(
     """Return what came in: the pull requests, newest first; where there is none, the commits.
 
     Args:
-        pulls: The pull requests.
         commits: The commits that came in, newest first.
         mark: What each line begins with.
 
@@ -77,10 +75,7 @@ def release_wish(
     """Return the release GitHub is to have.
 
     Args:
-        tag: The tag.
         version: The version it stands for.
-        release: Sluice's release.
-        environment: Where it runs.
         since: Since when, UTC.
         before: What ran there before: its tag or release; empty for nothing.
         pulls: The pull requests that came in since then.

@@ -67,7 +67,6 @@ def moment_of(status: Status, plan_hash: str | None, *, runs: bool) -> str:
     """Name what is to be shown of a promotion now. Each moment is shown once.
 
     Args:
-        status: Where the promotion stands.
         plan_hash: The plan people are asked about.
         runs: Whether its release is what runs in the environment.
 
@@ -85,7 +84,6 @@ def deployment_state(status: Status, *, runs: bool) -> DeploymentState:
     """Return what GitHub calls the state of a promotion's deployment.
 
     Args:
-        status: Where the promotion stands.
         runs: Whether its release is what runs in the environment; what ran before is inactive.
     """
     return "inactive" if status is Status.SUCCEEDED and not runs else _DEPLOYMENT[status]
@@ -106,7 +104,6 @@ def described(kind: Kind, status: Status, message: str, *, runs: bool = True) ->
 
     Args:
         kind: What the promotion is for.
-        status: Where it stands.
         message: The ledger's own line about an end.
         runs: Whether its release is what runs in the environment.
 

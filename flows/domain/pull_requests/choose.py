@@ -47,8 +47,6 @@ def with_tending(
     """Add to what a delivery starts that pull requests are looked after, where the pipeline asks for it.
 
     Args:
-        decision: What it starts otherwise.
-        event: The event.
         tending: What the pipeline asks for.
         known: What git and the ledger know.
 

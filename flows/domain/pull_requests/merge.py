@@ -49,7 +49,6 @@ def asked_about(pull: PullFact, ground: MergeContext) -> str:
     This needs nothing but the pull request: most are decided by it.
 
     Args:
-        pull: The pull request.
         ground: What it is judged on.
     """
     return next(_told_by_itself(pull, ground), "")
@@ -120,7 +119,6 @@ def heard_of(head: str, pushes: Sequence[Push]) -> bool:
     """Say whether a delivery told who pushed a commit.
 
     Args:
-        head: The commit.
         pushes: The pushes to its branch.
     """
     return any(push.sha == head for push in pushes)
@@ -160,12 +158,7 @@ def _not_by(rule: AutoMergeRule, content: PullContent, pipeline_path: str) -> st
 
 
 def decides(path: str, pipeline_path: str) -> bool:
-    """Say whether a file decides about checks, reviews or releases, and so is never changed without a person.
-
-    Args:
-        path: The file.
-        pipeline_path: Where the pipeline is.
-    """
+    """Say whether a file decides about checks, reviews or releases, and so is never changed without a person."""
     # As hosts with another file system might see it: a different case must be no way around.
     plain = PurePosixPath(path.casefold())
     parts = plain.parts

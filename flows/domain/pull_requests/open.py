@@ -50,7 +50,6 @@ def wanted_pull(branch: str, rule: OpenRule, commits: Sequence[Commit], pushed_b
 
     Args:
         branch: The branch that was pushed.
-        rule: The rule.
         commits: What the branch has and the one it goes into has not, newest first.
         pushed_by: The login of who pushed it; empty where nobody told.
 

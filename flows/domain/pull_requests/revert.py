@@ -57,7 +57,6 @@ def revert_title(title: str, went: Return) -> str:
 
     Args:
         title: The title of the one it reverts.
-        went: The rollback.
     """
     return title_of(f'Revert "{title_of(title)[:150]}": {went.environment} was rolled back')
 
@@ -68,7 +67,6 @@ def revert_body(repository: str, number: int, went: Return) -> str:
     Args:
         repository: The repository, `owner/name`.
         number: The pull request it reverts.
-        went: The rollback.
     """
     return body_of(
         f"Reverts {repository}#{number}.",
@@ -83,7 +81,6 @@ def too_many_body(count: int, went: Return) -> str:
 
     Args:
         count: How many pull requests the rollback left behind.
-        went: The rollback.
     """
     return body_of(
         _told(went),

@@ -56,7 +56,6 @@ def choose_target(
     Args:
         wanted: A release id, or the first digits (4 or more) of its commit; empty for the last good one.
         history: Earlier promotions of this environment, in any order.
-        environment: The environment's name.
         running_release_id: The release that runs now, None where that is not known.
         held: Releases that are held here: a second rollback must not return to what the first one left.
 

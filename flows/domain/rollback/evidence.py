@@ -107,9 +107,6 @@ class RollbackEvidence:
 def heads(revisions: Sequence[Revision]) -> tuple[str, ...]:
     """Return the newest migrations of a graph: those that no other follows.
 
-    Args:
-        revisions: The graph.
-
     Returns:
         Their identifiers, sorted.
     """
@@ -136,8 +133,6 @@ def fitting_backup(
 
     Args:
         backups: Each dump, newest first, with the release that ran when it was taken.
-        target_id: The release.
-        target: The migrations it knows.
 
     Returns:
         The newest dump that has exactly its schema; where migrations have no names, that was taken while it

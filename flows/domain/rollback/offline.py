@@ -54,8 +54,6 @@ def look_ahead(
 
     Args:
         wanted: A release id, or the first digits of its commit; empty for the last good one.
-        memory: What the host remembers.
-        environment: The environment's name.
         migrates: True where the application has migrations.
         revision: The revisions the database stands at, None where it could not be asked.
         insist: True where a person answers for what nothing proves: a held release they named, a migration

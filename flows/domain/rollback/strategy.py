@@ -21,9 +21,6 @@ def decide_way(evidence: RollbackEvidence) -> RollbackStrategy:
     healthy on the very schema, or a verdict for each migration between that lets earlier releases work. What
     a rehearsal found counts more than a verdict.
 
-    Args:
-        evidence: What is known.
-
     Returns:
         The decision. `DOWNGRADE` without a trial means that the down-migrations have to be tried on a copy, and
         that this has to be asked again with what came out.

@@ -25,9 +25,6 @@ _SOURCES = {
 def way_markdown(plan: Plan) -> list[str]:
     """Render how a rollback goes.
 
-    Args:
-        plan: The plan.
-
     Returns:
         Markdown sections; none for a promotion.
     """
@@ -65,9 +62,6 @@ def _loss(way: RollbackStrategy, loss: LossReport) -> list[str]:
 
 def way_rows(plan: Plan) -> list[tuple[str, str]]:
     """Render the same for the terminal.
-
-    Args:
-        plan: The plan.
 
     Returns:
         Rows of name and plain text.

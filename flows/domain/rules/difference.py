@@ -76,7 +76,6 @@ def compare_rules(protect: Protect, found: RulesFound, relaxed: Relaxed) -> tupl
 
     Args:
         protect: What the pipeline asks for.
-        found: What GitHub enforces.
         relaxed: Branch → the rules that people relaxed for a while.
 
     Returns:
@@ -96,7 +95,6 @@ def branch_lines(
     """Compare the rules of one branch.
 
     Args:
-        found: What is enforced.
         protect: What the pipeline asks for.
         relaxed: The rules that people relaxed for a while.
     """
@@ -136,7 +134,6 @@ def raised(
     """Return the protection that has what is missing, and everything that was found.
 
     Args:
-        found: What is enforced.
         protect: What the pipeline asks for.
         relaxed: The rules that people relaxed for a while; they are left as they are.
 
@@ -174,7 +171,6 @@ def environment_lines(found: EnvironmentRules, protect: EnvironmentProtect) -> t
     """Compare what is asked before a job enters an environment.
 
     Args:
-        found: What GitHub asks.
         protect: What the pipeline asks for.
     """
     wanted = guarded(found, protect)
@@ -215,7 +211,6 @@ def guarded(found: EnvironmentRules, protect: EnvironmentProtect) -> Environment
     """Return what an environment is to be: what the pipeline asks for, and the rest as it was found.
 
     Args:
-        found: What GitHub asks.
         protect: What the pipeline asks for.
     """
     known = {one.key: one for one in found.reviewers}

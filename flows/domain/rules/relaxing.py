@@ -25,12 +25,7 @@ LONGEST_REASON = 500
 
 
 def relaxed_protection(protection: BranchProtection, name: str) -> BranchProtection:
-    """Return a protection with one rule let go.
-
-    Args:
-        protection: The protection.
-        name: The rule.
-    """
+    """Return a protection with one rule let go."""
     rule = BY_NAME[name]
     return rule.write(protection, rule.open)
 
@@ -41,7 +36,6 @@ def put_back(now: BranchProtection | None, before: BranchProtection, name: str) 
     Args:
         now: The protection as it is now, None without one.
         before: The protection before the rule was relaxed.
-        name: The rule.
     """
     target = now if now is not None else OPEN
     section = _section(name)
@@ -74,10 +68,6 @@ def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: st
 
     Args:
         protect: What the pipeline asks for.
-        branch: The branch.
-        name: The rule.
-        seconds: For how long.
-        reason: Why.
 
     Returns:
         What is wrong and what to do; empty where nothing is.
@@ -108,7 +98,6 @@ def cannot_relax(found: BranchRules, name: str) -> str:
 
     Args:
         found: What is enforced on the branch.
-        name: The rule.
     """
     rule = BY_NAME[name]
     if rule.read(found.rulesets or OPEN) != rule.open:
@@ -133,11 +122,6 @@ def request_hash(
 
     Args:
         number: The request's number in the ledger.
-        repository: The repository's address.
-        branch: The branch.
-        rule: The rule.
-        seconds: For how long.
-        reason: Why.
         requested_by: Who asks, as they say.
         policy: Who has to say yes.
     """

@@ -69,8 +69,6 @@ def with_checks(
     """Return a protection with other required checks; none and not strict is none at all.
 
     Args:
-        protection: The protection.
-        checks: The checks.
         strict: Whether the newest commit must be in; None as it is.
     """
     found = protection.required_status_checks or StatusRules()
@@ -155,9 +153,6 @@ def stricter(rule: Rule, one: RuleValue, other: RuleValue) -> RuleValue:
 
 def wanted_rules(protect: BranchProtect) -> dict[str, RuleValue]:
     """Return what a pipeline asks for on a branch.
-
-    Args:
-        protect: The branch's entry.
 
     Returns:
         Rule → value; only what asks for something.

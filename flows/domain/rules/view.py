@@ -113,12 +113,10 @@ def rules_markdown(
     """Return the report of a look at the rules.
 
     Args:
-        pipeline: The pipeline's name.
         lines: Every rule the pipeline asks for.
         changed: The branches and environments that were changed.
         failed: What could not be written, one line each.
         standing: The requests whose rules are relaxed now.
-        page: The repository's address.
 
     Returns:
         Markdown.
@@ -188,9 +186,7 @@ def relax_form(
     """Render the description of the form that asks whether a rule may be relaxed.
 
     Args:
-        one: The request.
         quorum: How far the answers are.
-        page: The repository's address.
         expires_after: How long people have to answer.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
 
@@ -239,10 +235,7 @@ def rules_drift_text(
     """Tell that GitHub's rules differ from the pipeline, or do so no more.
 
     Args:
-        pipeline: The pipeline's name.
-        new: What differs newly.
         gone: What does not differ any more.
-        standing: How many differences now.
     """
     word = "Rules on GitHub are missing" if new else "Rules on GitHub are in force again"
     lines = [line for one in new for line in (f"- {one.subject} {one.detail}", f"  {mend(one.kind, GITHUB)}")]

@@ -21,7 +21,6 @@ def comment_starts(
     """Decide what a comment starts.
 
     Args:
-        event: The comment.
         allowed: Environment → the logins that may start a run there.
         request: What was told last about the pull request the comment is on.
 

@@ -98,7 +98,6 @@ def decide(event: Event, rules: Sequence[TriggerRule], known: Known) -> Delivery
     """Decide what an event starts.
 
     Args:
-        event: The event.
         rules: What may start a run in each environment.
         known: What git and the ledger know.
 
@@ -131,7 +130,6 @@ def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) ->
 
     Args:
         pending: Row and start of what Prefect has not got yet.
-        starts: The newer starts.
     """
     places = {(one.environment, one.kind, one.branch) for one in starts if one.branch}
     return tuple(row for row, one in pending if (one.environment, one.kind, one.branch) in places)

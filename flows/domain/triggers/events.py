@@ -139,7 +139,6 @@ def missed_event(ref: str, sha: str) -> Event:
 
     Args:
         ref: The branch or tag, as `refs/…`.
-        sha: The commit.
     """
     means: Means = "tag" if ref.startswith(TAGS) else "push"
     return Event(name=MISSED, means=means, ref=ref, sha=sha, sender="github")

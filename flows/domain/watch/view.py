@@ -14,11 +14,7 @@ _LONGEST_CAUSE = 400
 
 
 def summary_line(findings: Sequence[WatchFinding]) -> str:
-    """Return in one line why a watch is red, with the first log line that decided.
-
-    Args:
-        findings: Why.
-    """
+    """Return in one line why a watch is red, with the first log line that decided."""
     return one_line(
         "; ".join(f"{one.what}{f' ({one.lines[0]})' if one.lines else ''}" for one in findings), 1000
     )
@@ -29,7 +25,6 @@ def cause(promotion: int, findings: Sequence[WatchFinding]) -> str:
 
     Args:
         promotion: The promotion that was watched.
-        findings: Why it is red.
     """
     return one_line(f"the watch of promotion {promotion} is red: {summary_line(findings)}", _LONGEST_CAUSE)
 
@@ -38,12 +33,8 @@ def red_text(subject: Subject, end: WatchEnd, then: Sequence[str]) -> str:
     """Tell people that a release that runs is not well, or that nobody can tell.
 
     Args:
-        subject: What it is about.
         end: How the watch ended, with the log lines that decided.
         then: What was done about it, and what people have to do.
-
-    Returns:
-        The text.
     """
     title = f" {one_line(subject.title, 100)}" if subject.title else ""
     lines = [f"Watch is {end.verdict}: {subject.pipeline} {subject.commit}{title} in {subject.environment}"]
@@ -62,10 +53,7 @@ def watch_markdown(
     """Return the artifact of a watch.
 
     Args:
-        title: What was watched.
-        end: How it ended.
         before: The logs before the switch.
-        looks: The last looks.
         then: What was done about it.
 
     Returns:

@@ -75,11 +75,7 @@ class Switch(Value):
 
 
 def switch_of(steps: Sequence[WatchedStep]) -> Switch | None:
-    """Return when a promotion switched, None where it did not.
-
-    Args:
-        steps: Its journal.
-    """
+    """Return when a promotion switched, None where it did not."""
     ups = [step for step in steps if step.name == "up"]
     if not ups:
         return None
@@ -94,7 +90,6 @@ def overtaken(promotion_id: int, history: Sequence[WatchedPromotion]) -> str:
 
     Args:
         promotion_id: The promotion that brought it.
-        history: The environment's promotions.
     """
     for row in history:
         if row.id > promotion_id and row.status in _CHANGED:
@@ -108,7 +103,6 @@ def judge(
     """Judge what was seen.
 
     Args:
-        rules: The pipeline's rules.
         before: The logs before the switch, by host.
         looks: The looks since, by host.
         known: Errors of earlier watches that ended green: service and text.
@@ -138,7 +132,6 @@ def restarts(before: Sequence[LogSummary], looks: Sequence[HostLook]) -> dict[st
 
     Args:
         before: What was there before it, by host: a container that was kept had its restarts before.
-        looks: What is there now.
 
     Returns:
         Service → how often, for those that were.
@@ -209,7 +202,6 @@ def not_known(
     Args:
         hosts: The hosts that are watched.
         before: What was there before the switch, by host.
-        looks: The last looks.
     """
     there = {one.host for one in before}
     missing = [
@@ -222,11 +214,7 @@ def not_known(
 
 
 def merged(summaries: Sequence[LogSummary]) -> tuple[LogError, ...]:
-    """Put the errors of several hosts together, the most frequent first.
-
-    Args:
-        summaries: What each host logged.
-    """
+    """Put the errors of several hosts together, the most frequent first."""
     found: dict[tuple[str, str, str], LogError] = {}
     for error in (error for one in summaries for error in one.errors):
         key = (error.sign, *error.kind)
@@ -241,8 +229,6 @@ def new_errors(
     """Return the errors that were not there before.
 
     Args:
-        earlier: Those before the switch.
-        after: Those since.
         known: Those of earlier watches that ended green.
     """
     before = {one.kind for one in earlier if one.sign == "error"} | set(known)
@@ -250,11 +236,7 @@ def new_errors(
 
 
 def told(errors: Sequence[LogError]) -> tuple[str, ...]:
-    """Return errors as lines for people, the most frequent first, bounded.
-
-    Args:
-        errors: The errors.
-    """
+    """Return errors as lines for people, the most frequent first, bounded."""
     lines = [f"{one.service} ({times(one.count)}): {one.sample}" for one in errors[:_MOST_LINES]]
     more = len(errors) - len(lines)
     return (*lines, *([f"… and {more} more kinds"] if more else []))

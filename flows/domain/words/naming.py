@@ -46,8 +46,6 @@ def run_name(kind: Kind, pipeline: str, environment: str, commit: str = "") -> s
 
     Args:
         kind: What the promotion is for.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
         commit: The commit id or the ref asked for; empty where it is not known yet.
 
     Returns:
@@ -65,8 +63,6 @@ def image_tags(sha: str, ref_kind: RefKind, ref_name: str) -> tuple[str, ...]:
     none can take another commit's tag.
 
     Args:
-        sha: The full commit id.
-        ref_kind: What the name is.
         ref_name: The branch's or tag's name as git has it; ignored for a commit.
 
     Returns:
@@ -128,9 +124,7 @@ def one_off_name(pipeline: str, step: str, run: str) -> str:
     """Return the name of a one-off container, so that a run finds what an earlier try left.
 
     Args:
-        pipeline: The pipeline's name.
         step: The step it belongs to.
-        run: What identifies the promotion.
 
     Returns:
         A valid container and host name.
@@ -149,7 +143,6 @@ def backup_name(environment: str, release: str, taken_at: datetime) -> str:
     """Return the file name of a database dump; sorts by environment and time.
 
     Args:
-        environment: The environment's name.
         release: The release whose promotion needs it.
         taken_at: When the dump starts, aware.
 

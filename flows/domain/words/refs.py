@@ -52,7 +52,6 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
     Args:
         name: A branch's or tag's name.
-        patterns: Patterns as described above.
 
     Returns:
         True for a match.
@@ -68,11 +67,6 @@ def ref_allowed(ref: RefFacts, environment: str, policy: RefPolicy) -> GateAnswe
 
     Args:
         ref: What git says about the ref.
-        environment: The environment's name.
-        policy: What is allowed there.
-
-    Returns:
-        The gate's answer.
     """
     found = _allowed_by(ref, policy)
     if found:

@@ -40,7 +40,6 @@ def one_line(text: str, limit: int = 120) -> str:
     """Bring any text onto one printable line of bounded length.
 
     Args:
-        text: Any text.
         limit: The most characters returned, at least 1.
 
     Returns:
@@ -56,10 +55,6 @@ def escape(text: str, limit: int = 120) -> str:
 
     Backslashes are used where they suffice: Prefect's first UI shows character references in tables as they
     are written. What only means something in places is escaped there, so that most text stays readable.
-
-    Args:
-        text: Any text.
-        limit: The most characters shown.
 
     Returns:
         Inline Markdown.
@@ -90,7 +85,6 @@ def fenced(text: str, language: str = "", *, max_lines: int = 400, max_width: in
     says so.
 
     Args:
-        text: Any text.
         language: The block's language, a plain word.
         max_lines: The most lines shown; what is left out is counted below.
         max_width: The most characters of a line.
@@ -124,9 +118,6 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     Args:
         head: The column titles, safe Markdown.
         rows: The cells, safe Markdown.
-
-    Returns:
-        The table.
     """
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -197,10 +197,8 @@ def start(
     Args:
         copy: The name of container and network.
         label: `pipeline/environment`.
-        live: The live database.
         service: Its compose service, by which the application reaches it.
         image: The image, as the host knows it.
-        needed_bytes: The space it needs.
         beside: True on the live database's own host; otherwise its variables come by standard input.
     """
     options = (

@@ -150,12 +150,8 @@ def compare(
 
     Args:
         live: The live database, now.
-        restored: The restored one.
         revision: The revision recorded with the dump; None when unknown.
         counters: Table → rows inserted, updated, deleted when the dump was taken; empty when unknown.
-
-    Returns:
-        Differences and notes.
     """
     differences: list[str] = []
     notes: list[str] = []

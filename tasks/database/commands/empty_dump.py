@@ -240,7 +240,6 @@ class OtherDatabases:
         """Say what shows that the service that migrates uses another database than a dumped one with tables.
 
         Args:
-            migrating: The service that migrates.
             unversioned: True where the release that runs has migrations of which the dumped database knows nothing.
 
         Returns:

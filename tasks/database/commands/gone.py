@@ -86,9 +86,6 @@ def really_gone(gone: Sequence[Gone], come: Sequence[Gone]) -> tuple[Gone, ...]:
     Args:
         gone: What one database has and the other lacks.
         come: And the other way round.
-
-    Returns:
-        What is gone.
     """
     renamed = Counter(_mark(one) for one in come)
     found: list[Gone] = []

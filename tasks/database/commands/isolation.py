@@ -80,7 +80,6 @@ def override(
     Args:
         shape: The application, variables filled in.
         services: The services that will be started.
-        place: Where they run.
         kinds: Path on the host → what is there: `file`, `inside` (a folder of the release's bundle), `outside` (any
             other folder), `missing`, or `other` (a socket, a device).
         brought: The labels of the images, which are emptied: proxies and schedulers on the host obey those of all
@@ -224,7 +223,6 @@ def breaches(
     Args:
         shape: The application with the override.
         services: The services that will be started.
-        place: Where they should run.
         kinds: As for `override`.
 
     Returns:

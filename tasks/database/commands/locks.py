@@ -105,7 +105,6 @@ def rewritten(before: str, after: str) -> tuple[str, ...]:
 
     Args:
         before: What `STATE` printed before the migration.
-        after: And after it.
     """
     files = _files(before)
     return tuple(

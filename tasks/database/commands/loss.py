@@ -119,7 +119,6 @@ def losses(compared: Sequence[Pair], first: Rows, second: Rows) -> tuple[TableLo
     Args:
         compared: The tables that were asked about.
         first: The first database's answer.
-        second: The second one's.
 
     Returns:
         The tables that differ.

@@ -139,9 +139,6 @@ def parse_listing(text: str) -> tuple[int, int]:
 def pg_options(rules: DatabaseRules) -> dict[str, str]:
     """Return the variables that bound a migration's waiting, for whatever connects by libpq.
 
-    Args:
-        rules: The environment's rules.
-
     Returns:
         `PGOPTIONS` with lock_timeout and statement_timeout, in milliseconds.
     """

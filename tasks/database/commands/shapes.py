@@ -83,9 +83,6 @@ class Pair(Value):
 def read_shapes(rows: Rows) -> dict[str, DatabaseShape]:
     """Read what `SHAPES` printed.
 
-    Args:
-        rows: Its rows.
-
     Returns:
         Table → shape.
     """

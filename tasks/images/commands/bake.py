@@ -64,9 +64,7 @@ def bake(
 
     Args:
         files: The compose files, as for `print_json`.
-        targets: The targets to build.
         tags: Target → the references its image gets, in place of its own.
-        labels: Labels every image gets.
         args: Build arguments every image gets.
         platforms: The platforms; the engine's own where none is named.
         allow: What a build may reach beyond its folder (`fs.read=…`); only buildx 0.17 and newer know it.

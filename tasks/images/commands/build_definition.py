@@ -62,7 +62,6 @@ def build_definition(
 
     Args:
         config: `docker compose config --format json`, parsed.
-        checkouts: The commit's checkouts.
         secrets: Build secret id → the environment variable that holds its value; what the policy names.
 
     Returns:

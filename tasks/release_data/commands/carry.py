@@ -170,8 +170,6 @@ def as_root(project: str, directory: str, left: str, argv: Argv) -> Argv:
     """Return the command that runs a script as root over an application's folders.
 
     Args:
-        project: The compose project.
-        directory: The application's directory.
         left: The folder within that is left as it is; empty for none.
         argv: The script's command; its first word is `sh`.
     """
@@ -194,14 +192,10 @@ def copy_lines(
     """Write down what `copy` does.
 
     Args:
-        carried: What is copied.
         deleted: What is removed from the next release's folder.
         stale: What lies there from an earlier time, and is neither the bundle's nor copied now.
         keeps_stale: True to move that aside, False to remove it.
         folders: Folders of both that shall be owned alike.
-
-    Returns:
-        The lines.
 
     Raises:
         ValueError: A name cannot be written down.

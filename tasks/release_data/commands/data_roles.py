@@ -53,14 +53,10 @@ def judge(
     both changed the same file, nobody can say which one counts.
 
     Args:
-        data: What it wrote.
         roles: What the policy says of it.
         before: What the running release's bundle brought, with checksums.
         after: What the next release's brings.
         written: Paths that services of the next release may write to.
-
-    Returns:
-        The decision.
     """
     differs, deleted = data.differs, {*data.deleted}
     carried = [path for path in differs if role_of(path, roles) == "carry"]
@@ -91,7 +87,6 @@ def outdated(
     Args:
         there: What lies in the next release's folder.
         data: What was written into the folder of the release that is left.
-        roles: What the policy says.
         before: What that release's bundle brought.
     """
     differs = {*data.differs}

@@ -123,9 +123,6 @@ def tracked_lines(manifest: Manifest) -> bytes:
 def parse_listing(text: str) -> Listing | None:
     """Read what `LOOK` printed.
 
-    Args:
-        text: Its standard output.
-
     Returns:
         What it found, None where there is no such folder.
 
@@ -196,7 +193,6 @@ def compare(
     """Compare what lies where services may write with what the release's bundle put there.
 
     Args:
-        listing: What lies there.
         manifest: What the host remembers of the release.
         sources: Service and path on the host, of each place a service may write to.
         directory: The application's directory: what Sluice linked from there into the bundle is no data of the release.
@@ -204,9 +200,6 @@ def compare(
         late: Service and path on the host of mounts that lead to the folder of an earlier release; see `late_mounts`.
         beside: Containers among the services that are none, and run.
         apart: Paths that are to be told on their own, although the bundle has nothing near them.
-
-    Returns:
-        The differences.
     """
     places = {
         WrittenMount(service=service, source=listing.sources.get(source, "."))
@@ -293,7 +286,6 @@ def late_mounts(containers: Iterable[ContainerFact], since: int) -> tuple[tuple[
     The engine follows the link when it starts a container; what the link leads to afterwards changes nothing for it.
 
     Args:
-        containers: The application's containers.
         since: When the link was made, seconds since 1970.
 
     Returns:
@@ -316,9 +308,7 @@ def in_use(
     Services that stay as they are keep the folder of the release they were started in, also read-only ones.
 
     Args:
-        containers: The application's containers.
         live: The releases that ran and when that was known, seconds since 1970, oldest first.
-        directory: The application's directory.
         since: When the link to the current release was made, seconds since 1970; who was started later has that one.
     """
     ran, found = tuple(live), set[str]()
@@ -353,7 +343,6 @@ def mount_points(containers: Iterable[ContainerFact], sources: Mapping[str, str]
     """Return where the engine makes an empty file or folder, because a mount lies within another one.
 
     Args:
-        containers: The application's containers.
         sources: Source of a mount → where it leads to in the release's folder.
     """
     for one in containers:

@@ -59,9 +59,6 @@ def unrecorded(folder: str) -> Argv:
 def parse_all_containers(text: str) -> tuple[OtherContainer, ...]:
     """Read what `all_containers` printed.
 
-    Args:
-        text: Its standard output.
-
     Returns:
         The containers, sorted by name.
     """

@@ -49,9 +49,6 @@ def remember(directory: str) -> Argv:
 def parse_survey(text: str) -> HostMemory:
     """Read what `SURVEY` printed.
 
-    Args:
-        text: Its standard output.
-
     Returns:
         The memory; what cannot be read is named, and the rest counts.
     """

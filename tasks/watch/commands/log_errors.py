@@ -50,7 +50,6 @@ def matches(pattern: str, line: str) -> bool:
 
     Args:
         pattern: Pieces of a line, `*` between them.
-        line: The line.
     """
     # Pieces are looked for one after the other: no line, however hostile, makes that slow.
     text, at = line.lower(), 0
@@ -74,7 +73,6 @@ def find_errors(service: str, lines: Sequence[str], patterns: LogPatterns) -> tu
     and the function of the application that raised it.
 
     Args:
-        service: The service's name.
         lines: Its log, oldest first, without timestamps of the engine.
         patterns: What the pipeline says about lines.
 

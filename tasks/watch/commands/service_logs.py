@@ -98,7 +98,6 @@ def parse_logs(mark: str, text: str) -> HostLogs:
 
     Args:
         mark: The word it was given.
-        text: Its standard output.
 
     Returns:
         The logs; a container whose log was cut off is not readable.
@@ -138,9 +137,6 @@ def _log(lines: Sequence[str], *, readable: bool, most: int) -> ContainerLog:
 
 def parse_moment(text: str) -> datetime | None:
     """Read a moment as the engine writes it: `2026-11-26T06:00:00.123456789Z`.
-
-    Args:
-        text: The moment.
 
     Returns:
         It, to the microsecond, UTC; None where it is none, or the engine's word for never.

@@ -20,8 +20,6 @@ def added_column(table: str, definition: Any, ground: MigrationContext) -> Itera
     """Judge a column that is added to a table that was there, and note it as fresh.
 
     Args:
-        table: The table.
-        definition: The column's node.
         ground: What is known; the column is added to it.
 
     Yields:

@@ -82,7 +82,6 @@ def compare(old: ColumnType, new: ColumnType) -> TypeChange:
 
     Args:
         old: The type the column has.
-        new: The type it gets.
 
     Returns:
         What happens, by PostgreSQL 17's rules.

@@ -24,16 +24,7 @@ _NO_ACTION = frozenset({"a", "r", "\0", ""})
 
 
 def added_constraint(table: str, constraint: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401 - untyped trees
-    """Judge ALTER TABLE … ADD CONSTRAINT on a table that was there.
-
-    Args:
-        table: The table.
-        constraint: The constraint's node.
-        ground: What is known.
-
-    Returns:
-        The remarks.
-    """
+    """Judge ALTER TABLE … ADD CONSTRAINT on a table that was there."""
     kind = constraint.contype
     if kind == ConstrType.CONSTR_FOREIGN:
         return _foreign_key(table, constraint, ground)

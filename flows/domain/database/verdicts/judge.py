@@ -25,11 +25,7 @@ _EXAMPLES = (
 
 
 def pending_unknown(why: str) -> MigrationVerdict:
-    """Return the verdict of migrations nobody could name: some may be pending, and what they do cannot be told.
-
-    Args:
-        why: Why nobody could.
-    """
+    """Return the verdict of migrations nobody could name: some may be pending, and what they do cannot be told."""
     finding = SchemaFinding(
         risk=Risk.OPAQUE,
         statement="",

@@ -67,9 +67,6 @@ def read_tokens(text: str) -> list[Token]:
 def read_statements(text: str) -> tuple[Statement, ...]:
     """Parse SQL text.
 
-    Args:
-        text: Any text.
-
     Returns:
         Its statements, in order.
 

@@ -46,7 +46,6 @@ def split_rendered(
     and where one migration's marker occurs twice no migration counts as complete.
 
     Args:
-        text: Its standard output.
         revisions: The migrations that were asked for: the pending ones, in order.
         exit_code: Its exit status; anything but 0 means that the output breaks off.
         reason: Why it failed, for people.
@@ -75,7 +74,6 @@ def rendered_whole(
     Args:
         text: Its standard output, the SQL of all pending migrations.
         revisions: The pending migrations, in order.
-        exit_code: Its exit status.
         reason: Why it failed, for people.
 
     Returns:

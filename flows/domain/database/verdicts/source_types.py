@@ -31,9 +31,6 @@ _TIMES = {"datetime": "timestamp", "timestamp": "timestamp", "time": "time"}
 def existing_types(module: ast.Module) -> Mapping[str, str]:
     """Return what a revision says of the types before it.
 
-    Args:
-        module: The parsed file.
-
     Returns:
         `table.column` → the type as PostgreSQL writes it; types that are not known here are left out.
     """

@@ -86,7 +86,6 @@ def altered(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # no
     """Judge ALTER TABLE, ALTER INDEX, ALTER VIEW and their kin.
 
     Args:
-        statement: The statement's node.
         ground: What is known; it grows.
 
     Yields:
