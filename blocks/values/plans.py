@@ -8,8 +8,8 @@ from typing import Any
 
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
-from blocks.values.going_back import RollbackStrategy
 from blocks.values.releases import Commit, Image, Revision
+from blocks.values.rollback import RollbackStrategy
 from blocks.values.schema_changes import UNKNOWN, MigrationVerdict
 
 

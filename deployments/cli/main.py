@@ -11,12 +11,12 @@ from pathlib import Path
 import typer
 
 # What is registered first for the end is done last.
-import deployments.control_plane.ending
+import deployments.control_plane.fast_exit
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
 from deployments.cli.options import read_settings
 from deployments.cli.output import warn
-from deployments.control_plane.ending import end_with
+from deployments.control_plane.fast_exit import end_with
 from tasks.kernel.errors import SluiceError
 
 FAILED = 1

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
-from deployments.control_plane.ending import code_of, end_with
+from deployments.control_plane.fast_exit import code_of, end_with
 
 RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 

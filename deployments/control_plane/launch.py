@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 # What is registered first for the end is done last.
-import deployments.control_plane.ending
+import deployments.control_plane.fast_exit
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.control_plane.environment import POOL, process_file
 from deployments.control_plane.login import CLIENT, keep_out_of_logs

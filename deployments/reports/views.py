@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
-from blocks.values.watching import WatchEnd, WatchStart
+from blocks.values.watch import WatchEnd, WatchStart
 from flows.domain.drift.hosts import mend
 from flows.domain.watch.watch import START, WATCH
 from tasks.kernel.errors import SluiceError

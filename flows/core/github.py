@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from blocks.github import GitHub
 from tasks.github.client import PATIENT, GitHubClient, Patience, log_in, log_in_as_app
 from tasks.github.pulls import GitHubPulls
-from tasks.github.reading import GitHubApi
+from tasks.github.read import GitHubApi
 from tasks.github.rules import GitHubRules
 from tasks.github.shower import GitHubShow
 from tasks.kernel.blocks import read_block

@@ -29,8 +29,8 @@ from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import install_log_redaction, process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.services.facts import app_directory
+from tasks.steps.publication import Showing
 from tasks.steps.run import Run
-from tasks.steps.showing import Showing
 from tasks.steps.step import log
 
 if TYPE_CHECKING:

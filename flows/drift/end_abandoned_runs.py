@@ -15,7 +15,7 @@ from flows.domain.drift.view import cut_text
 from flows.domain.promotion.asked import belongs
 from flows.domain.promotion.recovery import up_started
 from flows.domain.rollback.offline import is_offline
-from flows.domain.words.naming import one_off_name
+from flows.domain.words.names import one_off_name
 from flows.drift.reach_hosts import current_releases
 from flows.runs.conduct import cancel_run
 from tasks.database.schema import read_schema

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.releases import Release
 from flows.domain.database.schema_gate import SchemaFacts, schema_may_change
 from flows.domain.gates.gates import GateFacts, HeldRelease, HostKeys, PromotionFact, evaluate
-from flows.domain.words.naming import release_id
+from flows.domain.words.names import release_id
 from flows.domain.words.refs import RefFacts, RefPolicy
 from tasks.images.resolve import resolve
 from tasks.kernel.clock import utc_now

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.core.attempt import attempt
-from flows.domain.words.naming import backup_name, one_off_name
+from flows.domain.words.names import backup_name, one_off_name
 from flows.promotion.bundle import Bundle, make_manifest, project_of
 from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.offsite_copies import begin_copies

@@ -13,7 +13,7 @@ from prefect.futures import wait
 from blocks.values.lifecycle import Status
 from flows.core.attempt import revive
 from flows.domain.promotion.recovery import failure_note
-from flows.domain.words.naming import one_off_name
+from flows.domain.words.names import one_off_name
 from flows.promotion.bundle import make_bundle, project_of
 from flows.promotion.change import DoneEarly, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host

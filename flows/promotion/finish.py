@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.core.outcome import GOOD, data_of, message_of, publish, report_markdown
 from flows.core.rescue_file import keep_rescue
-from flows.domain.words.naming import image_tags
+from flows.domain.words.names import image_tags
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.services.finish import prune, tag

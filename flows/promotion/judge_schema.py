@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flows.domain.database.schema import schema_path
 from flows.domain.database.verdicts import judge_migrations, pending_unknown, rendered_whole, split_rendered
 from flows.domain.promotion.plan import SchemaEvidence
-from flows.domain.words.naming import REHEARSAL, backup_name, one_off_name
+from flows.domain.words.names import REHEARSAL, backup_name, one_off_name
 from flows.promotion.change import manifests_of
 from flows.promotion.confined_service import UNKNOWN_IMAGE, confined_on_host
 from flows.promotion.database_shape import read_shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
-from flows.domain.words.naming import REHEARSAL
+from flows.domain.words.names import REHEARSAL
 from tasks.database.offsite import copy_backup, file_name, place_names
 from tasks.kernel.errors import SluiceError, unexpected
 from tasks.kernel.redact import process_redactor

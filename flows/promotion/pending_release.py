@@ -12,7 +12,7 @@ from prefect.futures import wait
 
 from blocks.values.releases import Image, Release
 from flows.domain.compose.override import third_party_images
-from flows.domain.words.naming import image_labels, image_tags, release_id
+from flows.domain.words.names import image_labels, image_tags, release_id
 from tasks.images.build import build, find_images, list_revisions, push, repository_of
 from tasks.images.commands.bake import BuildTarget, group_targets
 from tasks.images.confined import confined

@@ -18,7 +18,7 @@ from flows.domain.compose.override import pinned_images, service_targets
 from flows.domain.gates.gates import same_release
 from flows.domain.gates.hotfix import policy_for
 from flows.domain.promotion.plan import PlanFacts, SchemaEvidence, is_told, make_plan
-from flows.domain.words.naming import run_name
+from flows.domain.words.names import run_name
 from flows.gates.ask import ask_gates, known_release, ref_facts, resolve_request, unbuilt_release
 from flows.gates.entry import ask_entry
 from flows.promotion.release_data import ask_data_gate

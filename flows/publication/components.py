@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
-from blocks.values.showing import CommitStatusWish, DeploymentStateWish, DeploymentWish
+from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish
 from flows.domain.publication.changelog import branch_of, with_entry
 from flows.domain.publication.comment import comment_body, marker
 from flows.domain.publication.markdown import inline

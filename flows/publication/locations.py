@@ -15,7 +15,7 @@ from tasks.kernel.clock import utc_now
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from tasks.ledger.records import PromotionRecord
-    from tasks.steps.showing import Showing
+    from tasks.steps.publication import Showing
 
 _MOST_ROWS = 50
 # A plan is of interest until it is carried out or given up.

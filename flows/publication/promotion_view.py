@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blocks.values.plans import Plan
     from blocks.values.releases import Commit, Release
     from tasks.ledger.records import PromotionRecord, StepRecord
-    from tasks.steps.showing import Showing
+    from tasks.steps.publication import Showing
 
 _MOST_ROWS = 50
 # The gates let it in, and it has not ended.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tasks.ledger.records import PromotionRecord
-    from tasks.steps.showing import Showing
+    from tasks.steps.publication import Showing
 
 _MOST_ROWS = 50
 # What was missed is tried again so often, and for so long.

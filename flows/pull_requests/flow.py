@@ -22,7 +22,7 @@ from flows.domain.words.text import one_line
 from flows.runs.conduct import rename_run
 from tasks.git.refs import BRANCHES
 from tasks.github.pull_requests import let_merge, open_pull_request, read_pull_request, take_back_merge
-from tasks.github.reading import GitHubApi
+from tasks.github.read import GitHubApi
 from tasks.kernel.errors import SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.steps.step import log

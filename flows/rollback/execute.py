@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Status
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.core.attempt import attempt
-from flows.domain.words.naming import backup_name, one_off_name
+from flows.domain.words.names import backup_name, one_off_name
 from flows.promotion.bundle import project_of
 from flows.promotion.change import Change, carry_out, switch
 from flows.promotion.fallback import PromotionFallback, end

@@ -9,8 +9,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import ACTIVE, Kind, Status
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.core.attempt import restore
 from flows.domain.promotion.recovery import Action, next_action
 from flows.promotion.change import Change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blocks.values.going_back import RollbackStrategy, StrategyKind
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.core.describe import describe_commit
 from flows.core.outcome import publish
 from flows.domain.promotion.plan_view import plan_markdown

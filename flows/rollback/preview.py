@@ -6,7 +6,7 @@ from prefect import flow
 
 from blocks.values.lifecycle import Kind
 from flows.core.session import open_session
-from flows.domain.words.naming import run_name
+from flows.domain.words.names import run_name
 from flows.promotion.plan import PlanPreview, read_hosts
 from flows.promotion.release_data import ask_data_gate
 from flows.rollback.plan import plan_way

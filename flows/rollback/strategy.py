@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
+from blocks.values.rollback import DowngradeTrial, RollbackStrategy, StrategyKind
 from flows.domain.rollback.choice import choose_target
 from flows.domain.rollback.evidence import most_rows
 from flows.domain.rollback.strategy import decide_way
-from flows.domain.words.naming import one_off_name
+from flows.domain.words.names import one_off_name
 from flows.rollback.evidence import evidence_of, past_promotions
 from tasks.database.commands.dump_facts import DUMP_FACTS, parse_dump_facts
 from tasks.database.copies import BrokenDumpError, ask_copy, ask_live, open_copy

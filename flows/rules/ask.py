@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flows.approvals.answers import answer_form, ask, record_answer
 from flows.core.outcome import run_link
 from flows.domain.approvals.quorum import deadline, quorum
-from flows.domain.rules.relaxing import policy_of_relaxing, request_hash
+from flows.domain.rules.relaxation import policy_of_relaxing, request_hash
 from flows.domain.rules.view import relax_form, waiting_text
 from flows.runs.first_start import flow_run_key
 from tasks.kernel.clock import utc_now

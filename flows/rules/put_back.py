@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from blocks.git_repository import GitRepository
 from blocks.settings import Settings
 from flows.core.github import open_github_rules
-from flows.domain.rules.relaxing import is_back, put_back
+from flows.domain.rules.relaxation import is_back, put_back
 from flows.domain.rules.view import overdue
 from tasks.github.protection import protect_branch, read_rules
 from tasks.kernel.blocks import read_block

@@ -14,7 +14,7 @@ from blocks.values.asked import AskedFor
 from flows.core.github import open_github_rules
 from flows.core.outcome import failed_state
 from flows.core.session import Session, open_session, repository_facts
-from flows.domain.rules.relaxing import (
+from flows.domain.rules.relaxation import (
     LONGEST_REASON,
     cannot_relax,
     is_back,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
-from blocks.values.watching import WatchEnd
+from blocks.values.watch import WatchEnd
 from flows.core.outcome import run_link
 from flows.domain.promotion.messages import Subject
 from flows.domain.watch.view import cause, red_text

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from blocks.values.watching import WatchEnd
+from blocks.values.watch import WatchEnd
 from flows.core.outcome import failed_state, publish
 from flows.core.session import Session, open_session, repository_facts
 from flows.domain.promotion.asked import belongs

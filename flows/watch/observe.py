@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blocks.pipeline import CommandCheck
-from blocks.values.watching import LogSummary, WatchEnd
+from blocks.values.watch import LogSummary, WatchEnd
 from flows.domain.watch.view import summary_line
 from flows.domain.watch.watch import WATCH, judge, merged, not_known, overtaken
 from flows.watch.start import patterns_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from blocks.pipeline.watch import Watch
     from blocks.values.releases import Release
-    from blocks.values.watching import HostLook, LogError
+    from blocks.values.watch import HostLook, LogError
     from flows.domain.watch.watch import Switch
     from tasks.ledger.records import PromotionRecord
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from blocks.pipeline.watch import Watch
-    from blocks.values.watching import RawLogs
+    from blocks.values.watch import RawLogs
     from tasks.ledger.records import PromotionRecord
     from tasks.steps.run import Run
 

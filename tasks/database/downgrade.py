@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from blocks.values.going_back import DowngradeTrial
 from blocks.values.receipts import BackupReceipt, MigrateReceipt
+from blocks.values.rollback import DowngradeTrial
 from tasks.database.commands.pg import dump as pg_dump
 from tasks.database.commands.pg import pg_options
 from tasks.database.copies import ask_copy, open_copy

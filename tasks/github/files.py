@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import urllib.parse
 
-from blocks.values.showing import FileFact
+from blocks.values.publication import FileFact
 from tasks.github.client import Asking, ChangeRefusedError, GitHubClient, NotThereError
 from tasks.kernel.errors import TerminalError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from blocks.values.showing import ShowReceipt
+from blocks.values.publication import ShowReceipt
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TransientError, unexpected
 from tasks.kernel.redact import process_redactor

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from blocks.values.github import PullRequestFact
 from tasks.github.client import Asking
 from tasks.github.files import GitHubFiles
+from tasks.github.publish import GitHubShowing
 from tasks.github.pulls import GitHubPulls
-from tasks.github.reading import GitHubApi
-from tasks.github.showing import GitHubShowing
+from tasks.github.read import GitHubApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from blocks.values.publication import FileFact
     from blocks.values.pull_requests import PullFact
-    from blocks.values.showing import FileFact
     from tasks.github.client import GitHubClient
 
 _PULLS = Asking("the pull requests", "Pull requests: read")

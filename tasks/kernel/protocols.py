@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
-from blocks.values.pull_requests import PullFact
-from blocks.values.rules import BranchProtection, BranchRules, EnvironmentRules
-from blocks.values.showing import (
+from blocks.values.publication import (
     CommitStatusWish,
     DeploymentStateWish,
     DeploymentWish,
     FileFact,
     ReleaseWish,
 )
+from blocks.values.pull_requests import PullFact
+from blocks.values.rules import BranchProtection, BranchRules, EnvironmentRules
 
 if TYPE_CHECKING:
     from tasks.kernel.archive import Archive

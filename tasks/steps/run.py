@@ -17,12 +17,12 @@ from tasks.steps.site import Site
 
 if TYPE_CHECKING:
     from blocks.pipeline import ReleaseDescription
-    from blocks.values.watching import RawLogs
+    from blocks.values.watch import RawLogs
     from tasks.git.mirror import GitMirror
     from tasks.kernel.protocols import Engine, Registry
     from tasks.ledger.store import Ledger
     from tasks.steps.lease_keeper import LeaseKeeper
-    from tasks.steps.showing import Showing
+    from tasks.steps.publication import Showing
 
 V = TypeVar("V", bound=Value)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary, RawLogs, WatchStart
+from blocks.values.watch import ContainerMark, HostLook, LogError, LogSummary, RawLogs, WatchStart
 from tasks.host.read import read_containers, read_manifest
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Limits
@@ -17,7 +17,7 @@ from tasks.services.start import ailing
 from tasks.steps.flow_runs import start_flow_run
 from tasks.steps.step import fact, log, step
 from tasks.watch.commands.log_errors import MOST_KINDS, LogPatterns, find_errors, too_long
-from tasks.watch.commands.masking import LONGEST_LINE
+from tasks.watch.commands.mask import LONGEST_LINE
 from tasks.watch.commands.service_logs import HostLogs, parse_logs, parse_moment, read_logs
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blocks.values.watching import LogSummary
+from blocks.values.watch import LogSummary
 from tasks.host.env_file import parse_env, required_keys
 from tasks.kernel.redact import Redactor
 from tasks.watch.commands.log_errors import LogPatterns, find_errors, matches
 from tasks.watch.commands.log_levels import error_text
-from tasks.watch.commands.masking import LONGEST_LINE, mask, plain, scrub
+from tasks.watch.commands.mask import LONGEST_LINE, mask, plain, scrub
 from tasks.watch.commands.service_logs import (
     MOST_BYTES,
     MOST_BYTES_AT_ONCE,

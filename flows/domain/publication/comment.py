@@ -8,8 +8,8 @@ from datetime import datetime
 from blocks.values.base import Value
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
+from blocks.values.publication import LONGEST_COMMENT
 from blocks.values.schema_changes import Risk, worst
-from blocks.values.showing import LONGEST_COMMENT
 from flows.domain.publication.markdown import bounded, inline, link
 from flows.domain.publication.states import status_words
 from flows.domain.words.durations import human_duration

@@ -9,8 +9,8 @@ from semver import Version
 
 from blocks.values.github import PullRequestFact
 from blocks.values.plans import Plan
+from blocks.values.publication import LONGEST_NOTES, ReleaseWish
 from blocks.values.releases import Commit, Release
-from blocks.values.showing import LONGEST_NOTES, ReleaseWish
 from flows.domain.publication.comment import marker, verdict_lines
 from flows.domain.publication.markdown import bounded, inline
 from flows.domain.words.text import code, table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from blocks.values.lifecycle import ENDED, Kind, Status
-from blocks.values.showing import LONGEST_DESCRIPTION, CommitState, DeploymentState
+from blocks.values.publication import LONGEST_DESCRIPTION, CommitState, DeploymentState
 from flows.domain.words.text import one_line
 
 CONTEXT = "sluice/"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocks.values.evidence import RehearsalReceipt
-from blocks.values.going_back import DowngradeTrial
 from blocks.values.receipts import BackupReceipt
 from blocks.values.releases import Revision
+from blocks.values.rollback import DowngradeTrial
 from blocks.values.schema_changes import MigrationVerdict
 from flows.domain.database.schema import ahead_of
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from blocks.values.base import Value
-from blocks.values.going_back import StrategyKind
 from blocks.values.lifecycle import Status
 from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, OfflineRollback
+from blocks.values.rollback import StrategyKind
 from flows.domain.rollback.choice import PastPromotion, choose_target
 from flows.domain.rollback.evidence import RollbackEvidence
 from flows.domain.rollback.strategy import decide_way

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from blocks.values.evidence import RehearsalReceipt
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.releases import Revision
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import worst
 from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, downgrade_target
 from flows.domain.words.text import one_line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blocks.values.evidence import LossReport, TableLoss
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.plans import Plan
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.domain.words.text import code, escape, one_line, table
 
 _MOST_TABLES = 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blocks.values.watching import HostLook, LogError, LogSummary, WatchEnd, WatchFinding
+from blocks.values.watch import HostLook, LogError, LogSummary, WatchEnd, WatchFinding
 from flows.domain.promotion.messages import Subject, cut
 from flows.domain.watch.watch import merged, restarts
 from flows.domain.words.text import code, escape, fenced, one_line, printable, table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Status
-from blocks.values.watching import HostLook, LogError, LogSummary, WatchFinding
+from blocks.values.watch import HostLook, LogError, LogSummary, WatchFinding
 
 if TYPE_CHECKING:
     from blocks.pipeline.watch import LogRules, Watch

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from blocks.values.base import Value
 from blocks.values.plans import GateAnswer
-from flows.domain.words.naming import RefKind
+from flows.domain.words.names import RefKind
 from flows.domain.words.text import one_line
 
 GATE = "ref"

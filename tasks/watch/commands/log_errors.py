@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from blocks.values.watching import LogError
+from blocks.values.watch import LogError
 from tasks.watch.commands.log_levels import error_text
-from tasks.watch.commands.masking import LONGEST_LINE, mask, plain, scrub
+from tasks.watch.commands.mask import LONGEST_LINE, mask, plain, scrub
 
 # Of a service's errors; the rarest are left out.
 MOST_KINDS = 200

@@ -7,7 +7,7 @@ from datetime import timedelta
 from blocks.values.drift import Difference
 from blocks.values.evidence import DrillReceipt
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.watching import WatchEnd, WatchStart
+from blocks.values.watch import WatchEnd, WatchStart
 from flows.domain.watch.watch import START, WATCH
 from tasks.ledger.store import Ledger
 from tests.deployments.cli.rows import T0, answered, moved, opened, release, succeeded

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from blocks.values.facts import ContainerFact, HostFacts
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Status
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.promotion import change as changing
 from flows.promotion import fallback
 from flows.promotion.change import Change, carry_out, switch

@@ -30,7 +30,7 @@ from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord, StepRecord
 from tasks.ledger.store import Ledger
-from tasks.steps.showing import Showing
+from tasks.steps.publication import Showing
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on

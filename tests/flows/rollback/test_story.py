@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State
 
-from blocks.values.going_back import StrategyKind
 from blocks.values.lifecycle import Status
+from blocks.values.rollback import StrategyKind
 from flows.domain.approvals.values import Refusal
 from flows.promotion.flow import promote
 from flows.rollback.flow import rollback

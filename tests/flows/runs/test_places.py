@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from blocks.pipeline import Policy, load_pipeline
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.promotion import flow as promote
 from flows.promotion import unchanged
 from flows.promotion.change import Change

@@ -14,7 +14,7 @@ from prefect.states import Cancelled, Crashed, Failed, Running
 
 from blocks.pipeline import Policy
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.watching import WatchEnd, WatchFinding, WatchStart
+from blocks.values.watch import WatchEnd, WatchFinding, WatchStart
 from flows.domain.watch.watch import LONGEST_LATE, START, TOLD, WATCH
 from flows.drift import restart_watches as watches
 from flows.drift.restart_watches import AGAIN, continue_watch

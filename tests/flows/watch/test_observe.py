@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from blocks.values.manifests import Manifest
-from blocks.values.watching import ContainerMark, LogError, LogSummary, WatchEnd
+from blocks.values.watch import ContainerMark, LogError, LogSummary, WatchEnd
 from flows.domain.watch.watch import WATCH
 from flows.runs.conduct import lease_held
 from flows.watch import start as beginning

@@ -11,7 +11,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.watching import WatchEnd, WatchStart
+from blocks.values.watch import WatchEnd, WatchStart
 from flows.domain.drift.reconcile import GRACE
 from flows.domain.watch.watch import TOLD, WATCH
 from flows.drift import restart_watches as watches

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
 from blocks.values.pull_requests import PullFact
 from blocks.values.rules import BranchProtection, DeploymentRef, EnvironmentRules, Reviewer
-from blocks.values.showing import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
 from tasks.github.client import GitHubClient, NotThereError, log_in, log_in_as_app
 from tasks.github.pulls import GitHubPulls
-from tasks.github.reading import GitHubApi
+from tasks.github.read import GitHubApi
 from tasks.github.rules import GitHubRules
 from tasks.github.shower import GitHubShow
 from tasks.kernel.errors import TerminalError, TransientError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.values.showing import ShowReceipt
+from blocks.values.publication import ShowReceipt
 from tasks.github import show_promotion as showing
 from tasks.github.show_promotion import PublicationPart, Published, carry, receipts, shown
 from tasks.kernel.errors import TerminalError, TransientError

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pglast import ast
 
-from flows.domain.database.verdicts.parsing import UnreadableSqlError, read_statements
+from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements
 from flows.domain.database.verdicts.trees import strings
 
 _INTEGERS = ("int2", "int4", "int8")

@@ -8,7 +8,7 @@ from blocks.values.schema_changes import UNKNOWN, LintFinding, MigrationVerdict,
 from flows.domain.database.verdicts.data import is_version_keeping
 from flows.domain.database.verdicts.linted import lint_remarks
 from flows.domain.database.verdicts.migration_context import MigrationContext, Remark
-from flows.domain.database.verdicts.parsing import Statement, UnreadableSqlError, read_statements
+from flows.domain.database.verdicts.parse import Statement, UnreadableSqlError, read_statements
 from flows.domain.database.verdicts.rendered import RenderedMigration
 from flows.domain.database.verdicts.revision_source import SourceFacts, look_into
 from flows.domain.database.verdicts.statements import remarks_on

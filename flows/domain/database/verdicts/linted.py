@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blocks.values.schema_changes import LintFinding, Risk, SchemaFinding
-from flows.domain.database.verdicts.parsing import Statement
+from flows.domain.database.verdicts.parse import Statement
 from flows.domain.words.text import one_line
 
 # Squawk's rules about locks and rewrites. Left out are its rules of style, those about timeouts (Sluice sets both for

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from blocks.values.base import Value
 from blocks.values.releases import Revision
-from flows.domain.database.verdicts.parsing import UnreadableSqlError, read_statements, read_tokens
+from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements, read_tokens
 from flows.domain.words.text import one_line
 
 # `-- Running upgrade a1, b1 -> c1`; Alembic before 0.7 wrote `None` for the base, some versions add `, message`.

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.pipeline.sections import Migration
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.plans import KeyChange, Plan
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import Risk
 from flows.domain.approvals.quorum import ApprovalPolicy
 from flows.domain.database.schema import UnknownRevisionError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from blocks.values.going_back import RollbackStrategy, StrategyKind
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.releases import Revision
+from blocks.values.rollback import RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import MigrationVerdict, Risk
 from flows.domain.publication.comment import Ask, Attempt, RunningIn, comment_body
 from tests.tasks.ledger.samples import make_commit, make_plan, make_release

@@ -9,9 +9,9 @@ import pytest
 from semver import Version
 
 from blocks.values.github import PullRequestFact
+from blocks.values.publication import ReleaseWish
 from blocks.values.releases import Revision
 from blocks.values.schema_changes import MigrationVerdict, Risk
-from blocks.values.showing import ReleaseWish
 from flows.domain.publication.notes import change_lines, release_wish, version_tag
 from tests.flows.domain.database.evidence_samples import rehearsal
 from tests.tasks.ledger.samples import make_commit, make_plan, make_release

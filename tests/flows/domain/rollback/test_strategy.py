@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.evidence import DrillReceipt, HealthProof, RehearsalReceipt
-from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.receipts import BackupReceipt
 from blocks.values.releases import Revision
+from blocks.values.rollback import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import MigrationVerdict, Risk, SchemaFinding
 from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, fitting_backup, heads, most_rows
 from flows.domain.rollback.strategy import decide_way

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.values.evidence import LossReport, TableLoss
-from blocks.values.going_back import DowngradeTrial, RollbackStrategy, StrategyKind
+from blocks.values.rollback import DowngradeTrial, RollbackStrategy, StrategyKind
 from flows.domain.promotion.plan_view import plan_markdown, plan_text
 from flows.domain.rollback.view import way_markdown, way_rows
 from tests.flows.domain.samples import HOSTILE, NOW, plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blocks.values.watching import LogError, LogSummary, WatchEnd, WatchFinding
+from blocks.values.watch import LogError, LogSummary, WatchEnd, WatchFinding
 from flows.domain.promotion.messages import LIMIT, Subject
 from flows.domain.watch.view import cause, red_text, summary_line, watch_markdown
 from tests.flows.domain.samples import HOSTILE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from blocks.pipeline.watch import LogRules, Watch
 from blocks.values.base import Value
 from blocks.values.lifecycle import Status
-from blocks.values.watching import ContainerMark, HostLook, LogError, LogSummary
+from blocks.values.watch import ContainerMark, HostLook, LogError, LogSummary
 from flows.domain.watch.watch import (
     FEWEST_FOR_RATE,
     judge,

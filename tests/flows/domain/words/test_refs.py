@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.domain.words.naming import RefKind
+from flows.domain.words.names import RefKind
 from flows.domain.words.refs import RefFacts, RefPolicy, matches, ref_allowed
 from tests.flows.domain.samples import SHA
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pglast.error import Error
 from pglast.parser import scan
 
-from flows.domain.database.verdicts.parsing import UnreadableSqlError, read_statements, read_tokens
+from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements, read_tokens
 
 
 def told(text: str) -> list[tuple[str, int, int]] | None:

@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
-from blocks.values.showing import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
+from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
 from tasks.github.client import (
     Asking,
     ChangeRefusedError,

@@ -13,7 +13,7 @@ from blocks.pipeline import Protect, load_pipeline
 from blocks.values.github import RequiredCheck
 from blocks.values.rules import BranchProtection, BranchRules, ReviewRules, StatusRules
 from flows.domain.approvals.values import ApprovalPolicy
-from flows.domain.rules.relaxing import (
+from flows.domain.rules.relaxation import (
     cannot_relax,
     is_back,
     policy_of_relaxing,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.lifecycle import Kind
-from flows.domain.words.naming import (
+from flows.domain.words.names import (
     RefKind,
     backup_name,
     image_labels,

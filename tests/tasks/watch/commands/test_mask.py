@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.watch.commands.masking import LONGEST_LINE, MASK, mask, plain, scrub
+from tasks.watch.commands.mask import LONGEST_LINE, MASK, mask, plain, scrub
 
 LINES = st.text(max_size=300)
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from blocks.values.showing import (
+from blocks.values.publication import (
     CommitStatusWish,
     DeploymentStateWish,
     DeploymentWish,

@@ -10,7 +10,7 @@ import pytest
 
 from blocks.values.github import ProtectionFact, RequiredCheck
 from tasks.github.client import GitHubClient, log_in, log_in_as_app
-from tasks.github.reading import GitHubApi
+from tasks.github.read import GitHubApi
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import GitHubReader
 from tasks.kernel.redact import process_redactor
