@@ -15,13 +15,11 @@ _DUMP_WORDS = 4
 
 # Links what is no part of a release (the env file, data folders) into a bundle: DIRECTORY BUNDLE [PATH TARGET]…;
 # targets are relative to DIRECTORY, and a missing data folder is made, so that the engine does not make it as root.
-# A path in a folder that leads out of the bundle is there for every release already: nothing is removed there.
 LINK_SHARED = """
 directory=$1; bundle=$2; shift 2
-root=$(cd -P -- "$bundle" && pwd -P) || exit 1
 while [ "$#" -gt 1 ]; do
   path="$bundle/$1"; target="$directory/$2"; folder=$bundle; rest=$1; shift 2
-  # Behind a link lies what is not the release's: only a data folder within one that was linked just now may.
+  # Behind a link is what is not the release's: only a data folder within one that was linked just now may be there.
   while case $rest in */*) ;; *) false ;; esac; do
     folder=$folder/${rest%%/*}; rest=${rest#*/}
     [ -L "$folder" ] || continue
@@ -30,14 +28,6 @@ while [ "$#" -gt 1 ]; do
   done
   mkdir -p -- "$(dirname -- "$path")" || exit 1
   [ -e "$target" ] || mkdir -p -- "$target" || exit 1
-  folder=$(cd -P -- "$(dirname -- "$path")" && pwd -P) || exit 1
-  case $folder/ in
-    "$root"/*) ;;
-    *)
-      if [ -e "$path" ] || [ -L "$path" ]; then continue; fi
-      if [ -d "$target" ]; then mkdir -p -- "$path"; else ln -s -- "$target" "$path"; fi || exit 1
-      continue ;;
-  esac
   [ -L "$path" ] && [ "$(readlink -- "$path")" = "$target" ] && continue
   rm -rf -- "$path" && ln -s -- "$target" "$path" || exit 1
 done
