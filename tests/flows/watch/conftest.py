@@ -15,7 +15,7 @@ from tests.flows.watch.world import World
 from tests.lab.control import open_server
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="package")
 def server() -> Iterator[None]:
     """Prefect's server as `sluice up` starts it: without a worker runs stay as the tests put them."""
     with open_server():
@@ -26,7 +26,7 @@ def server() -> Iterator[None]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(server: None, tmp_path: Path) -> Iterator[World]:
     """An empty ledger, and a pipeline of a name of its own."""
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
         yield World(opened)
