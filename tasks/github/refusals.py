@@ -70,7 +70,7 @@ def _absent(error: GithubException, asking: Asking, where: str) -> TerminalError
             "check the API address in the github block, and what stands between here and GitHub",
         )
     return NotThereError(
-        f"GitHub shows the login no {asking.what.removeprefix('the ')} in {where}",
+        f"GitHub does not let the login see {asking.what} in {where}",
         f"check the repository in the github block; the login needs {asking.permission}",
     )
 

@@ -23,7 +23,7 @@ from blocks.settings import Settings
 from deployments.control_plane import processes
 from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.connect import active_profile, find_login
-from deployments.control_plane.environment import control_plane_environment, process_file
+from deployments.control_plane.environment import POOL, control_plane_environment, process_file
 from deployments.control_plane.login import CLIENT, SERVER, ensure_login, login_file
 from deployments.control_plane.parts import free_port
 from deployments.control_plane.prefect_api import PrefectApi
@@ -303,7 +303,7 @@ def test_only_a_refusal_is_a_shut_door(url: str, code: int, levels: list[str]) -
         assert [look(api, client).level for look in (_login, _names)] == levels
 
 
-@pytest.mark.parametrize(("pool", "level"), [("sluice", "ok"), ("open", "fail"), (None, "fail")])
+@pytest.mark.parametrize(("pool", "level"), [(POOL, "ok"), ("open", "fail"), (None, "fail")])
 def test_a_deployment_in_a_pool_with_another_template_is_seen(pool: str | None, level: str) -> None:
     class Deployed(PrefectApi):
         def deployments(self) -> list[dict[str, Any]]:

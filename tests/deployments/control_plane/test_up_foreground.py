@@ -60,7 +60,7 @@ def test_up_until_ctrl_c_then_until_the_server_dies(tmp_path: Path) -> None:
     os.kill(server.pid, signal.SIGKILL)
     _, err = second.communicate(timeout=300)
     assert second.returncode == 1
-    assert err.startswith("sluice: the server ended by itself — see ")
+    assert err.startswith("sluice: the server ended unexpectedly — see ")
     assert not worker.alive()
 
 
