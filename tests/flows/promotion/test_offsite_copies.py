@@ -142,11 +142,11 @@ def test_the_doctor_says_how_dumps_and_copies_stand(
     name = Path(receipt_of(running).path).name
     assert said[0][:2] == ("backups feature", "ok")
     assert said[0][2].startswith("1 good dumps on feature, the newest ")
-    assert ("copies feature", "ok", "prod can be written; 0 copies are there") in said
+    assert ("copies feature", "ok", "prod can be written to; 0 copies are there") in said
     assert ("copies feature", "warn", f"prod has no copy of the newest dump, {name}") in said
     assert (
         "copies feature",
         "ok",
-        f"file://{tmp_path}/own/shop/feature can be written; 0 copies are there",
+        f"file://{tmp_path}/own/shop/feature can be written to; 0 copies are there",
     ) in said
     assert not list((tmp_path / "own").rglob("*sluice*"))

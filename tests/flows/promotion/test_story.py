@@ -170,7 +170,7 @@ def test_rollback_goes_to_the_last_good_release_and_holds(scene: Scene) -> None:
     again = scene.run("promote/prod", environment="prod", ref="v1.1.0", requested_by="cleo")
     name, message = ended(scene.ended(again))
     assert name == "Refused"
-    assert "held" in message
+    assert "on hold" in message
 
 
 def test_the_command_line_says_what_runs_where(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:

@@ -345,7 +345,7 @@ def test_a_cut_network_is_noticed(server: Server) -> None:
     try:
         with pytest.raises(
             TransientError,
-            match=r"connection to adapters .* broke while .* ran \(.*(timed out|network was cut)\)",
+            match=r"connection to adapters .* broke while .* ran \(.*(timed out|network failed)\)",
         ):
             host.run(Call(("sh", "-c", "echo started; sleep 120")), on_line=lambda _: seen.set())
         assert time.monotonic() - began < 60

@@ -206,7 +206,7 @@ def test_a_full_disk_is_told_before_anything_is_made(
 
 def test_a_teams_own_command_cannot_be_drilled(server: Server, backup: BackupReceipt) -> None:
     own = run_on(server, backup=", command: [make, dump]")
-    with pytest.raises(TerminalError, match="own command"), open_copy(own, name="one", backup=backup):
+    with pytest.raises(TerminalError, match="backup.command"), open_copy(own, name="one", backup=backup):
         pass
 
 
