@@ -34,16 +34,13 @@ KILLER = Path(__file__).parent / "lab" / "killer"
 # The longest first: of several labs none then starts on one of them when the others are done.
 LONGEST = (
     "bad_days",
-    "going_back",
     "story",
-    "reconcile_kill",
     "rehearse",
-    "watch",
     "kill",
     "schema_story",
-    "starting",
+    "start",
     "offline",
-    "reconcile",
+    "flow",
     "entry_story",
     "half_migrations",
     "github_story",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,10 @@ def earlier_code(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    # Tests before this one may have made this process use a server of theirs.
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "SLUICE_"))]:
+        monkeypatch.delenv(name)
     home = tmp_path / "home"
     lay_database(home)
     env = clean_environment(home)
