@@ -36,7 +36,7 @@ class Approver(Block):
         min_length=1,
         title="Identities",
         description="The person's git e-mail addresses and GitHub logins: "
-        "by these an author or requester is recognised.",
+        "they identify an author or requester.",
     )
     active: bool = Field(
         default=True, title="Active", description="Off: the person's approvals no longer count."

@@ -12,21 +12,8 @@ from blocks.registry import ContainerRegistry
 from blocks.telegram import TelegramChannel
 from blocks.webhook_channel import WebhookChannel
 
-__all__ = [
-    "BLOCKS",
-    "CHANNELS",
-    "Approver",
-    "ComposeHost",
-    "ContainerRegistry",
-    "GitHub",
-    "GitHubWebhooks",
-    "GitRepository",
-    "LedgerDatabase",
-    "TelegramChannel",
-    "WebhookChannel",
-]
-
-CHANNELS = (TelegramChannel, WebhookChannel)
+# Looked through in this order for a channel's name.
+NOTIFIERS = (TelegramChannel, WebhookChannel)
 BLOCKS = (
     ComposeHost,
     ContainerRegistry,
@@ -35,5 +22,5 @@ BLOCKS = (
     GitHubWebhooks,
     Approver,
     LedgerDatabase,
-    *CHANNELS,
+    *NOTIFIERS,
 )

@@ -19,9 +19,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def blank_to_none(value: object) -> object:
     """Take an empty form field as not given.
 
-    Args:
-        value: What the form sent.
-
     Returns:
         None for nothing, anything else as it came.
     """
@@ -35,12 +32,6 @@ OptionalSecret = Annotated[SecretStr | None, BeforeValidator(blank_to_none)]
 def host_name(value: str) -> str:
     """Check a host's name or IP address.
 
-    Args:
-        value: The name.
-
-    Returns:
-        The same text.
-
     Raises:
         ValueError: It is something else.
     """
@@ -52,12 +43,6 @@ def host_name(value: str) -> str:
 
 def one_line(value: str) -> str:
     """Check that text is one line that no program takes for an option.
-
-    Args:
-        value: The text.
-
-    Returns:
-        The same text.
 
     Raises:
         ValueError: It has control characters or begins with a dash.

@@ -51,7 +51,7 @@ class GitRepository(Block):
     default_branch: str = Field(
         "main",
         title="Default branch",
-        description="The branch that decides: environments, hosts, gates and approvals are read from it.",
+        description="The branch with the policy: environments, hosts, gates and approvals are read from it.",
     )
     pipeline_path: str = Field(
         "pipeline.yaml", title="Pipeline", description="Where the pipeline is in the repository."
@@ -130,9 +130,6 @@ class GitRepository(Block):
 
 def transport_of(url: str) -> Transport | None:
     """Tell how a git address is reached.
-
-    Args:
-        url: The address.
 
     Returns:
         The transport; None for what is not accepted.

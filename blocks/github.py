@@ -66,7 +66,7 @@ class GitHub(Block):
         address = web_address(value)
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            message = "expected an https address — the login would be sent in clear"
+            message = "expected an https address — the login would be sent unencrypted"
             raise ValueError(message)
         return address
 

@@ -35,7 +35,7 @@ class GitHubWebhooks(Block):
         min_length=1,
         title="Repositories",
         description='Repository → its git-repository block, such as {"acme/shop": "default"}; '
-        "deliveries about others are refused.",
+        "deliveries of others are refused.",
     )
 
     @field_validator("secrets")

@@ -99,7 +99,6 @@ class ContainerRegistry(Block):
         """Return the repository of one build target.
 
         Args:
-            pipeline: The pipeline's name.
             target: The build target's name, in any case.
 
         Returns:

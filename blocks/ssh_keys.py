@@ -18,9 +18,6 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(.*?)-----END
 def mend_private_key(text: str) -> str:
     """Give a private key back the line breaks that a one-line password field took from it.
 
-    Args:
-        text: The key as pasted.
-
     Returns:
         The key in lines, ending with one.
 
@@ -46,9 +43,6 @@ def read_private_key(text: str, passphrase: str | None = None) -> PKey:
     Args:
         text: The key, as `mend_private_key` returns it.
         passphrase: What it is encrypted with; None for a plain key.
-
-    Returns:
-        The key.
 
     Raises:
         ValueError: It cannot be read. The message holds nothing of it.

@@ -1,22 +1,26 @@
-"""A Telegram chat that is told what happens."""
+"""A Telegram chat that gets notifications."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, field_validator
 
 from blocks.fields import BLOCK_CONFIG
+from blocks.notifier import Notifier, Post
 from blocks.pipeline.checks import web_address
 
+# As Telegram counts: UTF-16 units.
+LONGEST = 4096
 
-class TelegramChannel(Block):
-    """A Telegram chat that is told what happens."""
+
+class TelegramChannel(Notifier):
+    """A Telegram chat that gets notifications."""
 
     _block_type_name = "Telegram Channel"
     _block_type_slug = "telegram-channel"
-    _description = "A Telegram chat that is told what happens."
+    _description = "A Telegram chat that gets notifications."
 
     model_config = BLOCK_CONFIG
 
@@ -54,3 +58,42 @@ class TelegramChannel(Block):
     def valid_base_url(cls, value: str) -> str:
         """Check the address."""
         return web_address(value)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the bot's token."""
+        return (self.token.get_secret_value(),)
+
+    def send(self, text: str, data: Mapping[str, object], key: str, post: Post) -> None:  # noqa: ARG002 - the text says it all
+        """Send a text as it is: nothing in a commit's subject can be markup. Telegram knows no repeated message."""
+        body = {
+            "chat_id": self.chat_id,
+            "text": shorten(text, LONGEST),
+            "disable_notification": self.silent,
+            "link_preview_options": {"is_disabled": True},
+        }
+        post(
+            "Telegram",
+            f"{self.base_url.rstrip('/')}/bot{self.token.get_secret_value()}/sendMessage",
+            body,
+            {},
+        )
+
+
+def shorten(text: str, units: int) -> str:
+    """Cut a text to so many UTF-16 units, which is how Telegram counts, and mark the cut.
+
+    A character outside the first plane counts two and is never split.
+    """
+    if _units(text) <= units:
+        return text
+    kept, left = [], units - 1
+    for character in text:
+        left -= _units(character)
+        if left < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

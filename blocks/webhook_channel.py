@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field, SecretStr, field_validator
 
 from blocks.fields import BLOCK_CONFIG, is_web_address, one_line
+from blocks.notifier import Notifier, Post
+
+_SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|signature", re.IGNORECASE)
 
 
-class WebhookChannel(Block):
+class WebhookChannel(Notifier):
     """A web address that is told what happens, as JSON."""
 
     _block_type_name = "Webhook Channel"
     _block_type_slug = "webhook-channel"
-    _description = "A web address that is told what happens, as JSON in a POST request."
+    _description = "A web address that gets notifications, as JSON in a POST request."
 
     model_config = BLOCK_CONFIG
 
@@ -47,6 +50,12 @@ class WebhookChannel(Block):
             one_line(text)
         return value
 
-    def plain_headers(self) -> dict[str, str]:
-        """Return the further headers with their values in clear; never log them."""
-        return dict(self.headers.get_secret_value())
+    def secrets(self) -> tuple[str, ...]:
+        """Return the address, and the headers that log in."""
+        headers = self.headers.get_secret_value().items()
+        return (self.url.get_secret_value(), *(text for name, text in headers if _SECRET_HEADER.search(name)))
+
+    def send(self, text: str, data: Mapping[str, object], key: str, post: Post) -> None:
+        """Post `{"text": …, "data": …}` with the header `Idempotency-Key`."""
+        headers = {**self.headers.get_secret_value(), "Idempotency-Key": key}
+        post("the webhook", self.url.get_secret_value(), {"text": text, "data": dict(data)}, headers)

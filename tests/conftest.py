@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import deployments.garbage  # noqa: F401 - before what is imported next
-from deployments.client_tuning import share_certificates
+import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
@@ -19,9 +18,6 @@ from tests.lab.settings import Settings
 # Of several processes each plays on a lab of its own; `script/test` starts them.
 if one_of_several := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SLUICE_LAB_DIR"] = str(Settings().beside(one_of_several).directory)
-
-# As in the processes of runs.
-share_certificates()
 
 # A busy machine is slow, not wrong.
 PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,16 +34,13 @@ KILLER = Path(__file__).parent / "lab" / "killer"
 # The longest first: of several labs none then starts on one of them when the others are done.
 LONGEST = (
     "bad_days",
-    "going_back",
     "story",
-    "reconcile_kill",
     "rehearse",
-    "watch",
     "kill",
     "schema_story",
-    "starting",
+    "start",
     "offline",
-    "reconcile",
+    "flow",
     "entry_story",
     "half_migrations",
     "github_story",

@@ -60,12 +60,6 @@ def mount_source(value: str) -> str:
 def web_address(value: str) -> str:
     """Check an http or https address without credentials; a trailing slash is dropped.
 
-    Args:
-        value: The address.
-
-    Returns:
-        The address.
-
     Raises:
         ValueError: It is something else.
     """
@@ -90,9 +84,6 @@ def socket_address(value: str) -> str:
     Args:
         value: The host's name or address (IPv6 in brackets), a colon, and the port.
 
-    Returns:
-        The same text.
-
     Raises:
         ValueError: It is something else.
     """
@@ -105,12 +96,6 @@ def socket_address(value: str) -> str:
 
 def branch_name(value: str) -> str:
     """Check that git would take the text as a branch's name.
-
-    Args:
-        value: The name.
-
-    Returns:
-        The same text.
 
     Raises:
         ValueError: It is a pattern, or git forbids it.
@@ -131,9 +116,6 @@ def ref_pattern(value: str) -> str:
     Args:
         value: A name in which `*`, `?` and `[…]` stand for other characters.
 
-    Returns:
-        The same text.
-
     Raises:
         ValueError: Git knows no such names.
     """
@@ -145,12 +127,6 @@ def ref_pattern(value: str) -> str:
 
 def plain_text(value: str) -> str:
     """Check that text has no control characters.
-
-    Args:
-        value: The text.
-
-    Returns:
-        The same text.
 
     Raises:
         ValueError: It has some.

@@ -18,9 +18,6 @@ _DURATION_PART = re.compile(r"([0-9.]+)([smhd])")
 def parse_duration(value: object) -> float:
     """Turn `90s`, `15m`, `1h30m`, `24h` or `7d` into seconds; numbers are seconds already.
 
-    Args:
-        value: What the file holds.
-
     Returns:
         Seconds.
 
@@ -46,9 +43,6 @@ def _seconds(value: object) -> float | None:
 
 def format_duration(seconds: float) -> str:
     """Write seconds the way a pipeline does: the largest unit that leaves a whole number.
-
-    Args:
-        seconds: How long.
 
     Returns:
         `15m` for 900, `90s` for 90.

@@ -50,7 +50,7 @@ class Environment(Written):
     branch: BranchName | None = Field(
         None,
         description="The branch whose head is promoted when no ref is given. "
-        "None: the only entry of branches that is no pattern.",
+        "None: the only entry of branches that is not a pattern.",
     )
     env_file: Paths = Field(
         default_factory=tuple,
@@ -62,7 +62,9 @@ class Environment(Written):
         None, description="The earlier environment in which a release must have succeeded before."
     )
     approvals: Approvals | None = Field(None, description="Who must approve the plan. None: nobody is asked.")
-    gates: Gates = Field(description="What else must hold before a release may enter.", default_factory=Gates)
+    gates: Gates = Field(
+        description="What else must be true before a release may enter.", default_factory=Gates
+    )
     triggers: Triggers = Field(
         description="Which events on GitHub start a run here. None: nothing does.", default_factory=Triggers
     )
@@ -90,14 +92,13 @@ class Environment(Written):
     keep_releases: int = Field(
         ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
     )
-    data: DataRoles = Field(
-        description="Replaces what the pipeline says about data, all of it.", default_factory=dict
-    )
+    data: DataRoles = Field(description="Replaces all of the pipeline's data.", default_factory=dict)
     watch: Watch | None = Field(
-        description="Replaces the pipeline's watch; null: nobody watches here.", default_factory=lambda: None
+        description="Replaces the pipeline's watch; null: releases are not watched here.",
+        default_factory=lambda: None,
     )
     show: Show = Field(
-        description="Replaces what the pipeline shows on GitHub, all of it.", default_factory=Show
+        description="Replaces everything that the pipeline shows on GitHub.", default_factory=Show
     )
 
     @property
@@ -122,7 +123,7 @@ class Policy(Value):
         env_files: Env files on the host, relative to the application's directory; the first found counts.
         proven_in: The environment in which the release must have succeeded before.
         approvals: Who must approve; None when nobody is asked.
-        gates: What else must hold before a release may enter.
+        gates: What else must be true before a release may enter.
         smoke: The smoke checks.
         notify: The notification channels' names.
         backup: The dump before a change; None for none.

@@ -39,7 +39,6 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
     """Explain what pydantic found.
 
     Args:
-        error: Pydantic's error.
         model: The model that was asked for.
         document: The data with its lines.
 
@@ -136,7 +135,6 @@ def known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
     """List the keys that are valid at a place.
 
     Args:
-        model: The outermost model.
         location: Pydantic's location of a mapping inside it.
 
     Returns:

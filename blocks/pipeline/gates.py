@@ -51,7 +51,9 @@ class Freeze(Value):
     start: Moment = Field(
         alias="from", description="When it begins: fri 16:00 (every week) or 2026-12-23 18:00 (once)."
     )
-    until: Moment = Field(description="When it ends, written the same way; that moment is free again.")
+    until: Moment = Field(
+        description="When it ends, written the same way; the freeze is over at that moment."
+    )
     reason: Text | None = Field(None, description="Why, for the people who meet it.")
 
     @model_validator(mode="after")
@@ -70,11 +72,12 @@ class Hotfix(Value):
     """The way in for urgent repairs: fewer gates, and more people who answer for it."""
 
     branches: RefPatterns = Field(
-        ("hotfix/*",), min_length=1, description="Branches that take this way, as patterns."
+        ("hotfix/*",), min_length=1, description="Branches that count as hotfixes, as patterns."
     )
     skips: Annotated[tuple[Skippable, ...], AfterValidator(distinct)] = Field(
         (),
-        description="The gates that are not asked, of proven, soak, freeze, version, reachable. Others always are.",
+        description="The gates that are skipped, of proven, soak, freeze, version, reachable. All others "
+        "are always asked.",
     )
     approvals: int = Field(
         2,
@@ -107,7 +110,7 @@ class Gates(Value):
         default=False, description="The tag must be a semantic version newer than the one that runs."
     )
     reachable_from: BranchName | None = Field(
-        None, description="The branch whose history must hold the commit. None: it is not asked."
+        None, description="The branch whose history must contain the commit. None: it is not asked."
     )
     soak: Duration = Field(
         0.0, description="How long the release must have run in proven_in before; 0s: it is not asked."
@@ -119,14 +122,14 @@ class Gates(Value):
         Field(max_length=10),
         BeforeValidator(one_or_many, json_schema_input_type=ChecklistItem | tuple[ChecklistItem, ...]),
         AfterValidator(distinct),
-    ] = Field((), description="What each who approves must tick in the form, such as: alerts are on.")
+    ] = Field((), description="What every approver must tick in the form, such as: alerts are on.")
     override_required: int = Field(
         2, ge=1, le=20, description="How many approvers must say yes where a freeze is overridden."
     )
-    hotfix: Hotfix | None = Field(None, description="The way in for urgent repairs. None: there is none.")
+    hotfix: Hotfix | None = Field(None, description="The way for urgent fixes. None: there is none.")
     wait: Duration = Field(
         30 * MINUTE,
-        description="How long a promotion waits for what comes by itself, such as a running check.",
+        description="How long a promotion waits for a gate that may open later, such as a running check.",
     )
     every: Duration = Field(20.0, ge=5, description="How long it waits between two looks.")
 

@@ -19,11 +19,7 @@ def load_pipeline(text: str, file: str = "pipeline.yaml") -> Pipeline:
     """Read a pipeline.
 
     Args:
-        text: The file's text.
         file: The file's name, for messages.
-
-    Returns:
-        The pipeline.
 
     Raises:
         PipelineError: It is not valid; the text lists every problem with its line.

@@ -81,24 +81,24 @@ class Pipeline(Written):
     )
     data: DataRoles = Field(
         {},
-        description="What becomes of what the application writes into a mount of which git tracks files: source as "
+        description="What happens to files that the application writes into a mount where git tracks files: source as "
         "in the compose files (`./data`) → `carry`, copied into the next release, or `release`, left behind on "
         "purpose. What is not named here and was written is refused.",
     )
-    notify: BlockNames = Field((), description="The notification channels' blocks (Telegram or webhook).")
+    notify: BlockNames = Field((), description="The notification channels' blocks.")
     timeouts: Timeouts = Field(
         description="How long each step may take, and how long it waits.", default_factory=Timeouts
     )
     protect: Protect = Field(
-        description="What GitHub has to enforce on branches and environments. None: nothing is asked for.",
+        description="What GitHub has to enforce on branches and environments. None: nothing is required.",
         default_factory=Protect,
     )
     watch: Watch | None = Field(
-        None, description="How a release is looked after once it runs. None: nobody watches."
+        None, description="How a release is watched once it runs. None: it is not watched."
     )
     show: Show = Field(description="What is shown on GitHub.", default_factory=Show)
     pull_requests: PullRequests = Field(
-        description="What happens to pull requests on GitHub by itself.", default_factory=PullRequests
+        description="What happens to pull requests on GitHub automatically.", default_factory=PullRequests
     )
     environments: dict[PipelineName, Environment] = Field(
         min_length=1, description="The environments, in the order a release goes through them."
@@ -112,12 +112,6 @@ class Pipeline(Written):
     def environment(self, name: str) -> ResolvedEnvironment:
         """Resolve an environment with the pipeline's own values merged in.
 
-        Args:
-            name: The environment's name.
-
-        Returns:
-            Everything about it.
-
         Raises:
             PipelineError: The pipeline has no such environment.
         """
@@ -125,12 +119,6 @@ class Pipeline(Written):
 
     def policy(self, name: str) -> Policy:
         """Resolve what decides about an environment. Call it on the default branch's pipeline.
-
-        Args:
-            name: The environment's name.
-
-        Returns:
-            The policy.
 
         Raises:
             PipelineError: The pipeline has no such environment.
@@ -140,9 +128,6 @@ class Pipeline(Written):
     def policy_checksum(self, name: str) -> str:
         """Return the sha256 over an environment's policy, hex.
 
-        Args:
-            name: The environment's name.
-
         Raises:
             PipelineError: The pipeline has no such environment.
         """
@@ -150,12 +135,6 @@ class Pipeline(Written):
 
     def describe(self, name: str) -> ReleaseDescription:
         """Resolve what describes a release in an environment. Call it on the commit's pipeline.
-
-        Args:
-            name: The environment's name.
-
-        Returns:
-            The description.
 
         Raises:
             PipelineError: The pipeline has no such environment.

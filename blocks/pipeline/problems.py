@@ -54,9 +54,6 @@ class PipelineError(ValueError):
 def format_path(path: KeyPath) -> str:
     """Write a path as people do.
 
-    Args:
-        path: Keys and list positions.
-
     Returns:
         `environments.prod.smoke[0].http`.
     """
@@ -66,10 +63,6 @@ def format_path(path: KeyPath) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Suggest the nearest valid spelling.
-
-    Args:
-        word: What was written.
-        known: What may be written.
 
     Returns:
         The end of a message: a suggestion, the choice where it is small, or nothing.
@@ -83,9 +76,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """Write a value found in the file, short enough for a message.
-
-    Args:
-        value: The value.
 
     Returns:
         Scalars as JSON, containers by their kind.

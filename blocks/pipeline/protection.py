@@ -39,13 +39,13 @@ class ReviewProtection(Value):
         1, ge=0, le=MOST_REVIEWS, description="How many approving reviews a pull request needs."
     )
     dismiss_stale_reviews: bool = Field(
-        default=False, description="A new commit takes the approvals of a pull request back."
+        default=False, description="A new commit dismisses the approvals of a pull request."
     )
     require_code_owner_reviews: bool = Field(
         default=False, description="The owners of the changed files (CODEOWNERS) have to approve."
     )
     require_last_push_approval: bool = Field(
-        default=False, description="Somebody else than who pushed last has to approve."
+        default=False, description="Somebody other than the last person who pushed has to approve."
     )
 
 
@@ -54,7 +54,7 @@ class StatusProtection(Value):
 
     checks: CheckNames = Field(min_length=1, description="Commit statuses and check runs, by name.")
     strict: bool = Field(
-        default=False, description="The pull request must hold the newest commit of the branch it goes to."
+        default=False, description="The pull request must contain the newest commit of the branch it goes to."
     )
 
 
@@ -62,13 +62,13 @@ class BranchProtect(Value):
     """What GitHub has to enforce on one branch, in its own terms. What is stricter there stays."""
 
     required_pull_request_reviews: ReviewProtection | None = Field(
-        description="Changes come by pull request only, with so many reviews. null: it is not asked for.",
+        description="Changes only by pull request, with this many reviews. null: not required.",
         default_factory=ReviewProtection,
     )
     required_status_checks: StatusProtection | None = Field(
-        None, description="Which checks must be green. None: it is not asked for."
+        None, description="Which checks must be green. None: not required."
     )
-    enforce_admins: bool = Field(default=False, description="The rules hold for administrators as well.")
+    enforce_admins: bool = Field(default=False, description="The rules apply to administrators as well.")
     required_linear_history: bool = Field(
         default=False, description="No merge commits; the repository must allow squash or rebase merges."
     )
@@ -76,10 +76,10 @@ class BranchProtect(Value):
         default=False, description="Comments on the code have to be resolved before a merge."
     )
     allow_force_pushes: bool = Field(
-        default=False, description="false: history cannot be rewritten. true: it is not asked for."
+        default=False, description="false: history cannot be rewritten. true: not required."
     )
     allow_deletions: bool = Field(
-        default=False, description="false: the branch cannot be deleted. true: it is not asked for."
+        default=False, description="false: the branch cannot be deleted. true: not required."
     )
 
 
@@ -87,10 +87,10 @@ class EnvironmentProtect(Value):
     """What GitHub has to ask before a job of its own enters one of its environments."""
 
     reviewers: Reviewers = Field(
-        (), description="Logins, and teams as owner/team, of whom one has to say yes; these and no others."
+        (), description="Logins, and teams as owner/team, one of whom has to say yes; these and no others."
     )
     prevent_self_review: bool = Field(
-        default=False, description="Who started the job may not be the one who says yes."
+        default=False, description="The person who started the job may not say yes."
     )
     wait_timer: Duration = Field(
         0.0, le=LONGEST_WAIT, description="How long a job waits at least, in whole minutes."
@@ -122,7 +122,9 @@ class EnvironmentProtect(Value):
 class Relax(Value):
     """Who may relax a rule of a branch for a while."""
 
-    approvers: BlockNames = Field(min_length=1, description="The Approver blocks of those who may.")
+    approvers: BlockNames = Field(
+        min_length=1, description="The Approver blocks of those who may relax a rule."
+    )
     required: int = Field(1, ge=1, le=20, description="How many of them must say yes.")
     at_most: Duration = Field(
         HOUR, ge=MINUTE, le=24 * HOUR, description="The longest time a rule may stay relaxed."
@@ -145,8 +147,9 @@ class Protect(Value):
 
     branches: dict[BranchName, BranchProtect] = Field({}, description="Branch → what is enforced on it.")
     environments: dict[EnvironmentName, EnvironmentProtect] = Field(
-        {}, description="Environment on GitHub → what is asked before a job enters it."
+        {}, description="Environment on GitHub → what is required before a job enters it."
     )
     relax: Relax | None = Field(
-        None, description="Who may relax a rule for a while. None: nobody may, but on GitHub itself."
+        None,
+        description="Who may relax a rule for a limited time. None: a rule can only be relaxed on GitHub itself.",
     )

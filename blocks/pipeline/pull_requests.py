@@ -67,14 +67,15 @@ class AutoMergeRule(Value):
         description="The branch they go to. Never one from which something may enter a guarded environment."
     )
     authors: Authors = Field(
-        description="The people whose pull requests these are: they opened it, wrote every commit and pushed it."
+        description="The people whose pull requests these are: they must have opened it, written every "
+        "commit and pushed it."
     )
     paths: PathPatterns = Field(
         description="What may be changed, as patterns: `*` stands for anything but `/`, `**` for `/` too. "
         "Every changed file must match."
     )
     method: MergeMethod = Field("squash", description="How it is merged: merge, squash or rebase.")
-    approve: bool = Field(default=False, description="Have the login of the github block approve it, too.")
+    approve: bool = Field(default=False, description="The login of the github block also approves it.")
 
 
 class PullRequests(Value):
@@ -88,5 +89,6 @@ class PullRequests(Value):
     )
     revert_after_rollback: EnvironmentNames = Field(
         (),
-        description="The environments after whose rollback the pull requests are opened that revert what was left.",
+        description="After a rollback of these environments, pull requests are opened that revert the "
+        "release that was rolled back.",
     )

@@ -114,22 +114,22 @@ def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     """Find gates that could never open."""
     gates, approvals = _mapping(environment.get("gates")), _mapping(environment.get("approvals"))
     if gates.get("soak") and environment.get("proven_in") is None:
-        yield (*at, "gates", "soak"), "a release soaks in the environment before — add proven_in"
+        yield (*at, "gates", "soak"), "a release soaks in the previous environment — add proven_in"
     if gates.get("version") is True and not _list(environment.get("tags")):
         yield (*at, "gates", "version"), "only tags are versions — add tags"
     hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
     if gates.get("checklist") and not approvers:
-        yield (*at, "gates", "checklist"), "those who approve tick it — add approvals with approvers"
+        yield (*at, "gates", "checklist"), "the approvers tick it — add approvals with approvers"
     if gates.get("checklist") and approvals.get("reviews") is True:
         yield (
             (*at, "approvals", "reviews"),
-            "a review ticks nothing — remove it, or the checklist under gates",
+            "a review cannot tick it — remove it, or the checklist under gates",
         )
     if "hotfix" not in gates or gates["hotfix"] is None:
         return
     needed = hotfix.get("approvals", 2)
     if not approvers:
-        yield (*at, "gates", "hotfix"), "people answer for a hotfix — add approvals with approvers"
+        yield (*at, "gates", "hotfix"), "a hotfix needs approvals — add approvals with approvers"
     elif isinstance(needed, int) and needed > len(approvers):
         message = f"expected at most the number of approvers ({len(approvers)}), got {needed}"
         yield (*at, "gates", "hotfix", *(["approvals"] if "approvals" in hotfix else [])), message

@@ -80,7 +80,7 @@ class Migration(Value):
     timeout: Duration = Field(15 * MINUTE, description="How long it may take.")
     at_boot: bool = Field(
         default=False,
-        description="True where the application migrates by itself when it starts: the dump and its proof then "
+        description="True where the application runs its migrations when it starts: the dump and its proof then "
         "come before the switch, as for a migration.",
     )
     revisions: Argv | None = Field(
@@ -97,7 +97,7 @@ class Migration(Value):
     )
     downgrade: Argv | None = Field(
         None,
-        description="For other tools: a command that takes the database back; {revision} stands for the revision "
+        description="For other tools: a command that runs the down-migrations; {revision} stands for the revision "
         "to go to. Alembic's own is known.",
     )
 
@@ -132,7 +132,9 @@ class Migration(Value):
         if not self.command and not self.at_boot:
             raise ConflictError("command", "expected the migration command (or at_boot: true)")
         if self.command and self.at_boot:
-            raise ConflictError("at_boot", "the application or the command migrates — remove one of them")
+            raise ConflictError(
+                "at_boot", "either the application or the command runs the migrations — remove one of them"
+            )
         return self
 
 
@@ -141,8 +143,8 @@ class DatabaseRules(Value):
 
     destructive: Literal["refuse", "allow"] = Field(
         "refuse",
-        description="Whether a migration that breaks the release running now may come together with the switch. "
-        "`refuse` lets it in when the releases that need the old shape are retired for retired_for, or with "
+        description="Whether a migration that breaks the release running now may run together with the switch. "
+        "`refuse` allows it when the releases that need the old schema are retired for retired_for, or with "
         "an override.",
     )
     retired_for: Duration = Field(
@@ -181,7 +183,8 @@ class DatabaseRules(Value):
         description="A command run in the first of these services on the copy, as further proof, such as a test.",
     )
     drill_host: BlockName | None = Field(
-        None, description="The ComposeHost block of the host that drills; none: the host of the database."
+        None,
+        description="The ComposeHost block of the host that runs the drills; none: the host of the database.",
     )
 
 
@@ -189,7 +192,7 @@ class Backup(Value):
     """The database dump taken before anything changes: PostgreSQL's own, or the team's command."""
 
     service: ServiceName = Field(
-        description="The compose service that is dumped, or that has the team's command."
+        description="The compose service that is dumped, or that runs the team's command."
     )
     command: Argv | None = Field(
         None, description="The team's own command; what it prints is the dump. None: PostgreSQL's pg_dump."
@@ -202,8 +205,8 @@ class Backup(Value):
     )
     may_be_empty: bool = Field(
         default=False,
-        description="True where a dump without a table is right although nobody can say which database the "
-        "application uses. Where another one holds tables it counts only beside `database`.",
+        description="True where a dump without a table is right although it is not known which database the "
+        "application uses. If another one has tables, this works only together with `database`.",
     )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")
@@ -252,10 +255,14 @@ class Approvals(Value):
         "environments, where two are named.",
     )
     approvers: BlockNames = Field(min_length=1, description="The Approver blocks of those who may approve.")
-    not_author: bool = Field(default=True, description="Who wrote a commit that comes in may not approve it.")
-    not_requester: bool = Field(default=True, description="Who asked for the promotion may not approve it.")
+    not_author: bool = Field(
+        default=True, description="The author of a commit that comes in may not approve it."
+    )
+    not_requester: bool = Field(
+        default=True, description="The person who asked for the promotion may not approve it."
+    )
     expires: Duration = Field(
-        24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes counts."
+        24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes is valid."
     )
     reviews: bool = Field(
         default=False,

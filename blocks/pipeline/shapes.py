@@ -10,9 +10,6 @@ from pathlib import PurePosixPath
 def number_to_text(value: object) -> object:
     """Take a whole number as text, so that `PORT: 8080` needs no quotes.
 
-    Args:
-        value: What the file holds.
-
     Returns:
         Text for a whole number; anything else as it came, for `1.20` or `true` would lose their spelling.
     """
@@ -21,12 +18,6 @@ def number_to_text(value: object) -> object:
 
 def told_once(value: object) -> object:
     """Refuse a mount's source that is written twice in different ways, such as `data` and `./data`.
-
-    Args:
-        value: What the file holds.
-
-    Returns:
-        The same value.
 
     Raises:
         ValueError: The same source is meant twice.
@@ -40,22 +31,12 @@ def told_once(value: object) -> object:
 
 
 def one_or_many(value: object) -> object:
-    """Take one entry as a list of one.
-
-    Args:
-        value: What the file holds.
-
-    Returns:
-        A list.
-    """
+    """Take one entry as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
 
 
 def refuse_shell(value: object) -> object:
     """Refuse a command written as one line: no shell will split it.
-
-    Args:
-        value: What the file holds.
 
     Returns:
         The same value when it is not text.
@@ -76,12 +57,6 @@ def refuse_shell(value: object) -> object:
 def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that a command begins with a program, not with an option or nothing.
 
-    Args:
-        value: The words.
-
-    Returns:
-        The same words.
-
     Raises:
         ValueError: The first word is empty or begins with a dash.
     """
@@ -93,12 +68,6 @@ def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that no entry is there twice.
-
-    Args:
-        value: The entries.
-
-    Returns:
-        The same entries.
 
     Raises:
         ValueError: One is repeated.

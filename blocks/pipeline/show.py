@@ -20,7 +20,7 @@ class Show(Value):
     )
     comment: bool = Field(
         default=False,
-        description="Each pull request that comes in or goes out gets one comment that says where it is.",
+        description="Each pull request that comes in or goes out gets one comment that says where its change runs.",
     )
     release: bool = Field(
         default=False,

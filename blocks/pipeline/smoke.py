@@ -71,7 +71,7 @@ class HttpCheck(_NetworkCheck):
         {}, description="Request headers whose value is secret: header → name of the Secret block."
     )
     basic_auth: BlockName | None = Field(
-        None, description="The Secret block that holds `user:password` for basic auth."
+        None, description="The Secret block with `user:password` for basic auth."
     )
     address: WebAddress | None = Field(None, description="Another address than the environment's.")
 

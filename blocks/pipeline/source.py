@@ -27,7 +27,7 @@ class _TooMuchError(Exception):
     """A limit was passed; reading ends."""
 
 
-class _Loader(yaml.SafeLoader):
+class _BoundedLoader(yaml.SafeLoader):
     """Composes nodes only, and stops at the limits: PyYAML recurses, and takes a second for 4,000 nodes."""
 
     depth = 0
@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-_Loader.yaml_implicit_resolvers = {}
+_BoundedLoader.yaml_implicit_resolvers = {}
 for _name, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -58,7 +58,7 @@ for _name, _pattern, _first in (
     ),
     ("merge", r"<<", ["<"]),
 ):
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+    _BoundedLoader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
 @dataclass
@@ -85,16 +85,13 @@ class Document:
 def read_document(text: str) -> Document:
     """Read YAML.
 
-    Args:
-        text: The file's text.
-
     Returns:
         The data with its lines; a file that is not YAML has no data and one problem.
     """
     if len(text) > LARGEST_CHARACTERS:
         return _refused(f"larger than {LARGEST_CHARACTERS} characters", 1)
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=_BoundedLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         return _refused(error.problem or error.context or "not YAML", mark.line + 1 if mark else 1)
@@ -104,7 +101,7 @@ def read_document(text: str) -> Document:
     # PyYAML lets these through for escapes and directives beyond what Python can hold.
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         return _refused(str(error), 1)
-    return _Reader().read(node)
+    return _NodeReader().read(node)
 
 
 def _refused(reason: str, line: int) -> Document:
@@ -112,7 +109,7 @@ def _refused(reason: str, line: int) -> Document:
     return Document(problems=[Problem((), message, line)])
 
 
-class _Reader:
+class _NodeReader:
     """Turns nodes into data; aliases count each time, which is what stops an alias bomb."""
 
     def __init__(self) -> None:
@@ -150,7 +147,7 @@ class _Reader:
             if not isinstance(key, yaml.ScalarNode):
                 self.complain(path, key, "a key must be plain text")
             elif not _encodable(key.value):
-                self.complain(path, key, "a key holds half of a surrogate pair")
+                self.complain(path, key, "a key contains half of a surrogate pair")
             elif key.value in pairs:
                 first = pairs[key.value][0].start_mark.line + 1
                 self.complain((*path, key.value), key, f"given twice, first on line {first} — remove one")

@@ -44,16 +44,15 @@ def find_pull_request_conflicts(
             yield (*_AT, "open", index, "into"), message
     for index, rule in enumerate(map(_mapping, _list(section.get("auto_merge")))):
         into = rule.get("into")
-        reason = towards(into, environments) if isinstance(into, str) else ""
+        reason = auto_merge_refusal(into, environments) if isinstance(into, str) else ""
         if reason:
             yield (*_AT, "auto_merge", index, "into"), reason
 
 
-def towards(branch: str, environments: Mapping[str, Any]) -> str:
+def auto_merge_refusal(branch: str, environments: Mapping[str, Any]) -> str:
     """Say why nothing may be merged into a branch without a person; empty where it may.
 
     Args:
-        branch: The branch.
         environments: The environments' data, in their order.
     """
     last = list(environments)[-1:]

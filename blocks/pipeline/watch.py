@@ -60,5 +60,6 @@ class Watch(Value):
     )
     rollback: bool = Field(
         default=False,
-        description="Whether a red watch starts a rollback by itself. Told and held it always is.",
+        description="Whether a red watch starts a rollback automatically. People are notified and the "
+        "release is put on hold in any case.",
     )

@@ -23,9 +23,6 @@ class Value(BaseModel):
         Args:
             text: What `to_json` returned.
 
-        Returns:
-            The value.
-
         Raises:
             pydantic.ValidationError: The text is not such a value.
         """

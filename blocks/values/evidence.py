@@ -9,7 +9,7 @@ from pydantic import model_validator
 from blocks.values.base import Value
 from blocks.values.releases import Revision
 
-NO_TABLE = "the dump holds no table: it may be of another database than the application's"
+NO_TABLE = "the dump has no table: it may be of another database than the application's"
 
 
 class Rendered(Value):
@@ -31,7 +31,7 @@ NO_SQL_COMMAND = Rendered(
 )
 
 
-class Asked(Value):
+class AskedOnCopy(Value):
     """What a tool that must ask the database told of its migrations, on a copy.
 
     Attributes:
@@ -161,7 +161,7 @@ class RehearsalReceipt(Value):
     new: HealthProof | None = None
     old: HealthProof | None = None
     drill: DrillReceipt
-    asked: Asked | None = None
+    asked: AskedOnCopy | None = None
     seconds: float
     rehearsed_at: datetime
 

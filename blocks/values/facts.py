@@ -64,6 +64,11 @@ class HostFacts(Value):
     containers: tuple[ContainerFact, ...] = ()
     data: ReleaseData | None = None
 
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The services that run, sorted."""
+        return tuple(sorted({one.service for one in self.containers if one.status == "running"}))
+
 
 class Readiness(Value):
     """What the preflight reads of a host.

@@ -74,7 +74,6 @@ def may_follow(current: Status, following: Status) -> bool:
     """Say whether a promotion may go from one status to another.
 
     Args:
-        current: The status it has.
         following: The status it would get.
 
     Returns:

@@ -8,8 +8,8 @@ from typing import Any
 
 from blocks.values.base import Value
 from blocks.values.evidence import RehearsalReceipt
-from blocks.values.going_back import GoingBack
 from blocks.values.releases import Commit, Image, Revision
+from blocks.values.rollback import RollbackStrategy
 from blocks.values.schema_changes import UNKNOWN, MigrationVerdict
 
 
@@ -102,7 +102,7 @@ class Plan(Value):
     verdicts: tuple[MigrationVerdict, ...] = ()
     rehearsal: RehearsalReceipt | None = None
     override: str = ""
-    going_back: GoingBack | None = None
+    going_back: RollbackStrategy | None = None
     backup: bool = False
     approvals_required: int = 0
     approvers: tuple[str, ...] = ()

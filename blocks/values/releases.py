@@ -90,11 +90,6 @@ class Release(Value):
     created_at: datetime
 
     @property
-    def migration_head(self) -> str | None:
-        """The newest migration's identifier, or None for a release without migrations."""
-        return self.revisions[-1].id if self.revisions else None
-
-    @property
     def digests(self) -> dict[str, str]:
         """Target name → digest."""
         return {image.target: image.digest for image in self.images}

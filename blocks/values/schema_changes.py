@@ -29,7 +29,7 @@ class Risk(StrEnum):
         return tuple(Risk).index(self)
 
 
-class Finding(Value):
+class SchemaFinding(Value):
     """One statement's part in a verdict.
 
     Attributes:
@@ -61,7 +61,7 @@ class MigrationVerdict(Value):
     revision: str
     message: str = ""
     risk: Risk
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SchemaFinding, ...] = ()
     sql: str = ""
 
 

@@ -10,7 +10,7 @@ import typer
 
 from deployments.cli.options import AsJson, read_settings
 from deployments.cli.output import print_json, print_table, say, warn
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 app = typer.Typer(help="The people who may approve plans.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,13 +42,14 @@ def add(
     """Enrol an approver: make a one-time-code secret and show it, once, as a QR code for an authenticator."""
     if not _NAME.fullmatch(name):
         raise typer.BadParameter("use lower-case letters, digits and single dashes", param_hint="NAME")
-    from deployments.connect import use_prefect
+    from deployments.control_plane.connect import use_prefect
 
     api = use_prefect(read_settings())
     known = api.block_document(BLOCK_TYPE, name)
     if known is not None and not force:
         raise TerminalError(
-            f"there is an approver {name} already", "use --force to give them a new secret; the old one ends"
+            f"there is an approver {name} already",
+            "use --force to give them a new secret; the old one stops working",
         )
     before = (known or {}).get("data", {})
     identities = identity or before.get("identities") or [name]
@@ -89,7 +90,7 @@ def _show(name: str, uri: str, secret: str) -> None:
 @app.command("list")
 def list_approvers(*, as_json: AsJson = False) -> None:
     """List the enrolled approvers."""
-    from deployments.connect import known_api
+    from deployments.control_plane.connect import known_api
 
     found = [
         {
@@ -103,7 +104,7 @@ def list_approvers(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
     elif not found:
-        say("nobody is enrolled: `sluice approver add NAME`")
+        say("no approver is enrolled: `sluice approver add NAME`")
     else:
         rows = [
             (one["name"], one["person"], ", ".join(one["identities"]), "yes" if one["active"] else "no")
@@ -115,11 +116,11 @@ def list_approvers(*, as_json: AsJson = False) -> None:
 @app.command()
 def remove(name: Name, *, as_json: AsJson = False) -> None:
     """Remove an approver. What they approved stays in the ledger."""
-    from deployments.connect import known_api
+    from deployments.control_plane.connect import known_api
 
     if not known_api(read_settings()).delete_block(BLOCK_TYPE, name):
         raise TerminalError(f"there is no approver {name}", "see `sluice approver list`")
     if as_json:
         print_json({"removed": name})
     else:
-        say(f"{name} is removed; every answer from now on is refused")
+        say(f"{name} is removed; their answers are refused from now on")

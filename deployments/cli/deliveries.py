@@ -20,15 +20,13 @@ def deliveries(
     *,
     replay: Annotated[
         str,
-        typer.Option(
-            "--replay", metavar="ID", help="Decide about this delivery anew; its runs are new ones."
-        ),
+        typer.Option("--replay", metavar="ID", help="Decide this delivery again; it starts new runs."),
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show what GitHub's webhooks brought, the newest first, and which runs it started; or replay a delivery."""
-    from deployments.connect import open_ledger
+    """Show the deliveries of GitHub's webhooks, the newest first, and the runs they started; or replay one."""
+    from deployments.control_plane.connect import open_ledger
 
     with open_ledger(read_settings()) as ledger:
         rows = (
@@ -40,7 +38,7 @@ def deliveries(
     if as_json:
         print_json([_as_data(row, starts) for row in rows])
     elif replay:
-        say(f"delivery {replay} is decided anew as soon as the receiver sees it; see `sluice deliveries`")
+        say(f"delivery {replay} is decided again as soon as the receiver sees it; see `sluice deliveries`")
     elif rows:
         _print(rows, starts)
     else:

@@ -10,12 +10,12 @@ import typer
 
 from deployments.cli.options import AsJson, OnlyPipeline, read_settings
 from deployments.cli.output import ago, counted, moment, print_json, print_table, say
-from flows.domain.durations import human_duration
-from tasks.errors import TerminalError
+from flows.domain.words.durations import human_duration
+from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
-    from deployments.rules_view import RulesStatus
-    from deployments.views import EnvironmentStatus, Waiting
+    from deployments.reports.rules_view import RulesStatus
+    from deployments.reports.views import EnvironmentStatus, Waiting
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
@@ -24,10 +24,10 @@ _SHORT_HASH = 12
 
 
 def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
-    """Show which release runs where, since when, by whom; what waits for approval; what is held."""
-    from deployments.connect import api_at, find_api_url, open_ledger, ui_url
-    from deployments.rules_view import rules_status
-    from deployments.views import environment_status
+    """Show which release runs where, since when, by whom; what waits for approval; what is on hold."""
+    from deployments.control_plane.connect import api_at, find_api_url, open_ledger, ui_url
+    from deployments.reports.rules_view import rules_status
+    from deployments.reports.views import environment_status
 
     settings = read_settings()
     url = find_api_url(settings)
@@ -52,7 +52,9 @@ def status(*, pipeline: OnlyPipeline = None, as_json: AsJson = False) -> None:
 
 def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     if not found:
-        say("nothing was promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`")
+        say(
+            "nothing has been promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`"
+        )
         return
     head = ("PIPELINE", "ENVIRONMENT", "RELEASE", "COMMIT", "SINCE", "BY", "APPROVED BY", "STATE")
     print_table(head, [_status_row(one, now) for one in found])
@@ -64,7 +66,9 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
     ]
     if held:
         say()
-        print_table(("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="Held (see `sluice unhold`)")
+        print_table(
+            ("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="On hold (see `sluice unhold`)"
+        )
     _print_recovery(found, now)
     _print_drift(found)
 
@@ -85,7 +89,7 @@ def _print_recovery(found: list[EnvironmentStatus], now: datetime) -> None:
     if rows:
         say()
         head = ("PLACE", "RESTORES IN", "PROVEN", "LAST DRILL FAILED")
-        print_table(head, rows, title="Dumps, as their drills found them")
+        print_table(head, rows, title="Results of the last drills")
 
 
 def _print_drift(found: list[EnvironmentStatus]) -> None:
@@ -116,11 +120,13 @@ def _print_rules(found: list[RulesStatus]) -> None:
     if rows:
         say()
         head = ("PIPELINE", "KIND", "ABOUT", "WHAT", "SINCE")
-        print_table(head, rows, title="Rules on GitHub that are not kept (see `sluice protect`)")
+        print_table(head, rows, title="Rules on GitHub that are missing (see `sluice protect`)")
     relaxed = [(one.pipeline, line) for one in found for line in one.relaxed]
     if relaxed:
         say()
-        print_table(("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a while")
+        print_table(
+            ("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a limited time"
+        )
 
 
 def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
@@ -188,7 +194,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show the promotions, the newest first."""
-    from deployments.connect import open_ledger
+    from deployments.control_plane.connect import open_ledger
 
     with open_ledger(read_settings()) as ledger:
         rows = [_history_row(ledger, row) for row in ledger.promotions.history(pipeline, environment, limit)]
@@ -196,7 +202,7 @@ def history(
         print_json(rows)
     elif not rows:
         where = f" to {environment}" if environment else ""
-        say(f"nothing was promoted{where} yet")
+        say(f"nothing has been promoted{where} yet")
     else:
         _print_history(rows)
 
@@ -205,7 +211,7 @@ _ANSWER = {"created_at", "approver", "decision", "counted", "refusal", "reason",
 
 
 def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
-    from deployments.views import approvers_of
+    from deployments.reports.views import approvers_of
 
     release = ledger.releases.get(row.release_id) if row.release_id else None
     ended, answers = row.ended_at, ledger.approvals.of(row.id)
@@ -269,16 +275,18 @@ def _texts(values: object) -> list[str]:
 def unhold(
     environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why the release may come back; kept for ever.")],
-    by: Annotated[str, typer.Option("--by", help="Who lifts the hold. [default: this login]")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why the release may be promoted again; recorded in the ledger.")
+    ],
+    by: Annotated[str, typer.Option("--by", help="Who removes the hold. [default: this login]")] = "",
     pipeline: OnlyPipeline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift the holds of an environment, so that a release that was rolled back may be promoted again."""
-    from deployments.connect import open_ledger
+    """Remove the holds of an environment, so that a release that was rolled back may be promoted again."""
+    from deployments.control_plane.connect import open_ledger
 
     if not reason.strip():
-        raise typer.BadParameter("say why, it is kept for ever", param_hint="--reason")
+        raise typer.BadParameter("say why, it is recorded in the ledger", param_hint="--reason")
     who = by.strip() or getpass.getuser()
     with open_ledger(read_settings()) as ledger:
         name = _pipeline_of(ledger, environment, pipeline)
@@ -292,7 +300,7 @@ def unhold(
     elif releases:
         say(f"{name} {environment}: {', '.join(releases)} may be promoted again")
     else:
-        say(f"{name} {environment}: nothing is held")
+        say(f"{name} {environment}: nothing is on hold")
 
 
 def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:
@@ -304,7 +312,7 @@ def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:
         return candidates[0]
     if not candidates:
         of = f" of {wanted}" if wanted else ""
-        raise TerminalError(f"nothing was ever promoted to {environment}{of}", "see `sluice status`")
+        raise TerminalError(f"nothing has been promoted to {environment}{of}", "see `sluice status`")
     raise TerminalError(
         f"{environment} is an environment of {', '.join(candidates)}", "name one of them with --pipeline"
     )

@@ -9,7 +9,7 @@ import typer
 
 from deployments.cli.options import AsJson
 from deployments.cli.output import print_json, say
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 
 def validate(

@@ -15,7 +15,7 @@ def upgrade(*, as_json: AsJson = False) -> None:
     """Make the ledger, or bring its tables to the version this Sluice knows; nothing to do is fine."""
     from sqlalchemy.engine import make_url
 
-    from deployments.connect import ledger_url
+    from deployments.control_plane.connect import ledger_url
     from tasks.ledger.models import HEAD
     from tasks.ledger.store import Ledger
 
@@ -26,7 +26,7 @@ def upgrade(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"url": where, "version": HEAD, "environments": environments})
     else:
-        say(f"{where} is at version {HEAD}; it knows {environments} environments")
+        say(f"{where} is at version {HEAD}; it has {environments} environments")
 
 
 # A single command would otherwise take the place of its group.

@@ -11,13 +11,13 @@ from pathlib import Path
 import typer
 
 # What is registered first for the end is done last.
-import deployments.ending
-import deployments.garbage  # noqa: F401 - before what is imported next
+import deployments.control_plane.fast_exit
+import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.cli import approver, deliveries, doctor, facts, files, ledger, plan, protect, rollback, up
 from deployments.cli.options import read_settings
 from deployments.cli.output import warn
-from deployments.ending import end_with
-from tasks.errors import SluiceError
+from deployments.control_plane.fast_exit import end_with
+from tasks.kernel.errors import SluiceError
 
 FAILED = 1
 INTERRUPTED = 130
@@ -53,9 +53,6 @@ def run(arguments: list[str]) -> int:
 
     Args:
         arguments: What follows `sluice` on the command line.
-
-    Returns:
-        The exit code.
     """
     try:
         app(args=arguments, prog_name="sluice")
@@ -97,7 +94,7 @@ def _lines(error: Exception) -> list[str]:
 
 def _unauthorized(text: str) -> SluiceError:
     """Return what Prefect's own client means where it is asked for a login."""
-    from deployments.login import CLIENT, refused
+    from deployments.control_plane.login import CLIENT, refused
 
     url = re.search(r"https?://[^\s']+?/api", text)
     return refused(url[0] if url else "", given=CLIENT in os.environ, home=read_settings().home)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.domain.durations import human_duration
-from flows.domain.text import one_line
+from flows.domain.words.durations import human_duration
+from flows.domain.words.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,9 +41,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
     """Print a table. On a terminal long cells are folded; in a pipe each row stays one line.
 
     Args:
-        head: The column titles.
         rows: The cells; whatever comes from outside is made printable.
-        title: A line above it.
     """
     from rich.table import Table
     from rich.text import Text

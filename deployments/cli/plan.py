@@ -11,7 +11,7 @@ from deployments.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from blocks.values.plans import Plan
-    from flows.planning.plan import PlanPreview
+    from flows.promotion.plan import PlanPreview
 
 ROLLBACK = "rollback"
 
@@ -20,7 +20,7 @@ def plan(
     environment: Annotated[
         str,
         typer.Argument(
-            help="Where the release would go; or the word rollback, then the environment that would go back.",
+            help="Where the release would go; or the word rollback, then the environment to roll back.",
             metavar="ENV",
         ),
     ],
@@ -43,17 +43,17 @@ def plan(
         str, typer.Option("--ref", metavar="REF", help="The same as REF, for an environment called rollback.")
     ] = "",
     undo: Annotated[
-        bool, typer.Option("--undo", help="After rollback: what taking the last restore back would do.")
+        bool, typer.Option("--undo", help="After rollback: what undoing the last restore would do.")
     ] = False,
     source: Source = "",
     as_json: AsJson = False,
 ) -> None:
     """Compute what a promotion would change, and change nothing. The exit code does not depend on the gates.
 
-    `sluice plan rollback ENV [RELEASE]` says how a rollback would go: with the code alone, by down-migrations, by a
+    `sluice plan rollback ENV [RELEASE]` says how a rollback would work: with the code alone, by down-migrations, by a
     dump (and what that would lose), or not at all.
     """
-    from deployments.connect import use_prefect
+    from deployments.control_plane.connect import use_prefect
 
     settings = read_settings()
     use_prefect(settings)
@@ -66,7 +66,7 @@ def plan(
 
 
 def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -> None:
-    from flows.planning.plan import preview
+    from flows.promotion.plan import preview
 
     found = preview(environment, ref, source)
     if as_json:
@@ -76,13 +76,13 @@ def _plan_promotion(environment: str, ref: str, source: str, *, as_json: bool) -
 
 
 def _plan_rollback(environment: str, release: str, source: str, *, undo: bool, as_json: bool) -> None:
-    from flows.returning.preview import preview_rollback
+    from flows.rollback.preview import preview_rollback
 
     plan = preview_rollback(environment, release, source, undo).plan
     if as_json:
         print_json({"plan": _plan_data(plan)})
     else:
-        from flows.domain.plan_view import plan_text
+        from flows.domain.promotion.plan_view import plan_text
 
         print_table(("WHAT", "CHANGE"), plan_text(plan))
 
@@ -100,8 +100,8 @@ def _plan_data(plan: Plan) -> dict[str, object]:
 
 
 def _print_plan(found: PlanPreview) -> None:
-    from flows.domain.gates_view import gates_rows
-    from flows.domain.plan_view import plan_text
+    from flows.domain.gates.view import gates_rows
+    from flows.domain.promotion.plan_view import plan_text
 
     print_table(("WHAT", "CHANGE"), plan_text(found.plan))
     say()

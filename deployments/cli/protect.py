@@ -8,10 +8,10 @@ import typer
 
 from deployments.cli.options import AsJson, Source, read_settings
 from deployments.cli.output import print_json, print_table, say
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
-    from flows.protect import Protected
+    from flows.rules.flow import Protected
 
 
 def protect(
@@ -24,10 +24,10 @@ def protect(
 ) -> None:
     """Show how the rules on GitHub differ from the section `protect` of the pipeline, and change nothing.
 
-    The exit code is 1 where a rule is missing that was not relaxed for a while.
+    The exit code is 1 where a rule is missing that was not relaxed.
     """
-    from deployments.connect import use_prefect
-    from flows.protect import protected
+    from deployments.control_plane.connect import use_prefect
+    from flows.rules.flow import protected
 
     settings = read_settings()
     use_prefect(settings)
@@ -54,7 +54,7 @@ def _as_data(found: Protected) -> dict[str, object]:
 
 
 def _print(found: Protected) -> None:
-    from flows.domain.protection.view import rule_rows, standing_line
+    from flows.domain.rules.view import rule_rows, standing_line
 
     if found.lines:
         head = ("STATE", "WHERE", "RULE", "IN FORCE", "PIPELINE")

@@ -15,21 +15,21 @@ import typer
 
 from deployments.cli.options import AsJson, read_settings
 from deployments.cli.output import print_json, say, warn
-from tasks.errors import RefusedError, TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.offline import OfflineRollback
-    from flows.offline.hosts import Readied
+    from flows.rollback.offline_hosts import Readied
 
-_CHANGE = "flows.offline.change"
+_CHANGE = "flows.rollback.offline_execute"
 
 
 def rollback(
     environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
     *,
     offline: Annotated[
-        bool, typer.Option("--offline", help="By what the hosts remember, without server and ledger.")
+        bool, typer.Option("--offline", help="From the records on the hosts, without server and ledger.")
     ] = False,
     release: Annotated[
         str,
@@ -37,17 +37,21 @@ def rollback(
             "--release", help="A release id, or the first digits of its commit.", show_default=False
         ),
     ] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.", show_default=False)] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     insist: Annotated[
-        bool, typer.Option("--insist", help="Answer for migrations nobody judged, or for a held release.")
+        bool,
+        typer.Option(
+            "--insist",
+            help="Take responsibility for migrations that were not judged, or for a release on hold.",
+        ),
     ] = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="HOST", help="A host that is gone.")
     ] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option("--pipeline", metavar="NAME", help="Where several have such an environment."),
+        typer.Option("--pipeline", metavar="NAME", help="The pipeline, if several have this environment."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,25 +75,25 @@ def rollback(
 
 
 def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
-    from flows.offline.hosts import Asked, make_ready
-    from tasks.rescue import read_rescue
+    from flows.rollback.offline_hosts import OfflineRequest, make_ready
+    from tasks.services.rescue import read_rescue
 
     # What the change needs is read from disk while the hosts answer.
     threading.Thread(target=import_module, args=(_CHANGE,)).start()
     rescue = read_rescue(read_settings().home, environment, pipeline)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return make_ready(rescue, Asked(who=who, insist=insist, **wanted))
+    return make_ready(rescue, OfflineRequest(who=who, insist=insist, **wanted))
 
 
 def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:
-    from flows.offline.change import go_back
+    from flows.rollback.offline_execute import go_back
 
     return go_back(readied, tell)
 
 
 def _preview(readied: Readied) -> list[str]:
     """Say what would be done."""
-    left = _named(readied.prospect.left) if readied.prospect.left else "nothing that is known"
+    left = _named(readied.prospect.left) if readied.prospect.left else "nothing known"
     head = f"{readied.site.environment} of {readied.site.pipeline}: {left} → {_named(readied.target)}"
     return [
         head,
@@ -99,7 +103,7 @@ def _preview(readied: Readied) -> list[str]:
 
 
 def _named(manifest: Manifest) -> str:
-    from flows.domain.text import one_line
+    from flows.domain.words.text import one_line
 
     return f'{manifest.release.id} "{one_line(manifest.release.commit.subject, 60)}"'
 
@@ -113,7 +117,7 @@ def _ask(*, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise RefusedError("there is no terminal to ask at; nothing was touched", "add --yes")
+        raise RefusedError("there is no terminal to ask on; nothing was touched", "add --yes")
     if not typer.confirm("go back?", err=True):
         raise RefusedError("nothing was touched")
 

@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from deployments import processes
 from deployments.cli.options import read_settings
 from deployments.cli.output import counted, say, warn
-from deployments.environment import DEFAULT_PORT, api_url, log_file, process_file, root_url, same_server
-from deployments.login import CLIENT, login_file, open_to_others
-from tasks.errors import TerminalError
+from deployments.control_plane import processes
+from deployments.control_plane.environment import (
+    DEFAULT_PORT,
+    api_url,
+    log_file,
+    process_file,
+    root_url,
+    same_server,
+)
+from deployments.control_plane.login import CLIENT, login_file, open_to_others
+from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
 _POLL_SECONDS = 0.5
 _AGAIN_SECONDS = 2.0
@@ -37,10 +44,10 @@ def up(
         int, typer.Option("--port", min=1, max=65535, help="The server's port on the loopback address.")
     ] = DEFAULT_PORT,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=64, help="How many runs the worker carries at once.")
+        int, typer.Option("--limit", min=1, max=64, help="How many runs the worker carries out at once.")
     ] = 4,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Go on in the background; see `sluice down`.")
+        bool, typer.Option("--detach", help="Continue in the background; see `sluice down`.")
     ] = False,
     once_ready: Annotated[
         bool, typer.Option("--once-ready", help="End everything again as soon as it is ready: a check.")
@@ -53,7 +60,7 @@ def up(
     ] = True,
 ) -> None:
     """Start Prefect's server, a worker and the receiver of webhooks here, deploy the flows; until Ctrl-C."""
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
     with _alone(home):
@@ -76,7 +83,7 @@ def up(
         _show(plane)
         if once_ready:
             plane.stop()
-            say("everything is ended again")
+            say("everything was ended again")
         elif not detach:
             _stay(plane)
     except KeyboardInterrupt:
@@ -100,7 +107,7 @@ def _start(plane: ControlPlane, *, undo: bool) -> None:
 def _show(plane: ControlPlane) -> None:
     say(f"  Prefect's UI  {plane.url}")
     say(f"  its API       {api_url(plane.port)}")
-    say(f"  its login     {plane.login.place} (type the whole line at {plane.url}/login)")
+    say(f"  its login     {plane.login.place} (paste the whole line at {plane.url}/login)")
     say(f"  logs          {log_file(plane.home, 'server').parent}")
 
 
@@ -113,7 +120,7 @@ def _check_login(plane: ControlPlane) -> None:
         )
         raise TerminalError(
             f"{lacks} no login: an earlier version started it",
-            "`sluice down`, then `sluice up`: runs that wait go on afterwards",
+            "`sluice down`, then `sluice up`: waiting runs continue afterwards",
         )
     if open_to_others(login_file(plane.home)):
         path = login_file(plane.home)
@@ -124,8 +131,8 @@ def _check_login(plane: ControlPlane) -> None:
 
 
 def _check_port(port: int) -> None:
-    from deployments.parts import port_is_free
-    from deployments.prefect_api import PrefectApi
+    from deployments.control_plane.parts import port_is_free
+    from deployments.control_plane.prefect_api import PrefectApi
 
     if port_is_free(port):
         return
@@ -141,7 +148,7 @@ def _check_port(port: int) -> None:
 def _remember(plane: ControlPlane) -> None:
     """Write address and login into the user's Prefect profile, so that `prefect deployment run` works as typed."""
     url = api_url(plane.port)
-    argv = processes.python("-m", "deployments.profile")
+    argv = processes.python("-m", "deployments.control_plane.profile")
     told = json.dumps({"url": url, "login": plane.login.text})
     done = subprocess.run(
         argv,
@@ -161,9 +168,7 @@ def _remember(plane: ControlPlane) -> None:
             f"and {CLIENT} as in {plane.login.place}"
         )
     if (given := os.environ.get("PREFECT_API_URL")) and not same_server(given, url):
-        warn(
-            f"note: PREFECT_API_URL in your environment is {given}: `prefect` and `sluice` talk to that server"
-        )
+        warn(f"note: PREFECT_API_URL in your environment is {given}: `prefect` and `sluice` use that server")
 
 
 def _stay(plane: ControlPlane) -> None:
@@ -182,7 +187,7 @@ def _keep_receiver(plane: ControlPlane) -> None:
     if plane.receiver is None or plane.receiver.alive():
         return
     if process_file(plane.home, "receiver").exists():
-        warn(f"note: the receiver of webhooks ended by itself; see {log_file(plane.home, 'receiver')}")
+        warn(f"note: the receiver of webhooks ended unexpectedly; see {log_file(plane.home, 'receiver')}")
         time.sleep(_AGAIN_SECONDS)
         plane.start_receiver()
 
@@ -194,20 +199,20 @@ def _ended(plane: ControlPlane, name: str) -> None:
         raise typer.Exit(0)
     tail = processes.tail(log_file(plane.home, name))
     plane.stop(seconds=0)
-    raise TerminalError(f"the {name} ended by itself", f"see {log_file(plane.home, name)}", tail)
+    raise TerminalError(f"the {name} ended unexpectedly", f"see {log_file(plane.home, name)}", tail)
 
 
 def _end(plane: ControlPlane, seconds: float) -> None:
     runs = plane.runs()
     if runs and seconds > 0:
-        say(f"waiting {seconds:.0f} s for {counted(len(runs), 'run')}; Ctrl-C again cuts them")
+        say(f"waiting {seconds:.0f} s for {counted(len(runs), 'run')}; Ctrl-C again ends them at once")
     try:
         cut = plane.stop(seconds=seconds)
     except KeyboardInterrupt:
         cut = plane.stop(seconds=0)
     for run in cut:
-        say(f"run {run} was cut; `prefect flow-run retry {run}` continues it at the same step")
-    say("worker and server are ended")
+        say(f"run {run} was interrupted; `prefect flow-run retry {run}` continues it at the same step")
+    say("worker and server have ended")
 
 
 def down(
@@ -217,7 +222,7 @@ def down(
     ] = 30.0,
 ) -> None:
     """End the worker and the server that `sluice up` started here."""
-    from deployments.bootstrap import ControlPlane
+    from deployments.control_plane.bootstrap import ControlPlane
 
     home = read_settings().home.resolve()
     parts = (processes.load(process_file(home, name)) for name in ("server", "worker", "receiver"))

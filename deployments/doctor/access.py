@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 
 from blocks.settings import Settings
-from deployments.connect import known_api, profiles, profiles_file
+from deployments.control_plane.connect import known_api, profiles, profiles_file
+from deployments.control_plane.environment import EARLIER_POOL, POOL, POOL_TYPE
+from deployments.control_plane.login import CLIENT, SERVER, login_file, open_to_others
+from deployments.control_plane.parts import online_workers
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
-from deployments.environment import JOB_TEMPLATE, POOL
-from deployments.login import CLIENT, SERVER, login_file, open_to_others
-from deployments.prefect_api import PrefectApi
 
 # A name that is nobody's, as a page would have one that leads it to the server's address.
 _STRANGER = "sluice-doctor.invalid"
@@ -35,7 +36,7 @@ def _api(settings: Settings) -> Iterator[Finding]:
         yield _login(api, stranger)
         yield _pages(api, stranger)
         yield _names(api, stranger)
-    yield _template(api)
+    yield _pool(api)
 
 
 def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
@@ -48,7 +49,7 @@ def _login(api: PrefectApi, stranger: httpx.Client) -> Finding:
         )
     if answer.status_code not in _REFUSALS:
         return _unknown(f"{api.url} asks for a login", answer)
-    return ok("api", "answers nobody without the login")
+    return ok("api", "does not answer without the login")
 
 
 def _pages(api: PrefectApi, stranger: httpx.Client) -> Finding:
@@ -72,7 +73,7 @@ def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
         return fail(
             "api",
             "answers to any host name: a web page can give its own name this machine's address",
-            f"{_AGAIN}; a server that you start yourself needs a proxy that looks at `Host`",
+            f"{_AGAIN}; a server that you start yourself needs a proxy that checks `Host`",
         )
     if not answer.is_client_error:
         return _unknown(f"{api.url} answers to its own names only", answer)
@@ -80,20 +81,27 @@ def _names(api: PrefectApi, stranger: httpx.Client) -> Finding:
 
 
 def _unknown(what: str, answer: httpx.Response) -> Finding:
-    said = f"whether {what} cannot be told: it answered {answer.status_code}"
-    return fail("api", said, "look at the server, then ask again")
+    said = f"whether {what} is not known: it answered {answer.status_code}"
+    return fail("api", said, "check the server, then try again")
 
 
-def _template(api: PrefectApi) -> Finding:
+def _pool(api: PrefectApi) -> Finding:
     pool = api.work_pool(POOL)
     if pool is None:
         return fail("api", f"there is no work pool {POOL}", "run `sluice up`")
-    template = pool.get("base_job_template") or {}
-    if template == JOB_TEMPLATE:
-        return ok("api", f"runs of pool {POOL} choose no command, environment or folder")
-    offered = sorted((template.get("variables") or {}).get("properties") or {})
-    said = f"lets a run set {', '.join(offered)}" if offered else "is not Sluice's"
-    return fail("api", f"the job template of pool {POOL} {said}", f"{_AGAIN}: it is set right at the start")
+    if pool.get("type") != POOL_TYPE:
+        return fail(
+            "api",
+            f"the work pool {POOL} is of type {pool.get('type')}: its workers start what a run names",
+            f"`prefect work-pool delete {POOL}`; {_AGAIN}",
+        )
+    if online_workers(api, EARLIER_POOL):
+        return fail(
+            "api",
+            f"a worker of an earlier version takes runs of the work pool {EARLIER_POOL}: it starts what a run names",
+            "end that worker",
+        )
+    return ok("api", f"runs of pool {POOL} choose no command, environment or folder")
 
 
 def _kept(home: Path) -> Iterator[Finding]:
@@ -105,7 +113,7 @@ def _kept(home: Path) -> Iterator[Finding]:
             f"make a new one: `sluice down`, `rm {path}`, `prefect config unset {CLIENT}`, `sluice up`",
         )
     elif path.exists():
-        yield ok("login", f"{path} is for its owner's eyes")
+        yield ok("login", f"{path} can only be read by its owner")
     if home.exists() and home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail("login", f"others on this machine can change what is in {home}", f"`chmod 700 {home}`")
     elif open_to_others(home):

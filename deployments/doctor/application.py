@@ -6,27 +6,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blocks.approver import Approver
-from blocks.catalog import CHANNELS
 from blocks.git_repository import GitRepository
 from blocks.pipeline import Pipeline, PipelineError, Policy, load_pipeline
 from blocks.pipeline.smoke import HttpCheck
 from blocks.registry import ContainerRegistry
 from blocks.settings import Settings
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
 from deployments.doctor.github import github_findings, pull_request_findings
-from deployments.prefect_api import PrefectApi
-from flows.blocks import InvalidBlockError, MissingBlockError, read_block
-from flows.domain.approvals import shared_identities
-from flows.planning.describing import describe_commit
-from flows.planning.people import approver_facts
-from flows.session import docker_config, open_mirror
+from flows.approvals.people import approver_facts
+from flows.core.describe import describe_commit
+from flows.core.session import docker_config, open_mirror
+from flows.domain.approvals.quorum import shared_identities
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import SluiceError, TerminalError
-from tasks.resolve import read_policy
+from tasks.images.resolve import read_policy
+from tasks.kernel.blocks import BlockError, MissingBlockError, read_block
+from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.steps.notify import read_channel
 
 
 @dataclass(frozen=True)
-class Application:
+class ApplicationFacts:
     """What was read of the application, as far as it could be.
 
     Attributes:
@@ -54,11 +54,10 @@ class Application:
 
 def read_application(
     settings: Settings, source: str, environment: str | None
-) -> tuple[Application | None, list[Finding]]:
+) -> tuple[ApplicationFacts | None, list[Finding]]:
     """Read repository, pipeline and registries.
 
     Args:
-        settings: Sluice's settings.
         source: The `git-repository` block.
         environment: Only this environment; all of them for None.
 
@@ -89,7 +88,7 @@ def read_application(
             found.append(failure(f"pipeline {name}", error))
     policies = tuple(pipeline.policy(name) for name in names)
     registries, problems = _registries(policies)
-    return Application(pipeline, policies, required, registries, repository, sha), [*found, *problems]
+    return ApplicationFacts(pipeline, policies, required, registries, repository, sha), [*found, *problems]
 
 
 def _chosen(pipeline: Pipeline, environment: str | None) -> tuple[str, ...]:
@@ -114,7 +113,7 @@ def _registries(policies: Iterable[Policy]) -> tuple[dict[str, ContainerRegistry
     return loaded, problems
 
 
-def application_checks(application: Application, api: PrefectApi) -> list[Check]:
+def application_checks(application: ApplicationFacts, api: PrefectApi) -> list[Check]:
     """Return the checks of what the pipeline names, hosts apart."""
     registries = [
         Check(f"registry {name}", lambda name=name, block=block: _registry(name, block))  # type: ignore[misc]
@@ -136,7 +135,7 @@ def _registry(name: str, block: ContainerRegistry) -> Iterator[Finding]:
     yield ok(f"registry {name}", f"{block.address} answers, {who}")
 
 
-def _github(application: Application) -> Iterator[Finding]:
+def _github(application: ApplicationFacts) -> Iterator[Finding]:
     repository = application.repository
     yield from github_findings(
         repository.github,
@@ -156,7 +155,7 @@ def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
         except MissingBlockError as error:
             yield warn(f"approver {name}", error.what, f"enrol them: `sluice approver add {name}`")
             continue
-        except InvalidBlockError as error:
+        except BlockError as error:
             yield warn(f"approver {name}", error.what, error.todo)
             continue
         if block.active:
@@ -193,21 +192,15 @@ def _channels(policies: Sequence[Policy]) -> Iterator[Finding]:
 
 
 def _channel(name: str) -> Finding:
-    """Look for a channel as a run does: a Telegram channel first."""
     where = f"channel {name}"
-    mend = f"create a Telegram Channel or Webhook Channel block {name}, or correct pipeline.yaml"
-    for kind in CHANNELS:
-        try:
-            read_block(kind, name)
-        except MissingBlockError:
-            continue
-        except InvalidBlockError as error:
-            return failure(where, error)
-        return ok(where, f"{kind.get_block_type_slug()}/{name} is there")
-    return fail(where, "there is no such channel", mend)
+    try:
+        slug = read_channel(name).get_block_type_slug()
+    except BlockError as error:
+        return failure(where, error)
+    return ok(where, f"{slug}/{name} is there")
 
 
-def _secrets(application: Application, api: PrefectApi) -> Iterator[Finding]:
+def _secrets(application: ApplicationFacts, api: PrefectApi) -> Iterator[Finding]:
     wanted = set(application.pipeline.build.secrets.values())
     for policy in application.policies:
         for check in policy.smoke:

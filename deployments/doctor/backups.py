@@ -7,35 +7,34 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
-from deployments.connect import open_ledger
+from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from flows.blocks import read_block
-from flows.domain.durations import human_bytes, human_duration
+from flows.domain.words.durations import human_bytes, human_duration
 from tasks.adapters.pool import host_for
-from tasks.commands.retention import History, known_dumps
-from tasks.errors import SluiceError
-from tasks.facts import read_readiness
-from tasks.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
-from tasks.reading import app_directory
-from tasks.retain import history_of
-from tasks.run import utc_now
-from tasks.secrets import read_secret
+from tasks.database.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
+from tasks.database.retain import history_of
+from tasks.host.read import app_directory
+from tasks.host.retention import History, known_dumps
+from tasks.kernel.blocks import read_block
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import SluiceError
+from tasks.services.facts import read_readiness
+from tasks.steps.secrets import read_secret
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
     from blocks.values.receipts import BackupReceipt
-    from deployments.doctor.application import Application
-    from tasks.adapters.protocols import Host
-    from tasks.commands.retention import Dump, StoredDump
-    from tasks.offsite import Place
+    from deployments.doctor.application import ApplicationFacts
+    from tasks.database.offsite import DumpStore
+    from tasks.host.retention import Dump, StoredDump
+    from tasks.kernel.protocols import Host
 
 
-def backup_checks(settings: Settings, application: Application) -> list[Check]:
+def backup_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
     """Return the checks of every environment's dumps and of the places that get copies of them.
 
     Args:
-        settings: Sluice's settings.
         application: What was read of the application.
     """
     return [
@@ -86,9 +85,7 @@ def _newest(
         return ok(where, f"{name} has no dump yet; the next promotion that changes something takes one")
     if not good:
         said = f"{name} has {len(dumps)} dumps, and none is known to be good"
-        return warn(
-            where, said, f"see what became of {policy.pipeline}/backups there; a promotion takes a new one"
-        )
+        return warn(where, said, f"check {policy.pipeline}/backups there; a promotion takes a new one")
     size = next(one.bytes for one in stored if one.name == good[0].name)
     return ok(
         where,
@@ -113,7 +110,7 @@ def _room(where: str, host: Host, directory: str, history: History) -> Iterator[
     free = read_readiness(host, directory).free_bytes
     if free < 2 * newest.bytes:
         said = f"{human_bytes(free)} free on {host.name}, and the last dump has {human_bytes(newest.bytes)}"
-        yield warn(where, said, "free some, or lower backup.keep or backup.keep_days")
+        yield warn(where, said, "free some space, or lower backup.keep or backup.keep_days")
 
 
 def _last(history: History) -> BackupReceipt | None:
@@ -130,18 +127,18 @@ def _copies(settings: Settings, policy: Policy, name: str) -> Iterator[Finding]:
         # A warning: promotions go on without copies.
         yield warn(where, error.what, error.todo)
         return
-    yield ok(where, f"{place.name} can be written; {len(whole)} copies are there")
+    yield ok(where, f"{place.name} can be written to; {len(whole)} copies are there")
     yield from _missing(where, place, whole, _history(settings, policy))
 
 
-def _missing(where: str, place: Place, whole: set[str], history: History) -> Iterator[Finding]:
+def _missing(where: str, place: DumpStore, whole: set[str], history: History) -> Iterator[Finding]:
     newest = _last(history)
     if newest is None:
         return
     if file_name(newest) not in whole:
         said = f"{place.name} has no copy of the newest dump, {file_name(newest)}"
         yield warn(
-            where, said, "look at the step `copy backup` of its promotion; the next one copies its own dump"
+            where, said, "check the step `copy backup` of its promotion; the next one copies its own dump"
         )
     if isinstance(place, HostPlace):
         yield from _room(where, place.host, place.directory, history)

@@ -10,17 +10,17 @@ from typing import Any
 import yaml
 
 from blocks.settings import Settings
-from deployments.connect import known_api, ledger_url
+from deployments.control_plane.connect import known_api, ledger_url
+from deployments.control_plane.environment import POOL
+from deployments.control_plane.parts import PREFECT_FILE, online_workers
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
-from deployments.environment import POOL
-from deployments.parts import PREFECT_FILE, online_workers
-from deployments.prefect_api import PrefectApi
-from flows.domain.durations import human_bytes
+from flows.domain.words.durations import human_bytes
 from tasks.adapters.local import LocalRunner
-from tasks.adapters.protocols import Call, Limits
+from tasks.kernel.protocols import Call, Limits
 from tasks.ledger.models import HEAD
 from tasks.ledger.store import Ledger
-from tasks.preflight import OLDEST_COMPOSE, version_of
+from tasks.services.preflight import OLDEST_COMPOSE, version_of
 
 LEAST_FREE_BYTES = 2 * 1000**3
 
@@ -116,5 +116,5 @@ def _disk(home: Path) -> Finding:
     free = shutil.disk_usage(place).free
     said = f"{human_bytes(free)} free for {home}"
     if free < LEAST_FREE_BYTES:
-        return warn("disk", said, "free some: checkouts and logs are kept there")
+        return warn("disk", said, "free some space: checkouts and logs are kept there")
     return ok("disk", said)

@@ -5,31 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deployments.connect import open_ledger
+from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from deployments.views import standing_drift
-from flows.domain.protection.view import GITHUB
+from deployments.reports.views import standing_drift
+from flows.domain.rules.view import GITHUB
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.settings import Settings
-    from deployments.doctor.application import Application
+    from deployments.doctor.application import ApplicationFacts
     from tasks.ledger.store import Ledger
 
-_KEPT = "every rule the pipeline asks for was in force when it was looked at last"
+_KEPT = "every rule the pipeline asks for was in force at the last check"
 
 
-def drift_checks(settings: Settings, application: Application) -> list[Check]:
+def drift_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
     """Return the checks of what stands in the ledger about the hosts.
 
     Args:
-        settings: Sluice's settings.
         application: What was read of the application.
     """
     return [Check("drift", lambda: _drift(settings, application))]
 
 
-def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
+def _drift(settings: Settings, application: ApplicationFacts) -> Iterator[Finding]:
     with open_ledger(settings) as ledger:
         for policy in application.policies:
             yield from _of_environment(ledger, policy)
@@ -38,7 +37,7 @@ def _drift(settings: Settings, application: Application) -> Iterator[Finding]:
 
 
 def _of_environment(ledger: Ledger, policy: Policy) -> Iterator[Finding]:
-    return _of_place(ledger, policy.pipeline, policy.name, "nothing stands that differs from the ledger")
+    return _of_place(ledger, policy.pipeline, policy.name, "no differences from the ledger")
 
 
 def _of_place(ledger: Ledger, pipeline: str, place: str, fine: str) -> Iterator[Finding]:

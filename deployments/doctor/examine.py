@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from blocks.settings import Settings
-from deployments.connect import use_prefect
+from deployments.control_plane.connect import use_prefect
 from deployments.doctor.findings import Finding, run_checks
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 
 
 def examine(settings: Settings, source: str, environment: str | None) -> list[Finding]:
     """Look at everything a promotion will need; nothing is changed, but a small file is written among copies of dumps.
 
     Args:
-        settings: Sluice's settings.
         source: The `git-repository` block of the application.
         environment: Only this environment's hosts and approvers; all of them for None.
 

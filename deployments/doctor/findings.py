@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blocks.values.base import Value
-from tasks.adapters.redact import process_redactor
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.redact import process_redactor
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -66,14 +66,11 @@ def failure(where: str, error: Exception) -> Finding:
     if isinstance(error, SluiceError):
         return fail(where, clean(error.what), clean(error.todo))
     text = " ".join(str(error).split())[:300]
-    return fail(where, clean(f"{type(error).__name__}: {text}"), "SLUICE_DEBUG=1 may tell more")
+    return fail(where, clean(f"{type(error).__name__}: {text}"), "SLUICE_DEBUG=1 may show more")
 
 
 def run_checks(checks: Sequence[Check]) -> list[Finding]:
     """Run checks side by side.
-
-    Args:
-        checks: The checks.
 
     Returns:
         Their findings, in the order of the checks.

@@ -6,16 +6,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from deployments.doctor.findings import Finding, fail, failure, ok, warn
-from flows.github import open_github, open_pull_requests
-from flows.planning.entry import rules_branch
-from tasks.errors import SluiceError
-from tasks.github_facts import facts_of
+from flows.core.github import open_github, open_pull_requests
+from flows.gates.entry import rules_branch
+from tasks.github.github_facts import facts_of
+from tasks.kernel.errors import SluiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from blocks.pipeline import Policy, PullRequests
-    from tasks.adapters.protocols import GitHubReader
+    from tasks.kernel.protocols import GitHubReader
 
 WHERE = "github"
 # With less than this a promotion that waits for its checks may not see their end.
@@ -40,7 +40,7 @@ def github_findings(
     showing = [policy for policy in policies if policy.show.anything]
     if not name:
         wanted = [f"gates of {policy.name} ask GitHub" for policy in asking]
-        wanted += [f"{policy.name} is to be shown on GitHub" for policy in showing]
+        wanted += [f"{policy.name} uses `show` for GitHub" for policy in showing]
         for one in wanted:
             yield fail(
                 WHERE,
@@ -79,7 +79,7 @@ def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]
     except SluiceError as error:
         yield failure(where, error)
     else:
-        yield ok(where, f"{count} are open; what is done by itself is done by {who}")
+        yield ok(where, f"{count} are open; what is automatic is done by {who}")
 
 
 def _answers(
@@ -99,4 +99,4 @@ def _answers(
         except SluiceError as error:
             yield failure(f"{WHERE} {policy.name}", error)
         else:
-            yield ok(f"{WHERE} {policy.name}", "shows what its gates ask")
+            yield ok(f"{WHERE} {policy.name}", "shows what its gates ask for")

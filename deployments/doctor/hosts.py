@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
-from deployments.doctor.application import Application
+from deployments.doctor.application import ApplicationFacts
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
-from flows.blocks import read_block
-from flows.domain.durations import human_bytes
+from flows.domain.words.durations import human_bytes
 from tasks.adapters.pool import host_for
-from tasks.adapters.protocols import Call, Limits
-from tasks.commands.scripts import login, script
-from tasks.errors import SluiceError
-from tasks.facts import app_directory, read_env_keys, read_readiness
-from tasks.preflight import LEAST_FREE_BYTES, problems_of, version_of
+from tasks.host.scripts import login, script
+from tasks.kernel.blocks import read_block
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.protocols import Call, Limits
+from tasks.services.facts import app_directory, read_env_keys, read_readiness
+from tasks.services.preflight import LEAST_FREE_BYTES, problems_of, version_of
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
     from blocks.values.facts import Readiness
-    from tasks.adapters.protocols import Host
+    from tasks.kernel.protocols import Host
 
 OLDEST_ENGINE = (23,)
 
@@ -35,7 +35,7 @@ printf '%s\\n' "$place"
 """
 
 
-def host_checks(application: Application) -> tuple[list[Check], list[Finding]]:
+def host_checks(application: ApplicationFacts) -> tuple[list[Check], list[Finding]]:
     """Return the checks of every host of the application's environments.
 
     Args:
@@ -59,13 +59,13 @@ def host_checks(application: Application) -> tuple[list[Check], list[Finding]]:
 
 
 def _looker(
-    where: str, block: ComposeHost, name: str, application: Application, policy: Policy
+    where: str, block: ComposeHost, name: str, application: ApplicationFacts, policy: Policy
 ) -> Callable[[], Iterator[Finding]]:
     return lambda: _host(where, block, host_for(block, name), application, policy)
 
 
 def _host(
-    where: str, block: ComposeHost, host: Host, application: Application, policy: Policy
+    where: str, block: ComposeHost, host: Host, application: ApplicationFacts, policy: Policy
 ) -> Iterator[Finding]:
     directory = app_directory(host, block.directory, policy.pipeline)
     yield ok(where, f"{block.user}@{block.address}:{block.port} reached; host key and login are right")
@@ -99,7 +99,9 @@ def _directory(where: str, host: Host, directory: str) -> Finding:
     return ok(where, f"{directory} " + ("is writable" if place == directory else "can be made"))
 
 
-def _env_file(where: str, host: Host, directory: str, application: Application, policy: Policy) -> Finding:
+def _env_file(
+    where: str, host: Host, directory: str, application: ApplicationFacts, policy: Policy
+) -> Finding:
     required = application.required.get(policy.name, ())
     found, keys = read_env_keys(host, directory, policy.env_files)
     if found is None:
@@ -113,7 +115,7 @@ def _env_file(where: str, host: Host, directory: str, application: Application, 
     return ok(where, f"{found} has {len(keys)} keys, all {len(required)} required ones among them")
 
 
-def _registry(where: str, host: Host, application: Application, policy: Policy) -> Finding:
+def _registry(where: str, host: Host, application: ApplicationFacts, policy: Policy) -> Finding:
     """Have the host's own engine log in, with a Docker configuration that lives as long as the command."""
     address, configuration = application.registry_login(policy)
     if configuration == "{}":
@@ -121,7 +123,7 @@ def _registry(where: str, host: Host, application: Application, policy: Policy) 
     call = Call(argv=login(("docker", "login", address)), stdin=configuration.encode(), limits=_LIMITS)
     result = host.run(call)
     if result.ok:
-        return ok(where, f"its engine reaches {address} and is let in")
+        return ok(where, f"its engine reaches {address} and is accepted")
     said = " ".join(result.tail(2).split())[:200]
     mend = "check the network and, for a registry without TLS, insecure-registries in its daemon.json"
-    return fail(where, f"its engine is not let in at {address}: {said}", mend)
+    return fail(where, f"its engine is not accepted at {address}: {said}", mend)

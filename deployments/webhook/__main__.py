@@ -7,9 +7,9 @@ import os
 import sys
 
 from blocks.settings import Settings
-from deployments.login import CLIENT, keep_out_of_logs
+from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from deployments.webhook.service import serve
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 
 
 def main() -> int:

@@ -15,8 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 
 from blocks.github_webhooks import GitHubWebhooks
-from deployments.environment import WEBHOOKS_PATH as PATH
-from deployments.webhook.accepting import (
+from deployments.control_plane.environment import WEBHOOKS_PATH as PATH
+from deployments.webhook.accept import (
     LARGEST_BODY_BYTES,
     Head,
     RefusedRequestError,
@@ -27,7 +27,7 @@ from deployments.webhook.accepting import (
 )
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tasks.ledger.deliveries import Taken
 
 # GitHub itself gives up after ten seconds.
@@ -66,11 +66,7 @@ class Receiver:
 
 
 def create_app(receiver: Receiver) -> FastAPI:
-    """Return the application.
-
-    Args:
-        receiver: What it works with.
-    """
+    """Return the application."""
     app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def github(request: Request) -> Response:
@@ -120,7 +116,7 @@ async def _answered(receiver: Receiver, request: Request) -> tuple[HTTPStatus, s
     except ClientDisconnect:
         return HTTPStatus.BAD_REQUEST, "the connection ended"
     except SluiceError as error:
-        _log.error("a delivery was not taken in: %s", error)
+        _log.error("a delivery was not stored: %s", error)
         return HTTPStatus.SERVICE_UNAVAILABLE, "the ledger cannot be written: send it again later"
 
 
@@ -161,7 +157,7 @@ def _headers(request: Request) -> list[tuple[str, str]]:
 def _pong(head: Head, body: bytes, block: GitHubWebhooks) -> tuple[HTTPStatus, str]:
     """Answer a ping. One of an organisation's webhook is about no repository."""
     if not signature_holds(head.signature, body, block.keys()):
-        return HTTPStatus.UNAUTHORIZED, "the signature does not hold"
+        return HTTPStatus.UNAUTHORIZED, "the signature is not valid"
     return HTTPStatus.OK, "pong"
 
 

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
-from deployments.environment import WEBHOOKS_BLOCK
-from deployments.prefect_api import PrefectApi
-from flows.domain.pull_requests.tending import Tending, tending_of
-from flows.domain.triggers.decide import Rule, rules_of
-from flows.session import open_mirror, read_pipeline
-from tasks.adapters.git import GitMirror
-from tasks.adapters.redact import process_redactor
-from tasks.errors import TerminalError, TransientError
-from tasks.resolve import read_policy
+from deployments.control_plane.environment import WEBHOOKS_BLOCK
+from deployments.control_plane.prefect_api import PrefectApi
+from flows.core.session import open_mirror, read_pipeline
+from flows.domain.pull_requests.choose import Tending, tending_of
+from flows.domain.triggers.decide import TriggerRule, rules_of
+from tasks.git.mirror import GitMirror
+from tasks.images.resolve import read_policy
+from tasks.kernel.blocks import parse_block
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 B = TypeVar("B", GitHubWebhooks, GitRepository)
 
@@ -40,7 +39,7 @@ class Application:
     repository: str
     source: str
     mirror: GitMirror
-    rules: tuple[Rule, ...]
+    rules: tuple[TriggerRule, ...]
     refs: dict[str, str]
     tending: Tending
 
@@ -80,9 +79,6 @@ class Blocks:
     def repository(self, name: str) -> GitRepository:
         """Return the block of a repository.
 
-        Args:
-            name: The block's name.
-
         Raises:
             TransientError: The server does not answer, and the block was never read.
             TerminalError: There is no such block, or it is not valid.
@@ -95,19 +91,7 @@ class Blocks:
         return self._repositories[name]
 
     def _read(self, kind: type[B], name: str) -> B:
-        slug = kind.get_block_type_slug()
-        document = self._api().block_document(slug, name)
-        if document is None:
-            raise TerminalError(
-                f"there is no block {slug}/{name}", f"create it in the Prefect UI under Blocks ({slug})"
-            )
-        try:
-            return kind(**document["data"])
-        except ValidationError as error:
-            said = "; ".join(str(one["msg"]) for one in error.errors(include_input=False, include_url=False))
-            raise TerminalError(
-                f"block {slug}/{name} is not valid: {said}", "correct it in the Prefect UI under Blocks"
-            ) from None
+        return parse_block(kind, name, self._api().block_document(kind.get_block_type_slug(), name))
 
 
 class Applications:
@@ -152,9 +136,6 @@ class Applications:
 
         Args:
             repository: The repository, `owner/name`, as it is configured.
-
-        Returns:
-            The application.
 
         Raises:
             TransientError: Prefect's server or the repository does not answer.

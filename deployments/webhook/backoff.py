@@ -19,11 +19,7 @@ class Backoff:
         """Leave a thing alone, longer each time.
 
         Args:
-            what: The thing.
             now: The present time, UTC.
-
-        Returns:
-            Until when.
         """
         failures = self._closed.get(what, (0, now))[0]
         pause: timedelta = FIRST * 2 ** min(failures, 10)

@@ -12,14 +12,14 @@ from operator import attrgetter
 from pydantic import ValidationError
 
 from blocks.values.deliveries import DeliveryStatus, Start
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Application, Applications
 from deployments.webhook.backoff import Backoff
 from deployments.webhook.metrics import Metrics
-from flows.domain.pull_requests.tending import with_tending
-from flows.domain.triggers.decide import CHECKS, Decision, Known, decide, superseded
+from flows.domain.pull_requests.choose import with_tending
+from flows.domain.triggers.decide import CHECKS, DeliveryDecision, Known, decide, superseded
 from flows.domain.triggers.events import Event
-from tasks.errors import SluiceError, TransientError, unexpected
+from tasks.kernel.errors import SluiceError, TransientError, unexpected
 from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
 from tasks.ledger.store import Ledger
 
@@ -147,7 +147,9 @@ class Dispatcher:
             return None
         except SluiceError as error:
             for row in rows:
-                self._decided(row, Decision(outcome="ignore", reason=str(error)), DeliveryStatus.FAILED)
+                self._decided(
+                    row, DeliveryDecision(outcome="ignore", reason=str(error)), DeliveryStatus.FAILED
+                )
             return None
         self._backoff.open(repository)
         return application
@@ -160,17 +162,17 @@ class Dispatcher:
             decision = with_tending(decision, event, application.tending, known)
         except ValidationError:
             reason = "the delivery was stored by another version of Sluice: send it again from GitHub"
-            self._decided(row, Decision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+            self._decided(row, DeliveryDecision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
         except SluiceError:
             raise
         except Exception as error:  # noqa: BLE001 - the others must be decided nevertheless
             _log.exception("delivery %s could not be decided", row.delivery)
             reason = str(unexpected(error))
-            self._decided(row, Decision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+            self._decided(row, DeliveryDecision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
         else:
             self._write_down(row, decision)
 
-    def _write_down(self, row: DeliveryRecord, decision: Decision) -> None:
+    def _write_down(self, row: DeliveryRecord, decision: DeliveryDecision) -> None:
         if decision.outcome != "wait":
             self._decided(row, decision, _STATUSES.get(decision.outcome))
         elif row.attempts < MOST_WAITS:
@@ -180,7 +182,9 @@ class Dispatcher:
             gone = decision.model_copy(update={"outcome": "ignore", "starts": ()})
             self._decided(row, gone, DeliveryStatus.FAILED)
 
-    def _decided(self, row: DeliveryRecord, decision: Decision, status: DeliveryStatus | None) -> None:
+    def _decided(
+        self, row: DeliveryRecord, decision: DeliveryDecision, status: DeliveryStatus | None
+    ) -> None:
         branches = {one.branch for one in decision.starts if one.branch}
         rows = self._ledger.starts.pending_of(row.repository, branches) if branches else []
         self._ledger.deliveries.decide(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from blocks.values.deliveries import Arrived
-from tasks.errors import SluiceError, TerminalError
+from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.ledger.deliveries import Taken
 from tasks.ledger.store import Ledger
 
@@ -36,9 +36,6 @@ class Intake:
 
     async def store(self, arrived: Arrived) -> Taken:
         """Store a delivery; returns when it is on the disk.
-
-        Args:
-            arrived: The delivery.
 
         Returns:
             Whether it is new.

@@ -39,7 +39,7 @@ class Metrics:
         self.runs = Counter("sluice_webhook_runs", "Flow runs created.", registry=self.registry)
         self.failures = Counter(
             "sluice_webhook_failures",
-            "Tries that failed, by what did not answer.",
+            "Failed tries, by what did not answer.",
             ["what"],
             registry=self.registry,
         )

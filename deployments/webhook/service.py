@@ -13,15 +13,15 @@ from contextlib import contextmanager
 import uvicorn
 
 from blocks.settings import Settings
-from deployments.connect import LEDGER_BLOCK, api_at, find_api_url
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.connect import LEDGER_BLOCK, api_at, find_api_url
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.app import Receiver, create_app
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher, utc_now
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
-from deployments.webhook.watching import Watch
-from tasks.errors import SluiceError, TransientError
+from deployments.webhook.missed import MissedPushes
+from tasks.kernel.errors import SluiceError, TransientError
 from tasks.ledger.store import Ledger
 
 CONFIGURATION_SECONDS = 15.0
@@ -54,7 +54,7 @@ class Service:
         self.dispatcher = Dispatcher(
             ledger, applications, lambda: api, self.metrics, busy=lambda: self.receiver.intake.busy
         )
-        self.watch = Watch(ledger, applications, self.dispatcher.wake, utc_now)
+        self.watch = MissedPushes(ledger, applications, self.dispatcher.wake, utc_now)
         self.receiver = Receiver(
             configuration=lambda: self.blocks.webhooks,
             intake=Intake(ledger, self.dispatcher.wake),
@@ -101,7 +101,7 @@ class Service:
         try:
             self.watch.look()
         except Exception:  # noqa: BLE001 - one bad look must not be the last
-            _log.exception("the look for missed deliveries failed; the next is in %.0f s", WATCH_SECONDS)
+            _log.exception("the check for missed deliveries failed; the next is in %.0f s", WATCH_SECONDS)
 
     def _refresh(self) -> None:
         try:
@@ -114,11 +114,7 @@ class Service:
 
 
 def serve(settings: Settings) -> None:
-    """Receive deliveries until SIGTERM or Ctrl-C.
-
-    Args:
-        settings: Sluice's settings.
-    """
+    """Receive deliveries until SIGTERM or Ctrl-C."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _opened(settings) as service:
         config = uvicorn.Config(

@@ -13,9 +13,9 @@ import docker
 import docker.errors
 import urllib3.exceptions
 
-from tasks.adapters.protocols import LineSink
-from tasks.adapters.redact import process_redactor
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import LineSink
+from tasks.kernel.redact import process_redactor
 
 # How long the engine may be silent, also in the middle of a push.
 IDLE_SECONDS = 300
@@ -62,7 +62,7 @@ class DockerEngine:
         if digest is None:
             raise TransientError(
                 f"the push of {reference} ended without a digest",
-                "try again; see the engine's log if it stays so",
+                "try again; see the engine's log if it fails again",
             )
         return digest
 
@@ -94,7 +94,6 @@ def read_push(
     """Read a push's stream, the only place where its errors and its digest are found.
 
     Args:
-        stream: The decoded messages.
         reference: What is pushed, for messages.
         on_line: Told what became of each layer.
 
@@ -123,7 +122,7 @@ def _refused(reference: str, said: str) -> TerminalError | TransientError:
             f"the push of {reference} was refused: {text}",
             "check the registry's block: address, user, password and the right to push there",
         )
-    return TransientError(f"the push of {reference} broke off: {text}", "try again; check the registry")
+    return TransientError(f"the push of {reference} was interrupted: {text}", "try again; check the registry")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 _LOOK_SECONDS = 0.2
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from tasks.adapters.environment import child_environment
-from tasks.adapters.output import (
+from tasks.kernel.environment import child_environment
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.output import (
     KEPT_STDERR_BYTES,
     KEPT_STDOUT_BYTES,
     Clock,
@@ -22,9 +23,8 @@ from tasks.adapters.output import (
     refuse_cut,
     title,
 )
-from tasks.adapters.protocols import Call, LineSink, PieceSink, Result
-from tasks.adapters.redact import Redactor, process_redactor
-from tasks.errors import TerminalError
+from tasks.kernel.protocols import Call, LineSink, PieceSink, Result
+from tasks.kernel.redact import Redactor, process_redactor
 
 CHUNK = 64 * 1024
 # How long a command has to end by itself after SIGTERM.
@@ -73,7 +73,6 @@ class LocalRunner:
         """Run a command to its end and return its output as bytes.
 
         Args:
-            call: The command.
             on_line: Told each line of output as it comes, redacted.
             take: Given standard output piece by piece, which then is not kept.
 
@@ -84,7 +83,7 @@ class LocalRunner:
             TerminalError: A limit was passed and the process group was ended, or the folder is not there.
         """
         if call.fence is not None:
-            raise ValueError("a fence protects a host; commands on the control machine have none")
+            raise ValueError("a fence protects a host; commands on the control machine have no fence")
         clock = Clock(call)
         try:
             process = self._start(call)

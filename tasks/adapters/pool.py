@@ -8,8 +8,8 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from tasks.adapters.redact import process_redactor
 from tasks.adapters.ssh import SshHost
+from tasks.kernel.redact import process_redactor
 
 
 class HostLogin(Protocol):

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tasks.adapters.redact import process_redactor
-from tasks.adapters.tls import authorities
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
+from tasks.kernel.tls import authorities
 
 # Every kind of manifest: a registry converts, or answers 404, where the kind it has is not among those asked for.
 MANIFESTS = ", ".join(
@@ -121,7 +121,7 @@ class HttpRegistry:
         manifest = self._ask("GET", f"{path}/manifests/{digest}", scope)
         if manifest.status_code == httpx.codes.NOT_FOUND:
             raise TerminalError(
-                f"registry {self.address} has no {repository}@{digest}, which was to be tagged {tag}",
+                f"registry {self.address} has no {repository}@{digest}, which should get the tag {tag}",
                 "push the image again",
             )
         kind = {"Content-Type": manifest.headers["Content-Type"]}
@@ -142,7 +142,7 @@ class HttpRegistry:
         if not _REPOSITORY.match(path):
             raise TerminalError(
                 f"{path[:120]!r} cannot be the name of a repository in {self.address}",
-                "use lower-case letters and digits, with single dots, dashes or underscores between",
+                "use lower-case letters and digits, with single dots, dashes or underscores in between",
             )
         return path
 

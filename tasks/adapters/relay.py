@@ -9,8 +9,8 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
-from tasks.adapters.protocols import PieceSink
-from tasks.errors import TransientError
+from tasks.kernel.errors import TransientError
+from tasks.kernel.protocols import PieceSink
 
 # Pieces of an SSH channel are 32 KiB at most, so no more than two megabytes wait.
 WAITING_PIECES = 64
@@ -52,7 +52,7 @@ class _Belt:
         if time.monotonic() - self._moved > self._idle_seconds:
             raise TransientError(
                 f"nothing could be written for {self._idle_seconds:g} s",
-                "look whether the place of the copy answers, then try again",
+                "check that the place of the copy answers, then try again",
             )
 
     def put(self, piece: bytes | None) -> None:

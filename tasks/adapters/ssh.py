@@ -8,8 +8,14 @@ import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 
-from tasks.adapters.archive import LISTED, Archive, damaged, differing
-from tasks.adapters.output import (
+from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
+from tasks.adapters.ssh_connection import Endpoint, SshConnection
+from tasks.adapters.ssh_tunnel import forward
+from tasks.host import scripts
+from tasks.kernel.archive import LISTED, Archive, damaged, differing
+from tasks.kernel.argv import Argv, variable
+from tasks.kernel.errors import FencedError, SluiceError, TerminalError, TransientError
+from tasks.kernel.output import (
     KEPT_STDERR_BYTES,
     KEPT_STDOUT_BYTES,
     Clock,
@@ -19,14 +25,8 @@ from tasks.adapters.output import (
     refuse_cut,
     title,
 )
-from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
-from tasks.adapters.redact import Redactor, process_redactor
-from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
-from tasks.adapters.ssh_connection import Endpoint, SshConnection
-from tasks.adapters.ssh_tunnel import forward
-from tasks.commands import scripts
-from tasks.commands.argv import Argv, variable
-from tasks.errors import FencedError, SluiceError, TerminalError, TransientError
+from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
+from tasks.kernel.redact import Redactor, process_redactor
 
 # An SSH server allows 10 sessions on one connection; two are kept for ending commands.
 SESSIONS = 8
@@ -109,10 +109,6 @@ class SshHost:
             self._home = self.run(Call(("pwd",))).stdout.strip()
         return self._home
 
-    def absolute(self, path: str) -> str:
-        """Return a path as absolute; a relative one is meant from the login directory."""
-        return path if path.startswith("/") else f"{self.home}/{path}"
-
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end; see `Runner.run`."""
         result = self.run_raw(call, on_line=on_line)
@@ -171,7 +167,7 @@ class SshHost:
             raise TransientError(
                 f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran ({error}); "
                 "the command may have ended or still run there",
-                "try again: the step looks first what is true now",
+                "try again: the step first checks what is already done",
             ) from error
         except BaseException:
             # The run was cancelled, or the one who reads the lines failed.
@@ -260,7 +256,7 @@ class SshHost:
         """Read a file of any size piece by piece. See `Host.read_pieces`."""
         result = self.run_raw(Call(scripts.read(path), limits=limits), take=take)
         if result.exit_code == scripts.EXIT_MISSING:
-            raise TerminalError(f"there is no file {path} on {self.name}", "look what became of it there")
+            raise TerminalError(f"there is no file {path} on {self.name}", "check what happened to it there")
         if result.exit_code != 0:
             raise self._failed(result, f"reading {path}")
 
@@ -330,10 +326,12 @@ def command_line(call: Call) -> bytes:
         argv = ("env", *(f"{variable(key)}={value}" for key, value in call.env.items()), *argv)
     text = "exec " + shlex.join(scripts.run(call.cwd or "", directory, token, argv))
     if "\0" in text or re.search("[\ud800-\udc7f\udd00-\udfff]", text):
-        raise TerminalError(f"{title(call.argv)!r} holds a character no command can have", "remove it")
+        raise TerminalError(
+            f"{title(call.argv)!r} contains a character that no command can have", "remove it"
+        )
     line = text.encode(errors="surrogateescape")
     if len(line) > LONGEST_COMMAND_BYTES:
         raise TerminalError(
-            f"the command {title(call.argv)} is {len(line)} bytes long", "send what is long by standard input"
+            f"the command {title(call.argv)} is {len(line)} bytes long", "send long data by standard input"
         )
     return line

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import paramiko
 
-from tasks.adapters.output import Clock, RawResult, Stream
 from tasks.adapters.ssh_transport import close, send, send_eof
-from tasks.commands.scripts import MARK
+from tasks.host.scripts import MARK
+from tasks.kernel.output import Clock, RawResult, Stream
 
 CHUNK = 32 * 1024
 # Standard input up to this size is sent at once; more is sent by a thread, while output is read.
@@ -254,5 +254,5 @@ def _why(error: Exception | None) -> str:
     if error is None:
         return "no reason is known"
     if isinstance(error, EOFError):
-        return "the host closed it, or the network was cut"
+        return "the host closed it, or the network failed"
     return str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from tasks.adapters.ssh_keys import algorithms, pinned_keys, private_key
 from tasks.adapters.ssh_transport import Transport
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 
 LOG_NAME = "sluice.ssh"
 # The library writes tracebacks for what is raised here as an error with a message.
@@ -183,7 +183,7 @@ def _dial(endpoint: Endpoint) -> socket.socket:
     except OSError as error:
         raise TransientError(
             f"host {endpoint} cannot be reached: {error.strerror or 'no answer'}",
-            "check that it is up, the address and port in its block, and firewalls between",
+            "check that it is up, the address and port in its block, and firewalls in between",
         ) from error
     # Without it a command waits for the acknowledgement of the packet before: 44 ms instead of 2.
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -211,9 +211,9 @@ def _negotiate(transport: paramiko.Transport, endpoint: Endpoint, pinned: tuple[
 
 
 _COMPARE = (
-    "if the server was set up anew, read its keys on its own console "
+    "if the server was installed again, read its keys on its own console "
     "(`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), compare with `ssh-keyscan`, and pin them; "
-    "otherwise somebody stands between"
+    "otherwise it may be a man in the middle"
 )
 
 
@@ -238,7 +238,8 @@ def _log_in(transport: paramiko.Transport, endpoint: Endpoint, key: paramiko.PKe
     except paramiko.AuthenticationException as error:
         if "EOF" in str(error) or "timeout" in str(error):
             raise TransientError(
-                f"{endpoint} broke off during the login", "try again; see the server's log if it stays so"
+                f"{endpoint} closed the connection during the login",
+                "try again; see the server's log if it fails again",
             ) from error
         raise TerminalError(
             f"{endpoint} refused the key {key.fingerprint} for the login {endpoint.user}",
@@ -247,5 +248,5 @@ def _log_in(transport: paramiko.Transport, endpoint: Endpoint, key: paramiko.PKe
     if further:
         raise TerminalError(
             f"{endpoint} asks for more than a key: {', '.join(further)}",
-            f"let the login {endpoint.user} in by key alone (AuthenticationMethods in its sshd_config)",
+            f"let the login {endpoint.user} log in with its key alone (AuthenticationMethods in its sshd_config)",
         )

@@ -7,7 +7,7 @@ import base64
 import paramiko
 
 from blocks.ssh_keys import mend_private_key, parse_host_keys, read_private_key
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 
 def private_key(text: str, passphrase: str | None, host: str) -> paramiko.PKey:
@@ -46,7 +46,7 @@ def pinned_keys(text: str, host: str) -> tuple[paramiko.PKey, ...]:
     except ValueError as error:
         raise TerminalError(
             f"the pinned host keys of host {host} cannot be used: {error}",
-            "put what /etc/ssh/ssh_host_ed25519_key.pub on the server holds into the host's block",
+            "put the content of /etc/ssh/ssh_host_ed25519_key.pub on the server into the host's block",
         ) from None
     return tuple(paramiko.PKey.from_type_string(kind, base64.b64decode(blob)) for kind, blob in pairs)
 

@@ -77,7 +77,6 @@ def send(channel: paramiko.Channel, piece: bytes) -> int:
 
     Args:
         channel: The channel; one thread alone sends data on it.
-        piece: What to send.
 
     Returns:
         How many bytes were sent; 0 where the channel takes no more.

@@ -12,7 +12,7 @@ import paramiko
 
 from tasks.adapters.ssh_connection import SshConnection
 from tasks.adapters.ssh_transport import send, send_eof
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 
 CHUNK = 32 * 1024
 
@@ -96,7 +96,6 @@ def forward(connection: SshConnection, address: str, port: int) -> Iterator[int]
     Args:
         connection: The connection it goes through; it is checked first.
         address: The address, as seen from the host.
-        port: The port there.
 
     Yields:
         The local port.

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import fsspec  # type: ignore[import-untyped]
 
-from tasks.adapters.redact import process_redactor
-from tasks.commands.retention import StoredDump
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.host.retention import StoredDump
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 READ_BYTES = 1024 * 1024
 _PROBE = ".sluice-doctor"
@@ -31,7 +31,7 @@ def parse_options(text: str, block: str) -> dict[str, Any]:
         block: The Secret block that holds it, for the message.
 
     Raises:
-        TerminalError: It is no JSON object.
+        TerminalError: It is not a JSON object.
     """
     try:
         found = json.loads(text)
@@ -39,7 +39,7 @@ def parse_options(text: str, block: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise TerminalError(
-            f"the secret {block} is no JSON object", 'write it as {"key": "…", "secret": "…"}'
+            f"the secret {block} is not a JSON object", 'write it as {"key": "…", "secret": "…"}'
         )
     process_redactor().add(*_texts(found))
     return found
@@ -84,7 +84,7 @@ class UrlFolder:
             self._files, path = fsspec.core.url_to_fs(url, **(options or {}))
         except ImportError as error:
             raise TerminalError(
-                f"{self.name} cannot be used: {error}", "install that package beside Sluice, on every worker"
+                f"{self.name} cannot be used: {error}", "install that package with Sluice, on every worker"
             ) from None
         except (ValueError, TypeError) as error:
             raise TerminalError(f"{self.name} cannot be used: {error}", "correct backup.copy_url") from None
@@ -100,8 +100,6 @@ class UrlFolder:
 
         Args:
             name: Its name in the folder.
-            pieces: Its content.
-            touch: Called for each piece.
 
         Raises:
             TransientError: The store did not do it.
@@ -119,7 +117,6 @@ class UrlFolder:
 
         Args:
             name: Its name in the folder.
-            touch: Called for each piece.
 
         Returns:
             Its size in bytes and its SHA-256, hex.
@@ -161,7 +158,7 @@ class UrlFolder:
         self.write(_PROBE, (b"sluice",))
         size, _ = self.check(_PROBE)
         if not size:
-            raise TerminalError(f"{self.name} keeps nothing of what is written", "look at the store")
+            raise TerminalError(f"{self.name} does not keep what is written", "check the store")
         self.remove((_PROBE,))
 
     def _at(self, name: str) -> str:
@@ -206,4 +203,6 @@ def _moment(entry: Mapping[str, Any]) -> datetime | None:
 def _said(what: str, error: Exception) -> SluiceError:
     words = process_redactor().text(" ".join(str(error).split()))[:300] or type(error).__name__
     kind = TerminalError if isinstance(error, _FINAL) else TransientError
-    return kind(f"{what}: {words}", "check the address, its login (backup.copy_options) and the room there")
+    return kind(
+        f"{what}: {words}", "check the address, its login (backup.copy_options) and the free space there"
+    )

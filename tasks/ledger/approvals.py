@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.ledger.database import Database
 
 
-class Approvals:
+class ApprovalRows:
     """The answers people gave to plans, and to requests to relax a rule.
 
     Args:
@@ -46,8 +46,6 @@ class Approvals:
             promotion_id: The promotion it answers, None for a request to relax a rule.
             relaxation_id: That request, None for a promotion.
             plan_hash: The plan it answers, or the request's hash.
-            approver: Who answered.
-            decision: Yes or no.
             counted: True when the identity was verified and the policy lets this person decide.
             refusal: Why it does not count, empty when it does.
             reason: What the person gave as a reason.

@@ -33,8 +33,6 @@ class Backups:
 
         Args:
             promotion_id: The promotion that took it.
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             receipt: Where it is, how large, its checksum and revision.
             now: The present time, UTC.
 
@@ -58,7 +56,6 @@ class Backups:
         Args:
             promotion_id: The promotion that took it.
             path: Its path on its host.
-            copy: Where the copy is.
         """
         mine = select(BackupRow).where(BackupRow.promotion_id == promotion_id).with_for_update()
         with self._database.writing() as connection:

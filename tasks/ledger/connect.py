@@ -7,7 +7,8 @@ from sqlalchemy.exc import ArgumentError
 
 from blocks.ledger_database import LedgerDatabase
 from blocks.settings import Settings
-from tasks.adapters.redact import process_redactor
+from tasks.kernel.blocks import MissingBlockError, read_block
+from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
 
 BLOCK = "ledger"
@@ -23,7 +24,7 @@ def open_ledger(settings: Settings | None = None) -> Ledger:
         The ledger; close it, or use it in a `with` statement.
 
     Raises:
-        TerminalError: The URL is wrong, or the database does not answer.
+        TerminalError: The URL or its block is wrong, or the database does not answer.
     """
     settings = settings or Settings()
     url = settings.ledger_url or _block_url() or settings.sqlite_url
@@ -34,10 +35,9 @@ def open_ledger(settings: Settings | None = None) -> Ledger:
 def _block_url() -> str:
     """Return the URL of the block, empty where there is no such block."""
     try:
-        block = LedgerDatabase.load(BLOCK)
-    except ValueError:
+        return read_block(LedgerDatabase, BLOCK).url.get_secret_value()
+    except MissingBlockError:
         return ""
-    return str(block.url.get_secret_value())  # type: ignore[union-attr]
 
 
 def _redact_password(url: str) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.ledger.errors import Conflict
 
 if TYPE_CHECKING:
@@ -216,5 +216,5 @@ def _ensure_file(path: Path) -> None:
     except OSError as error:
         raise TerminalError(
             f"the ledger's file {path} cannot be made: {error.strerror}",
-            "mend the folder's permissions, or set SLUICE_LEDGER_URL to another place",
+            "fix the folder's permissions, or set SLUICE_LEDGER_URL to another place",
         ) from error

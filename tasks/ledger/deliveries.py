@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from blocks.values.deliveries import DELIVERY_ENDED, MISSED, DeliveryStatus
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.delivery_records import DeliveryRecord
 from tasks.ledger.models import DeliveryRow
 from tasks.ledger.starts import add_start, fold_starts
@@ -72,7 +72,6 @@ class Deliveries:
         Args:
             now: The present time, UTC.
             without: Repositories that are left alone.
-            limit: How many at most.
         """
         undecided = (DeliveryRow.status == DeliveryStatus.RECEIVED, DeliveryRow.repository.not_in(without))
         due = DeliveryRow.next_try_at.is_(None) | (DeliveryRow.next_try_at <= now)
@@ -91,7 +90,6 @@ class Deliveries:
         """Write down what a delivery starts. Running it twice is safe: only a received one is decided.
 
         Args:
-            row: The delivery.
             starts: What it starts; nothing: it is ignored, unless a status is given.
             reason: One line for a person.
             superseded: The pending starts whose place these take.
@@ -119,8 +117,6 @@ class Deliveries:
         """Leave deliveries for later, because something they need does not answer.
 
         Args:
-            rows: Their rows.
-            reason: Why.
             until: Not before this time, UTC; None: as soon as it answers.
             now: The present time, UTC.
         """
@@ -135,7 +131,6 @@ class Deliveries:
         """Have a delivery decided anew; what it starts are new runs.
 
         Args:
-            delivery: GitHub's id of it.
             now: The present time, UTC.
 
         Returns:
@@ -162,7 +157,7 @@ class Deliveries:
             return DeliveryRecord.of(found)
         if self.get(delivery) is None:
             raise TerminalError(f"the ledger has no delivery {delivery}", "see `sluice deliveries`")
-        raise TerminalError(f"delivery {delivery} is being dealt with already", "see `sluice deliveries`")
+        raise TerminalError(f"delivery {delivery} is already being handled", "see `sluice deliveries`")
 
     def get(self, delivery: str) -> DeliveryRecord | None:
         """Return a delivery by GitHub's id, None where there is none."""
@@ -252,7 +247,7 @@ def _originals(connection: Connection, arrived: Sequence[Arrived]) -> dict[str, 
 
 
 def _row(one: Arrived, original: str, now: datetime) -> dict[str, object]:
-    copied = f"the same body came before as delivery {original}" if original != one.delivery else ""
+    copied = f"the same body was received before, as delivery {original}" if original != one.delivery else ""
     refusal = one.refusal or copied
     return {
         **one.model_dump(exclude={"refusal"}),

@@ -40,8 +40,6 @@ class Drift:
         """Record what differs now; what stood before on the hosts that were read and is not seen any more is gone.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             hosts: The hosts that were read; what stands on others stays as it is.
             differences: What differs on them now.
             now: The present time, UTC.

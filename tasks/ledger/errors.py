@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 
 
 class Conflict(TerminalError):

@@ -34,15 +34,8 @@ class Holds:
         """Hold a release. Running it twice is safe: a hold that stands is returned as it is.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
-            release_id: The release.
-            reason: Why.
             by: Who or what holds it.
             now: The present time, UTC.
-
-        Returns:
-            The hold.
         """
         values = {
             "pipeline": pipeline,
@@ -70,10 +63,7 @@ class Holds:
         """Lift every hold that stands in an environment.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             reason: Why they may be lifted.
-            by: Who lifts them.
             now: The present time, UTC.
 
         Returns:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import Conflict
 from tasks.ledger.models import StepRow
 from tasks.ledger.records import StepRecord
@@ -35,7 +35,6 @@ class Steps:
 
         Args:
             promotion_id: The promotion it belongs to.
-            name: The step's name.
             host: The host's name, empty for a step that runs once.
             now: The present time, UTC.
 
@@ -83,13 +82,8 @@ class Steps:
 
         Args:
             promotion_id: The promotion it belongs to.
-            name: The step's name.
             host: The host's name, empty for a step that runs once.
-            receipt: Its result.
             now: The present time, UTC.
-
-        Returns:
-            The finished step.
 
         Raises:
             TerminalError: The step was never started.
@@ -102,7 +96,6 @@ class Steps:
 
         Args:
             promotion_id: The promotion it belongs to.
-            name: The step's name.
             host: The host's name, empty for a step that runs once.
             error: What failed, redacted.
             now: The present time, UTC.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import case, insert, or_, select, update
 
-from tasks.errors import FencedError
+from tasks.kernel.errors import FencedError
 from tasks.ledger.errors import Conflict, LeaseHeld
 from tasks.ledger.models import LeaseRow
 from tasks.ledger.records import Lease
@@ -50,16 +50,11 @@ class Leases:
         was raised while the ledger was down, never sees a token a second time.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             owner: The promotion that takes it.
             ttl_seconds: How long it lasts unless renewed.
             now: The present time, UTC.
             above: The highest token a host knows: an offline rollback raises it without the ledger, by the clock
                 of another machine.
-
-        Returns:
-            The lease.
 
         Raises:
             LeaseHeld: Another promotion has it.
@@ -156,8 +151,8 @@ def _still(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 def _held(lease: Lease) -> LeaseHeld:
     place = f"the lease of {lease.pipeline}/{lease.environment}"
     if lease.owner is None or lease.expires_at is None:
-        return LeaseHeld(f"{place} was taken and given back this moment", "try again")
+        return LeaseHeld(f"{place} was taken and released at this moment", "try again")
     return LeaseHeld(
-        f"{place} is held by promotion {lease.owner} until {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC",
-        "wait until that promotion has ended or its lease has run out",
+        f"{place} is locked by promotion {lease.owner} until {lease.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+        "wait until that promotion has ended or its lease has expired",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, OPEN, Kind, Status, may_follow
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
 from tasks.ledger.models import PromotionRow
 from tasks.ledger.queries import PromotionQueries
@@ -48,13 +48,9 @@ class Promotions(PromotionQueries):
         """Open a promotion. Running it twice is safe: a flow run has one row, returned as it stands.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
             kind: What the promotion is for.
             ref: The branch, tag, commit or release that was asked for.
             flow_run_id: The flow run that carries it; None always opens a new one.
-            requested_by: Who asked for it.
-            cause: Why it is started.
             now: The present time, UTC.
             asked: All that was asked for; a later start of the run is compared with it.
 
@@ -113,22 +109,13 @@ class Promotions(PromotionQueries):
         stands in nobody's way.
 
         Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
-            kind: What it was for.
             release_id: The recorded release that was to run.
             previous_release_id: The release that ran before, None when nothing ran.
             key: What identifies it, in place of a flow run.
-            requested_by: Who did it.
-            cause: Why.
-            status: How it ended.
             message: One line for a person.
             started_at: When it began to change the environment, UTC.
             ended_at: When it ended, UTC.
             now: The present time, UTC.
-
-        Returns:
-            The promotion.
 
         Raises:
             IllegalTransition: A promotion that changed something cannot end so.
@@ -136,7 +123,7 @@ class Promotions(PromotionQueries):
         if status not in _ENDS_OF_CHANGE:
             raise IllegalTransition(
                 f"what was done to {pipeline}/{environment} on {started_at:%Y-%m-%d} cannot have ended {status}",
-                "look at what the host remembers of it",
+                "check the record of it on the host",
             )
         values = {
             "pipeline": pipeline,
@@ -161,8 +148,6 @@ class Promotions(PromotionQueries):
         """Give a promotion another status, if the lifecycle allows it; the same one may be written again.
 
         Args:
-            promotion_id: The promotion's number.
-            status: The status it gets.
             now: The present time, UTC.
             message: One line for a person; an empty one leaves the line that stands.
 
@@ -197,7 +182,6 @@ class Promotions(PromotionQueries):
         comes first: the older one ends in both orders, and the newer one in none. Running it twice is safe.
 
         Args:
-            promotion_id: The promotion's number.
             message: What the others are told, one line.
             now: The present time, UTC.
 
@@ -264,7 +248,6 @@ class Promotions(PromotionQueries):
         """Write down what a promotion of an earlier version of Sluice was asked for; what stands there already stays.
 
         Args:
-            promotion_id: The promotion's number.
             asked: What its run asks for now.
         """
         empty = update(PromotionRow).where(PromotionRow.id == promotion_id, PromotionRow.asked_json.is_(None))
@@ -303,7 +286,6 @@ class Promotions(PromotionQueries):
         """Keep the plan people are asked about, with what runs there now.
 
         Args:
-            promotion_id: The promotion's number.
             plan: The plan; a later one takes its place until the promotion runs.
             previous_release_id: The release that runs now, None when unknown or nothing runs.
             now: The present time, UTC.
@@ -321,8 +303,6 @@ class Promotions(PromotionQueries):
         """Say which release a promotion brings.
 
         Args:
-            promotion_id: The promotion's number.
-            release_id: A recorded release.
             now: The present time, UTC.
 
         Returns:

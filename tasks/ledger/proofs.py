@@ -39,9 +39,6 @@ class Drills:
 
         Args:
             promotion_id: The promotion it was part of, None for one on schedule.
-            pipeline: The pipeline's name.
-            environment: The environment's name.
-            receipt: What was found.
             now: The present time, UTC.
 
         Returns:
@@ -84,9 +81,6 @@ class Rehearsals:
 
         Args:
             promotion_id: The promotion it was rehearsed for.
-            pipeline: The pipeline's name.
-            environment: The environment's name.
-            receipt: What was found.
             now: The present time, UTC.
 
         Returns:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from blocks.values.lifecycle import ACTIVE, LIVE, OPEN, Kind, Status
-from tasks.errors import TerminalError
-from tasks.ledger.models import HoldRow, PromotionRow
+from tasks.kernel.errors import TerminalError
+from tasks.ledger.models import PromotionRow
 from tasks.ledger.records import PromotionRecord
 
 if TYPE_CHECKING:
@@ -58,29 +58,6 @@ class PromotionQueries:
         """Return the last promotion in which a release ran in an environment with its smoke checks passed."""
         query = _there(pipeline, environment, PROVEN).where(PromotionRow.release_id == release_id)
         return self._first(query.order_by(*_LATEST_END))
-
-    def last_good_before(self, pipeline: str, environment: str, release_id: str) -> PromotionRecord | None:
-        """Return where a rollback goes: the release that ran before the current one and was not left.
-
-        Args:
-            pipeline: The pipeline's name.
-            environment: The environment's name.
-            release_id: The release to leave.
-
-        Returns:
-            The last successful promotion of another release, passing over releases that are held here, and
-            those whose last stay here was ended by a rollback; None where there is none.
-        """
-        query = select(PromotionRow.id, PromotionRow.release_id, PromotionRow.kind).where(
-            *_place(pipeline, environment), PromotionRow.status.in_(LIVE)
-        )
-        held = select(HoldRow.release_id).where(
-            HoldRow.pipeline == pipeline, HoldRow.environment == environment, HoldRow.released_at.is_(None)
-        )
-        with self._database.reading() as connection:
-            stays = [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(*_LATEST_END))]
-            good = last_good(stays, {release_id, *connection.scalars(held)})
-        return None if good is None else self.get(good)
 
     def history(
         self, pipeline: str | None = None, environment: str | None = None, limit: int = 50

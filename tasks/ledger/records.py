@@ -13,7 +13,7 @@ from blocks.values.evidence import DrillReceipt, RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.receipts import BackupReceipt
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 
 StepStatus = Literal["started", "finished", "failed"]
 Decision = Literal["approve", "reject"]
@@ -85,7 +85,7 @@ class PromotionRecord(Record):
         It is read only here, so that an old plan another version wrote does not hide the whole history.
 
         Raises:
-            TerminalError: The stored plan is of another version of Sluice.
+            TerminalError: The stored plan is from another version of Sluice.
         """
         if self.plan_json is None:
             return None

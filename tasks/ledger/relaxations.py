@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from tasks.errors import RefusedError, TerminalError
+from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.ledger.errors import Conflict
 from tasks.ledger.models import RelaxationRow
 from tasks.ledger.relaxation_records import RelaxationRecord, RelaxationStatus
@@ -51,19 +51,11 @@ class Relaxations:
         """Record a request. Running it twice is safe: a run has one request.
 
         Args:
-            pipeline: The pipeline's name.
             repository: The repository's address on GitHub.
-            branch: The branch.
-            rule: The rule.
-            seconds: For how long.
-            reason: Why.
             requested_by: Who asks, as they say.
             flow_run_id: The flow run that carries it.
             now: The present time, UTC.
             asked: All of it, as a later start of the run has to ask for it again.
-
-        Returns:
-            The run's request.
         """
         there = self.of_run(flow_run_id)
         if there is not None:
@@ -88,12 +80,7 @@ class Relaxations:
             return RelaxationRecord.of(row)
 
     def note(self, number: int, message: str) -> RelaxationRecord:
-        """Keep one line for a person about a request that was not answered yet.
-
-        Args:
-            number: The request.
-            message: The line.
-        """
+        """Keep one line for a person about a request that was not answered yet."""
         return self._move(number, ("asked",), {"message": message})
 
     def begin(
@@ -102,9 +89,7 @@ class Relaxations:
         """Record that the rule is about to be relaxed, and what is to be put back. GitHub is changed after this.
 
         Args:
-            number: The request.
             before: What is enforced on the branch now.
-            approved_by: Who let it happen.
             now: The present time, UTC; the time it may take counts from it.
 
         Returns:
@@ -127,7 +112,7 @@ class Relaxations:
         except Conflict:
             raise RefusedError(
                 f"request {number}: the rule is relaxed already, by another request",
-                "wait until it is put back",
+                "wait until it is restored",
             ) from None
         return self.get(number)
 
@@ -135,7 +120,6 @@ class Relaxations:
         """Record that GitHub was changed; a request that is over by now stays so.
 
         Args:
-            number: The request.
             message: One line for a person.
             now: The present time, UTC.
         """
@@ -145,7 +129,6 @@ class Relaxations:
         """Record that a request is over; one that ended before stays as it is.
 
         Args:
-            number: The request.
             status: `restored`, `refused` or `failed`.
             message: One line for a person.
             now: The present time, UTC.

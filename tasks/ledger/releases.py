@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, or_, select
 
 from blocks.values.releases import Release
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import Conflict
 from tasks.ledger.models import ReleaseRow
 
@@ -36,9 +36,6 @@ class Releases:
 
         The digests of images that are not built here may differ: of two runs that made the same release at once, one
         may not have reached a registry, or a tag moved between them. The first one's count.
-
-        Args:
-            release: The release.
 
         Returns:
             The release as the ledger has it, with the time it was first recorded.
@@ -80,7 +77,6 @@ class Releases:
         """Return the releases a person may mean.
 
         Args:
-            pipeline: The pipeline's name.
             text: A release's id, or the first characters (at least four) of its id or its commit.
 
         Returns:
@@ -96,12 +92,7 @@ class Releases:
         return self._found(ReleaseRow.pipeline == pipeline, begins)
 
     def of_commit(self, pipeline: str, sha: str) -> Release | None:
-        """Return a commit's release, or None where it was never built.
-
-        Args:
-            pipeline: The pipeline's name.
-            sha: The full commit id.
-        """
+        """Return a commit's release, or None where it was never built."""
         found = self._found(ReleaseRow.pipeline == pipeline, ReleaseRow.commit_sha == sha)
         return found[0] if found else None
 

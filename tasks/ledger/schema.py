@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import column, func, inspect, select, table
 
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.models import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ _WAL_SECONDS = 30.0
 
 def ensure_schema(database: Database) -> None:
     """Migrate a ledger to the newest schema. Two processes may do so at once; one finds nothing to do.
-
-    Args:
-        database: The ledger's database.
 
     Raises:
         TransientError: The database did not answer.
@@ -47,15 +44,15 @@ def _migrate(connection: Connection, where: str) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     # Alembic costs a tenth of a second, which a ledger that is up to date need not pay.
-    from tasks.ledger import migrations
+    from tasks.ledger import migrate
 
     found = _version(connection)
-    if found is not None and found not in migrations.known():
+    if found is not None and found not in migrate.known():
         raise TerminalError(
             f"{where} has schema {found}, newer than this version of Sluice knows ({HEAD})",
             "update Sluice on this machine",
         )
-    migrations.upgrade(connection)
+    migrate.upgrade(connection)
 
 
 def _version(connection: Connection) -> str | None:

@@ -41,7 +41,6 @@ class Starts:
 
         Args:
             without: Repositories and environments that are left alone.
-            limit: How many at most.
         """
         open_ones = [
             not_(and_(StartRow.repository == one, StartRow.environment == two)) for one, two in without
@@ -53,7 +52,6 @@ class Starts:
 
         Args:
             repository: The repository, `owner/name`.
-            branches: The branches.
         """
         return self._all(
             StartRow.status == StartStatus.PENDING,
@@ -62,11 +60,7 @@ class Starts:
         )
 
     def of(self, deliveries: Collection[int]) -> list[StartRecord]:
-        """Return what some deliveries start, oldest first.
-
-        Args:
-            deliveries: The deliveries' rows.
-        """
+        """Return what some deliveries start, oldest first."""
         return self._all(StartRow.delivery_id.in_(deliveries))
 
     def latest_commits(self, repository: str) -> dict[str, str]:
@@ -88,8 +82,6 @@ class Starts:
         """Write down that Prefect has the run.
 
         Args:
-            start: The start.
-            flow_run_id: The run.
             now: The present time, UTC.
         """
         self._end(start, StartStatus.STARTED, "", now, flow_run_id=flow_run_id)
@@ -98,7 +90,6 @@ class Starts:
         """Write down that Prefect refuses the run, and why.
 
         Args:
-            start: The start.
             reason: One line for a person.
             now: The present time, UTC.
         """
@@ -108,8 +99,6 @@ class Starts:
         """Leave a start for later, because Prefect does not answer.
 
         Args:
-            start: The start.
-            reason: Why.
             until: Not before this time, UTC.
             now: The present time, UTC.
         """
@@ -137,12 +126,7 @@ class Starts:
 
 
 def start_key(row: DeliveryRecord, start: Start) -> str:
-    """Return Prefect's idempotency key of a start: delivery, environment and kind, and which replay it is.
-
-    Args:
-        row: The delivery.
-        start: What it starts.
-    """
+    """Return Prefect's idempotency key of a start: delivery, environment and kind, and which replay it is."""
     again = f":replay-{row.replays}" if row.replays else ""
     return f"{row.delivery}:{start.kind.value}/{start.environment}{again}"
 
@@ -151,9 +135,6 @@ def add_start(connection: Connection, row: DeliveryRecord, start: Start, now: da
     """Write a start down, within the transaction that decides about its delivery.
 
     Args:
-        connection: The transaction.
-        row: The delivery.
-        start: What it starts.
         now: The present time, UTC.
     """
     values = {
@@ -175,8 +156,6 @@ def fold_starts(connection: Connection, starts: Collection[int], reason: str, no
     """Give up starts that Prefect has not got, because a newer one takes their place.
 
     Args:
-        connection: The transaction.
-        starts: Their rows.
         reason: One line for a person.
         now: The present time, UTC.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from tasks.errors import TerminalError, TransientError
-from tasks.ledger.approvals import Approvals
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.ledger.approvals import ApprovalRows
 from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database
 from tasks.ledger.deliveries import Deliveries
@@ -51,7 +51,7 @@ class Ledger:
         self.releases = Releases(database)
         self.promotions = Promotions(database)
         self.steps = Steps(database)
-        self.approvals = Approvals(database)
+        self.approvals = ApprovalRows(database)
         self.backups = Backups(database)
         self.leases = Leases(database)
         self.holds = Holds(database)
@@ -81,7 +81,7 @@ class Ledger:
             ensure_schema(database)
         except TransientError as error:
             database.close()
-            todo = "start the database, or mend the ledger's URL (SLUICE_LEDGER_URL)"
+            todo = "start the database, or correct the ledger's URL (SLUICE_LEDGER_URL)"
             raise TerminalError(error.what, todo, error.detail) from error
         except BaseException:
             database.close()

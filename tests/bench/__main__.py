@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deployments.prefect_api import Json
+from deployments.control_plane.prefect_api import Json
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
 from tests.lab.shell import wait_until

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.reconcile import reconcile
+from flows.drift.flow import reconcile
 from tests.bench.__main__ import MIGRATION, OURS, fill, loop_seconds
 from tests.lab.lab import Lab
 from tests.lab.outage import everything_down

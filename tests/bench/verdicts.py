@@ -13,11 +13,11 @@ from typing import TypeVar, cast
 from rich.console import Console
 
 from blocks.values.releases import Revision
-from flows.domain.verdicts import judge_migrations, split_rendered
+from flows.domain.database.verdicts import judge_migrations, split_rendered
 from tasks.adapters.local import LocalRunner
-from tasks.lint import lint_migrations
-from tasks.run import Run
-from tests.flows.domain.verdict_corpus import CASES, FOLDER, SIZES
+from tasks.database.lint import lint_migrations
+from tasks.steps.run import Run
+from tests.flows.domain.database.verdicts.corpus import CASES, FOLDER, SIZES
 
 T = TypeVar("T")
 console = Console(highlight=False)

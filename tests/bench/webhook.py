@@ -26,9 +26,15 @@ from rich.console import Console
 
 from blocks.git_repository import GitRepository
 from blocks.values.deliveries import DELIVERY_ENDED, DeliveryStatus
-from deployments.bootstrap import ControlPlane
-from deployments.environment import webhooks_url
-from deployments.parts import free_port, start_receiver, start_server, wait_for_receiver, wait_for_server
+from deployments.control_plane.bootstrap import ControlPlane
+from deployments.control_plane.environment import webhooks_url
+from deployments.control_plane.parts import (
+    free_port,
+    start_receiver,
+    start_server,
+    wait_for_receiver,
+    wait_for_server,
+)
 from tasks.ledger.store import Ledger
 from tests.data import payload
 from tests.deployments.webhook.prefect_server import deploy, runs_of

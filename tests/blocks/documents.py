@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from blocks.catalog import (
-    Approver,
-    ComposeHost,
-    ContainerRegistry,
-    GitHub,
-    GitHubWebhooks,
-    GitRepository,
-    LedgerDatabase,
-    TelegramChannel,
-    WebhookChannel,
-)
+from blocks.approver import Approver
+from blocks.compose_host import ComposeHost
+from blocks.git_repository import GitRepository
+from blocks.github import GitHub
+from blocks.github_webhooks import GitHubWebhooks
+from blocks.ledger_database import LedgerDatabase
+from blocks.registry import ContainerRegistry
+from blocks.telegram import TelegramChannel
+from blocks.webhook_channel import WebhookChannel
 from tests.blocks.keys import private, public
 
 PASSPHRASE = "correct-horse-battery"

@@ -8,18 +8,16 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr, ValidationError
 
-from blocks.catalog import (
-    BLOCKS,
-    Approver,
-    ComposeHost,
-    ContainerRegistry,
-    GitHub,
-    GitHubWebhooks,
-    GitRepository,
-    LedgerDatabase,
-    TelegramChannel,
-    WebhookChannel,
-)
+from blocks.approver import Approver
+from blocks.catalog import BLOCKS
+from blocks.compose_host import ComposeHost
+from blocks.git_repository import GitRepository
+from blocks.github import GitHub
+from blocks.github_webhooks import GitHubWebhooks
+from blocks.ledger_database import LedgerDatabase
+from blocks.registry import ContainerRegistry
+from blocks.telegram import TelegramChannel
+from blocks.webhook_channel import WebhookChannel
 from tests.blocks.documents import DOCUMENTS, SECRETS
 from tests.blocks.keys import private, public
 
@@ -73,7 +71,7 @@ INVALID = [
     (GitHub, {"private_key": "x"}, "expected a private key"),
     (GitHub, {"token": "github-token-1"}, "expected one login"),
     (GitHub, {"app_id": None, "installation_id": None, "private_key": None}, "expected one login"),
-    (GitHub, {"base_url": "http://git.acme.com/api/v3"}, "sent in clear"),
+    (GitHub, {"base_url": "http://git.acme.com/api/v3"}, "sent unencrypted"),
     (GitHub, {"base_url": "api.github.com"}, "expected an address"),
     (GitHub, {"base_url": "https://me:pass@api.github.com"}, "without user and password"),
     (Approver, {"person": ""}, "at least 1 character"),
@@ -229,11 +227,10 @@ def test_a_chat_may_be_a_number() -> None:
     )
 
 
-def test_a_webhook_gives_its_headers_in_clear() -> None:
-    assert WebhookChannel(**DOCUMENTS[WebhookChannel]).plain_headers() == {
-        "Authorization": "Bearer header-token-1"
-    }
-    assert WebhookChannel(url="http://x/").plain_headers() == {}
+def test_an_address_and_the_headers_that_log_in_are_secrets() -> None:
+    url, login = WebhookChannel(**DOCUMENTS[WebhookChannel]).secrets()
+    assert (url, login) == (DOCUMENTS[WebhookChannel]["url"], "Bearer header-token-1")
+    assert WebhookChannel(url="http://x/", headers={"X-Team": "shop"}).secrets() == ("http://x/",)
 
 
 # --- webhooks ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.cli.main import run
 from tasks.ledger.store import Ledger
-from tests.deployments.running import Printed, earlier, env, plane, port
+from tests.deployments.control_plane.running import Printed, earlier, env, plane, port
 
 __all__ = ["Printed", "earlier", "env", "plane", "port"]
 

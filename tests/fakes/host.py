@@ -9,9 +9,9 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from tasks.adapters.archive import LISTED, Archive, damaged, differing, sha256
-from tasks.adapters.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
-from tasks.errors import FencedError, TerminalError
+from tasks.kernel.archive import LISTED, Archive, damaged, differing, sha256
+from tasks.kernel.errors import FencedError, TerminalError
+from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
 from tests.fakes.runner import FakeRunner
 
 HOME = "/home/deploy"

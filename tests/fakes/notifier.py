@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from blocks.notifier import Post
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -27,7 +29,10 @@ class FakeNotifier:
     sent: list[Sent] = field(default_factory=list)
     error: Exception | None = None
 
-    def send(self, text: str, data: Mapping[str, object], key: str) -> None:
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+    def send(self, text: str, data: Mapping[str, object], key: str, post: Post) -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(Sent(text, data, key))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from tasks.adapters.protocols import LineSink
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import LineSink
 
 
 class FakeRegistry:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tasks.adapters.protocols import Call, LineSink, Result
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, LineSink, Result
 
 Effect = Callable[[Call], Result | None]
 

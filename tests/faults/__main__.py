@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tests.faults.catalogue import PROMOTE, ROLLBACK, UNDISTURBED, catalogue, chosen, names_steps
 from tests.faults.report import Line, as_data, table
 from tests.faults.setting import Setting, open_setting

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.commands.scripts import raise_fence
+from tasks.host.scripts import raise_fence
 from tests.faults.checks import FOLDER
 from tests.faults.setting import ENVIRONMENT, PIPELINE
 from tests.faults.trial import Acts, Play

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from blocks.ledger_database import LedgerDatabase
 from blocks.values.lifecycle import Status
+from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tasks.run import utc_now
 from tests.faults.orders import Orders
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage

@@ -11,7 +11,7 @@ from tests.faults.orders import Orders
 
 PLAY = """
 import sys
-from tasks.run import utc_now
+from tasks.kernel.clock import utc_now
 from blocks.values.lifecycle import Kind
 from blocks.values.receipts import StepReceipt
 from tasks.ledger.store import Ledger

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.values.lifecycle import ENDED, Status
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tasks.ledger.records import PromotionRecord
 from tests.faults.checks import problems
 from tests.faults.probe import Probe

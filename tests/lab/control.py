@@ -17,8 +17,8 @@ from unittest.mock import patch
 from prefect import Task, flow_engine
 from prefect.events.worker import EventsWorker
 
-from deployments.bootstrap import ControlPlane
-from deployments.login import login_file
+from deployments.control_plane.bootstrap import ControlPlane
+from deployments.control_plane.login import login_file
 from tests.lab.prefect_database import lay_database
 
 _DRAIN_SECONDS = 60

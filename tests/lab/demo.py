@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tasks.errors import SluiceError, TerminalError
+from tasks.kernel.errors import SluiceError, TerminalError
 from tests.lab.down import take_down
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
@@ -155,7 +155,7 @@ def show(scene: Scene) -> list[str]:
                 failed.append(f"sluice {' '.join(words)}: exit code {done.returncode}")
     console.print(f"\nPrefect UI      {scene.plane.url}")
     console.print(
-        f"its login       {scene.plane.login.place} (type the whole line at {scene.plane.url}/login)"
+        f"its login       {scene.plane.login.place} (paste the whole line at {scene.plane.url}/login)"
     )
     for name, server in scene.lab.servers.items():
         console.print(f"{name:<15} http://{server.address}:8080")

@@ -17,7 +17,7 @@ from blocks.git_repository import GitRepository
 from blocks.github import GitHub
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.values.deliveries import DeliveryStatus
-from deployments.environment import WEBHOOKS_PATH, webhooks_url
+from deployments.control_plane.environment import WEBHOOKS_PATH, webhooks_url
 from tests.data import payload
 from tests.deployments.webhook.sender import SECRET, headers
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github

@@ -26,8 +26,8 @@ from blocks.git_repository import GitRepository
 from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
-from deployments.bootstrap import ControlPlane
-from deployments.parts import port_is_free
+from deployments.control_plane.bootstrap import ControlPlane
+from deployments.control_plane.parts import port_is_free
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
@@ -284,7 +284,7 @@ def open_stage(
     Args:
         raise_lab: Returns the running lab; called on a thread of its own while the control plane starts.
         home: Sluice's home folder; a temporary one when None.
-        limit: How many runs the worker carries at once.
+        limit: How many runs the worker carries out at once.
         inherited: The environment of the control plane; this process's own when None.
 
     Yields:

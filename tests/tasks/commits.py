@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from blocks.pipeline import Pipeline, load_pipeline
-from flows.planning.describing import describe_commit
-from tasks.adapters.git import GitMirror
+from flows.core.describe import describe_commit
 from tasks.adapters.local import LocalRunner
-from tasks.build import build
-from tasks.commands.bake import group_targets
-from tasks.run import Run
-from tasks.sources import Sources, check_out
+from tasks.git.mirror import GitMirror
+from tasks.images.build import build
+from tasks.images.commands.bake import group_targets
+from tasks.images.sources import Sources, check_out
+from tasks.steps.run import Run
 
 PIPELINE = """
 pipeline: shop

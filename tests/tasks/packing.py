@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.adapters.archive import Archive, Packer
+from tasks.kernel.archive import Archive, Packer
 
 
 def packed(files: Mapping[str, bytes | str] | None = None, /, **more: bytes | str) -> Archive:

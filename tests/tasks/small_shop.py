@@ -13,12 +13,12 @@ from blocks.pipeline import load_pipeline
 from blocks.values.manifests import Manifest
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.local import LocalRunner
-from tasks.adapters.protocols import Call
-from tasks.run import Run
+from tasks.kernel.protocols import Call
+from tasks.steps.run import Run
 from tests.flows.domain.samples import NOW, release
 from tests.lab.server import Server
-from tests.tasks.adapters.conftest import connect
-from tests.tasks.database import APP, LiveDatabase
+from tests.tasks.conftest import connect
+from tests.tasks.database.postgres import APP, LiveDatabase
 
 PASSWORD = "db/it's+7Q%4f=e9:w@K"
 PORT = 8099

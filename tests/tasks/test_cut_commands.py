@@ -13,11 +13,11 @@ from blocks.values.facts import ContainerFact
 from blocks.values.manifests import Manifest
 from blocks.values.release_data import MountFact
 from tasks.adapters.local import LocalRunner
-from tasks.carry import writers
-from tasks.errors import TerminalError
-from tasks.old_releases import prune_releases
-from tasks.release_data import read_data
-from tasks.run import Run
+from tasks.kernel.errors import TerminalError
+from tasks.release_data.carry import writers
+from tasks.release_data.read import read_data
+from tasks.services.old_releases import prune_releases
+from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
 from tests.flows.domain.samples import NOW, release
 from tests.tasks.commits import PIPELINE, nowhere

@@ -16,8 +16,11 @@ ROW = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 
 def step_names() -> set[str]:
     found: set[str] = set()
-    for module in pkgutil.iter_modules(tasks.__path__):
-        loaded = importlib.import_module(f"tasks.{module.name}")
+    for module in pkgutil.walk_packages(tasks.__path__, "tasks."):
+        # Alembic alone can run its migrations' environment.
+        if ".migrations." in module.name:
+            continue
+        loaded = importlib.import_module(module.name)
         found |= {value.name for value in vars(loaded).values() if isinstance(value, Task)}
     return found
 

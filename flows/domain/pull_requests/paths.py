@@ -23,7 +23,6 @@ def path_matches(path: str, patterns: Iterable[str]) -> bool:
 
     Args:
         path: The path, relative to the repository, with `/`.
-        patterns: The patterns.
 
     Returns:
         True for a match.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flows.domain.text import one_line
+from flows.domain.words.text import one_line
 
 _BACKTICKS = re.compile(r"`+")
 # GitHub refuses titles longer than 256 characters, and texts longer than 65,536.
@@ -18,10 +18,6 @@ def span(text: str, limit: int = 120) -> str:
     A backslash does not keep GitHub from calling somebody by `@name`, or from closing an issue by `fixes #1`: it looks
     for them after Markdown was read. Inside of code it does not look.
 
-    Args:
-        text: Any text.
-        limit: The most characters shown.
-
     Returns:
         Inline Markdown; empty for nothing.
     """
@@ -34,11 +30,7 @@ def span(text: str, limit: int = 120) -> str:
 
 
 def title_of(text: str) -> str:
-    """Return a pull request's title: one line, not too long.
-
-    Args:
-        text: Any text.
-    """
+    """Return a pull request's title: one line, not too long."""
     return one_line(text, LONGEST_TITLE)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from blocks.values.deliveries import Start
 from blocks.values.lifecycle import Kind
-from flows.domain.text import one_line
 from flows.domain.triggers.events import Event, same_name
+from flows.domain.words.text import one_line
 
 _COMMANDS = {"/promote": Kind.PROMOTE, "/rollback": Kind.ROLLBACK}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}")
@@ -21,7 +21,6 @@ def comment_starts(
     """Decide what a comment starts.
 
     Args:
-        event: The comment.
         allowed: Environment → the logins that may start a run there.
         request: What was told last about the pull request the comment is on.
 
@@ -58,9 +57,9 @@ def _of_request(event: Event, request: Event | None) -> tuple[str, str]:
     if not event.on_request:
         return "", ""
     if request is None:
-        return "", "nothing is known of this pull request: name the branch, /promote ENV BRANCH"
+        return "", "this pull request is not known: name the branch, /promote ENV BRANCH"
     if request.foreign:
-        return "", "the pull request is a fork's"
+        return "", "the pull request is from a fork"
     if not request.sha:
         return "", "the commit of this pull request is not known: name it, /promote ENV COMMIT"
     return request.sha, ""

@@ -10,19 +10,19 @@ from blocks.pipeline.triggers import Triggers
 from blocks.values.base import Value
 from blocks.values.deliveries import Errand, Start
 from blocks.values.lifecycle import Kind
-from flows.domain.refs import matches
-from flows.domain.showing.changelog import CHANGELOG
-from flows.domain.text import one_line
+from flows.domain.publication.changelog import CHANGELOG
 from flows.domain.triggers.comments import comment_starts
 from flows.domain.triggers.events import BRANCHES, TAGS, Event, same_name
-from flows.domain.triggers.versions import version_of
+from flows.domain.words.refs import matches
+from flows.domain.words.text import one_line
+from flows.domain.words.versions import version_of
 
 Outcome = Literal["start", "ignore", "fold", "wait"]
 _SHORT = 7
 CHECKS = frozenset({"workflow_run", "check_suite"})
 
 
-class Rule(Value):
+class TriggerRule(Value):
     """What may start a run in one environment. Read from the default branch.
 
     Attributes:
@@ -62,7 +62,7 @@ class Known(Value):
     again: bool = False
 
 
-class Decision(Value):
+class DeliveryDecision(Value):
     """What becomes of a delivery.
 
     Attributes:
@@ -76,14 +76,14 @@ class Decision(Value):
     starts: tuple[Start, ...] = ()
 
 
-def rules_of(pipeline: Pipeline) -> tuple[Rule, ...]:
+def rules_of(pipeline: Pipeline) -> tuple[TriggerRule, ...]:
     """Return what may start a run in each environment of a pipeline.
 
     Args:
         pipeline: The pipeline, from the default branch.
     """
     return tuple(
-        Rule(
+        TriggerRule(
             environment=name,
             branches=one.branches,
             tags=one.tags,
@@ -94,11 +94,10 @@ def rules_of(pipeline: Pipeline) -> tuple[Rule, ...]:
     )
 
 
-def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
+def decide(event: Event, rules: Sequence[TriggerRule], known: Known) -> DeliveryDecision:
     """Decide what an event starts.
 
     Args:
-        event: The event.
         rules: What may start a run in each environment.
         known: What git and the ledger know.
 
@@ -108,20 +107,22 @@ def decide(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
     nobody = event.bot and not event.author and not (event.means in CHECKS and known.merged)
     refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if nobody else "")
     if refusal:
-        return Decision(outcome="ignore", reason=refusal)
+        return DeliveryDecision(outcome="ignore", reason=refusal)
     if event.means == "comment":
         return _of_comment(event, rules, known)
     if event.means == "review":
         return _of_review(event, rules)
     answers = [_answer(event, rule, known) for rule in rules if event.means in _events(rule, event)]
     if not answers:
-        return Decision(outcome="ignore", reason=f"no environment has {event.means} among its triggers")
+        return DeliveryDecision(outcome="ignore", reason=f"no environment has a trigger for {event.means}")
     starts = tuple(start for one in answers for start in one.starts)
     reasons = "; ".join(dict.fromkeys(one.reason for one in answers if bool(one.starts) == bool(starts)))
     for outcome in ("wait", "start", "fold"):
         if any(one.outcome == outcome for one in answers):
-            return Decision(outcome=outcome, reason=reasons, starts=() if outcome == "wait" else starts)
-    return Decision(outcome="ignore", reason=reasons)
+            return DeliveryDecision(
+                outcome=outcome, reason=reasons, starts=() if outcome == "wait" else starts
+            )
+    return DeliveryDecision(outcome="ignore", reason=reasons)
 
 
 def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) -> tuple[int, ...]:
@@ -129,13 +130,12 @@ def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) ->
 
     Args:
         pending: Row and start of what Prefect has not got yet.
-        starts: The newer starts.
     """
     places = {(one.environment, one.kind, one.branch) for one in starts if one.branch}
     return tuple(row for row, one in pending if (one.environment, one.kind, one.branch) in places)
 
 
-def _events(rule: Rule, event: Event) -> Iterable[str]:
+def _events(rule: TriggerRule, event: Event) -> Iterable[str]:
     """Return what an environment listens to; an event that GitHub failed to deliver is a push of whatever starts it."""
     events = {*rule.triggers.events}
     if event.name == "missed":
@@ -145,34 +145,34 @@ def _events(rule: Rule, event: Event) -> Iterable[str]:
     return events | {"merge"} if by_bot and "push" in events else events
 
 
-def _of_comment(event: Event, rules: Sequence[Rule], known: Known) -> Decision:
+def _of_comment(event: Event, rules: Sequence[TriggerRule], known: Known) -> DeliveryDecision:
     allowed = {rule.environment: rule.triggers.comments for rule in rules}
     start, reason = comment_starts(event, allowed, known.request)
     if start is None:
-        return Decision(outcome="ignore", reason=reason)
-    return Decision(outcome="start", reason=reason, starts=(start,))
+        return DeliveryDecision(outcome="ignore", reason=reason)
+    return DeliveryDecision(outcome="start", reason=reason, starts=(start,))
 
 
-def _of_review(event: Event, rules: Sequence[Rule]) -> Decision:
+def _of_review(event: Event, rules: Sequence[TriggerRule]) -> DeliveryDecision:
     """Have the environments looked at whose plans a review names. It promotes nothing by itself."""
     asking = [rule.environment for rule in rules if rule.reviews and rule.environment in event.answers]
     if not asking:
-        return Decision(outcome="ignore", reason="reviews answer no plans there")
+        return DeliveryDecision(outcome="ignore", reason="reviews cannot answer plans there")
     starts = tuple(Start(environment=name, kind=Errand.LOOK, by_commit=False) for name in asking)
-    return Decision(outcome="start", reason=f"review for {', '.join(asking)}", starts=starts)
+    return DeliveryDecision(outcome="start", reason=f"review for {', '.join(asking)}", starts=starts)
 
 
-def _answer(event: Event, rule: Rule, known: Known) -> Decision:
+def _answer(event: Event, rule: TriggerRule, known: Known) -> DeliveryDecision:
     refusal = _not_from(event, rule, known) or _not_by(event, rule)
     if refusal:
-        return Decision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+        return DeliveryDecision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
     ref, refusal = _entering(event, rule, known)
     if refusal:
-        return Decision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+        return DeliveryDecision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
     return _at(event, rule, known, ref)
 
 
-def _not_from(event: Event, rule: Rule, known: Known) -> str:
+def _not_from(event: Event, rule: TriggerRule, known: Known) -> str:
     """Say why the one who caused it does not count; empty where they do."""
     # What a bot merged for a person is that person's, and so are the checks of it.
     for_person = any(_person(one, rule) for one in _brought_by(event, known))
@@ -180,7 +180,7 @@ def _not_from(event: Event, rule: Rule, known: Known) -> str:
         if _is_bot(one, rule) and not for_person:
             return f"{one_line(one.sender)} is a bot"
     if event.means == "check_suite" and not known.pushed_by:
-        return "nobody told who pushed the commit: let the webhook send pushes too"
+        return "no delivery says who pushed the commit: let the webhook send pushes too"
     return ""
 
 
@@ -191,27 +191,27 @@ def _brought_by(event: Event, known: Known) -> tuple[Event, ...]:
     return tuple(one for one in known.merged if one.ref in {event.ref, f"{BRANCHES}{event.ref}"})
 
 
-def _is_bot(event: Event, rule: Rule) -> bool:
+def _is_bot(event: Event, rule: TriggerRule) -> bool:
     return event.bot or _listed(event.sender, rule)
 
 
-def _asker(event: Event, rule: Rule, known: Known) -> str:
+def _asker(event: Event, rule: TriggerRule, known: Known) -> str:
     people = (_person(one, rule) for one in (event, *_brought_by(event, known)))
     return next(filter(None, people), event.sender)
 
 
-def _listed(login: str, rule: Rule) -> bool:
+def _listed(login: str, rule: TriggerRule) -> bool:
     return any(same_name(login, bot) for bot in rule.triggers.bots)
 
 
-def _person(event: Event, rule: Rule) -> str:
+def _person(event: Event, rule: TriggerRule) -> str:
     """Return the person an event is of: who caused it, or whose pull request a bot merged; empty for none."""
     if not _is_bot(event, rule):
         return event.sender
     return event.author if event.author and not _listed(event.author, rule) else ""
 
 
-def _not_by(event: Event, rule: Rule) -> str:
+def _not_by(event: Event, rule: TriggerRule) -> str:
     """Say why these checks do not count; empty where they do, or it is not about checks."""
     wanted = {"workflow_run": rule.triggers.workflows, "check_suite": rule.triggers.apps}.get(event.means)
     if wanted is None or any(same_name(one, name) for one in event.producers for name in wanted):
@@ -219,7 +219,7 @@ def _not_by(event: Event, rule: Rule) -> str:
     return f"{one_line(event.producers[0]) if event.producers else 'nothing'} is not what it waits for"
 
 
-def _entering(event: Event, rule: Rule, known: Known) -> tuple[str, str]:
+def _entering(event: Event, rule: TriggerRule, known: Known) -> tuple[str, str]:
     """Return the full ref that may enter the environment, or why none may."""
     refusal = ""
     for ref in _full(event.ref, known):
@@ -244,32 +244,36 @@ def _full(ref: str, known: Known) -> list[str]:
     return [full for full in (f"{BRANCHES}{ref}", f"{TAGS}{ref}") if full in known.refs]
 
 
-def _tag_refusal(tag: str, event: Event, rule: Rule) -> str:
+def _tag_refusal(tag: str, event: Event, rule: TriggerRule) -> str:
     if not matches(tag, rule.tags):
         return f"tag {one_line(tag)} may not enter it"
     version = version_of(tag, rule.tags)
     if version is None:
-        return f"tag {one_line(tag)} is no version such as v1.4.0"
+        return f"tag {one_line(tag)} is not a version such as v1.4.0"
     if (version.prerelease or event.prerelease) and not rule.triggers.prereleases:
         return f"{one_line(tag)} is a pre-release"
     return ""
 
 
-def _at(event: Event, rule: Rule, known: Known, ref: str) -> Decision:
+def _at(event: Event, rule: TriggerRule, known: Known, ref: str) -> DeliveryDecision:
     """Compare the event's commit with where the ref is now: an event that comes late must bring nothing old back."""
     environment, name = rule.environment, one_line(ref.removeprefix(BRANCHES).removeprefix(TAGS))
     now = known.refs.get(ref)
     sha = event.sha or now
     if not known.has_commit:
-        return Decision(outcome="wait", reason=f"commit {event.sha[:_SHORT]} is not in the repository yet")
+        return DeliveryDecision(
+            outcome="wait", reason=f"commit {event.sha[:_SHORT]} is not in the repository yet"
+        )
     if now is None or sha is None:
-        return Decision(outcome="ignore", reason=f"{environment}: {name} is not in the repository any more")
+        return DeliveryDecision(
+            outcome="ignore", reason=f"{environment}: {name} is not in the repository any more"
+        )
     if sha != now:
-        return Decision(
-            outcome="fold", reason=f"{environment}: {name} has moved on to {now[:_SHORT]}, which counts"
+        return DeliveryDecision(
+            outcome="fold", reason=f"{environment}: {name} is now at {now[:_SHORT]}, which counts"
         )
     if known.latest.get(environment) == sha and not known.again:
-        return Decision(
+        return DeliveryDecision(
             outcome="fold", reason=f"{environment}: commit {sha[:_SHORT]} was started by another delivery"
         )
     is_tag = ref.startswith(TAGS)
@@ -281,7 +285,7 @@ def _at(event: Event, rule: Rule, known: Known, ref: str) -> Decision:
         sha=sha,
         requested_by=_asker(event, rule, known),
     )
-    return Decision(outcome="start", reason=f"{_CAUSES[event.means]} {name}", starts=(start,))
+    return DeliveryDecision(outcome="start", reason=f"{_CAUSES[event.means]} {name}", starts=(start,))
 
 
 _CAUSES = {

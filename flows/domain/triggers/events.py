@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from blocks.values.base import Value
 from blocks.values.deliveries import MISSED
-from flows.domain.review_approvals import marks_in
+from flows.domain.approvals.reviews import marks_in
 from flows.domain.triggers import payloads as github
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
@@ -139,7 +139,6 @@ def missed_event(ref: str, sha: str) -> Event:
 
     Args:
         ref: The branch or tag, as `refs/…`.
-        sha: The commit.
     """
     means: Means = "tag" if ref.startswith(TAGS) else "push"
     return Event(name=MISSED, means=means, ref=ref, sha=sha, sender="github")
@@ -163,7 +162,7 @@ def _who(account: github.Account | None) -> dict[str, Any]:
 
 
 def _push(payload: object) -> Event:
-    push = github.Push.model_validate(payload)
+    push = github.PushPayload.model_validate(payload)
     plain = Event(name="push", ref=push.ref, **_who(push.sender))
     is_tag = push.ref.startswith(TAGS)
     if not is_tag and not push.ref.startswith(BRANCHES):
@@ -195,7 +194,7 @@ def _pull_request(payload: object) -> Event:
     )
     if foreign:
         what = "only the push of its merge counts" if merged else "forks start nothing"
-        return found.model_copy(update={"refusal": f"the pull request is a fork's: {what}"})
+        return found.model_copy(update={"refusal": f"the pull request is from a fork: {what}"})
     if merged:
         author = _who(request.user)
         person = author["sender"] if author and not author["bot"] else ""
@@ -227,7 +226,7 @@ def _workflow_run(payload: object) -> Event:
     )
     refusal = _not_green(event.action, run.conclusion)
     if not own:
-        refusal = refusal or "the checks are a fork's, whatever its branch is called"
+        refusal = refusal or "the checks are from a fork, whatever its branch is called"
     if run.event != "push":
         refusal = refusal or f"the checks were started by {run.event}: only those of a push count"
     return _checked(found, refusal, "workflow_run")

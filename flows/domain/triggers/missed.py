@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from blocks.values.deliveries import MISSED, Arrived
-from flows.domain.refs import matches
-from flows.domain.triggers.decide import Rule
+from flows.domain.triggers.decide import TriggerRule
 from flows.domain.triggers.events import BRANCHES, TAGS, missed_event
+from flows.domain.words.refs import matches
 
 
 def unheard_of(
-    refs: Mapping[str, str], known: Mapping[str, str], rules: Sequence[Rule], opened: Sequence[str] = ()
+    refs: Mapping[str, str],
+    known: Mapping[str, str],
+    rules: Sequence[TriggerRule],
+    opened: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the branches and tags that are where nobody told they are, and whose pushes start something.
 
@@ -64,7 +67,7 @@ def missed_arrival(repository: str, ref: str, sha: str) -> Arrived:
     )
 
 
-def _listens(rule: Rule, ref: str) -> bool:
+def _listens(rule: TriggerRule, ref: str) -> bool:
     if ref.startswith(BRANCHES):
         return "push" in rule.triggers.events and matches(ref.removeprefix(BRANCHES), rule.branches)
     return "tag" in rule.triggers.events and matches(ref.removeprefix(TAGS), rule.tags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,43 +12,43 @@ Body = Annotated[str, Field(max_length=2**20)]
 Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Part(BaseModel):
+class PayloadPart(BaseModel):
     """A part of a payload: types are taken as they are, never converted."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-class Account(Part):
+class Account(PayloadPart):
     """A user, an organisation or a bot."""
 
     login: Name
     type: Name = "User"
 
 
-class Repository(Part):
+class Repository(PayloadPart):
     """A repository."""
 
     full_name: Name
 
 
-class Commit(Part):
+class PushedCommit(PayloadPart):
     """A commit."""
 
     id: Sha
 
 
-class Push(Part):
+class PushPayload(PayloadPart):
     """`push`: a branch or tag was moved, made or deleted."""
 
     ref: Name
     after: Sha
     deleted: bool = False
-    head_commit: Commit | None = None
+    head_commit: PushedCommit | None = None
     repository: Repository
     sender: Account | None = None
 
 
-class Side(Part):
+class Side(PayloadPart):
     """The head or base of a pull request; a fork that was deleted has no repository."""
 
     ref: Name
@@ -56,7 +56,7 @@ class Side(Part):
     repo: Repository | None = None
 
 
-class PullRequest(Part):
+class PullRequest(PayloadPart):
     """A pull request."""
 
     number: Number
@@ -67,25 +67,25 @@ class PullRequest(Part):
     base: Side
 
 
-class NameBefore(Part):
+class NameBefore(PayloadPart):
     """What a name was before it was changed."""
 
     before: Name = Field(alias="from")
 
 
-class BaseBefore(Part):
+class BaseBefore(PayloadPart):
     """The branch a pull request went to before."""
 
     ref: NameBefore
 
 
-class Changes(Part):
+class Changes(PayloadPart):
     """What was edited."""
 
     base: BaseBefore | None = None
 
 
-class PullRequestEvent(Part):
+class PullRequestEvent(PayloadPart):
     """`pull_request`."""
 
     action: Name
@@ -101,14 +101,14 @@ class PullRequestEvent(Part):
         return (self.changes.base.ref.before,)
 
 
-class Workflow(Part):
+class Workflow(PayloadPart):
     """A workflow of GitHub Actions."""
 
     name: Name
     path: Name = ""
 
 
-class WorkflowRun(Part):
+class WorkflowRun(PayloadPart):
     """A run of a workflow."""
 
     event: Name
@@ -119,7 +119,7 @@ class WorkflowRun(Part):
     actor: Account | None = None
 
 
-class WorkflowRunEvent(Part):
+class WorkflowRunEvent(PayloadPart):
     """`workflow_run`."""
 
     action: Name
@@ -129,14 +129,14 @@ class WorkflowRunEvent(Part):
     sender: Account
 
 
-class App(Part):
+class App(PayloadPart):
     """A GitHub App."""
 
     slug: Name | None = None
     name: Name = ""
 
 
-class CheckSuite(Part):
+class CheckSuite(PayloadPart):
     """All checks of one App on one commit."""
 
     conclusion: Name | None = None
@@ -145,7 +145,7 @@ class CheckSuite(Part):
     app: App | None = None
 
 
-class CheckSuiteEvent(Part):
+class CheckSuiteEvent(PayloadPart):
     """`check_suite`."""
 
     action: Name
@@ -154,7 +154,7 @@ class CheckSuiteEvent(Part):
     sender: Account
 
 
-class Release(Part):
+class ReleasePayload(PayloadPart):
     """A release on GitHub."""
 
     tag_name: Name
@@ -162,30 +162,30 @@ class Release(Part):
     prerelease: bool
 
 
-class ReleaseEvent(Part):
+class ReleaseEvent(PayloadPart):
     """`release`."""
 
     action: Name
-    release: Release
+    release: ReleasePayload
     repository: Repository
     sender: Account
 
 
-class Issue(Part):
+class Issue(PayloadPart):
     """An issue, or a pull request where it has that part."""
 
     number: Number
     pull_request: dict[str, object] | None = None
 
 
-class Comment(Part):
+class Comment(PayloadPart):
     """A comment."""
 
     body: Body
     user: Account | None = None
 
 
-class IssueCommentEvent(Part):
+class IssueCommentEvent(PayloadPart):
     """`issue_comment`, on issues and pull requests."""
 
     action: Name
@@ -195,7 +195,7 @@ class IssueCommentEvent(Part):
     sender: Account
 
 
-class Review(Part):
+class Review(PayloadPart):
     """A review of a pull request."""
 
     state: Name
@@ -203,13 +203,13 @@ class Review(Part):
     user: Account | None = None
 
 
-class ReviewedRequest(Part):
+class ReviewedRequest(PayloadPart):
     """The pull request of a review."""
 
     number: Number
 
 
-class PullRequestReviewEvent(Part):
+class PullRequestReviewEvent(PayloadPart):
     """`pull_request_review`."""
 
     action: Name
@@ -217,14 +217,3 @@ class PullRequestReviewEvent(Part):
     pull_request: ReviewedRequest
     repository: Repository
     sender: Account
-
-
-EventName = Literal[
-    "push",
-    "pull_request",
-    "pull_request_review",
-    "workflow_run",
-    "check_suite",
-    "release",
-    "issue_comment",
-]

@@ -107,17 +107,17 @@ def test_what_is_wrong_is_told_with_its_place(gates: str, message: str) -> None:
 
 def test_gates_that_could_never_open() -> None:
     alone = BEFORE.replace("    proven_in: dev\n", "")
-    assert "gates.soak: a release soaks in the environment before — add proven_in" in problems(
+    assert "gates.soak: a release soaks in the previous environment — add proven_in" in problems(
         "{soak: 1h}", alone
     )
     branches = BEFORE.replace("    tags: v*\n", "    branches: main\n")
     assert "gates.version: only tags are versions — add tags" in problems("{version: true}", branches)
     nobody = BEFORE.replace("    approvals: {required: 1, approvers: [ana, ben]}\n", "")
-    assert "gates.checklist: those who approve tick it" in problems("{checklist: alerts are on}", nobody)
+    assert "gates.checklist: the approvers tick it" in problems("{checklist: alerts are on}", nobody)
     both = BEFORE.replace("approvers: [ana, ben]", "approvers: [ana, ben], reviews: true")
-    assert "approvals.reviews: a review ticks nothing" in problems("{checklist: alerts are on}", both)
+    assert "approvals.reviews: a review cannot tick it" in problems("{checklist: alerts are on}", both)
     assert written("{soak: 1h}", both).soak
-    assert "gates.hotfix: people answer for a hotfix" in problems("{hotfix: {}}", nobody)
+    assert "gates.hotfix: a hotfix needs approvals" in problems("{hotfix: {}}", nobody)
     one = BEFORE.replace("[ana, ben]", "[ana]")
     assert "gates.hotfix: expected at most the number of approvers (1), got 2" in problems(
         "{hotfix: {}}", one

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.pipeline import Pipeline, PipelineError, load_pipeline
-from blocks.pipeline.towards import find_pull_request_conflicts, towards
+from blocks.pipeline.towards import auto_merge_refusal, find_pull_request_conflicts
 
 ENVIRONMENTS = """
 environments:
@@ -143,4 +143,4 @@ def test_what_is_of_another_type_is_left_to_the_model(section: dict[str, Any]) -
 
 
 def test_without_environments_nothing_is_known() -> None:
-    assert towards("main", {}) == ""
+    assert auto_merge_refusal("main", {}) == ""

@@ -88,7 +88,7 @@ def test_duplicate_keys_are_told_with_both_lines() -> None:
         ("a: 1\nb: !!bool x", 2, '"x" cannot be read as bool'),
         ("a: 1e999", 1, '"1e999" cannot be read as float'),
         ('a: "\\uD800"', 1, '"�" cannot be read as str'),
-        ('"\\uD800": 1', 1, "a key holds half of a surrogate pair"),
+        ('"\\uD800": 1', 1, "a key contains half of a surrogate pair"),
         ("? [a]\n: 1", 1, "a key must be plain text"),
         ("a: {<<: 7}", 1, "<< takes an alias of keys with values, or a list of them"),
     ],

@@ -14,7 +14,7 @@ import uvicorn
 
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.values.deliveries import DeliveryStatus
-from deployments.parts import free_port
+from deployments.control_plane.parts import free_port
 from deployments.webhook.app import PATH, Receiver, create_app
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics

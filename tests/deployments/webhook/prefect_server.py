@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from deployments.login import CLIENT
+from deployments.control_plane.login import CLIENT
 
 DEPLOYMENTS = (
     *(f"{flow}/{name}" for flow in ("promote", "rollback") for name in ("feature", "staging", "prod")),

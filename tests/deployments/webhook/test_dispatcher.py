@@ -12,12 +12,12 @@ from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
 from blocks.values.deliveries import DeliveryStatus
-from deployments.prefect_api import PrefectApi
+from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher
 from deployments.webhook.metrics import Metrics
-from deployments.webhook.watching import Watch
-from tasks.errors import TerminalError, TransientError
+from deployments.webhook.missed import MissedPushes
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.prefect_server import deploy, gate_to, runs_of
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET
@@ -363,7 +363,7 @@ def test_of_several_pushes_the_newest_has_its_pull_requests_looked_after(world: 
 
 def test_a_push_that_was_missed_gets_its_pull_request(world: World) -> None:
     world.shop.commit(PULL_REQUESTS)
-    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    watch = MissedPushes(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
     watch.look()
     world.shop.git("switch", "--quiet", "--create", "fix/cents")
     sha = world.shop.commit()
@@ -381,11 +381,11 @@ def test_a_push_that_was_missed_gets_its_pull_request(world: World) -> None:
 
 
 def test_what_github_failed_to_deliver_is_started_once(world: World) -> None:
-    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    watch = MissedPushes(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
     world.shop.tag("v0.9.0")
     watch.look()
     (baseline,) = world.ledger.deliveries.newest(9)
-    assert baseline.reason == "2 branches and tags were there when Sluice began to listen"
+    assert baseline.reason == "2 branches and tags existed when Sluice began to listen"
     watch.look()
     sha = world.shop.commit()
     watch.look()
@@ -397,7 +397,7 @@ def test_what_github_failed_to_deliver_is_started_once(world: World) -> None:
     late = world.push(sha)
     world.turn()
     assert world.status(late)[0] is DeliveryStatus.FOLDED
-    again = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    again = MissedPushes(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
     again.look()
     again.look()
     world.turn()
@@ -405,7 +405,7 @@ def test_what_github_failed_to_deliver_is_started_once(world: World) -> None:
 
 
 def test_what_was_delivered_between_two_looks_was_not_missed(world: World) -> None:
-    watch = Watch(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
+    watch = MissedPushes(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
     watch.look()
     sha = world.shop.commit()
     watch.look()

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from blocks.values.deliveries import DeliveryStatus
 from deployments.webhook import app
-from deployments.webhook.accepting import LARGEST_BODY_BYTES, signature_holds
-from tasks.errors import TransientError
+from deployments.webhook.accept import LARGEST_BODY_BYTES, signature_holds
+from tasks.kernel.errors import TransientError
 from tests.data import NAMES, event_of
 from tests.deployments.webhook.conftest import Served
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, body_of, delivery_of, headers, sign

@@ -10,8 +10,8 @@ from typing import Any
 
 from blocks.settings import Settings
 from blocks.values.deliveries import DeliveryStatus
-from deployments.prefect_api import PrefectApi
-from deployments.webhook.accepting import accept, read_head
+from deployments.control_plane.prefect_api import PrefectApi
+from deployments.webhook.accept import accept, read_head
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher
 from deployments.webhook.metrics import Metrics

@@ -119,7 +119,7 @@ class WatchedWhenImported(importlib.abc.MetaPathFinder):
         orders = Orders(path)
         self._changes: dict[str, Callable[[ModuleType], None]] = {
             "tasks.ledger.journal": lambda module: watch_journal(module, orders),
-            "tasks.run": watch_clock,
+            "tasks.kernel.clock": watch_clock,
         }
 
     def find_spec(

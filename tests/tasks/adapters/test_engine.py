@@ -13,7 +13,7 @@ import pytest
 
 from tasks.adapters.engine import DockerEngine, read_push
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tests.fakes.registry import FakeEngine, FakeRegistry
 from tests.lab.lab import Lab
 
@@ -137,7 +137,7 @@ def test_an_image_that_is_not_there_is_told(engine: DockerEngine, repository: st
 
 def test_a_push_to_nobody_may_be_tried_again(engine: DockerEngine, local_image: str) -> None:
     engine.tag(local_image, "127.0.0.1:1/tests/app", "v1")
-    with pytest.raises(TransientError, match="broke off"):
+    with pytest.raises(TransientError, match="was interrupted"):
         engine.push("127.0.0.1:1/tests/app", "v1")
     client = docker.from_env()
     client.images.remove("127.0.0.1:1/tests/app:v1")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tasks.adapters.archive import LISTED, Archive
-from tasks.adapters.protocols import Call, Fence, Host
-from tasks.errors import FencedError, TerminalError, TransientError
+from tasks.kernel.archive import LISTED, Archive
+from tasks.kernel.errors import FencedError, TerminalError, TransientError
+from tasks.kernel.protocols import Call, Fence, Host
 from tests.fakes.host import FakeHost
 from tests.tasks.packing import packed
 

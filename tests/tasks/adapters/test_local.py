@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from tasks.adapters.local import LINGER_SECONDS, LocalRunner
-from tasks.adapters.protocols import Call, Fence, Limits
-from tasks.adapters.redact import Redactor
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Fence, Limits
+from tasks.kernel.redact import Redactor
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_cut_output_is_not_data(runner: LocalRunner, monkeypatch: pytest.MonkeyP
     whole = Call(("sh", "-c", "yes | head -c 100000"))
     assert len(runner.run(whole).stdout) == 100_000
     longer = Call(("sh", "-c", "yes | head -c 300000"))
-    with pytest.raises(TerminalError, match="cut output is not data"):
+    with pytest.raises(TerminalError, match="incomplete output is not used"):
         runner.run(longer)
     assert runner.run_raw(longer).cut
     # Who is told the lines, and who reads why a command failed, needs no whole.

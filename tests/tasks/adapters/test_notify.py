@@ -5,28 +5,48 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prefect.types import SecretDict
+from pydantic import SecretStr
 
-from tasks.adapters.notify import TELEGRAM_UNITS, TelegramNotifier, WebhookNotifier, shorten
-from tasks.errors import TerminalError, TransientError
+from blocks.notifier import Notifier
+from blocks.telegram import LONGEST, TelegramChannel, shorten
+from blocks.webhook_channel import WebhookChannel
+from tasks.adapters.notify import post
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 from tests.tasks.adapters.web import Reply, Web, in_turn, serve
 
 TOKEN = "12345:AAbbCCddEEffGG-secret"
 OK = Reply(body=b'{"ok": true}')
 
 
-def telegram(web: Web, slept: list[float] | None = None) -> TelegramNotifier:
-    waits = [] if slept is None else slept
-    return TelegramNotifier(TOKEN, "-100", web.url, sleep=waits.append)
+@dataclass
+class Channel:
+    """A channel as `tell` uses it, but for the pauses, which are only noted."""
+
+    block: Notifier
+    slept: list[float] = field(default_factory=list)
+
+    def send(self, text: str, data: Mapping[str, object], key: str) -> None:
+        process_redactor().add(*self.block.secrets())
+        self.block.send(text, data, key, partial(post, sleep=self.slept.append))
 
 
-def webhook(web: Web, slept: list[float] | None = None) -> WebhookNotifier:
-    waits = [] if slept is None else slept
-    return WebhookNotifier(f"{web.url}/hook", {"X-Team": "shop"}, sleep=waits.append)
+def telegram(web: Web, slept: list[float] | None = None) -> Channel:
+    block = TelegramChannel(token=SecretStr(TOKEN), chat_id="-100", base_url=web.url)
+    return Channel(block, [] if slept is None else slept)
+
+
+def webhook(web: Web, slept: list[float] | None = None) -> Channel:
+    block = WebhookChannel(url=SecretStr(f"{web.url}/hook"), headers=SecretDict({"X-Team": "shop"}))
+    return Channel(block, [] if slept is None else slept)
 
 
 def too_many(seconds: float) -> Reply:
@@ -53,7 +73,7 @@ def test_a_webhook_is_sent_json_with_its_key() -> None:
     assert asked.headers["Content-Type"] == "application/json"
 
 
-Make = Callable[[Web, list[float]], TelegramNotifier | WebhookNotifier]
+Make = Callable[[Web, list[float]], Channel]
 
 
 @pytest.mark.parametrize("make", [telegram, webhook])
@@ -106,10 +126,11 @@ def test_the_token_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     caplog.set_level(logging.DEBUG)
+    process_redactor().add(TOKEN)
     errors = []
     for base in (f"http://127.0.0.1:{port}", "http://[", "nonsense"):
         with pytest.raises((TransientError, TerminalError)) as error:
-            TelegramNotifier(TOKEN, "1", base, sleep=lambda _: None).send("text", {}, "key")
+            post("Telegram", f"{base}/bot{TOKEN}/sendMessage", {}, {}, sleep=lambda _: None)
         errors.append(f"{error.value!r} {error.value.detail}")
     with serve(in_turn(Reply(401, TOKEN.encode()))) as web, pytest.raises(TerminalError) as error:
         telegram(web).send("text", {}, "key")
@@ -121,7 +142,7 @@ def test_the_token_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_webhook_address_is_in_no_error() -> None:
-    notifier = WebhookNotifier("http://127.0.0.1:1/services/T000/verysecretpath", sleep=lambda _: None)
+    notifier = Channel(WebhookChannel(url=SecretStr("http://127.0.0.1:1/services/T000/verysecretpath")))
     with pytest.raises(TransientError) as error:
         notifier.send("text", {}, "key")
     assert "verysecretpath" not in repr(error.value)
@@ -144,5 +165,5 @@ def test_a_long_text_is_delivered_cut() -> None:
     with serve(in_turn(OK)) as web:
         telegram(web).send("🚀" * 3000, {}, "key")
     sent = json.loads(web.asked[0].body)["text"]
-    assert units(sent) <= TELEGRAM_UNITS
+    assert units(sent) <= LONGEST
     assert sent == "🚀" * 2047 + "…"

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tasks.adapters.protocols import Registry
 from tasks.adapters.registry import HttpRegistry
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.protocols import Registry
 from tests.fakes.registry import FakeRegistry
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry as LabRegistry

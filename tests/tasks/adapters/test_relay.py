@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.adapters.protocols import PieceSink
 from tasks.adapters.relay import WAITING_PIECES, SourceBrokeError, Touch, relay
-from tasks.errors import TransientError
+from tasks.kernel.errors import TransientError
+from tasks.kernel.protocols import PieceSink
 
 
 def joined(pieces: Iterator[bytes], _: Touch) -> bytes:

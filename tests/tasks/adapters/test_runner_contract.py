@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.adapters.local import LocalRunner
-from tasks.adapters.output import LAST_LINES, MOST_LINES
-from tasks.adapters.protocols import Call, Limits, Runner
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.output import LAST_LINES, MOST_LINES
+from tasks.kernel.protocols import Call, Limits, Runner
 from tests.fakes.runner import FakeRunner
 
 # One of its parameters asks for the lab.

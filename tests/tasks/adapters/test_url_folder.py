@@ -13,9 +13,9 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from tasks.adapters.redact import process_redactor
 from tasks.adapters.url_folder import UrlFolder, parse_options, public_url
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -119,7 +119,7 @@ def test_an_address_that_cannot_be_used(url: str, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "key=value", '"text"'])
 def test_options_that_are_none(text: str) -> None:
-    with pytest.raises(TerminalError, match="the secret offsite is no JSON object"):
+    with pytest.raises(TerminalError, match="the secret offsite is not a JSON object"):
         parse_options(text, "offsite")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import CodeUsed
 from tests.tasks.ledger.samples import NOBODY, at, open_promotion
 

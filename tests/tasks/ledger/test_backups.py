@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tests.tasks.ledger.samples import NOBODY, PROD, SHOP, at, make_backup, open_promotion
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from blocks.values.lifecycle import Status
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tasks.ledger.errors import LeaseHeld
 from tasks.ledger.holds import Holds
 from tasks.ledger.leases import Leases
@@ -254,7 +254,7 @@ def test_a_lease_given_back_this_moment_is_free_at_the_next_try(ledger: Ledger) 
     first, second = open_promotion(ledger).id, open_promotion(ledger).id
     ledger.leases.acquire(SHOP, PROD, first, 60, at(0))
     leases = GivenBackMeanwhile(ledger._database)
-    with pytest.raises(LeaseHeld, match="was taken and given back this moment — try again"):
+    with pytest.raises(LeaseHeld, match="was taken and released at this moment — try again"):
         leases.acquire(SHOP, PROD, second, 60, at(1))
     assert leases.acquire(SHOP, PROD, second, 60, at(1)).owner == second
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tasks.errors import TerminalError, TransientError
+from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger import database as module
 from tasks.ledger.database import Database, explained
 from tasks.ledger.store import Ledger

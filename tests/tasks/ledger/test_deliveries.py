@@ -9,7 +9,7 @@ import pytest
 
 from blocks.values.deliveries import Arrived, DeliveryStatus, Start, StartStatus
 from blocks.values.lifecycle import Kind
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.store import Ledger
 from tests.tasks.ledger.samples import PROD, at
 
@@ -66,7 +66,7 @@ def test_a_body_under_another_id_is_a_copy(ledger: Ledger) -> None:
     assert copy is not None
     assert (copy.status, copy.reason) == (
         DeliveryStatus.IGNORED,
-        "the same body came before as delivery d-1",
+        "the same body was received before, as delivery d-1",
     )
 
 
@@ -152,7 +152,7 @@ def test_a_delivery_that_is_put_off_waits(ledger: Ledger) -> None:
 
 def test_a_replay_is_a_run_of_its_own(ledger: Ledger) -> None:
     row = taken(ledger, "d-1")
-    with pytest.raises(TerminalError, match="is being dealt with already"):
+    with pytest.raises(TerminalError, match="is already being handled"):
         ledger.deliveries.replay("d-1", at(1))
     with pytest.raises(TerminalError, match="has no delivery d-9"):
         ledger.deliveries.replay("d-9", at(1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blocks.values.receipts import StepReceipt
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tests.tasks.ledger.samples import NOBODY, RECEIPT, at, open_promotion
 
 if TYPE_CHECKING:

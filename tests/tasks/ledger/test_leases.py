@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.errors import FencedError, TerminalError, TransientError
+from tasks.kernel.errors import FencedError, TerminalError, TransientError
 from tasks.ledger.errors import LeaseHeld
 from tests.tasks.ledger.samples import NOBODY, PROD, SHOP, START, at, open_promotion
 
@@ -33,7 +33,7 @@ def test_a_held_lease_is_refused_until_it_runs_out(ledger: Ledger, owners: tuple
     with pytest.raises(LeaseHeld) as told:
         ledger.leases.acquire(SHOP, PROD, owners[1], 60, at(59.9))
     assert isinstance(told.value, TransientError)
-    assert f"shop/prod is held by promotion {owners[0]} until 2026-11-21 03:01:00 UTC" in told.value.what
+    assert f"shop/prod is locked by promotion {owners[0]} until 2026-11-21 03:01:00 UTC" in told.value.what
     assert ledger.leases.get(SHOP, PROD) == first
     second = ledger.leases.acquire(SHOP, PROD, owners[1], 60, at(60))
     assert second.owner == owners[1]

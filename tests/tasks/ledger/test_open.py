@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.database import Database
 from tasks.ledger.models import HEAD, VERSION_TABLE
 from tasks.ledger.store import Ledger

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blocks.values.lifecycle import ACTIVE, ENDED, OPEN, Kind, Status
-from tasks.errors import SluiceError
+from tasks.kernel.errors import SluiceError
 from tests.tasks.ledger.samples import at, bring, open_promotion
 from tests.tasks.ledger.test_concurrency import at_once
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from blocks.values.lifecycle import ENDED, OPEN, Kind, Status
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, IllegalTransition
 from tests.tasks.ledger.samples import (
     NOBODY,

@@ -18,14 +18,6 @@ def back(ledger: Ledger, name: str, seconds: float) -> None:
     bring(ledger, name, kind=Kind.ROLLBACK, seconds=seconds)
 
 
-def target(ledger: Ledger, current: str) -> str | None:
-    """Return the name of the release a rollback from `current` goes to."""
-    found = ledger.promotions.last_good_before(SHOP, PROD, make_release(current).id)
-    if found is None:
-        return None
-    return next(name for name in "ABCDE" if make_release(name).id == found.release_id)
-
-
 def test_nothing_runs_in_an_empty_ledger(ledger: Ledger) -> None:
     assert ledger.promotions.running(SHOP, PROD) is None
     assert ledger.promotions.active(SHOP, PROD) is None
@@ -33,7 +25,6 @@ def test_nothing_runs_in_an_empty_ledger(ledger: Ledger) -> None:
     assert ledger.promotions.history() == []
     assert ledger.promotions.durations(SHOP, PROD) == []
     assert ledger.promotions.environments() == []
-    assert target(ledger, "A") is None
 
 
 def test_the_last_success_runs(ledger: Ledger) -> None:
@@ -103,48 +94,6 @@ def test_environments_are_those_ever_promoted_to(ledger: Ledger) -> None:
         open_promotion(ledger, pipeline=pipeline, environment=environment)
     assert ledger.promotions.environments() == [("blog", PROD), (SHOP, PROD), (SHOP, "staging")]
     assert ledger.promotions.environments("blog") == [("blog", PROD)]
-
-
-def test_a_rollback_goes_to_the_release_before(ledger: Ledger) -> None:
-    bring(ledger, "A")
-    assert target(ledger, "A") is None
-    bring(ledger, "B", seconds=100)
-    bring(ledger, "B", seconds=200, kind=Kind.REDEPLOY)
-    bring(ledger, "C", Status.RESTORED, seconds=300)
-    assert target(ledger, "B") == "A"
-    assert target(ledger, "C") == "B"  # C never got there, so what ran last is before it
-
-
-def test_a_rollback_goes_on_backwards(ledger: Ledger) -> None:
-    for index, name in enumerate("ABC"):
-        bring(ledger, name, seconds=index * 100)
-    assert target(ledger, "C") == "B"
-    back(ledger, "B", 300)
-    assert target(ledger, "B") == "A"
-    back(ledger, "A", 400)
-    assert target(ledger, "A") is None
-
-
-def test_a_release_that_came_back_is_good_again(ledger: Ledger) -> None:
-    for index, name in enumerate("AB"):
-        bring(ledger, name, seconds=index * 100)
-    back(ledger, "A", 200)
-    assert target(ledger, "A") is None
-    bring(ledger, "B", seconds=300)
-    bring(ledger, "C", seconds=400)
-    assert target(ledger, "C") == "B"
-    back(ledger, "B", 500)
-    assert target(ledger, "B") == "A"
-
-
-def test_a_held_release_is_passed_over_until_it_is_let_go(ledger: Ledger) -> None:
-    for index, name in enumerate("ABC"):
-        bring(ledger, name, seconds=index * 100)
-    ledger.holds.add(SHOP, PROD, make_release("B").id, "leaks memory", "alice", at(300))
-    ledger.holds.add(SHOP, "staging", make_release("A").id, "elsewhere", "alice", at(300))
-    assert target(ledger, "C") == "A"
-    ledger.holds.release(SHOP, PROD, "it does not", "bob", at(400))
-    assert target(ledger, "C") == "B"
 
 
 P, R = Kind.PROMOTE, Kind.ROLLBACK

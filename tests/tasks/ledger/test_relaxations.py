@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import command
 
 from blocks.values.rules import BranchProtection
-from tasks.errors import RefusedError, TerminalError
-from tasks.ledger import migrations
+from tasks.kernel.errors import RefusedError, TerminalError
+from tasks.ledger import migrate
 from tasks.ledger.database import Database
 from tasks.ledger.errors import CodeUsed
 from tasks.ledger.relaxation_records import RelaxationRecord
@@ -124,7 +124,7 @@ def test_a_code_is_used_once_for_a_promotion_or_a_request(ledger: Ledger) -> Non
 def test_answers_of_a_ledger_from_before_are_kept(url: str) -> None:
     database = Database(url)
     with database.writing() as connection:
-        command.upgrade(migrations.config(connection), "0003")
+        command.upgrade(migrate.config(connection), "0003")
         connection.execute(
             sa.text(
                 "INSERT INTO promotions (id, pipeline, environment, kind, ref, status, requested_by, cause, message, "
@@ -140,7 +140,7 @@ def test_answers_of_a_ledger_from_before_are_kept(url: str) -> None:
             )
         )
     with database.writing() as connection:
-        command.upgrade(migrations.config(connection), "0004")
+        command.upgrade(migrate.config(connection), "0004")
     with database.reading() as connection:
         row = connection.execute(sa.text("SELECT * FROM approvals")).mappings().one()
     assert (row["id"], row["promotion_id"], row["relaxation_id"], row["code_step"]) == (3, 7, None, 9)

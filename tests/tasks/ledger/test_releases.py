@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.errors import TerminalError
+from tasks.kernel.errors import TerminalError
 from tests.tasks.ledger.samples import SHOP, at, make_release, sha
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from tasks.errors import TransientError
+from tasks.kernel.errors import TransientError
 from tasks.ledger import database as database_module
-from tasks.ledger import migrations, schema
+from tasks.ledger import migrate, schema
 from tasks.ledger.database import Database
 from tasks.ledger.models import HEAD, VERSION_TABLE, Base
 from tasks.ledger.store import Ledger
@@ -58,7 +58,7 @@ def test_the_journal_mode_waits_for_its_moment(sqlite_url: str, monkeypatch: pyt
 def folder(tmp_path: Path) -> Path:
     """A copy of the migrations."""
     copy = tmp_path / "100% migrations"
-    shutil.copytree(migrations.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(migrate.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
 
@@ -110,9 +110,9 @@ def test_partial_indexes_are_partial(shared: tuple[str, Ledger], name: str) -> N
 
 
 def test_the_code_names_the_newest_migration() -> None:
-    scripts = ScriptDirectory.from_config(migrations.config())
+    scripts = ScriptDirectory.from_config(migrate.config())
     assert scripts.get_heads() == [HEAD]
-    assert HEAD in migrations.known()
+    assert HEAD in migrate.known()
 
 
 def test_a_migration_that_breaks_leaves_nothing(url: str, folder: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_migration_that_breaks_leaves_nothing(url: str, folder: Path) -> None:
     (folder / "versions" / "9999_broken.py").write_text(BROKEN, encoding="utf-8")
     database = Database(url)
     with pytest.raises(RuntimeError, match="the power went out"), database.writing() as connection:
-        command.upgrade(migrations.config(connection, folder), "head")
+        command.upgrade(migrate.config(connection, folder), "head")
     with database.reading() as connection:
         assert not sa.inspect(connection).has_table("half")
         assert connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar() == HEAD
@@ -132,13 +132,13 @@ def test_the_template_drafts_a_migration_that_runs(sqlite_url: str, folder: Path
     database = Database(sqlite_url)
     with database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE holds")
-        drafting = migrations.config(connection, folder)
+        drafting = migrate.config(connection, folder)
         command.revision(drafting, "Bring the holds back", rev_id="9999", autogenerate=True)
     (draft,) = (folder / "versions").glob("9999_*.py")
     text = draft.read_text(encoding="utf-8")
     assert "sa.DateTime(timezone=True)" in text
     assert "tasks." not in text
     with database.writing() as connection:
-        command.upgrade(migrations.config(connection, folder), "head")
+        command.upgrade(migrate.config(connection, folder), "head")
         assert sa.inspect(connection).has_table("holds")
     database.close()

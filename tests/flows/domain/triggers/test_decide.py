@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from blocks.pipeline import load_pipeline
 from blocks.values.deliveries import Start
 from blocks.values.lifecycle import Kind
-from flows.domain.triggers.decide import Decision, Known, decide, rules_of, superseded
+from flows.domain.triggers.decide import DeliveryDecision, Known, decide, rules_of, superseded
 from flows.domain.triggers.events import Event, missed_event, read_event
-from flows.domain.triggers.versions import version_of
+from flows.domain.words.versions import version_of
 from tests.data import NAMES, event_of, payload
 
 PIPELINE = """
@@ -39,7 +39,7 @@ PUSH = "[push, merge]"
 CHECKS = "[workflow_run, check_suite], workflows: ci.yml, apps: acme-ci"
 
 
-def asked(event: Event | str, events: str = PUSH, **known: Any) -> Decision:
+def asked(event: Event | str, events: str = PUSH, **known: Any) -> DeliveryDecision:
     read = event if isinstance(event, Event) else read_event(event_of(event), payload(event))
     rules = rules_of(load_pipeline(PIPELINE.replace("EVENTS", events)))
     return decide(read, rules, KNOWN.model_copy(update=known))
@@ -55,7 +55,7 @@ def promote(environment: str, ref: str, **given: Any) -> Start:
 
 
 def test_a_push_starts_what_listens_to_its_branch() -> None:
-    assert asked("push_branch") == Decision(
+    assert asked("push_branch") == DeliveryDecision(
         outcome="start", reason="push to main", starts=(promote("staging", A),)
     )
 
@@ -91,7 +91,7 @@ def test_push_and_merge_of_one_commit_start_one_run(first: str) -> None:
 def test_green_checks_start_staging(name: str) -> None:
     pushed = (changed("push_branch"),)
     assert asked(name, CHECKS, pushed_by=pushed).starts == (promote("staging", A),)
-    assert asked(name).reason == f"no environment has {event_of(name)} among its triggers"
+    assert asked(name).reason == f"no environment has a trigger for {event_of(name)}"
 
 
 def test_checks_of_a_tag_name_it_like_a_branch() -> None:
@@ -110,23 +110,23 @@ def test_checks_of_a_tag_name_it_like_a_branch() -> None:
         (changed("workflow_run_completed", ref="feature/cents"), "branch feature/cents may not enter it"),
         (
             changed("check_suite_completed"),
-            "nobody told who pushed the commit: let the webhook send pushes too",
+            "no delivery says who pushed the commit: let the webhook send pushes too",
         ),
     ],
 )
 def test_checks_that_do_not_count(event: Event, reason: str) -> None:
-    assert asked(event, CHECKS) == Decision(outcome="ignore", reason=f"staging: {reason}")
+    assert asked(event, CHECKS) == DeliveryDecision(outcome="ignore", reason=f"staging: {reason}")
 
 
 @pytest.mark.parametrize("name", ["workflow_run_completed", "check_suite_completed"])
 def test_checks_of_what_a_bot_pushed_start_nothing(name: str) -> None:
     decision = asked(name, CHECKS, pushed_by=(changed("push_by_bot"),))
-    assert decision == Decision(outcome="ignore", reason="staging: acme-deployer[bot] is a bot")
+    assert decision == DeliveryDecision(outcome="ignore", reason="staging: acme-deployer[bot] is a bot")
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("by_bot")])
 def test_bots_start_nothing(name: str) -> None:
-    assert asked(name, CHECKS) == Decision(outcome="ignore", reason="acme-deployer[bot] is a bot")
+    assert asked(name, CHECKS) == DeliveryDecision(outcome="ignore", reason="acme-deployer[bot] is a bot")
 
 
 BOT = {"sender": "acme-deployer[bot]", "bot": True}
@@ -159,7 +159,7 @@ def test_checks_of_what_a_bot_merged_for_a_person_start_staging(name: str) -> No
     elsewhere = merge.model_copy(update={"ref": "refs/heads/release"})
     for other in (elsewhere, merge.model_copy(update={"author": ""})):
         decision = asked(name, CHECKS, pushed_by=(pushed,), merged=(other,))
-        assert decision == Decision(outcome="ignore", reason="staging: acme-deployer[bot] is a bot")
+        assert decision == DeliveryDecision(outcome="ignore", reason="staging: acme-deployer[bot] is a bot")
 
 
 def test_the_author_of_a_merge_is_a_person_or_nobody() -> None:
@@ -173,7 +173,7 @@ def test_the_author_of_a_merge_is_a_person_or_nobody() -> None:
 
 def test_configured_bots_start_nothing_in_any_case() -> None:
     decision = asked(changed("push_branch", sender="ACME-release"))
-    assert decision == Decision(outcome="ignore", reason="staging: ACME-release is a bot")
+    assert decision == DeliveryDecision(outcome="ignore", reason="staging: ACME-release is a bot")
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "fork" in name or "deleted" in name])
@@ -185,10 +185,10 @@ def test_forks_and_deleted_refs_start_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("tag", "reason"),
     [
-        ("v1.4", "tag v1.4 is no version such as v1.4.0"),
-        ("v1.4.0.1", "tag v1.4.0.1 is no version such as v1.4.0"),
-        ("vnext", "tag vnext is no version such as v1.4.0"),
-        ("v01.4.0", "tag v01.4.0 is no version such as v1.4.0"),
+        ("v1.4", "tag v1.4 is not a version such as v1.4.0"),
+        ("v1.4.0.1", "tag v1.4.0.1 is not a version such as v1.4.0"),
+        ("vnext", "tag vnext is not a version such as v1.4.0"),
+        ("v01.4.0", "tag v01.4.0 is not a version such as v1.4.0"),
         ("v1.4.0-rc.1", "v1.4.0-rc.1 is a pre-release"),
         ("1.4.0", "tag 1.4.0 may not enter it"),
     ],
@@ -196,7 +196,7 @@ def test_forks_and_deleted_refs_start_nothing(name: str) -> None:
 def test_tags_that_are_no_version_start_nothing(tag: str, reason: str) -> None:
     ref = f"refs/tags/{tag}"
     decision = asked(changed("push_tag", ref=ref), refs={**REFS, ref: A})
-    assert decision == Decision(outcome="ignore", reason=f"prod: {reason}")
+    assert decision == DeliveryDecision(outcome="ignore", reason=f"prod: {reason}")
 
 
 def test_pre_releases_start_where_the_pipeline_says_so() -> None:
@@ -228,7 +228,9 @@ def test_the_version_of_a_tag(pattern: str, tag: str, version: str | None) -> No
 
 def test_an_event_that_comes_late_brings_nothing_old_back() -> None:
     decision = asked("push_branch", refs={**REFS, "refs/heads/main": B})
-    assert decision == Decision(outcome="fold", reason="staging: main has moved on to bbbbbbb, which counts")
+    assert decision == DeliveryDecision(
+        outcome="fold", reason="staging: main is now at bbbbbbb, which counts"
+    )
 
 
 def test_a_branch_that_only_holds_a_changelog_entry_starts_nothing() -> None:
@@ -245,13 +247,15 @@ def test_a_branch_that_only_holds_a_changelog_entry_starts_nothing() -> None:
 
 def test_a_branch_that_is_gone_starts_nothing() -> None:
     decision = asked("push_branch", refs={})
-    assert decision == Decision(outcome="ignore", reason="staging: main is not in the repository any more")
+    assert decision == DeliveryDecision(
+        outcome="ignore", reason="staging: main is not in the repository any more"
+    )
     assert asked("release_published", refs={}).outcome == "ignore"
 
 
 def test_a_commit_that_git_does_not_show_yet_is_waited_for() -> None:
     decision = asked("push_branch", refs={**REFS, "refs/heads/main": B}, has_commit=False)
-    assert decision == Decision(outcome="wait", reason="commit aaaaaaa is not in the repository yet")
+    assert decision == DeliveryDecision(outcome="wait", reason="commit aaaaaaa is not in the repository yet")
 
 
 def test_what_github_failed_to_deliver_starts_the_same() -> None:
@@ -264,7 +268,7 @@ def test_what_github_failed_to_deliver_starts_the_same() -> None:
 
 def test_a_review_that_names_a_plan_has_its_environment_looked_at_and_promotes_nothing() -> None:
     review = read_event("pull_request_review", payload("pull_request_review_submitted"))
-    assert asked(review).reason == "reviews answer no plans there"
+    assert asked(review).reason == "reviews cannot answer plans there"
     asking = "    approvals: {approvers: [ana, ben], reviews: true}\n"
     decision = decide(review, rules_of(load_pipeline(PIPELINE.replace("EVENTS", PUSH) + asking)), KNOWN)
     (start,) = decision.starts
@@ -287,7 +291,7 @@ OPEN = changed("pull_request_opened")
 def test_a_comment_promotes_the_pull_requests_commit() -> None:
     decision = asked("issue_comment_promote", request=OPEN)
     expected = promote("staging", B, sha="", branch="", by_commit=False)
-    assert decision == Decision(outcome="start", reason="comment /promote by ana", starts=(expected,))
+    assert decision == DeliveryDecision(outcome="start", reason="comment /promote by ana", starts=(expected,))
     assert asked("issue_comment_promote", request=OPEN, latest={"staging": B}).outcome == "start"
 
 
@@ -328,17 +332,17 @@ def test_a_comment_rolls_back() -> None:
         (said("/promote staging", bot=True, sender="ana[bot]"), "ana[bot] is a bot"),
         (
             said("/promote staging"),
-            "nothing is known of this pull request: name the branch, /promote ENV BRANCH",
+            "this pull request is not known: name the branch, /promote ENV BRANCH",
         ),
     ],
 )
 def test_comments_that_start_nothing(event: Event | str, reason: str) -> None:
-    assert asked(event) == Decision(outcome="ignore", reason=reason)
+    assert asked(event) == DeliveryDecision(outcome="ignore", reason=reason)
 
 
 def test_a_forks_pull_request_is_not_promoted_by_a_comment_either() -> None:
     fork = changed("pull_request_fork_opened")
-    assert asked("issue_comment_promote", request=fork).reason == "the pull request is a fork's"
+    assert asked("issue_comment_promote", request=fork).reason == "the pull request is from a fork"
     unknown = OPEN.model_copy(update={"sha": ""})
     assert "is not known" in asked("issue_comment_promote", request=unknown).reason
 

@@ -33,12 +33,12 @@ REFUSALS = {
     "push_deleted_tag": "the tag was deleted",
     "pull_request_closed": "the pull request was closed without a merge",
     "pull_request_labeled": "a pull request that is labeled starts nothing",
-    "pull_request_fork_opened": "the pull request is a fork's: forks start nothing",
-    "pull_request_fork_merged": "the pull request is a fork's: only the push of its merge counts",
-    "pull_request_deleted_fork_merged": "the pull request is a fork's: only the push of its merge counts",
+    "pull_request_fork_opened": "the pull request is from a fork: forks start nothing",
+    "pull_request_fork_merged": "the pull request is from a fork: only the push of its merge counts",
+    "pull_request_deleted_fork_merged": "the pull request is from a fork: only the push of its merge counts",
     "workflow_run_failed": "the checks ended with failure",
     "workflow_run_requested": "the checks are not completed",
-    "workflow_run_of_fork": "the checks are a fork's, whatever its branch is called",
+    "workflow_run_of_fork": "the checks are from a fork, whatever its branch is called",
     "pull_request_review_of_change": "the review names no plan",
     "pull_request_review_dismissed": "a review that is dismissed starts nothing",
     "issue_comment_talk": "the comment is no command",
@@ -78,9 +78,13 @@ def test_the_commit_of_an_annotated_tag_is_not_the_tags_own_object() -> None:
 def test_a_fork_whose_branch_is_called_as_ours_counts_not_even_for_a_push() -> None:
     raw = payload("workflow_run_of_fork")
     raw["workflow_run"]["event"] = "push"
-    assert read_event("workflow_run", raw).refusal == "the checks are a fork's, whatever its branch is called"
+    assert (
+        read_event("workflow_run", raw).refusal == "the checks are from a fork, whatever its branch is called"
+    )
     raw["workflow_run"]["head_repository"] = None
-    assert read_event("workflow_run", raw).refusal == "the checks are a fork's, whatever its branch is called"
+    assert (
+        read_event("workflow_run", raw).refusal == "the checks are from a fork, whatever its branch is called"
+    )
 
 
 def test_case_makes_no_fork_of_our_own_repository() -> None:

@@ -1,0 +1,335 @@
+"""A whole control plane on this machine: what `sluice up`, the demo and the tests start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from deployments.control_plane import processes
+from deployments.control_plane.connect import active_profile, refresh_prefect
+from deployments.control_plane.environment import (
+    WEBHOOKS_BLOCK,
+    WEBHOOKS_PATH,
+    api_url,
+    control_plane_environment,
+    names_server,
+    process_file,
+    root_url,
+    run_file,
+    webhooks_url,
+)
+from deployments.control_plane.login import CLIENT, SERVER, Login, ensure_login, login_file
+from deployments.control_plane.parts import (
+    PREFECT_FILE,
+    Progress,
+    free_port,
+    online_workers,
+    silent,
+    start_provisioning,
+    start_receiver,
+    start_server,
+    start_worker,
+    wait_for_provisioning,
+    wait_for_receiver,
+    wait_for_server,
+    wait_for_worker,
+)
+from deployments.control_plane.prefect_api import PrefectApi
+from deployments.control_plane.processes import Running
+from tasks.kernel.errors import SluiceError, TerminalError
+
+STOP_SECONDS = 15.0
+TERM_SECONDS = 5.0
+REPORT_SECONDS = 10.0
+WORKER_STOP_SECONDS = 30.0
+RECEIVER_SECONDS = 60.0
+
+_POLL_SECONDS = 0.1
+
+
+def _end_runs(home: Path, api: PrefectApi, seconds: float) -> tuple[str, ...]:
+    """Wait for the worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
+    deadline = time.monotonic() + seconds
+    while (left := _processes_of_runs(home)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    for child in left:
+        child.send(signal.SIGTERM)
+    for child in left:
+        if not child.wait(TERM_SECONDS):
+            child.send(signal.SIGKILL)
+    cut = tuple(child.name for child in left)
+    for run in cut:
+        # The worker reports each within a second; a server that does not answer must not keep us here.
+        with suppress(SluiceError):
+            api.wait_for_state(run, None, REPORT_SECONDS)
+    return cut
+
+
+def _processes_of_runs(home: Path) -> list[Running]:
+    """Return the processes of runs by the runs' ids; one that died with its worker is forgotten."""
+    found = []
+    for path in sorted(run_file(home, "any").parent.glob("*.json")):
+        if (process := processes.load(path)) is None:
+            path.unlink(missing_ok=True)
+        else:
+            found.append(process)
+    return found
+
+
+class ControlPlane:
+    """A Prefect server and a worker with Sluice's deployments, on the loopback address.
+
+    Args:
+        home: The folder of everything they keep: databases, logs, process files.
+        port: The server's port, None for a free one.
+        limit: How many runs the worker carries out at once.
+        prefect_file: The `prefect.yaml` to deploy.
+        inherited: The environment to build on; this process's own when None.
+        progress: Is given one line for each part that is ready.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        port: int | None = None,
+        limit: int = 4,
+        *,
+        prefect_file: Path = PREFECT_FILE,
+        inherited: Mapping[str, str] | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        self.home = home.resolve()
+        self.port = port if port is not None else free_port()
+        self.limit = limit
+        self.server = processes.load(process_file(self.home, "server"))
+        self.worker = processes.load(process_file(self.home, "worker"))
+        self.receiver = processes.load(process_file(self.home, "receiver"))
+        inherited = os.environ if inherited is None else inherited
+        self.login = self._find_login(inherited)
+        self.env = control_plane_environment(self.home, self.port, inherited) | self.login.variables
+        self.url = root_url(self.port)
+        self.api = PrefectApi(api_url(self.port), login=self.login.text)
+        self._prefect_file = prefect_file
+        self._progress = progress
+        self._workers_before: frozenset[str] | None = None
+        self._activated: dict[str, str | None] | None = None
+
+    def _find_login(self, inherited: Mapping[str, str]) -> Login:
+        """Return the login of what runs, else the one that everything is to be started with."""
+        running = self.server or self.worker or self.receiver
+        if running is not None:
+            return Login(running.variable(SERVER), str(login_file(self.home)))
+        if not names_server(inherited, self.port):
+            # The login beside another server's address is that server's.
+            inherited = {name: value for name, value in inherited.items() if name != CLIENT}
+        return ensure_login(self.home, inherited, active_profile().login_at(api_url(self.port)))
+
+    def __enter__(self) -> Self:
+        """Start everything; what was started is ended again when a part fails."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start what does not run yet, and wait until runs can be started.
+
+        Raises:
+            TerminalError: A part did not start; the message names its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.server is None or not self.server.alive():
+            self.server = start_server(self.home, self.env)
+        setup = start_provisioning(self.home, self.env, self._prefect_file)
+        try:
+            wait_for_server(self.server, self.port)
+            self._progress(f"server at {self.url}")
+            self.start_worker(wait=False)
+            wait_for_provisioning(setup, self._progress)
+        finally:
+            setup.stop(first=signal.SIGTERM, grace_seconds=2)
+        self._await_worker()
+        if not self.start_receiver():
+            self._progress("no webhooks: save a block github-webhooks/default to let GitHub start promotions")
+
+    def start_receiver(self) -> bool:
+        """Start the receiver of GitHub's webhooks where none runs. Returns False where its block is missing."""
+        if self.receiver is not None and self.receiver.alive():
+            return True
+        if self.api.block_document(*WEBHOOKS_BLOCK) is None:
+            return False
+        url = webhooks_url(self.env)
+        self.receiver = start_receiver(self.home, self.env)
+        try:
+            wait_for_receiver(self.receiver, url, RECEIVER_SECONDS)
+        except TerminalError as error:
+            # Promotions started by hand do not need it.
+            self.stop_receiver()
+            self._progress(f"no webhooks: {' '.join([str(error), *error.detail.splitlines()[-1:]])}")
+        else:
+            self._progress(f"webhooks at {url}{WEBHOOKS_PATH}")
+        return True
+
+    def stop_receiver(self) -> None:
+        """End the receiver; what it stored is dealt with when it runs again."""
+        self._forget("receiver")
+        if self.receiver is not None:
+            self.receiver.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
+        self.receiver = None
+
+    def start_worker(self, *, wait: bool = True) -> None:
+        """Start the worker where none runs."""
+        if self.worker is not None and self.worker.alive():
+            return
+        self._workers_before = online_workers(self.api)
+        self.worker = start_worker(self.home, self.env, self.limit)
+        if wait:
+            self._await_worker()
+
+    def _await_worker(self) -> None:
+        if self.worker is not None and self._workers_before is not None:
+            wait_for_worker(self.worker, self.api, self._workers_before)
+            self._workers_before = None
+            self._progress(f"worker, {self.limit} runs at once")
+
+    def stop(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
+        """End receiver, worker and server, and everything they started, and see that they are gone.
+
+        Args:
+            seconds: How long runs may take to end by themselves.
+
+        Returns:
+            The flow runs that were cut.
+        """
+        self.stop_receiver()
+        cut = self.stop_worker(seconds=seconds)
+        self.stop_server()
+        self.deactivate()
+        return cut
+
+    def runs(self) -> tuple[str, ...]:
+        """Return the ids of the flow runs the worker carries now."""
+        return tuple(one.name for one in _processes_of_runs(self.home))
+
+    def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
+        """End the worker, after the runs it carries where they end in time.
+
+        Prefect's worker does not wait for its runs, and what it cuts stays `Running` for the server. So the
+        runs are waited for here, and cut while the worker still sees it and says `Crashed`.
+
+        Args:
+            seconds: How long its runs may take to end by themselves.
+
+        Returns:
+            The flow runs that were cut; each can be retried, and continues at the step that was cut.
+        """
+        cut: tuple[str, ...] = ()
+        # First of all, so that it is not started again.
+        self._forget("worker")
+        if self.worker is not None:
+            cut = _end_runs(self.home, self.api, seconds)
+            self.worker.stop(first=signal.SIGINT, grace_seconds=STOP_SECONDS)
+        self.worker = None
+        return cut
+
+    def stop_server(self) -> None:
+        """End the server."""
+        if self.server is not None:
+            self.server.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
+        self._forget("server")
+        self.server = None
+
+    def _forget(self, name: str) -> None:
+        process_file(self.home, name).unlink(missing_ok=True)
+
+    def restart_server(self) -> None:
+        """End the server and start it again on the same port and database; runs go on meanwhile."""
+        self.stop_server()
+        self.server = start_server(self.home, self.env)
+        wait_for_server(self.server, self.port)
+
+    def restart_worker(self) -> None:
+        """End the worker, waiting for its runs, and start it again."""
+        self.stop_worker()
+        self.start_worker()
+
+    def activate(self) -> None:
+        """Make this process talk to this server, as the children do, until `deactivate`."""
+        if self._activated is None:
+            wanted = {name: value for name, value in self.env.items() if os.environ.get(name) != value}
+            self._activated = {name: os.environ.get(name) for name in wanted}
+            os.environ.update(wanted)
+            refresh_prefect()
+
+    def deactivate(self) -> None:
+        """Give this process its own environment back."""
+        before, self._activated = self._activated, None
+        if before is None:
+            return
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        refresh_prefect()
+
+    def run_deployment(self, name: str, parameters: Mapping[str, object] | None = None) -> str:
+        """Start a run of a deployment.
+
+        Args:
+            name: `flow/name`.
+
+        Returns:
+            The flow run's id.
+        """
+        return self.api.create_run(name, parameters or {})
+
+    def wait_for_state(self, flow_run_id: str, *names: str, timeout_seconds: float = 120.0) -> dict[str, Any]:
+        """Wait until a run is in one of some states.
+
+        Args:
+            names: State names or types; none for any terminal state.
+
+        Returns:
+            The run, as the API describes it.
+
+        Raises:
+            TerminalError: The time is up, or the run ended in another state.
+        """
+        return self.api.wait_for_state(flow_run_id, frozenset(names) or None, timeout_seconds)
+
+    def answer(
+        self,
+        flow_run_id: str,
+        *,
+        approver: str,
+        decision: str = "approve",
+        code: str,
+        reason: str = "",
+        ticked: tuple[int, ...] = (),
+        form: Mapping[str, object] | None = None,
+    ) -> None:
+        """Answer a run that waits for approval, as the form of the UI does.
+
+        Args:
+            ticked: The checklist's items that are ticked.
+            form: What the form was filled in with when it was opened; None where it is opened now.
+        """
+        opened = self.api.form(flow_run_id) if form is None else form
+        fields = {"approver": approver, "decision": decision, "code": code, "reason": reason}
+        ticks = {f"item_{number}": True for number in ticked}
+        self.api.resume(flow_run_id, {**opened, **fields, **ticks})

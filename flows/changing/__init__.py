@@ -1,1 +1,0 @@
-"""The change itself, and what follows it."""

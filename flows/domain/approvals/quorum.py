@@ -1,0 +1,338 @@
+"""The judge of approvals: which answers count, and when there are enough. Fails closed."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+import pyotp
+from pydantic import SecretStr
+
+from flows.domain.approvals.values import (
+    APPROVE,
+    ASIDE,
+    REJECT,
+    Answer,
+    AnswerVerdict,
+    ApprovalPolicy,
+    ApprovalRecordLike,
+    ApproverFacts,
+    Decision,
+    QuorumState,
+    Refusal,
+    policy_of,
+)
+from flows.domain.words.text import one_line
+
+__all__ = [
+    "APPROVE",
+    "REJECT",
+    "Answer",
+    "AnswerVerdict",
+    "ApprovalPolicy",
+    "ApprovalRecordLike",
+    "ApproverFacts",
+    "Decision",
+    "QuorumState",
+    "Refusal",
+    "authors_among",
+    "deadline",
+    "judge",
+    "person_key",
+    "policy_of",
+    "quorum",
+    "shared_identities",
+]
+
+WRONG_CODES_ALLOWED = 5
+_PERIOD_SECONDS = 30
+_WINDOW_STEPS = 1
+_CODE = re.compile(r"[0-9]{6}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_LONGEST_REASON = 1000
+_LONGEST_FIELD = 64
+_BETWEEN = re.compile(r"[<>()\[\],;]")
+# Of a GitHub Enterprise Server, too.
+_NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.[^@]+")
+
+
+def person_key(name: str) -> str:
+    """Return the form in which names, logins and e-mails are compared.
+
+    Returns:
+        The text in one Unicode form, without case and outer space.
+    """
+    return unicodedata.normalize("NFKC", name[:320]).strip().casefold()
+
+
+def judge(
+    answer: Answer,
+    *,
+    policy: ApprovalPolicy,
+    plan_hash: str,
+    earlier: Sequence[ApprovalRecordLike],
+    approver: ApproverFacts | None,
+    author_identities: Collection[str],
+    requester: str,
+    used_steps: Collection[int],
+    now: datetime,
+) -> AnswerVerdict:
+    """Judge one answer. What can be refused without the code is, so that no good code is wasted.
+
+    The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
+
+    Args:
+        plan_hash: The plan that is asked about.
+        earlier: The judged answers so far, of any plan.
+        approver: The enrolled person of the name in the answer, None where there is none.
+        author_identities: E-mails, logins and names of the authors of the plan's commits.
+        requester: Who asked for the promotion; empty where it is not known.
+        used_steps: The time steps of this approver's codes that were used up, for any plan.
+        now: The time, aware.
+    """
+    known = approver is not None and person_key(approver.name) == person_key(answer.approver)
+    person = approver if known else None
+    decision = _decision(answer)
+    refusal = (
+        _plan_refusal(answer, plan_hash)
+        or _form_refusal(answer)
+        or person_refusal(
+            person,
+            decision,
+            policy=policy,
+            earlier=[record for record in earlier if record.plan_hash == plan_hash],
+            author_identities=author_identities,
+            requester=requester,
+            now=now,
+        )
+    )
+    step: int | None = None
+    if person is not None and (not refusal or refusal in ASIDE):
+        wrong, step = _check_code(person, answer.code, used_steps, now)
+        refusal = refusal or wrong
+    return AnswerVerdict(
+        counted=refusal is Refusal.NONE,
+        plan_hash=answer.plan_hash if _HASH.fullmatch(answer.plan_hash) else "",
+        approver=person.name if person is not None else one_line(answer.approver, _LONGEST_FIELD),
+        decision=decision,
+        refusal=refusal.value,
+        code_step=step,
+        reason=one_line(answer.reason, _LONGEST_REASON),
+    )
+
+
+def _decision(answer: Answer) -> Decision:
+    return APPROVE if person_key(answer.decision) == APPROVE else REJECT
+
+
+def _plan_refusal(answer: Answer, plan_hash: str) -> Refusal:
+    if not answer.plan_hash.strip():
+        return Refusal.NO_PLAN
+    return Refusal.NONE if answer.plan_hash == plan_hash else Refusal.OTHER_PLAN
+
+
+def _form_refusal(answer: Answer) -> Refusal:
+    fields = (answer.approver, answer.decision, answer.code.get_secret_value())
+    if any(len(text) > _LONGEST_FIELD for text in fields) or len(answer.reason) > _LONGEST_REASON:
+        return Refusal.TOO_LONG
+    decision = person_key(answer.decision)
+    if decision not in {APPROVE, REJECT}:
+        return Refusal.NO_DECISION
+    if not _CODE.fullmatch(_digits(answer.code)):
+        return Refusal.NO_CODE
+    if decision == REJECT and not answer.reason.strip():
+        return Refusal.NO_REASON
+    if decision == APPROVE and answer.unticked:
+        return Refusal.NOT_TICKED
+    return Refusal.NONE
+
+
+def person_refusal(
+    person: ApproverFacts | None,
+    decision: Decision,
+    *,
+    policy: ApprovalPolicy,
+    earlier: Sequence[ApprovalRecordLike],
+    author_identities: Collection[str],
+    requester: str,
+    now: datetime,
+) -> Refusal:
+    """Say why a person may not decide about a plan, however their identity is verified.
+
+    Args:
+        person: The enrolled person, None where there is none.
+        earlier: The judged answers to this plan so far.
+        author_identities: E-mails, logins and names of the authors of the plan's commits.
+        requester: Who asked for the promotion; empty where it is not known.
+        now: The time, aware.
+
+    Returns:
+        The refusal; `NONE` where they may.
+    """
+    if person is None:
+        return Refusal.UNKNOWN_PERSON
+    if person_key(person.name) not in _listed(policy):
+        return Refusal.NOT_LISTED
+    if not person.active:
+        return Refusal.INACTIVE
+    return _standing_refusal(person, decision, earlier, now - policy.expires_after) or _excluded(
+        person, decision, policy, author_identities, requester
+    )
+
+
+def _standing_refusal(
+    person: ApproverFacts, decision: Decision, earlier: Iterable[ApprovalRecordLike], since: datetime
+) -> Refusal:
+    key = person_key(person.name)
+    own = [record for record in earlier if person_key(record.approver) == key]
+    if sum(record.refusal == Refusal.WRONG_CODE for record in own) >= WRONG_CODES_ALLOWED:
+        return Refusal.CLOSED
+    # A yes may still be taken back by a no; nothing follows a no.
+    final = {REJECT} if decision == REJECT else {APPROVE, REJECT}
+    standing = [record for record in own if record.counted and _stands(record, since)]
+    return Refusal.REPEATED if any(record.decision in final for record in standing) else Refusal.NONE
+
+
+def _stands(record: ApprovalRecordLike, since: datetime) -> bool:
+    # A yes expires; a no does not.
+    return record.decision != APPROVE or record.created_at > since
+
+
+def _excluded(
+    person: ApproverFacts,
+    decision: Decision,
+    policy: ApprovalPolicy,
+    author_identities: Collection[str],
+    requester: str,
+) -> Refusal:
+    if decision == REJECT:
+        return Refusal.NONE
+    own = _own(person)
+    authors, asked_by = _identities(author_identities), _identities(askers(requester))
+    if policy.exclude_author and (not authors or own & authors):
+        return Refusal.IS_AUTHOR if authors else Refusal.AUTHOR_UNKNOWN
+    if policy.exclude_requester and (not asked_by or own & asked_by):
+        return Refusal.IS_REQUESTER if asked_by else Refusal.REQUESTER_UNKNOWN
+    return Refusal.NONE
+
+
+def askers(requester: str) -> set[str]:
+    """Return how those who asked may be called, as people write it: `Ana <ana@example.com>`, `@ana, ben`.
+
+    Args:
+        requester: What was said; empty where nobody did.
+    """
+    return {requester, *(part.strip(" @") for part in _BETWEEN.split(requester))}
+
+
+def authors_among(people: Iterable[ApproverFacts], author_identities: Collection[str]) -> tuple[str, ...]:
+    """Return the names of those who wrote some of what comes in.
+
+    Args:
+        author_identities: E-mails, logins and names of the authors.
+    """
+    authors = _identities(author_identities)
+    return tuple(person.name for person in people if _own(person) & authors)
+
+
+def _own(person: ApproverFacts) -> set[str]:
+    return _identities({person.name, person.github_login, *person.identities})
+
+
+def _identities(names: Iterable[str]) -> set[str]:
+    keys = {person_key(name) for name in names} - {""}
+    # GitHub's private addresses hold the login.
+    return keys | {match[1] for key in keys if (match := _NOREPLY.fullmatch(key))}
+
+
+def _check_code(
+    person: ApproverFacts, code: SecretStr, used_steps: Collection[int], now: datetime
+) -> tuple[Refusal, int | None]:
+    at = int(now.timestamp()) // _PERIOD_SECONDS
+    given = _digits(code).encode()
+    try:
+        totp = pyotp.TOTP(person.totp_secret.get_secret_value())
+        window = range(at - _WINDOW_STEPS, at + _WINDOW_STEPS + 1)
+        # Every code of the window is compared, so that the time taken says nothing.
+        fitting = [step for step in window if hmac.compare_digest(totp.generate_otp(step).encode(), given)]
+    except ValueError:
+        return Refusal.NO_SECRET, None
+    if not fitting:
+        return Refusal.WRONG_CODE, None
+    # Two steps of one window may have equal codes: one of them used up is enough to refuse.
+    if any(step in used_steps for step in fitting):
+        return Refusal.USED_CODE, None
+    return Refusal.NONE, fitting[0]
+
+
+def _digits(code: SecretStr) -> str:
+    # Authenticators show "123 456", and people type what they see.
+    return code.get_secret_value().replace(" ", "")
+
+
+def _listed(policy: ApprovalPolicy) -> set[str]:
+    return {person_key(name) for name in policy.approvers} - {""}
+
+
+def quorum(
+    policy: ApprovalPolicy, plan_hash: str, records: Sequence[ApprovalRecordLike], *, now: datetime
+) -> QuorumState:
+    """Say how far the approvals for a plan are.
+
+    Args:
+        policy: Who has to say yes.
+        plan_hash: The plan; answers to any other do not count.
+        now: The time, aware; a yes older than the policy's expiry does not count.
+
+    Returns:
+        The state. One counted no of a listed approver outweighs every yes.
+    """
+    listed = _listed(policy)
+    mine = [r for r in records if r.counted and plan_hash and r.plan_hash == plan_hash]
+    mine = [r for r in mine if person_key(r.approver) in listed and _stands(r, now - policy.expires_after)]
+    yes = {person_key(record.approver): record.approver for record in mine if record.decision == APPROVE}
+    no = {person_key(record.approver): record.approver for record in mine if record.decision == REJECT}
+    return QuorumState(
+        approved=not no and len(yes) >= policy.required,
+        rejected=bool(no),
+        have=len(yes),
+        need=policy.required,
+        by=tuple(yes.values()),
+        missing=tuple(name for name in policy.approvers if person_key(name) not in yes | no),
+        rejected_by=tuple(no.values()),
+    )
+
+
+def deadline(asked_at: datetime, policy: ApprovalPolicy) -> datetime:
+    """Return when the approvals must be in.
+
+    Args:
+        asked_at: When people were first asked, aware.
+
+    Returns:
+        The moment from which the promotion is expired.
+    """
+    return asked_at + policy.expires_after
+
+
+def shared_identities(approvers: Sequence[ApproverFacts]) -> tuple[tuple[str, str], ...]:
+    """Find approvers that are one person under two names, who could make a quorum alone.
+
+    Returns:
+        Pairs of approver names that share an identity or a one-time-code secret.
+    """
+    marks = [(one, _marks(one)) for one in approvers]
+    return tuple(
+        (one.name, other.name)
+        for index, (one, own) in enumerate(marks)
+        for other, theirs in marks[index + 1 :]
+        if own & theirs
+    )
+
+
+def _marks(person: ApproverFacts) -> set[tuple[str, str]]:
+    secret = person.totp_secret.get_secret_value().rstrip("=").upper()
+    return {("identity", name) for name in _own(person)} | {("secret", secret)}

@@ -1,0 +1,224 @@
+"""Which judge each kind of statement has. What has none is opaque."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pglast import ast
+from pglast.enums import TransactionStmtKind as Ts
+
+from blocks.values.schema_changes import Risk
+from flows.domain.database.verdicts import created, data, gone
+from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
+from flows.domain.database.verdicts.tables import altered, outside_transaction
+from flows.domain.database.verdicts.trees import relation_name
+
+Judge = Callable[[Any, MigrationContext], Remarks]
+
+
+def remarks_on(statement: Any, ground: MigrationContext) -> tuple[Remark, ...]:  # noqa: ANN401 - untyped trees
+    """Judge one statement.
+
+    Args:
+        statement: The root of its parse tree.
+        ground: What is known so far; it grows.
+
+    Returns:
+        What is said of it; nothing where it means nothing to the running release.
+    """
+    judge = _JUDGES.get(type(statement))
+    if judge is None:
+        name = type(statement).__name__.removesuffix("Stmt")
+        return (Remark(Risk.OPAQUE, f"what {name} does is not known", "rehearse it on a copy"),)
+    return tuple(judge(statement, ground))
+
+
+def _harmless(_statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    return []
+
+
+def _program(statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    name = {ast.DoStmt: "DO block", ast.CallStmt: "procedure"}.get(type(statement), "program")
+    return [Remark(Risk.OPAQUE, f"what the {name} does is not known", "write out its statements, one by one")]
+
+
+def _destructive(reason: str, safer: str) -> Judge:
+    return lambda _statement, _ground: [Remark(Risk.DESTRUCTIVE, reason, safer)]
+
+
+def _opaque(reason: str) -> Judge:
+    return lambda _statement, _ground: [
+        Remark(Risk.OPAQUE, reason, "rehearse it on a copy with the running release")
+    ]
+
+
+def _transaction(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    kind = statement.kind
+    if kind in {Ts.TRANS_STMT_BEGIN, Ts.TRANS_STMT_START}:
+        ground.transaction_began()
+    elif kind == Ts.TRANS_STMT_COMMIT:
+        ground.transaction_ended()
+    elif kind not in {Ts.TRANS_STMT_SAVEPOINT, Ts.TRANS_STMT_RELEASE}:
+        return [Remark(Risk.OPAQUE, "what is undone, and what stays, is not known", "leave ROLLBACK out")]
+    return []
+
+
+def _setting(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    if statement.name == "session_replication_role":
+        return [Remark(Risk.OPAQUE, "triggers and foreign keys are switched off", "leave them on")]
+    if statement.name in {"search_path", "schema", None}:
+        ground.forget()
+    return []
+
+
+def _lock(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    names = [relation_name(one) for one in statement.relations or ()]
+    if names and all(ground.is_new(name) for name in names):
+        return []
+    what = ", ".join(ground.say_table(name) for name in names)
+    return [Remark(Risk.LOCKING, f"{what} is locked until the transaction ends", "leave it out", names[0])]
+
+
+def _reindex(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    if created.is_concurrent(statement):
+        return [outside_transaction()] if ground.in_transaction else []
+    name = relation_name(statement.relation)
+    reason = (
+        f"writes to {ground.say_table(name) if name else 'the tables'}, and reads by the index, are blocked"
+    )
+    return [Remark(Risk.LOCKING, reason, "REINDEX … CONCURRENTLY, outside of a transaction", name)]
+
+
+def _refresh(statement: Any, ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    name = relation_name(statement.relation)
+    if statement.concurrent or ground.is_new(name):
+        return []
+    reason = f"reads of {ground.say_table(name)} are blocked while it is computed"
+    return [Remark(Risk.LOCKING, reason, "REFRESH MATERIALIZED VIEW CONCURRENTLY", name)]
+
+
+def _move_all(_statement: Any, _ground: MigrationContext) -> Remarks:  # noqa: ANN401
+    return [
+        Remark(Risk.LOCKING, "tables are rewritten with reads and writes blocked", "move them one by one")
+    ]
+
+
+_RIGHTS = _destructive("the role of the running release may lose its rights", "grant it what it needs first")
+_CHANGED = _destructive(
+    "something the running release may use works differently",
+    "create a second one beside it under a new name",
+)
+_GONE = _destructive(
+    "something the running release may use is dropped",
+    "drop it when no release that uses it can be rolled back to",
+)
+_RESOLVED = _opaque("expressions of the running release may mean something else")
+_SETTINGS = _opaque("settings of the running release's sessions may change")
+
+_JUDGES: dict[type, Judge] = {
+    ast.AlterTableStmt: altered,
+    ast.CreateStmt: created.table,
+    ast.CreateForeignTableStmt: created.table,
+    ast.CreateTableAsStmt: created.table_as,
+    ast.IndexStmt: created.index,
+    ast.ViewStmt: created.view,
+    ast.CreateFunctionStmt: created.function,
+    ast.CreateTrigStmt: created.trigger,
+    ast.RuleStmt: created.trigger,
+    ast.CreatePolicyStmt: created.policy,
+    ast.CreateSchemaStmt: created.schema,
+    ast.DefineStmt: created.definition,
+    ast.CreateEnumStmt: created.type_,
+    ast.CompositeTypeStmt: created.type_,
+    ast.CreateRangeStmt: created.type_,
+    ast.AlterEnumStmt: created.enum_value,
+    ast.CreatePublicationStmt: created.publication,
+    ast.AlterPublicationStmt: created.publication,
+    ast.DropStmt: gone.dropped,
+    ast.RenameStmt: gone.renamed,
+    ast.AlterObjectSchemaStmt: gone.moved,
+    ast.GrantStmt: gone.granted,
+    ast.GrantRoleStmt: gone.granted,
+    ast.TruncateStmt: gone.truncated,
+    ast.AlterDomainStmt: gone.domain,
+    ast.AlterSeqStmt: gone.sequence,
+    ast.AlterExtensionStmt: gone.extension,
+    ast.AlterExtensionContentsStmt: gone.extension,
+    ast.VacuumStmt: gone.rewritten,
+    ast.ClusterStmt: gone.rewritten,
+    ast.InsertStmt: data.written,
+    ast.UpdateStmt: data.written,
+    ast.DeleteStmt: data.written,
+    ast.MergeStmt: data.written,
+    ast.SelectStmt: data.selected,
+    ast.TransactionStmt: _transaction,
+    ast.VariableSetStmt: _setting,
+    ast.LockStmt: _lock,
+    ast.ReindexStmt: _reindex,
+    ast.RefreshMatViewStmt: _refresh,
+    ast.AlterTableMoveAllStmt: _move_all,
+    ast.DoStmt: _program,
+    ast.CallStmt: _program,
+    ast.ExecuteStmt: _program,
+    ast.AlterOwnerStmt: _RIGHTS,
+    ast.ReassignOwnedStmt: _RIGHTS,
+    ast.AlterRoleStmt: _RIGHTS,
+    ast.DropOwnedStmt: _GONE,
+    ast.DropRoleStmt: _GONE,
+    ast.DropdbStmt: _GONE,
+    ast.DropTableSpaceStmt: _GONE,
+    ast.DropSubscriptionStmt: _GONE,
+    ast.DropUserMappingStmt: _GONE,
+    ast.AlterFunctionStmt: _CHANGED,
+    ast.AlterPolicyStmt: _CHANGED,
+    ast.AlterForeignServerStmt: _CHANGED,
+    ast.AlterFdwStmt: _CHANGED,
+    ast.AlterUserMappingStmt: _CHANGED,
+    ast.AlterTSConfigurationStmt: _CHANGED,
+    ast.AlterTSDictionaryStmt: _CHANGED,
+    ast.AlterTypeStmt: _CHANGED,
+    ast.CreateCastStmt: _RESOLVED,
+    ast.AlterOperatorStmt: _RESOLVED,
+    ast.AlterOpFamilyStmt: _RESOLVED,
+    ast.AlterRoleSetStmt: _SETTINGS,
+    ast.AlterDatabaseSetStmt: _SETTINGS,
+    ast.AlterDatabaseStmt: _SETTINGS,
+    ast.AlterSystemStmt: _SETTINGS,
+} | dict.fromkeys(
+    (
+        ast.AlterCollationStmt,
+        ast.AlterDefaultPrivilegesStmt,
+        ast.AlterObjectDependsStmt,
+        ast.AlterStatsStmt,
+        ast.AlterTableSpaceOptionsStmt,
+        ast.CheckPointStmt,
+        ast.CommentStmt,
+        ast.ConstraintsSetStmt,
+        ast.CreateAmStmt,
+        ast.CreateConversionStmt,
+        ast.CreateDomainStmt,
+        ast.CreateExtensionStmt,
+        ast.CreateFdwStmt,
+        ast.CreateForeignServerStmt,
+        ast.CreateOpClassStmt,
+        ast.CreateOpFamilyStmt,
+        ast.CreatePLangStmt,
+        ast.CreateRoleStmt,
+        ast.CreateSeqStmt,
+        ast.CreateStatsStmt,
+        ast.CreateTableSpaceStmt,
+        ast.CreateTransformStmt,
+        ast.CreateUserMappingStmt,
+        ast.CreatedbStmt,
+        ast.DeallocateStmt,
+        ast.DiscardStmt,
+        ast.ImportForeignSchemaStmt,
+        ast.ListenStmt,
+        ast.NotifyStmt,
+        ast.SecLabelStmt,
+        ast.UnlistenStmt,
+        ast.VariableShowStmt,
+    ),
+    _harmless,
+)

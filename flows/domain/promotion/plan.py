@@ -1,0 +1,296 @@
+"""The plan: what a promotion would change, put together from facts. Nothing is read here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from blocks.pipeline import Migration
+from blocks.values.evidence import RehearsalReceipt
+from blocks.values.plans import KeyChange, Plan
+from blocks.values.releases import Commit, Release, Revision
+from blocks.values.schema_changes import MigrationVerdict, worst
+from flows.domain.approvals.quorum import ApprovalPolicy
+from flows.domain.database.schema import SchemaPath, ahead_of, schema_path
+
+REDACTED = "•••"
+_MOST_PAIRED_LINES = 4_000
+_SHORTEST_SECRET_LINE = 4
+
+
+@dataclass(frozen=True)
+class SchemaEvidence:
+    """What is known of the pending migrations before anything is touched.
+
+    Attributes:
+        verdicts: What each of them does, in their order.
+        rehearsal: How they went on a copy, None where none was made.
+        override: Why a migration that breaks the running release may come in nevertheless; empty without.
+        override_required: How many people must agree to that.
+        pending: The pending migrations as a tool other than Alembic told them.
+    """
+
+    verdicts: tuple[MigrationVerdict, ...] = ()
+    rehearsal: RehearsalReceipt | None = None
+    override: str = ""
+    override_required: int = 0
+    pending: tuple[Revision, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """Everything a plan is made of.
+
+    Attributes:
+        environment: Where the release would go.
+        release: The release that would run.
+        running: The release that runs now, None where nothing runs.
+        commits: The commits that come in, newest first.
+        commits_leaving: The commits that go out, newest first.
+        compose: Path → text of the release's compose files.
+        compose_running: Path → text of the running release's compose files.
+        required_keys: Keys the release requires in the env file.
+        required_keys_running: Keys the running release required.
+        present_keys: Keys every host's env file has.
+        current: The revisions the database stands at, None where that could not be read.
+        known: Migrations of other releases that ran here, beside those of the running one.
+        migrates: True when the promotion runs migrations; a rollback does not.
+        told: False where nothing was asked that could name the pending migrations.
+        evidence: What is known of the pending migrations.
+        backup: True when a dump is taken first.
+        policy: Who has to approve.
+        policy_checksum: sha256 over the environment's policy as read from the default branch.
+        description_checksum: sha256 over what the default branch says about the release, empty where its commit does.
+        expected_seconds: The median duration of earlier promotions here.
+        database_bytes: The database's size.
+    """
+
+    environment: str
+    release: Release
+    running: Release | None
+    commits: tuple[Commit, ...] = ()
+    commits_leaving: tuple[Commit, ...] = ()
+    compose: Mapping[str, str] = field(default_factory=dict)
+    compose_running: Mapping[str, str] = field(default_factory=dict)
+    required_keys: tuple[str, ...] = ()
+    required_keys_running: tuple[str, ...] = ()
+    present_keys: tuple[str, ...] = ()
+    current: tuple[str, ...] | None = None
+    known: tuple[Revision, ...] = ()
+    migrates: bool = True
+    told: bool = True
+    evidence: SchemaEvidence = field(default_factory=SchemaEvidence)
+    backup: bool = False
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    policy_checksum: str = ""
+    description_checksum: str = ""
+    expected_seconds: float | None = None
+    database_bytes: int | None = None
+
+
+def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
+    """Put a plan together.
+
+    Args:
+        facts: What it is made of.
+        secrets: Texts that must not appear in the compose difference.
+
+    Raises:
+        UnknownRevisionError: The database stands at a migration that nobody knows, or on another branch.
+    """
+    release, running = facts.release, facts.running
+    schema = _schema(facts)
+    return Plan(
+        pipeline=release.pipeline,
+        environment=facts.environment,
+        release_id=release.id,
+        running_release_id=running.id if running else None,
+        commit=release.commit,
+        commits=facts.commits,
+        commits_leaving=facts.commits_leaving,
+        images=release.images,
+        images_changed=images_changed(running, release),
+        third_party=release.third_party,
+        third_party_changed=third_party_changed(running, release),
+        compose_diff=compose_diff(facts.compose_running, facts.compose, secrets=secrets),
+        key_changes=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
+        revision=", ".join(sorted(facts.current)) if facts.current else None,
+        pending=schema.pending or facts.evidence.pending,
+        ahead=schema.ahead,
+        told=facts.told,
+        verdicts=facts.evidence.verdicts,
+        rehearsal=facts.evidence.rehearsal,
+        override=facts.evidence.override,
+        backup=facts.backup,
+        approvals_required=_quorum(facts),
+        approvers=facts.policy.approvers,
+        policy_checksum=facts.policy_checksum,
+        description_checksum=facts.description_checksum,
+        expected_seconds=facts.expected_seconds,
+        database_bytes=facts.database_bytes,
+    )
+
+
+def _quorum(facts: PlanFacts) -> int:
+    """An override takes more people, where it is one: nothing is overridden where nothing breaks."""
+    overrides = facts.evidence.override and worst(facts.evidence.verdicts).breaks
+    return max(facts.policy.required, facts.evidence.override_required if overrides else 0)
+
+
+def _schema(facts: PlanFacts) -> SchemaPath:
+    running = facts.running.revisions if facts.running else ()
+    known = (*facts.known, *running)
+    if facts.migrates:
+        return schema_path(facts.release.revisions, facts.current, known)
+    # Where the database was not read, it is taken to stand where the running release does.
+    current = tuple(revision.id for revision in running) if facts.current is None else facts.current
+    return SchemaPath(ahead=ahead_of(facts.release.revisions, current, known))
+
+
+def is_told(migration: Migration | None, revisions: tuple[Revision, ...], *, asked: bool) -> bool:
+    """Say whether anything could name the pending migrations.
+
+    Args:
+        migration: The release's migration, None where nothing is migrated.
+        revisions: The migrations the release knows.
+        asked: True where the release was asked for the pending ones.
+
+    Returns:
+        False where nothing was asked: none told is not none pending.
+    """
+    if migration is None or revisions:
+        return True
+    return asked and (migration.alembic is not None or migration.revisions is not None)
+
+
+def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: bool) -> bool:
+    """Say whether the migration command has anything to do.
+
+    Only of Alembic is it known that it does nothing where nothing is pending; any other command is always run.
+
+    Args:
+        plan: The plan, with what is pending.
+        revisions: The migrations the release knows.
+        only_upgrades: True where the command is `alembic upgrade`.
+
+    Returns:
+        False where the database was read and lacks no migration.
+    """
+    return not (only_upgrades and revisions and plan.revision is not None and not plan.pending)
+
+
+def images_changed(running: Release | None, release: Release) -> tuple[str, ...]:
+    """Return the targets whose digest differs from the running one.
+
+    Args:
+        running: The release that runs now, None where nothing runs.
+        release: The release that would run.
+
+    Returns:
+        Target names, sorted.
+    """
+    return _changed(running.digests if running else {}, release.digests)
+
+
+def third_party_changed(running: Release | None, release: Release) -> tuple[str, ...]:
+    """Return the services whose image is not built here and is another one than the running release's.
+
+    Args:
+        running: The release that runs now, None where nothing runs.
+        release: The release that would run.
+
+    Returns:
+        Service names, sorted.
+    """
+    return _changed(running.third_party if running else {}, release.third_party)
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, value in after.items() if before.get(name) != value))
+
+
+def key_change(required: Iterable[str], required_running: Iterable[str], present: Iterable[str]) -> KeyChange:
+    """Compare the keys two releases require, and what the env file holds.
+
+    Args:
+        required_running: Keys the running release required.
+        present: Keys the env file has.
+
+    Returns:
+        The change, names sorted.
+    """
+    new, old, there = set(required), set(required_running), set(present)
+    return KeyChange(
+        missing=tuple(sorted(new - there)), added=tuple(sorted(new - old)), removed=tuple(sorted(old - new))
+    )
+
+
+def compose_diff(before: Mapping[str, str], after: Mapping[str, str], *, secrets: Collection[str]) -> str:
+    """Compare the compose files of two releases.
+
+    Args:
+        before: Path → text of the running release's files.
+        after: Path → text of the new release's files.
+        secrets: Texts that must not appear; they are redacted before anything is compared.
+
+    Returns:
+        A unified diff over all files, sorted by path, empty where nothing differs.
+    """
+    hidden = _redactions(secrets)
+    lines: list[str] = []
+    for path in sorted({*before, *after}):
+        old, new = (redact(texts.get(path, ""), hidden).split("\n") for texts in (before, after))
+        lines += _difference(old, new, path)
+    return "\n".join(lines)
+
+
+def _difference(old: list[str], new: list[str], path: str) -> Iterable[str]:
+    """Return the unified diff of a file; of a very long one all between the first and the last difference as one.
+
+    Whoever writes the lines chooses how long looking for pairs takes: with the number of lines to the third power.
+    """
+    if len(old) + len(new) <= _MOST_PAIRED_LINES:
+        return difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+    first = _alike(old, new)
+    last = min(_alike(old[::-1], new[::-1]), len(old) - first, len(new) - first)
+    gone, come = old[first : len(old) - last], new[first : len(new) - last]
+    if not gone and not come:
+        return ()
+    place = f"@@ -{first + 1},{len(gone)} +{first + 1},{len(come)} @@"
+    return (
+        f"--- a/{path}",
+        f"+++ b/{path}",
+        place,
+        *(f"-{one}" for one in gone),
+        *(f"+{one}" for one in come),
+    )
+
+
+def _alike(old: list[str], new: list[str]) -> int:
+    """Return how many lines two texts have in common at their beginning."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other),
+        min(len(old), len(new)),
+    )
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Replace each secret in a text.
+
+    Args:
+        secrets: The secrets; the longer first, where one is part of another.
+
+    Returns:
+        The text without them.
+    """
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def _redactions(secrets: Collection[str]) -> list[str]:
+    # YAML indents the lines of a key or certificate, so each line is looked for as well.
+    lines = {line.strip() for secret in secrets for line in secret.splitlines()}
+    long_lines = {line for line in lines if len(line) >= _SHORTEST_SECRET_LINE}
+    return sorted({*secrets, *long_lines} - {""}, key=lambda secret: (-len(secret), secret))

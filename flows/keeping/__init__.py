@@ -1,1 +1,0 @@
-"""What keeps the rules on GitHub: compared, applied, relaxed for a while and put back."""

@@ -1,0 +1,277 @@
+"""The change itself: from the lease to the record, and back when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.core.attempt import attempt
+from flows.domain.words.names import backup_name, one_off_name
+from flows.promotion.bundle import Bundle, make_manifest, project_of
+from flows.promotion.fallback import PromotionFallback, end
+from flows.promotion.offsite_copies import begin_copies
+from flows.promotion.preflights import begin_preflights, raise_first
+from flows.promotion.release_data import handover_of, refuse_left, refuse_written
+from flows.watch.start import begin_reading, end_reading
+from tasks.database.backup import back_up
+from tasks.database.drill import drill
+from tasks.database.migrate import migrate
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import TerminalError
+from tasks.services.preflight import check_compose
+from tasks.services.pull import pull
+from tasks.services.smoke import smoke
+from tasks.services.stage import stage
+from tasks.services.up import up
+from tasks.steps.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.lifecycle import Status
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.releases import Release
+
+
+@dataclass(frozen=True)
+class DoneEarly:
+    """What was done on the first host a moment ago under the lease of the change, which does not do it again.
+
+    Attributes:
+        pulled: That the images are there. The bundle is put in place again: its manifest did not have the migrations
+            yet, which the new image was still being asked for.
+        dump: The dump; None where none was taken, or it has grown old.
+    """
+
+    pulled: StepReceipt
+    dump: BackupReceipt | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed, all of it known before anything is touched.
+
+    Attributes:
+        release: The release that shall run.
+        manifests: Host name → what the host shall remember.
+        bundle: The bundle to put in place; None where the hosts have it (a rollback).
+        hosts: Host name → its facts before the change.
+        backup: True when a dump is taken first.
+        migrates: True when the migration command is run.
+        drills: True when the dump is restored into a copy and compared first.
+        checkout: The release's commit on the control machine, for smoke commands; None without one.
+        ready: What was done on the first host a moment ago; None for nothing.
+    """
+
+    release: Release
+    manifests: Mapping[str, Manifest]
+    bundle: Bundle | None
+    hosts: Mapping[str, HostFacts]
+    backup: bool
+    migrates: bool
+    checkout: Path | None
+    drills: bool = False
+    ready: DoneEarly | None = None
+
+
+def manifests_of(
+    run: Run, release: Release, bundle: Bundle, hosts: Mapping[str, HostFacts]
+) -> dict[str, Manifest]:
+    """Return what each host shall remember of a release."""
+    return {name: make_manifest(run, release, bundle, facts) for name, facts in hosts.items()}
+
+
+def carry_out(run: Run, change: Change) -> Status:
+    """Carry a change out; when it fails after the switch began, start the release before it again.
+
+    Args:
+        run: The promotion, `RUNNING` and holding the lease.
+
+    Returns:
+        `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
+    """
+    ending = attempt(lambda: _forward(run, change), fallback_of(run, change))
+    return end(run, ending)
+
+
+def fallback_of(run: Run, change: Change) -> PromotionFallback:
+    """Return what a promotion falls back on."""
+    return PromotionFallback(run, change.hosts, change.manifests)
+
+
+def _forward(run: Run, change: Change) -> str:
+    refuse_left(run.policy, change.hosts, change.manifests)
+    if change.bundle is None:
+        # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
+        raise_first([*begin_checks(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+    else:
+        _pull_and_back_up(run, change, _prepare_hosts(run, change, change.bundle))
+    if change.migrates:
+        migrate(
+            run,
+            host=run.primary,
+            project=project_of(run, run.primary, change.manifests[run.primary], current=False),
+            container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
+            known=change.hosts[run.primary] if change.ready else None,
+        )
+    switch(run, change)
+    return f"{change.release.id} runs in {run.environment}; its smoke checks passed"
+
+
+def switch(run: Run, change: Change) -> None:
+    """Start the release on every host, one after the other, then smoke each.
+
+    Args:
+        run: The promotion, holding the lease.
+
+    Raises:
+        RefusedError: The application wrote meanwhile what would be left behind.
+        TerminalError: It does not come up somewhere, or a smoke check fails.
+    """
+    if not run.journal.begun("up"):
+        refuse_written(run, change.hosts, change.manifests)
+    for name, manifest in change.manifests.items():
+        up(
+            run,
+            host=name,
+            release_id=change.release.id,
+            project=project_of(run, name, manifest, current=True),
+            services=manifest.services,
+            depended_on=manifest.depended_on,
+            handover=handover_of(change.hosts[name], manifest),
+        )
+    for name in change.manifests:
+        smoke(run, host=name, release=change.release, checkout=change.checkout)
+
+
+def _ready_on(run: Run, change: Change, host: str) -> DoneEarly | None:
+    """Return what was done on a host a moment ago; only the first one has anything."""
+    return change.ready if host == run.primary else None
+
+
+def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFuture[StepReceipt]]:
+    """Check every host, and put the bundle beside the ones before it.
+
+    Returns:
+        What goes on where the one host there is was made ready before: only the switch has to wait for it.
+    """
+    raise_first(begin_checks(run, change))
+    staging = {
+        name: stage.submit(
+            run,
+            host=name,
+            manifest=manifest,
+            archive=bundle.archive,
+            override=bundle.override,
+            shared=bundle.shared(manifest.env_file),
+        )
+        for name, manifest in change.manifests.items()
+    }
+    if all(_ready_on(run, change, name) for name in staging):
+        return list(staging.values())
+    raise_first(list(staging.values()))
+    raise_first(_compose_checks(run, change))
+    return []
+
+
+def begin_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    """Begin to see whether every host can carry a change, with room for its files; `raise_first` waits for it."""
+    ports = change.bundle.ports if change.bundle else frozenset[int]()
+    # While it is unpacked, a host has the archive and the files.
+    size = 2 * change.bundle.archive.size if change.bundle else 0
+    names = tuple(name for name in change.hosts if not _ready_on(run, change, name))
+    return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup, bundle=size)
+
+
+def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    return [
+        check_compose.submit(
+            run,
+            host=name,
+            project=project_of(run, name, manifest, current=False),
+            kept=None if change.bundle else manifest,
+        )
+        for name, manifest in change.manifests.items()
+        if not _ready_on(run, change, name)
+    ]
+
+
+def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[StepReceipt]]) -> None:
+    """Pull on every host; beside it dump the database, and read the logs that the switch will take away."""
+    pulling = _pulls(run, change)
+    reading = begin_reading(run)
+    dumping, ready = None, change.ready
+    if change.backup:
+        dumping = back_up.submit(
+            run,
+            host=run.primary,
+            name=dump_name(run, change.release.id),
+            known=ready.dump if ready else None,
+        )
+    futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *([dumping] if dumping else [])]
+    raise_first(futures)
+    end_reading(run, reading)
+    if dumping is not None:
+        backup = dumping.result()
+        if not backup.counts:
+            # Its step ended before tables were counted.
+            raise TerminalError(
+                f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may have no table",
+                "nothing was changed by this try; promote again, which takes a new dump",
+            )
+        known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
+        if backup.path not in known:
+            run.ledger.backups.add(
+                promotion_id=run.promotion_id,
+                pipeline=run.pipeline,
+                environment=run.environment,
+                receipt=backup,
+                now=utc_now(),
+            )
+        begin_copies(run, backup)
+        if change.drills:
+            _drill(run, backup)
+
+
+def dump_name(run: Run, release_id: str) -> str:
+    """Return the file name of the dump a promotion takes: the same each time, so that another try finds it."""
+    row = run.ledger.promotions.get(run.promotion_id)
+    return backup_name(run.environment, release_id, row.created_at if row else utc_now())
+
+
+def _drill(run: Run, backup: BackupReceipt) -> None:
+    """Prove the dump before the migration: one that does not restore is none.
+
+    Raises:
+        TerminalError: The restored database is not the one that was dumped.
+    """
+    receipt = drill(run, host=run.primary, backup=backup)
+    known = {record.receipt.drilled_at for record in run.ledger.drills.of(run.pipeline, run.environment)}
+    if receipt.drilled_at not in known:
+        run.ledger.drills.add(
+            promotion_id=run.promotion_id,
+            pipeline=run.pipeline,
+            environment=run.environment,
+            receipt=receipt,
+            now=utc_now(),
+        )
+    if not receipt.passed:
+        raise TerminalError(
+            f"drill: the dump {backup.path} on {backup.host} does not restore to what was dumped: "
+            f"{'; '.join(receipt.differences[:3])}",
+            "nothing was changed; check the database and the disk, then promote again",
+        )
+
+
+def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    futures = []
+    for name, manifest in change.manifests.items():
+        ready, project = _ready_on(run, change, name), project_of(run, name, manifest, current=False)
+        known = ready.pulled if ready else None
+        futures.append(pull.submit(run, host=name, project=project, manifest=manifest, known=known))
+    return futures

@@ -1,0 +1,280 @@
+"""What a promotion begins before its plan is known where nobody is asked, beside what the plan waits for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect.futures import wait
+
+from blocks.values.lifecycle import Status
+from flows.core.attempt import revive
+from flows.domain.promotion.recovery import failure_note
+from flows.domain.words.names import one_off_name
+from flows.promotion.bundle import make_bundle, project_of
+from flows.promotion.change import DoneEarly, dump_name, manifests_of
+from flows.promotion.confined_service import confined_on_host
+from flows.promotion.database_shape import read_shape
+from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
+from flows.promotion.plan import migrates_or_backs_up, reading_hosts
+from flows.promotion.preflights import begin_images, begin_preflights, raise_first
+from tasks.database.backup import remove_dump
+from tasks.database.render import tell_migrations
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
+from tasks.services.preflight import check_compose
+from tasks.services.prepare import dump_early
+from tasks.steps.run import Run
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.evidence import Rendered
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import BackupReceipt, StepReceipt
+    from blocks.values.releases import Release, Revision
+    from flows.promotion.bundle import Bundle
+    from flows.promotion.prepare import Prepared
+    from tasks.database.render import ToldMigrations
+
+T = TypeVar("T")
+
+# What is written into the database after the dump would be lost with it, and a disk fills up: older is done anew.
+_FRESH = timedelta(seconds=60)
+
+
+@dataclass
+class EarlyStart:
+    """What was begun on the first host before the plan; where people are asked, nothing until the plan needs it.
+
+    Attributes:
+        prepared: What the promotion knows.
+        hosts: The hosts' facts; where the lease is held, from before it until they are read again under it.
+        holds_lease: True where the lease is kept until the change is made.
+    """
+
+    prepared: Prepared
+    hosts: Mapping[str, HostFacts]
+    holds_lease: bool
+    _manifest: Manifest | None = None
+    _dumping: PrefectFuture[BackupReceipt] | None = None
+    _preparing: PrefectFuture[StepReceipt] | None = None
+    _checking: PrefectFuture[StepReceipt] | None = None
+    _telling: PrefectFuture[ToldMigrations | None] | None = None
+    _told_from: str | None = None
+    _shape: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        """The promotion."""
+        return self.prepared.run
+
+    @property
+    def release(self) -> Release:
+        """The release, maybe without its migrations yet."""
+        return self.prepared.coming.known
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What the hosts get of the release."""
+        return make_bundle(self.run, self.release, self.prepared.sources)
+
+    def brought(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the checksums of what the release brings, and the paths its services may write to."""
+        return self.bundle.brought(), self.bundle.written
+
+    def begin_dump(self) -> None:
+        """Begin to dump the database where the change needs that and finds the dump fresh.
+
+        A database that does not run is judged with the plan.
+        """
+        run, facts, backup = self.run, self.hosts[self.run.primary], self.run.policy.backup
+        if backup is None or not migrates_or_backs_up(run, facts):
+            return
+        if facts.database_running or not backup.built_in:
+            self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release.id))
+
+    def begin_images(self) -> None:
+        """Begin to bring the release's bundle and images to the first host."""
+        run, bundle = self.run, self.bundle
+        self._manifest = manifest = manifests_of(run, self.release, bundle, self.hosts)[run.primary]
+        self._preparing = begin_images(run, manifest, bundle)
+
+    def look_again(self, hosts: Mapping[str, HostFacts]) -> None:
+        """Take the facts that were read under the lease; what was begun with another env file is done anew."""
+        primary, before, self.hosts = self.run.primary, self.hosts, hosts
+        if hosts[primary].env_file != before[primary].env_file:
+            wait([_there(self._preparing)])
+            self.begin_images()
+
+    def begin_telling(self) -> None:
+        """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
+        run, revision = self.run, self.hosts[self.run.primary].revision
+        service = confined_on_host(run, self.release, self.prepared.sources, self.bundle)
+        if revision is None or service is None:
+            return
+        self._told_from = revision
+        self._telling = tell_migrations.submit(
+            run,
+            host=run.primary,
+            service=service,
+            start=revision,
+            container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
+            wait_for=[_there(self._preparing)],
+            return_state=False,
+        )
+
+    def revisions(self) -> tuple[Revision, ...] | None:
+        """Wait for the migrations the new image knows; None where it was not asked, or did not say.
+
+        Raises:
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+            TransientError: The first host does not answer.
+        """
+        if self._telling is None:
+            return None
+        self.wait_for_images()
+        # What the database is asked meanwhile costs no time.
+        self._shape = read_shape(self.run)
+        told = self._telling.result()
+        return told.revisions if told else None
+
+    def told(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
+        """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
+
+        Returns:
+            Both; None where they have to be asked for.
+        """
+        told = self._telling.result() if self._telling is not None and start == self._told_from else None
+        return (told.rendered, self._shape) if told else None
+
+    def wait_for_images(self) -> None:
+        """Wait until the release's bundle and images are on the first host; with the lease, have compose read it then.
+
+        Raises:
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+        """
+        if self._preparing is None:
+            self.begin_images()
+        _there(self._preparing).result()
+        if self._checking is None and self.holds_lease:
+            project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
+            self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
+
+    def done(self) -> DoneEarly | None:
+        """Wait for all of it; return what the change need not do again, None where the lease was not kept.
+
+        Raises:
+            RefusedError: The first host's compose refuses the configuration.
+            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
+        """
+        if not self.holds_lease:
+            return None
+        self.wait_for_images()
+        raise_first([self._checking] if self._checking is not None else [])
+        return DoneEarly(_there(self._preparing).result(), self._dump())
+
+    def _dump(self) -> BackupReceipt | None:
+        """Wait for the dump; one that failed or is too old the change takes itself."""
+        if self._dumping is None:
+            return None
+        try:
+            receipt = self._dumping.result()
+        except SluiceError as error:
+            log().warning("the early dump failed, the change will take its own: %s", error)
+            return None
+        if utc_now() - receipt.taken_at > _FRESH:
+            self.forget_dump()
+            return None
+        return receipt
+
+    def forget_dump(self) -> None:
+        """Remove the dump: the change it was taken for is not made, or takes a younger one."""
+        if self._dumping is None:
+            return
+        name, self._dumping = dump_name(self.run, self.release.id), None
+        try:
+            remove_dump(self.run, self.run.primary, name)
+        except SluiceError as error:
+            log().warning("the dump %s on %s is left over: %s", name, self.run.primary, error)
+
+    def settle(self) -> None:
+        """Wait for all that was begun: nothing outlives its flow."""
+        begun: tuple[PrefectFuture[Any] | None, ...] = (
+            self._preparing,
+            self._dumping,
+            self._checking,
+            self._telling,
+        )
+        wait([one for one in begun if one is not None])
+
+
+@contextmanager
+def started_early(prepared: Prepared) -> Iterator[EarlyStart]:
+    """Where nobody is asked: dump the database, read the hosts again, and bring the release to the first host.
+
+    Nothing that runs is touched. Leaving with an error takes the dump away again, and starts what an engine that died
+    meanwhile took with it. Where people are asked nothing is begun.
+
+    Args:
+        prepared: What is known; where nobody is asked the hosts were checked, and the lease is held.
+
+    Yields:
+        What was begun.
+
+    Raises:
+        RefusedError: A host is not as it must be.
+        TransientError: A host does not answer.
+        TerminalError: A push failed.
+    """
+    early = EarlyStart(prepared, prepared.hosts, holds_lease=not prepared.asks)
+    try:
+        if early.holds_lease:
+            _begin(early)
+        yield early
+    except BaseException as error:
+        early.settle()
+        early.forget_dump()
+        if not early.holds_lease or not isinstance(error, SluiceError) or isinstance(error, FencedError):
+            raise
+        # A gate that says no has stopped nothing; an engine that died may be why it does.
+        if isinstance(error, RefusedError) and not stopped_meanwhile(early.run, prepared.hosts):
+            raise
+        raise _still_running(prepared, error) from error
+    early.settle()
+
+
+def _begin(early: EarlyStart) -> None:
+    prepared, run = early.prepared, early.run
+    if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
+        backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
+        raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
+    prepared.coming.let_pushes_go_first()
+    with reading_hosts(run) as facts:
+        early.begin_dump()
+        early.begin_images()
+        early.look_again(facts())
+        if prepared.tells:
+            early.begin_telling()
+
+
+def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
+    """Start again what an engine that died meanwhile took with it; return the error with what runs now."""
+    log().error("%s", error)
+    fallback = PromotionFallback(prepared.run, prepared.hosts, {})
+    note = revive(fallback) or failure_note(Status.FAILED, fallback.environment, fallback.release_id)
+    kind = RefusedError if isinstance(error, RefusedError) else TerminalError
+    return kind(f"{error.what} ({note})", error.todo, error.detail)
+
+
+def _there(value: T | None) -> T:
+    if value is None:
+        raise RuntimeError("the images were requested before they were started")
+    return value

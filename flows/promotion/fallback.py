@@ -1,0 +1,125 @@
+"""What ran before a promotion, and how it is started again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import Status
+from flows.core.attempt import Fallback
+from flows.domain.promotion.recovery import failure_note, stopped_note, up_started
+from flows.promotion.bundle import project_of
+from tasks.database.schema import read_schema
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.services.facts import read_containers
+from tasks.services.revive import revive
+from tasks.services.smoke import verify
+from tasks.services.start import not_running
+from tasks.services.up import restore, stop
+from tasks.steps.step import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from flows.domain.promotion.recovery import Ending
+    from tasks.steps.run import Run
+
+CUT = "the run was interrupted after a failure"
+
+
+@dataclass(frozen=True)
+class PromotionFallback(Fallback):
+    """What ran before a promotion.
+
+    Attributes:
+        run: The promotion, holding the lease.
+        hosts: Host name → its facts before the change.
+        coming: Host name → what the host shall remember of the release that comes.
+    """
+
+    run: Run
+    hosts: Mapping[str, HostFacts]
+    coming: Mapping[str, Manifest]
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return self.run.environment
+
+    @property
+    def release_id(self) -> str | None:
+        """The release that ran before, as the first host has it."""
+        manifest = self.hosts[self.run.primary].manifest
+        return manifest.release.id if manifest else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The environment's hosts."""
+        return tuple(self.hosts)
+
+    def switched(self) -> tuple[str, ...]:
+        """Return every host once the switch began: an engine that died stops services on those not reached too."""
+        return self.names if up_started(self.run.ledger.steps.of(self.run.promotion_id)) else ()
+
+    def begin(self, cause: str) -> None:
+        """Write down that the promotion is on its way back."""
+        log().error("%s; %s", cause, failure_note(Status.RESTORING, self.environment, self.release_id))
+        move(self.run, Status.RESTORING, cause)
+
+    def restore(self, host: str) -> str:
+        """Start the release that ran before again, and smoke it."""
+        previous = self.hosts[host].manifest
+        if previous is None:
+            raise TerminalError(f"nothing ran on {host} before", "look at the host")
+        restore(
+            self.run,
+            host=host,
+            release_id=previous.release.id,
+            project=project_of(self.run, host, previous, current=True),
+            services=previous.services,
+            depended_on=previous.depended_on,
+        )
+        verify(self.run, host=host, release=previous.release, checkout=None)
+        return ""
+
+    def revive(self, host: str) -> str:
+        """Start again what ran on a host before and does not any more."""
+        facts, run = self.hosts[host], self.run
+        running = facts.running
+        if facts.manifest is None or not running:
+            return ""
+        project = project_of(run, host, facts.manifest, current=True)
+        line = stopped_note(host, revive(run, host=host, project=project, services=running).services)
+        if line and host == run.primary and run.journal.begun("migrate"):
+            _, revision, _ = read_schema(run, run.hosts[host])
+            line += f"; the database is at revision {revision or 'unknown'}"
+        return line
+
+    def stop(self, host: str) -> None:
+        """Stop what a first promotion left half-started."""
+        stop(self.run, host=host, project=project_of(self.run, host, self.coming[host], current=False))
+
+
+def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
+    """Say whether something that ran by the facts from before does not run any more, or cannot be asked."""
+    for name, facts in hosts.items():
+        try:
+            if facts.running and not_running(read_containers(run.hosts[name], run.pipeline), facts.running):
+                return True
+        except SluiceError:
+            return True
+    return False
+
+
+def end(run: Run, ending: Ending) -> Status:
+    """Write down how a change ended; return its status."""
+    move(run, ending.status, ending.message)
+    return ending.status
+
+
+def move(run: Run, status: Status, message: str) -> None:
+    """Write a promotion's status and the line why into the ledger."""
+    run.ledger.promotions.move(run.promotion_id, status, now=utc_now(), message=message[:2000])

@@ -1,0 +1,88 @@
+"""What comes before a change: whether the hosts can carry it at all, and the release beside the one that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flows.promotion.bundle import project_of
+from tasks.kernel.errors import SluiceError
+from tasks.services.preflight import preflight
+from tasks.services.prepare import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from prefect.futures import PrefectFuture
+
+    from blocks.values.facts import HostFacts
+    from blocks.values.manifests import Manifest
+    from blocks.values.receipts import StepReceipt
+    from flows.promotion.bundle import Bundle
+    from tasks.steps.run import Run
+
+
+def begin_preflights(
+    run: Run,
+    hosts: Mapping[str, HostFacts],
+    names: Iterable[str],
+    *,
+    ports: frozenset[int],
+    backup: bool,
+    bundle: int = 0,
+) -> list[PrefectFuture[StepReceipt]]:
+    """Begin to check hosts, side by side.
+
+    Args:
+        ports: The TCP ports the release publishes.
+        backup: True when a dump is taken, for which the database's host needs the space.
+        bundle: How many bytes every host needs for the release's files.
+
+    Returns:
+        One for each of them; `raise_first` waits for them.
+    """
+    needed = 2 * (hosts[run.primary].database_bytes or 0) if backup else 0
+    return [
+        preflight.submit(
+            run, host=name, ports=ports, needed_bytes=bundle + (needed if name == run.primary else 0)
+        )
+        for name in names
+    ]
+
+
+def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[StepReceipt]:
+    """Begin to bring a release's bundle and images to the first host, before anybody is asked about it.
+
+    Args:
+        run: The promotion, holding the lease.
+        manifest: What that host shall remember of the release.
+        bundle: What it gets of it.
+    """
+    return prepare.submit(
+        run,
+        host=run.primary,
+        manifest=manifest,
+        archive=bundle.archive,
+        override=bundle.override,
+        shared=bundle.shared(manifest.env_file),
+        project=project_of(run, run.primary, manifest, current=False),
+    )
+
+
+def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
+    """Wait for all, then raise the first error: nothing runs on while a failure is judged.
+
+    Raises:
+        SluiceError: The first that failed.
+    """
+    errors = [error for error in map(_error_of, futures) if error]
+    if errors:
+        raise errors[0]
+
+
+def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
+    """Wait for a step and return its error: both sides end before either is judged."""
+    try:
+        future.result()
+    except SluiceError as error:
+        return error
+    return None

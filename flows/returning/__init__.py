@@ -1,1 +1,0 @@
-"""A rollback: where it goes, what becomes of the database, and the way back itself."""

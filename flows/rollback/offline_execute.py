@@ -1,0 +1,212 @@
+"""The rollback without server and ledger itself: fence, switch, smoke; back again when it fails; the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from blocks.values.lifecycle import Kind, Status
+from blocks.values.offline import OFFLINE_FOLDER, LiveRelease, OfflineRollback
+from flows.core.attempt import Fallback, attempt
+from flows.domain.promotion.recovery import stopped_note
+from flows.promotion.release_data import handover_of
+from tasks.host.read import await_containers
+from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.protocols import Fence
+from tasks.kernel.redact import process_redactor
+from tasks.services.checks import check_all
+from tasks.services.memory import append_live
+from tasks.services.start import start, start_stopped
+
+if TYPE_CHECKING:
+    from blocks.values.manifests import Manifest
+    from flows.domain.promotion.recovery import Ending
+    from flows.rollback.offline_hosts import Readied
+    from tasks.host.compose import ComposeProject
+    from tasks.release_data.carry import Handover
+    from tasks.steps.site import Site
+
+Tell = Callable[[str], None]
+
+
+def go_back(readied: Readied, tell: Tell) -> OfflineRollback:
+    """Go back, and write down on the hosts what was done.
+
+    Args:
+        readied: What is to be done.
+        tell: Told each step in a line.
+
+    Returns:
+        What was done. A failure is an outcome here: what ran before runs again, or a person is needed.
+    """
+    started, site = datetime.now(UTC), readied.site
+    # Higher than any that a dead control plane could still act with; the next lease of the ledger is higher again.
+    site.token = max(int(started.timestamp()), *(one.fence + 1 for one in readied.memories.values()))
+    fallback = OfflineFallback(readied, tell)
+    ending = attempt(lambda: _forward(readied, fallback.begun, tell), fallback)
+    record = _record_of(readied, started, ending)
+    _write_down(readied, record, tell)
+    return record
+
+
+@dataclass(frozen=True)
+class OfflineFallback(Fallback):
+    """What ran before an offline rollback.
+
+    Attributes:
+        readied: The rollback.
+        tell: Told each step in a line.
+        begun: The hosts whose switch began.
+    """
+
+    readied: Readied
+    tell: Tell
+    begun: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return self.readied.site.environment
+
+    @property
+    def release_id(self) -> str:
+        """The release that is left."""
+        return self.readied.left_id or "what ran before"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts that are reached."""
+        return tuple(self.readied.site.hosts)
+
+    def switched(self) -> tuple[str, ...]:
+        """Return the hosts whose switch began."""
+        return tuple(self.begun)
+
+    def begin(self, cause: str) -> None:
+        """Say what failed."""
+        self.tell(f"failed: {process_redactor().text(cause)}")
+
+    def restore(self, host: str) -> str:
+        """Start what ran on a host before again, and check it."""
+        before = _before(self.readied, host)
+        # What failed may have been the engine, which is on its way back.
+        await_containers(self.readied.site.hosts[host], self.readied.site.pipeline)
+        _switch(self.readied, host, before, self.tell)
+        return f"{before.release.id} runs again on {host}"
+
+    def revive(self, host: str) -> str:
+        """Start again what ran on a host when it was read, and does not any more."""
+        facts, site = self.readied.facts.get(host), self.readied.site
+        if facts is None or facts.manifest is None or not facts.running:
+            return ""
+        project = _project(site, host, facts.manifest)
+        return stopped_note(
+            host, start_stopped(site, host=host, project=project, services=facts.running).services
+        )
+
+
+def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
+    """Fence off whatever else may still act, then switch one host after the other."""
+    site = readied.site
+    for name, host in site.hosts.items():
+        host.raise_fence(Fence(directory=site.directories[name], token=site.token))
+    tell(f"fence raised to {site.token}: no older run can change {site.environment} now")
+    release = readied.target.release.id
+    for name in site.hosts:
+        begun.append(name)
+        coming = readied.memories[name].manifests[release]
+        facts = readied.facts.get(name)
+        _switch(readied, name, coming, tell, handover_of(facts, coming) if facts else None)
+    return f"{release} runs in {site.environment}; {'its smoke checks passed' if site.policy.smoke else 'unchecked'}"
+
+
+def _switch(
+    readied: Readied, host: str, manifest: Manifest, tell: Tell, handover: Handover | None = None
+) -> None:
+    """Start a release on a host from the bundle that is kept there, and check it."""
+    site = readied.site
+    release = manifest.release
+    up = start(
+        site,
+        host=host,
+        release_id=release.id,
+        project=_project(site, host, manifest),
+        services=manifest.services,
+        depended_on=manifest.depended_on,
+        handover=handover,
+    )
+    tell(f"{host}: {release.id} is up after {up.seconds:.1f} s")
+    smoked = check_all(site, host=host, release=release, checkout=None)
+    for check in smoked.checks:
+        tell(f"{host}: smoke {check}: green")
+
+
+def _project(site: Site, host: str, manifest: Manifest) -> ComposeProject:
+    """Return the compose project of the release that is current on a host."""
+    return site.project(
+        host,
+        release_id=None,
+        files=manifest.compose_files,
+        profiles=manifest.profiles,
+        env_file=manifest.env_file,
+    )
+
+
+def _before(readied: Readied, host: str) -> Manifest:
+    """Return what ran on a host before."""
+    kept = readied.memories[host].manifests
+    found = kept.get(readied.left_id or "") or kept.get(readied.memories[host].current or "")
+    if found is None:
+        raise TerminalError(f"nothing is known to have run on {host} before", "check the host")
+    return found
+
+
+def _record_of(readied: Readied, started: datetime, ending: Ending) -> OfflineRollback:
+    return OfflineRollback(
+        id=f"{started:%Y%m%dT%H%M%SZ}",
+        pipeline=readied.site.pipeline,
+        environment=readied.site.environment,
+        from_release_id=readied.left_id,
+        to_release_id=readied.target.release.id,
+        hosts=tuple(readied.site.hosts),
+        left_out=readied.asked.left_out,
+        who=readied.asked.who,
+        reason=readied.asked.reason,
+        started_at=started,
+        ended_at=datetime.now(UTC),
+        outcome=ending.status,
+        message=process_redactor().text(ending.message)[:2000],
+        warnings=readied.warnings,
+        token=readied.site.token,
+    )
+
+
+def _write_down(readied: Readied, record: OfflineRollback, tell: Tell) -> None:
+    """Leave the record on every host, and the release among those that ran. What fails here is only told."""
+    site = readied.site
+    for name, host in site.hosts.items():
+        path = f"{site.directories[name]}/{OFFLINE_FOLDER}/{record.id}.json"
+        try:
+            # Without the fence: what was done is written down even where another run took over meanwhile.
+            host.write_file(path, record.to_json().encode())
+            if record.outcome is Status.SUCCEEDED:
+                _remember(readied, name, record)
+        except SluiceError as error:
+            tell(f"{name}: the record could not be written, so the ledger will not have it: {error}")
+
+
+def _remember(readied: Readied, host: str, record: OfflineRollback) -> None:
+    """Add the release to those that ran; a host that remembers none stays so: one line would hide the others."""
+    live = readied.memories[host].live
+    if not live:
+        return
+    held = {*live[-1].held, *([record.from_release_id] if record.from_release_id else [])}
+    newest = LiveRelease(
+        release_id=record.to_release_id,
+        at=record.ended_at,
+        kind=Kind.ROLLBACK,
+        held=tuple(sorted(held - {record.to_release_id})),
+    )
+    append_live(readied.site, host, (newest,))

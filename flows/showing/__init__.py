@@ -1,1 +1,0 @@
-"""Showing promotions on GitHub: deployments, statuses, comments, releases, the changelog."""

@@ -1,1 +1,0 @@
-"""What looks after the environments between promotions."""

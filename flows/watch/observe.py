@@ -1,0 +1,174 @@
+"""The looks of a watch: as many as its time allows, or until one of them is red."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blocks.pipeline import CommandCheck
+from blocks.values.watch import LogSummary, WatchEnd
+from flows.domain.watch.view import summary_line
+from flows.domain.watch.watch import WATCH, judge, merged, not_known, overtaken
+from flows.watch.start import patterns_of
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import SluiceError
+from tasks.services.facts import read_env_keys
+from tasks.steps.flow_runs import wait_here
+from tasks.steps.run import Run
+from tasks.steps.step import log
+from tasks.watch.read import watch_host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from blocks.pipeline.watch import Watch
+    from blocks.values.releases import Release
+    from blocks.values.watch import HostLook, LogError
+    from flows.domain.watch.watch import Switch
+    from tasks.ledger.records import PromotionRecord
+
+_LOOK_BACK = 20
+_HISTORY = 50
+_MOST_KEPT = 50
+
+
+@dataclass
+class Observation:
+    """What a watch saw.
+
+    Attributes:
+        end: How it ended.
+        before: The logs before the switch, by host.
+        looks: The last looks, by host.
+    """
+
+    end: WatchEnd
+    before: tuple[LogSummary, ...] = ()
+    looks: tuple[HostLook, ...] = field(default=())
+
+
+def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, switch: Switch) -> Observation:
+    """Look until the time is up, something is red, or another release was brought in.
+
+    Between two looks the run may leave its process; then it begins anew, with what the ledger has.
+
+    Args:
+        row: The promotion that is watched.
+        switch: When the hosts were switched.
+    """
+    before, until = summaries_before(run), switch.until(rules)
+    known = known_errors(run)
+    checkout = _checkout(run, release)
+    for name, host in run.hosts.items():
+        # Its secrets are redacted from now on, should a log hold one.
+        read_env_keys(host, run.directories[name], run.policy.env_files)
+    while True:
+        gone = _overtaken(run, row)
+        if gone:
+            return Observation(WatchEnd(verdict="over", text=f"{gone}: nothing is left to watch"), before)
+        last = utc_now() >= until
+        looks, problem = _look(run, release, rules, switch, before, checkout)
+        findings = judge(rules, before, looks, known)
+        errors = merged([look.logs for look in looks])[:_MOST_KEPT]
+        if findings and not _overtaken(run, row):
+            end = WatchEnd(verdict="red", text=summary_line(findings), findings=findings, errors=errors)
+            return Observation(end, before, looks)
+        if last and problem:
+            return Observation(WatchEnd(verdict="blind", text=problem), before, looks)
+        if last and not findings:
+            return Observation(_not_red(run, row, before, looks, errors), before, looks)
+        log().info("%s: nothing is wrong, watching until %s", row.environment, f"{until:%H:%M:%S} UTC")
+        wait_here(min(rules.every, (until - utc_now()).total_seconds()), "BetweenLooks")
+
+
+def _overtaken(run: Run, row: PromotionRecord) -> str:
+    return overtaken(row.id, run.ledger.promotions.history(run.pipeline, run.environment, _HISTORY))
+
+
+def _look(
+    run: Run,
+    release: Release,
+    rules: Watch,
+    switch: Switch,
+    before: tuple[LogSummary, ...],
+    checkout: Path | None,
+) -> tuple[tuple[HostLook, ...], str]:
+    """Look at every host; return what was seen, and why a host could not be looked at."""
+    now = utc_now()
+    # Services that stayed complain for a moment of those that were replaced.
+    settled = (now - switch.done).total_seconds() - run.policy.timeouts.settle
+    looking = [
+        watch_host.submit(
+            run,
+            host=name,
+            kept=frozenset(mark.id for one in before if one.host == name for mark in one.containers),
+            since_begun=(now - switch.begun).total_seconds(),
+            since_done=settled,
+            patterns=patterns_of(rules),
+            release=release,
+            smoke=rules.smoke,
+            checkout=checkout,
+        )
+        for name in run.hosts
+    ]
+    looks: list[HostLook] = []
+    problem = ""
+    for future in looking:
+        try:
+            looks.append(future.result())
+        except SluiceError as error:
+            # A host that is away says nothing about the release.
+            log().warning("%s", error)
+            problem = str(error)
+    return tuple(looks), problem
+
+
+def _not_red(
+    run: Run,
+    row: PromotionRecord,
+    before: tuple[LogSummary, ...],
+    looks: tuple[HostLook, ...],
+    errors: tuple[LogError, ...],
+) -> WatchEnd:
+    """Return the end of a watch that saw nothing red: green only where it saw all there was."""
+    lines = sum(look.logs.lines for look in looks)
+    unknown = not_known(tuple(run.hosts), before, looks)
+    where = f"{row.release_id} is healthy in {row.environment}"
+    if not unknown:
+        return WatchEnd(verdict="green", text=f"{where}: {lines} log lines, nothing red", errors=errors)
+    text = f"{where} as far as is known: {lines} log lines, nothing red in them; {'; '.join(unknown)}"
+    return WatchEnd(verdict="unclear", text=text, errors=errors)
+
+
+def _checkout(run: Run, release: Release) -> Path | None:
+    """Check the release's commit out where a smoke command needs it."""
+    needed = any(isinstance(check, CommandCheck) and check.service is None for check in run.policy.smoke)
+    if not needed:
+        return None
+    return run.mirror.checkout(release.commit.sha, run.work / "source" / release.commit.sha)
+
+
+def summaries_before(run: Run) -> tuple[LogSummary, ...]:
+    """Return what each host logged before the switch, as the promotion kept it."""
+    rows = [step for step in run.ledger.steps.of(run.promotion_id) if step.name == "sum up logs"]
+    return tuple(
+        LogSummary.from_json(step.receipt) for step in rows if step.status == "finished" and step.receipt
+    )
+
+
+def known_errors(run: Run) -> frozenset[tuple[str, str]]:
+    """Return the errors that earlier watches saw and that were no reason to be red."""
+    found: set[tuple[str, str]] = set()
+    for row in run.ledger.promotions.history(run.pipeline, run.environment, _LOOK_BACK):
+        end = end_of(run, row.id)
+        if end is not None and end.verdict in {"green", "unclear"}:
+            found |= {error.kind for error in end.errors if error.sign == "error"}
+    return frozenset(found)
+
+
+def end_of(run: Run, promotion_id: int) -> WatchEnd | None:
+    """Return how the watch of a promotion ended, None where it did not."""
+    step = run.ledger.steps.get(promotion_id, WATCH, "")
+    if step is None or step.status != "finished" or step.receipt is None:
+        return None
+    return WatchEnd.from_json(step.receipt)

@@ -1,1 +1,0 @@
-"""Watching a release once it runs."""

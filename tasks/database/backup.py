@@ -1,0 +1,236 @@
+"""The database dump: streamed to a file, checksummed from the stream, read back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import BackupReceipt
+from tasks.database.commands.dump_facts import DUMP_FACTS, Counters, parse_dump_facts
+from tasks.database.commands.pg import dump as pg_dump
+from tasks.database.commands.pg import list_dump, parse_listing, psql
+from tasks.database.empty_dump import explain_empty, refuse_other
+from tasks.database.offsite import stored_dumps
+from tasks.database.retain import removable
+from tasks.host.files import measure_dump, remove_dumps
+from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
+from tasks.host.read import QUICK
+from tasks.host.scripts import dump, script
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Limits
+from tasks.steps.run import Run
+from tasks.steps.step import log, step
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Backup
+    from tasks.kernel.protocols import Host
+
+
+@step("backup", BackupReceipt)
+def back_up(
+    run: Run, *, host: str, name: str, known: BackupReceipt | None = None, empty_counts: bool = False
+) -> BackupReceipt:
+    """Dump the database before anything changes.
+
+    Running it twice is safe: a dump appears under its name only when it is whole, and one that is there
+    already with its checksum is not taken again.
+
+    Args:
+        host: The host that keeps the database.
+        name: The dump's file name; it names the promotion, so a second try finds the first one's file.
+        known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
+        empty_counts: True on the way back, which an emptied database must not stop: without a table the dump is taken
+            all the same, and is not one to go back to.
+
+    Returns:
+        Where the dump is, its size, checksum and revision.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
+            application may have some.
+    """
+    return known or take_dump(run, host=host, name=name, empty_counts=empty_counts)
+
+
+def take_dump(
+    run: Run, *, host: str, name: str, anew: bool = False, empty_counts: bool = False
+) -> BackupReceipt:
+    """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
+
+    Args:
+        host: The host that keeps the database.
+        anew: True to replace a dump that has the name already.
+        empty_counts: As for `back_up`.
+
+    Returns:
+        Where the dump is, its size, checksum and revision.
+
+    Raises:
+        TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
+            application may have some.
+    """
+    began = time.monotonic()
+    there = run.hosts[host]
+    path = f"{run.directories[host]}/backups/{name}"
+    kept = None if anew else _kept(run, there, path)
+    if kept is not None:
+        log().info("%s: the dump %s already exists", host, name)
+        return kept
+    # Before the dump begins: what is counted afterwards may be missing in it, and no row is missing uncounted.
+    revision, counters = _facts(run, there)
+    checksum, size = _dump(run, there, path)
+    entries, tables = _read_back(run, there, path)
+    why_empty = "" if empty_counts else _judge_content(run, there, path, tables, revision)
+    receipt = BackupReceipt(
+        host=host,
+        path=path,
+        bytes=size,
+        sha256=checksum,
+        entries=entries,
+        revision=revision,
+        taken_at=utc_now(),
+        seconds=time.monotonic() - began,
+        counters=counters,
+        tables=tables,
+        why_empty=why_empty,
+    )
+    there.write_file(f"{path}.json", receipt.to_json().encode(), mode=0o600, fence=run.fence(host))
+    log().info("%s: dumped %s bytes to %s", host, size, name)
+    return receipt
+
+
+def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
+    """Return the receipt of a dump that is there already, if it still is what was dumped."""
+    text = there.read_file(f"{path}.json")
+    if text is None:
+        return None
+    receipt = BackupReceipt.from_json(text)
+    if not receipt.counts:
+        log().warning("%s: it is not known whether %s has a table; dumping again", there.name, path)
+        return None
+    limits = Limits(_policy(run).timeout, _policy(run).timeout)
+    measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
+    if measured == [receipt.sha256, str(receipt.bytes)]:
+        return receipt
+    log().warning("%s: %s was changed since it was dumped; dumping again", there.name, path)
+    return None
+
+
+def _facts(run: Run, there: Host) -> tuple[str | None, Counters]:
+    """Read the schema revision and the statistics' counters; what the database does not say is left out."""
+    backup = _policy(run)
+    if backup.command is not None:
+        return None, {}
+    argv = _inside(run, *psql(backup.user or "", backup.database or ""))
+    result = there.run(Call(argv=argv, stdin=DUMP_FACTS.encode(), limits=QUICK))
+    if not result.ok:
+        if result.exit_code != NOT_RUNNING:
+            log().warning(
+                "%s: the database does not answer questions about its schema: %s", there.name, result.tail(2)
+            )
+        return None, {}
+    return parse_dump_facts(result.stdout)
+
+
+def _inside(run: Run, *argv: str) -> tuple[str, ...]:
+    """Return the argv that runs a command in the backup's service."""
+    backup = _policy(run)
+    return script(IN_SERVICE, "sluice-service", run.pipeline, backup.service, *argv)
+
+
+def _policy(run: Run) -> Backup:
+    backup = run.policy.backup
+    if backup is None:
+        raise RuntimeError("a backup was asked for where the policy has none")
+    return backup
+
+
+def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
+    """Write the dump; return its checksum and size as counted in the stream."""
+    backup = _policy(run)
+    if backup.command is None:
+        inner = _inside(run, *pg_dump(backup.user or "", backup.database or ""))
+    else:
+        inner = _inside(run, *backup.command)
+    call = run.change(there.name, dump(path, inner), seconds=backup.timeout)
+    result = there.run(call, on_line=log().info)
+    if result.exit_code == NOT_RUNNING:
+        raise TerminalError(
+            f"backup: no container of service {backup.service} runs on {there.name}",
+            "start the database there (or correct backup.service in pipeline.yaml), then retry this run",
+        )
+    if not result.ok:
+        raise TerminalError(
+            f"backup: the dump on {there.name} failed with status {result.exit_code}: {result.tail(3)}",
+            "nothing was changed; fix the cause and retry this run",
+            result.tail(30),
+        )
+    checksum, size = result.stdout.split()[-2:]
+    return checksum, int(size)
+
+
+def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None, None]:
+    """Have `pg_restore` read the dump's table of contents; return how many entries and tables it lists."""
+    backup = _policy(run)
+    if backup.command is not None:
+        return None, None
+    listing = there.run(
+        Call(
+            argv=list_dump(path, run.pipeline, backup.service),
+            limits=Limits(backup.timeout, backup.timeout),
+        )
+    )
+    if not listing.ok:
+        raise TerminalError(
+            f"backup: {path} on {there.name} cannot be read back: {listing.tail(3)}",
+            "the dump is broken, so nothing was changed; check the database and the disk",
+            listing.tail(30),
+        )
+    return parse_listing(listing.stdout)
+
+
+def _judge_content(run: Run, there: Host, path: str, tables: int | None, revision: str | None) -> str:
+    """Say why a dump without a table is right; one that may be of the wrong database is none, and is removed.
+
+    The revision of the application's migration tool, or who named the database, says that the tables are its own.
+    """
+    try:
+        why = explain_empty(run, there) if tables == 0 else ""
+        if tables and revision is None and _policy(run).database is None:
+            refuse_other(run, there)
+    except TerminalError:
+        folder, _, name = path.rpartition("/")
+        there.run(run.change(there.name, remove_dumps(folder, (name,)), seconds=60))
+        raise
+    return why
+
+
+def remove_dump(run: Run, host: str, name: str) -> None:
+    """Remove a dump that was taken for a change which is not made.
+
+    Args:
+        run: The promotion, holding the lease.
+        host: The host that keeps it.
+        name: Its file name; none of that name is no error.
+    """
+    folder = f"{run.directories[host]}/backups"
+    run.hosts[host].run(run.change(host, remove_dumps(folder, (name,)), seconds=60))
+
+
+def prune_backups(run: Run, host: str) -> None:
+    """Remove the dumps that the policy does not keep; the last good one always stays.
+
+    Args:
+        host: The host that keeps them.
+
+    Raises:
+        TerminalError: The folder cannot be read.
+    """
+    if run.policy.backup is not None:
+        folder = f"{run.directories[host]}/backups"
+        names = removable(run, stored_dumps(run.hosts[host], folder))
+        # Also with nothing to remove: what killed runs left half-written goes.
+        run.hosts[host].run(run.change(host, remove_dumps(folder, names), seconds=60))
+        if names:
+            log().info("%s: removed %s dumps, the oldest %s", host, len(names), names[0])

@@ -1,0 +1,231 @@
+"""PURE: what a restored database and the live one are asked, and what makes a difference between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from blocks.values.evidence import NO_TABLE
+
+# One snapshot, one round trip. Tables that an extension made are left out: they are no part of a dump. Waiting for a
+# lock of the application, a drill gives up before it makes anybody wait.
+DATABASE_FACTS = r"""
+begin isolation level repeatable read read only;
+set local lock_timeout = '30s';
+set local max_parallel_workers_per_gather = 0;
+select 'extension', extname, extversion from pg_extension order by 2;
+select 'sequence', format('%I.%I', schemaname, sequencename), last_value from pg_sequences order by 2;
+select 'objects', count(*) from pg_largeobject_metadata;
+select 'counters', format('%I.%I', schemaname, relname), n_tup_ins, n_tup_del from pg_stat_user_tables order by 2;
+select to_regclass('alembic_version') is not null as versioned \gset
+\if :versioned
+select 'revision', version_num from alembic_version;
+\endif
+select 'table', format('%I.%I', n.nspname, c.relname), c.relkind, c.relispartition
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^(pg_|information_schema$)' and c.relpersistence <> 't'
+  and not exists (
+    select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+order by 2;
+select format('select %L, %L, count(*) from only %I.%I', 'rows', format('%I.%I', n.nspname, c.relname),
+  n.nspname, c.relname)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'm') and c.relispopulated and n.nspname !~ '^(pg_|information_schema$)'
+  and c.relpersistence <> 't' and not exists (
+    select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+order by 1
+\gexec
+commit;
+"""
+
+_KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
+# Statistics reach the server's counters with a delay of some seconds, so a few rows more are no proof.
+_SLACK_ROWS = 1000
+_SLACK_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class TableFact:
+    """One table or view.
+
+    Attributes:
+        kind: `table`, `view`, …
+        partition: True for a part of a partitioned table.
+        rows: How many rows it has itself; None where it keeps none.
+    """
+
+    kind: str
+    partition: bool = False
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """What a database holds.
+
+    Attributes:
+        tables: Name with schema, quoted as SQL needs it → the table.
+        extensions: Name → version.
+        sequences: Name → the last value, None before the first.
+        objects: How many large objects it has.
+        revision: The schema revision, several heads joined by a comma; None without one.
+        counters: Table → rows inserted and deleted since the statistics began.
+    """
+
+    tables: Mapping[str, TableFact] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    sequences: Mapping[str, int | None] = field(default_factory=dict)
+    objects: int = 0
+    revision: str | None = None
+    counters: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """The rows of all tables together."""
+        return sum(table.rows or 0 for table in self.tables.values() if table.kind == "table")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a restored database and the live one have not in common.
+
+    Attributes:
+        differences: What a dump of a living database does not explain, one line each.
+        notes: What it explains, one line each.
+    """
+
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def parse_facts(rows: list[list[str]]) -> DatabaseFacts:
+    """Read what `DATABASE_FACTS` selected.
+
+    Args:
+        rows: Its rows, the kind of fact first.
+    """
+    of = {kind: [row[1:] for row in rows if row[0] == kind] for kind in {row[0] for row in rows if row}}
+    counts = {name: int(count) for name, count in of.get("rows", [])}
+    return DatabaseFacts(
+        tables={
+            name: TableFact(_KINDS.get(kind, kind), partition == "t", counts.get(name))
+            for name, kind, partition in of.get("table", [])
+        },
+        extensions={name: version for name, version in of.get("extension", [])},  # noqa: C416 - rows are lists
+        sequences={name: int(last) if last else None for name, last in of.get("sequence", [])},
+        objects=sum(int(count) for (count,) in of.get("objects", [])),
+        revision=",".join(sorted(revision for (revision,) in of.get("revision", []))) or None,
+        counters={name: (int(inserted), int(deleted)) for name, inserted, deleted in of.get("counters", [])},
+    )
+
+
+def empty_difference(restored: DatabaseFacts, why_empty: str) -> tuple[str, ...]:
+    """Return the difference that a dump without a table is, unless its receipt says why that is right.
+
+    It equals a live database that is empty too, so that comparing them proves nothing.
+    """
+    if why_empty or any(table.kind in {"table", "partitioned table"} for table in restored.tables.values()):
+        return ()
+    return (NO_TABLE,)
+
+
+def compare(
+    live: DatabaseFacts,
+    restored: DatabaseFacts,
+    *,
+    revision: str | None,
+    counters: Mapping[str, tuple[int, int, int]],
+) -> Comparison:
+    """Compare what was restored with what is live now.
+
+    The live database went on living since the dump, so not everything that differs speaks against the dump:
+
+    - The revision must be the one the dump was taken at.
+    - While the live revision is still that one, every table, view, sequence and extension must have been restored;
+      new partitions are what an application makes by itself. After a migration only what is in both is compared.
+    - Rows come and go. A table restored empty that is not empty now is a difference, unless the server's counters
+      say that as many rows were inserted since, or that it was empty then. Where the counters at the dump are known,
+      a table must not have lost more rows than were inserted since, but for what counters lag behind: 1,000 rows or
+      one in a hundred.
+
+    Args:
+        live: The live database, now.
+        revision: The revision recorded with the dump; None when unknown.
+        counters: Table → rows inserted, updated, deleted when the dump was taken; empty when unknown.
+    """
+    differences: list[str] = []
+    notes: list[str] = []
+    if revision is not None and restored.revision != revision:
+        differences.append(
+            f"the schema is at revision {restored.revision or 'none'}, the dump's was {revision}"
+        )
+    migrated = live.revision != restored.revision
+    if migrated:
+        notes.append(
+            f"the live schema is at {live.revision or 'none'}, the dump at {restored.revision or 'none'}"
+        )
+    unexplained = notes if migrated else differences
+    unexplained.extend(_missing(live, restored))
+    notes.extend(_apart(live, restored))
+    for name, table in restored.tables.items():
+        now = live.tables.get(name)
+        if now is None or now.rows is None or table.rows is None or now.rows == table.rows:
+            continue
+        loss = _loss(name, table.rows, live, counters) if now.kind == "table" else None
+        line = f"{name}: {table.rows} rows restored, {now.rows} live"
+        if loss is None:
+            notes.append(line)
+        else:
+            differences.append(f"{line}, {loss}")
+    return Comparison(tuple(differences), tuple(notes))
+
+
+def _missing(live: DatabaseFacts, restored: DatabaseFacts) -> Iterator[str]:
+    """Say what the live database has and the restored one has not."""
+    for name, table in live.tables.items():
+        if name not in restored.tables and not table.partition:
+            yield f"the {table.kind} {name} was not restored"
+    for name in live.sequences:
+        if name not in restored.sequences:
+            yield f"the sequence {name} was not restored"
+    for name in live.extensions:
+        if name not in restored.extensions:
+            yield f"the extension {name} was not restored"
+    if live.objects and not restored.objects:
+        yield f"none of {live.objects} large objects was restored"
+
+
+def _apart(live: DatabaseFacts, restored: DatabaseFacts) -> Iterator[str]:
+    """Say what differs as it may."""
+    new = [name for name, table in live.tables.items() if table.partition and name not in restored.tables]
+    if new:
+        yield f"{len(new)} partitions were made since, such as {new[0]}"
+    for name, table in restored.tables.items():
+        if name not in live.tables:
+            yield f"the {table.kind} {name} is gone from the live database"
+    for name, version in restored.extensions.items():
+        now = live.extensions.get(name)
+        if now is not None and now != version:
+            yield f"the extension {name} is {now} in the live database, a restore installs {version}"
+    for name, last in restored.sequences.items():
+        if (last or 0) > (live.sequences.get(name) or last or 0):
+            yield f"the sequence {name} was reset in the live database"
+
+
+def _loss(
+    name: str, restored: int, live: DatabaseFacts, counters: Mapping[str, tuple[int, int, int]]
+) -> str | None:
+    """Say why a table lost rows between dump and restore; None where rows written since explain it."""
+    rows = live.tables[name].rows or 0
+    now, then = live.counters.get(name), counters.get(name)
+    if restored >= rows:
+        return None
+    if now is None or then is None or now[0] < then[0] or now[1] < then[2]:
+        # Not known, or set back since.
+        return "how many were written since is not known" if restored == 0 else None
+    written = now[0] - then[0]
+    if restored == 0:
+        was_empty = 0 < then[0] == then[2]
+        return None if was_empty or written >= rows else f"{written} of them written since"
+    slack = max(_SLACK_ROWS, int(rows * _SLACK_SHARE))
+    return f"{written} of them written since" if restored + written + slack < rows else None

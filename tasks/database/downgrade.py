@@ -1,0 +1,189 @@
+"""Down-migrations: tried on a copy of now, and run on the live database by the release that has them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import BackupReceipt, MigrateReceipt
+from blocks.values.rollback import DowngradeTrial
+from tasks.database.commands.pg import dump as pg_dump
+from tasks.database.commands.pg import pg_options
+from tasks.database.copies import ask_copy, open_copy
+from tasks.database.loss import compare, lost_by_downgrade
+from tasks.database.rehearse import downgrade_on_copy
+from tasks.database.schema import read_schema
+from tasks.host.alembic import downgrade_words
+from tasks.host.docker import remove_container, wait_container
+from tasks.host.host_facts import IN_SERVICE
+from tasks.host.scripts import dump, script
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Limits
+from tasks.steps.run import Run
+from tasks.steps.step import fact, log, step
+
+if TYPE_CHECKING:
+    from blocks.values.manifests import Manifest
+    from tasks.database.copies import Copy
+    from tasks.host.compose import ComposeProject
+    from tasks.kernel.protocols import Host
+
+_BEFORE = "sluice_before"
+_REVISION = r"""
+select to_regclass('alembic_version') is not null as versioned \gset
+\if :versioned
+select version_num from alembic_version;
+\endif
+"""
+_QUOTE = '"'
+
+
+@fact("try downgrade")
+def try_downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, name: str) -> DowngradeTrial:
+    """Take a copy of the database as it is now back to a revision, and compare what is left with what was.
+
+    Running it twice is safe: nothing live is touched, and what a killed try left is removed first.
+
+    Args:
+        host: The host that keeps the database.
+        manifest: The release that runs, which has the down-migrations.
+        to_revision: The revision to go to.
+        name: What tells this trial from others on the host.
+
+    Returns:
+        How it went; down-migrations that fail, or lose something, are such a result.
+
+    Raises:
+        TerminalError: The database could not be dumped or copied.
+    """
+    began = time.monotonic()
+    path = f"{run.directories[host]}/rehearsals/{name}.dump"
+    try:
+        backup = _dump_now(run, host, path)
+        with open_copy(run, name=name, backup=backup, host=host) as copy:
+            trial = _try(run, copy, manifest, to_revision, name)
+    finally:
+        run.hosts[host].run(Call(argv=("rm", "-f", "--", path, f"{path}.part"), limits=Limits(60, 60)))
+    log().info("%s: tried the downgrade to %s in %.1f s", host, to_revision, time.monotonic() - began)
+    return trial
+
+
+def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
+    """Dump the database for this trial alone; it changes nothing there, so no lease is needed."""
+    policy = run.policy.backup
+    if policy is None:
+        raise TerminalError(
+            f"{run.environment} has no backup, so nothing can be tried", "add backup to pipeline.yaml"
+        )
+    began = time.monotonic()
+    inner = script(
+        IN_SERVICE,
+        "sluice-service",
+        run.pipeline,
+        policy.service,
+        *pg_dump(policy.user or "", policy.database or ""),
+    )
+    result = run.hosts[host].run(Call(argv=dump(path, inner), limits=Limits(policy.timeout, policy.timeout)))
+    if not result.ok:
+        raise TerminalError(
+            f"the database on {host} could not be dumped for a trial: {result.tail(2)}",
+            "nothing was changed; fix the cause and retry",
+        )
+    checksum, size = result.stdout.split()[-2:]
+    return BackupReceipt(
+        host=host,
+        path=path,
+        bytes=int(size),
+        sha256=checksum,
+        entries=None,
+        revision=None,
+        taken_at=utc_now(),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _try(run: Run, copy: Copy, manifest: Manifest, to_revision: str, name: str) -> DowngradeTrial:
+    if copy.restore_errors:
+        return DowngradeTrial(to_revision=to_revision, passed=False, reason=copy.restore_errors[0])
+    live = _QUOTE + copy.database.replace(_QUOTE, 2 * _QUOTE) + _QUOTE
+    ask_copy(run, copy, f"create database {_BEFORE} template {live};\n")
+    outcome = downgrade_on_copy(run, copy=copy, manifest=manifest, to_revision=to_revision, name=name)
+    if not outcome.ok:
+        return DowngradeTrial(
+            to_revision=to_revision, passed=False, reason=outcome.reason, seconds=outcome.seconds
+        )
+    found = compare(
+        lambda sql: ask_copy(run, copy, f"\\connect {_BEFORE}\n{sql}"), lambda sql: ask_copy(run, copy, sql)
+    )
+    return DowngradeTrial(
+        to_revision=to_revision, passed=True, lost=lost_by_downgrade(found), seconds=outcome.seconds
+    )
+
+
+def _elsewhere(run: Run, revision: str, wanted: str) -> str:
+    """Say that down-migrations ended at another revision, where the tool is one whose revisions are known."""
+    migration = run.description.migration
+    if migration is None or migration.alembic is None or revision == ("" if wanted == "base" else wanted):
+        return ""
+    return f"they ended at revision {revision or 'none'}, not at {wanted}"
+
+
+@step("downgrade", MigrateReceipt)
+def downgrade(
+    run: Run, *, host: str, project: ComposeProject, to_revision: str, container: str
+) -> MigrateReceipt:
+    """Run the down-migrations on the live database, by the release that has them.
+
+    Running it twice is safe: a container an earlier try left is waited for and removed first, and the tool
+    itself does only what is missing.
+
+    Args:
+        run: The promotion, its services paused and its database kept under another name.
+        host: The host that keeps the database.
+        project: The compose project on the bundle of the release that is left.
+        to_revision: The revision to go to.
+        container: The one-off container's name, the promotion's own.
+
+    Returns:
+        The schema revision before and after.
+
+    Raises:
+        TerminalError: The command failed, or ended elsewhere.
+    """
+    began = time.monotonic()
+    there, migration = run.hosts[host], run.description.migration
+    words = downgrade_words(migration, to_revision) if migration else None
+    if migration is None or words is None:
+        raise RuntimeError("a downgrade was asked for where the release has none")
+    _clear(run, there, container, migration.timeout)
+    _, before, _ = read_schema(run, there)
+    argv = project.run_once(
+        migration.service, words, name=container, no_deps=True, env=pg_options(run.policy.database)
+    )
+    try:
+        result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
+    except TerminalError:
+        there.run(run.change(host, remove_container(container), seconds=60))
+        raise
+    _, after, _ = read_schema(run, there)
+    if not result.ok:
+        raise TerminalError(
+            f"downgrade: {' '.join(words)} on {host} failed with status {result.exit_code}: {result.reason()}",
+            f"the database was at revision {after or 'unknown'} and is restored as it was",
+            result.tail(40),
+        )
+    elsewhere = _elsewhere(run, after or "", to_revision)
+    if elsewhere:
+        raise TerminalError(
+            f"downgrade: {' '.join(words)} on {host}: {elsewhere}", "the database is restored as it was"
+        )
+    log().info("%s: schema %s → %s", host, before or "none", after or "none")
+    return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
+
+
+def _clear(run: Run, there: Host, container: str, seconds: float) -> None:
+    """Wait for a downgrade an earlier try left running, then remove its container."""
+    waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
+    if waited.ok:
+        there.run(run.change(there.name, remove_container(container), seconds=60))

@@ -1,0 +1,100 @@
+"""The application's own migrations, run once with the new image before the switch."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import MigrateReceipt
+from tasks.database.commands.pg import pg_options
+from tasks.database.schema import read_schema
+from tasks.host.docker import remove_container, wait_container
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Limits
+from tasks.steps.run import Run
+from tasks.steps.step import log, step
+
+if TYPE_CHECKING:
+    from blocks.values.facts import HostFacts
+    from tasks.host.compose import ComposeProject
+    from tasks.kernel.protocols import Host
+
+
+@step("migrate", MigrateReceipt)
+def migrate(
+    run: Run, *, host: str, project: ComposeProject, container: str, known: HostFacts | None = None
+) -> MigrateReceipt:
+    """Run the migration command in a one-off container of the new image.
+
+    Running it twice is safe: a container that an earlier try left is waited for and removed first, and
+    the migration tool itself does only what is missing.
+
+    Args:
+        host: The host that keeps the database.
+        project: The compose project on the new release's bundle.
+        container: The one-off container's name, the promotion's own.
+        known: The host as it was read a moment ago under this very lease, when no earlier try had begun to migrate;
+            it is not read again. None for nothing.
+
+    Returns:
+        The schema revision before and after.
+
+    Raises:
+        TerminalError: The command failed or took too long; the message names the revision the database has.
+    """
+    began = time.monotonic()
+    there = run.hosts[host]
+    if known is not None:
+        database_running, before = known.database_running, known.revision
+    else:
+        database_running, before = _look(run, there, container)
+    migration = run.description.migration
+    if migration is None:
+        raise RuntimeError("a migration was asked for where the release has none")
+    argv = project.run_once(
+        migration.service,
+        migration.command,
+        name=container,
+        no_deps=database_running,
+        # A migration that waits for a lock would make everybody behind it wait too.
+        env=pg_options(run.policy.database),
+    )
+    try:
+        result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
+    except TerminalError:
+        there.run(run.change(host, remove_container(container), seconds=60))
+        raise
+    _, after, _ = read_schema(run, there)
+    if not result.ok:
+        raise TerminalError(
+            f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
+            f"{result.reason()}",
+            f"the previous release still runs, the database is at revision {after or 'unknown'}; "
+            "fix the migration and promote again",
+            result.tail(40),
+        )
+    log().info("%s: schema %s → %s", host, before or "none", after or "none")
+    return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
+
+
+def _look(run: Run, there: Host, container: str) -> tuple[bool, str | None]:
+    """Say whether the database runs, and its revision once no migration of an earlier try is at work."""
+    with ThreadPoolExecutor(1) as beside:
+        clearing = beside.submit(copy_context().run, _clear, run, there, container)
+        running, revision, _ = read_schema(run, there)
+        if clearing.result():
+            _, revision, _ = read_schema(run, there)
+        return running, revision
+
+
+def _clear(run: Run, there: Host, container: str) -> bool:
+    """Wait for a migration an earlier try left running, then remove its container; False where there is none."""
+    migration = run.description.migration
+    seconds = migration.timeout if migration else 60.0
+    waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
+    if waited.ok:
+        log().info("%s: waited for the migration an earlier try had left running", there.name)
+        there.run(run.change(there.name, remove_container(container), seconds=60))
+    return waited.ok

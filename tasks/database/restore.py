@@ -1,0 +1,247 @@
+"""A database put in the live one's place, and back: beside it first, then by its name alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import StepReceipt
+from tasks.database.commands import databases
+from tasks.database.commands.copies import checksum
+from tasks.database.commands.live_database import parse_rows, query_live
+from tasks.database.commands.pg import feed
+from tasks.database.copies import ask_live
+from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
+from tasks.host.scripts import script
+from tasks.kernel.errors import TerminalError
+from tasks.kernel.protocols import Call, Limits
+from tasks.steps.step import log, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blocks.pipeline import Backup
+    from blocks.values.receipts import BackupReceipt
+    from tasks.database.commands.databases import Names
+    from tasks.host.compose import ComposeProject
+    from tasks.kernel.argv import Argv
+    from tasks.kernel.protocols import Result
+    from tasks.steps.run import Run
+
+_QUICK_SECONDS = 120.0
+# A client that comes back at once may stand in the way of a rename, which itself waits 5 s for it.
+_TRIES = 5
+
+
+@step("restore beside", StepReceipt)
+def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) -> StepReceipt:
+    """Restore a dump into a new database beside the live one, which goes on working meanwhile.
+
+    Running it twice is safe: a database an earlier try left half-filled is made anew.
+
+    Args:
+        host: The host that keeps the database.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: The dump is not what was written, or it does not restore.
+    """
+    began = time.monotonic()
+    _check_dump(run, host, backup)
+    _alter(run, host, names, databases.MAKE, "restore: no database could be made beside the live one")
+    policy = _policy(run)
+    inner = _inside(run, databases.fill(names.new, policy.user or "", policy.database or ""))
+    call = run.change(host, feed(backup.path, inner), seconds=policy.timeout)
+    _good(
+        run.hosts[host].run(call, on_line=log().info),
+        f"restore: {backup.path} on {host} does not restore",
+        "the live database was not touched; take another dump, or fix what the message says",
+    )
+    return StepReceipt(
+        text=f"{host}: restored {backup.path} beside the live database", seconds=time.monotonic() - began
+    )
+
+
+def _check_dump(run: Run, host: str, backup: BackupReceipt) -> None:
+    limits = Limits(_policy(run).timeout, _policy(run).timeout)
+    found = run.hosts[host].run(Call(argv=checksum(backup.path), limits=limits))
+    if found.stdout.split() != [backup.sha256, str(backup.bytes)]:
+        raise TerminalError(
+            f"restore: {backup.path} on {host} is not there any more or not what was written",
+            "the live database was not touched; go back to another dump",
+        )
+
+
+@step("pause", StepReceipt)
+def pause(run: Run, *, host: str, project: ComposeProject, services: tuple[str, ...]) -> StepReceipt:
+    """Stop the application's own services, so that nothing writes while the database is changed.
+
+    Running it twice is safe: what is stopped stays stopped. Database, containers and volumes stay.
+
+    Args:
+        project: The compose project of the release that runs.
+        services: The services of its own images.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: They do not stop.
+    """
+    if services:
+        call = run.change(host, project.stop(*services), seconds=run.policy.timeouts.up)
+        _good(
+            run.hosts[host].run(call, on_line=log().info),
+            f"pause: the services on {host} do not stop",
+            "look at the engine there",
+        )
+    return StepReceipt(text=f"{host}: {', '.join(services) or 'nothing'} stopped")
+
+
+@step("keep database", StepReceipt)
+def keep_database(run: Run, *, host: str, names: Names) -> StepReceipt:
+    """Keep the live database as it is now under another name, before it is changed in its place.
+
+    Running it twice is safe: one that is kept already is not kept again.
+
+    Args:
+        run: The promotion, its services paused.
+        host: The host that keeps the database.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: It could not be copied.
+    """
+    _patiently(
+        lambda: _alter(run, host, names, databases.KEEP, "keep: the live database could not be copied")
+    )
+    return StepReceipt(text=f"{host}: kept as {names.old}")
+
+
+@step("swap database", StepReceipt)
+def swap_database(run: Run, *, host: str, names: Names) -> StepReceipt:
+    """Give the restored database the live one's name; the live one is kept under another name.
+
+    Running it twice is safe: both names change in one transaction, and what is swapped is not swapped again.
+
+    Args:
+        run: The promotion, its services paused.
+        host: The host that keeps the database.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: The names could not be changed; the live database is the one it was.
+    """
+    _patiently(lambda: _alter(run, host, names, databases.SWAP, "swap: the database could not be renamed"))
+    return StepReceipt(text=f"{host}: the restored database is live, the one before is {names.old}")
+
+
+@step("put database back", StepReceipt)
+def put_database_back(run: Run, *, host: str, names: Names) -> StepReceipt:
+    """Make the database live again that was before, after the release that was gone back to failed.
+
+    Running it twice is safe: it looks which of them is there.
+
+    Args:
+        host: The host that keeps the database.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: The names could not be changed; both databases are still there.
+    """
+    _patiently(
+        lambda: _alter(
+            run, host, names, databases.PUT_BACK, f"put back: {names.old} could not get its name again"
+        )
+    )
+    return StepReceipt(text=f"{host}: the database is the one it was")
+
+
+@step("drop database", StepReceipt)
+def drop_kept(run: Run, *, host: str, names: Names) -> StepReceipt:
+    """Remove what was kept of the database before: its dump is there, read back, and listed in the ledger.
+
+    Running it twice is safe: what is gone is gone.
+
+    Args:
+        run: The promotion, ended well.
+        host: The host that keeps the database.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        TerminalError: It could not be removed.
+    """
+    _alter(run, host, names, databases.DROP, "drop: what was kept of the database could not be removed")
+    return StepReceipt(text=f"{host}: {names.old} removed")
+
+
+def ask_database(run: Run, host: str, database: str) -> Callable[[str], list[list[str]]]:
+    """Return what asks one database of the live server: one beside the live one, or that one itself.
+
+    Args:
+        host: The host that keeps it.
+        database: Its name; empty for the live one.
+    """
+    if not database:
+        return lambda sql: ask_live(run, host, sql)
+    policy = _policy(run)
+    argv = query_live(run.pipeline, policy.service, policy.user or "", database)
+
+    def ask(sql: str) -> list[list[str]]:
+        limits = Limits(policy.timeout, policy.timeout)
+        result = run.hosts[host].run(Call(argv=argv, stdin=sql.encode(), limits=limits))
+        return parse_rows(
+            _good(result, f"{database} on {host} refused a question", "look at the database").stdout
+        )
+
+    return ask
+
+
+def _patiently(change: Callable[[], object]) -> None:
+    """Try again while somebody is still connected."""
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            change()
+        except TerminalError as error:
+            if not left or "being accessed by other users" not in error.detail:
+                raise
+            log().info("somebody is connected to the database; trying again")
+        else:
+            return
+
+
+def _alter(run: Run, host: str, names: Names, sql: str, what: str) -> str:
+    policy = _policy(run)
+    argv = _inside(run, databases.admin(names, policy.user or "", policy.database or ""))
+    call = run.change(host, argv, seconds=max(policy.timeout, _QUICK_SECONDS), stdin=sql.encode())
+    return _good(run.hosts[host].run(call), what, "look at the database's log there").stdout
+
+
+def _good(result: Result, what: str, todo: str) -> Result:
+    if result.exit_code == NOT_RUNNING:
+        raise TerminalError(
+            f"{what}: no container of the database runs", "start it there, then retry this run"
+        )
+    if not result.ok:
+        raise TerminalError(f"{what}: {result.tail(2)}", todo, result.tail(30))
+    return result
+
+
+def _inside(run: Run, argv: Argv) -> Argv:
+    return script(IN_SERVICE, "sluice-service", run.pipeline, _policy(run).service, *argv)
+
+
+def _policy(run: Run) -> Backup:
+    if run.policy.backup is None:
+        raise RuntimeError("a database was to be restored where the policy has no backup")
+    return run.policy.backup

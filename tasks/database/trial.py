@@ -1,0 +1,183 @@
+"""Running a migration command on a copy of the database, and seeing what it does there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from blocks.values.evidence import NO_SQL_COMMAND, AskedOnCopy, LockFact, Rendered
+from tasks.database.commands import locks
+from tasks.database.commands.copies import query_copy
+from tasks.database.commands.pg import pg_options
+from tasks.database.copies import ask_copy
+from tasks.database.isolated_release import clear, set_aside
+from tasks.host.alembic import parse_pending
+from tasks.host.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH
+from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.logs import log
+from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.redact import reason_line
+from tasks.steps.run import Run
+
+if TYPE_CHECKING:
+    from blocks.pipeline import Migration
+    from tasks.database.copies import Copy
+    from tasks.database.isolated_release import Aside, IsolatedServices
+    from tasks.host.compose import ComposeProject
+
+
+class TrialOutcome(NamedTuple):
+    """How a command on a copy ended.
+
+    Attributes:
+        ok: True when it ended well.
+        reason: Why not, one line; empty when it did.
+        seconds: How long it took.
+    """
+
+    ok: bool
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try on a copy of the database, with all that it leaves on the host.
+
+    Attributes:
+        run: The promotion.
+        host: The host.
+        mark: What tells its containers from all others.
+        folder: Its folder on the host.
+    """
+
+    run: Run
+    host: str
+    mark: str
+    folder: str
+
+    @classmethod
+    def of(cls, run: Run, host: str, name: str) -> Trial:
+        """Return the try of a name on a host."""
+        mark = f"{run.pipeline}-rehearsal-{name}".lower()
+        return cls(run, host, mark, f"{run.directories[host]}/rehearsals/{name}")
+
+    def clear(self) -> None:
+        """Remove what it left, and what killed ones left days ago."""
+        clear(self.run.hosts[self.host], mark=self.mark, folder=self.folder)
+
+    @contextmanager
+    def cleared(self) -> Iterator[None]:
+        """Clear it at the end; what cannot be removed now is removed by the next one."""
+        try:
+            yield
+        finally:
+            try:
+                self.clear()
+            except SluiceError as error:
+                log().warning("%s", error)
+
+    def set_aside(self, copy: Copy, described: IsolatedServices, role: str) -> Aside:
+        """Make a release ready to be started beside the live one."""
+        return set_aside(self.run, copy, described, mark=self.mark, role=role, folder=self.folder)
+
+
+def run_aside(
+    run: Run,
+    copy: Copy,
+    project: ComposeProject,
+    migration: Migration,
+    words: tuple[str, ...],
+    *,
+    container: str,
+) -> TrialOutcome:
+    """Run a migration command on a copy of the database.
+
+    Args:
+        project: The release's compose project, taken out of the live application.
+
+    Returns:
+        How it ended; a command that fails, or takes too long, is such an end.
+    """
+    argv = project.run_once(
+        migration.service, words, name=container, no_deps=True, env=pg_options(run.policy.database)
+    )
+    began = time.monotonic()
+    try:
+        call = Call(argv=argv, limits=Limits(migration.timeout, migration.timeout))
+        result = run.hosts[copy.host].run(call, on_line=log().info)
+    except TerminalError as error:
+        return TrialOutcome(ok=False, reason=reason_line(error.what), seconds=time.monotonic() - began)
+    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
+    return TrialOutcome(ok=result.ok, reason=reason, seconds=result.seconds)
+
+
+def ask_aside(trial: Trial, copy: Copy, new: Aside) -> AskedOnCopy | None:
+    """Ask a tool other than Alembic, on a copy of the database, which migrations are pending and what they do.
+
+    Args:
+        new: The release that has them, taken out of the live application.
+
+    Returns:
+        What it told; None where the release has no command that asks it.
+    """
+    migration = trial.run.description.migration
+    if migration is None or migration.revisions is None:
+        return None
+    said = _answer(trial, copy, new, migration.revisions, "pending")
+    if said.exit_code != 0:
+        return AskedOnCopy(pending=None, why=said.reason, rendered=NO_SQL_COMMAND)
+    pending = parse_pending(said.text)
+    if not pending or migration.sql is None:
+        return AskedOnCopy(pending=pending, rendered=NO_SQL_COMMAND)
+    return AskedOnCopy(pending=pending, rendered=_answer(trial, copy, new, migration.sql, "sql"))
+
+
+def _answer(trial: Trial, copy: Copy, new: Aside, words: tuple[str, ...], what: str) -> Rendered:
+    migration = trial.run.description.migration
+    if migration is None:
+        raise RuntimeError("there is no migration to ask about")
+    name = f"{trial.mark}-{what}"
+    argv = new.project.run_once(migration.service, words, name=name, no_deps=True)
+    seconds = min(migration.timeout, MOST_SECONDS)
+    try:
+        result = trial.run.hosts[copy.host].run(Call(argv=argv, limits=Limits(seconds, seconds)))
+    except TerminalError as error:
+        return Rendered(text="", exit_code=1, reason=reason_line(error.what))
+    if len(result.stdout.encode()) > MOST_BYTES:
+        return Rendered(text="", exit_code=1, reason=TOO_MUCH)
+    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
+    return Rendered(text=result.stdout, exit_code=result.exit_code, reason=reason)
+
+
+@contextmanager
+def watched(run: Run, copy: Copy) -> Iterator[Callable[[], tuple[LockFact, ...]]]:
+    """Watch a copy's locks while something is done to it.
+
+    Yields:
+        What returns the locks, once that is done.
+    """
+    seconds = 2 * _longest(run)
+    argv = locks.watch(query_copy(copy.container, copy.user, copy.database))
+    call = Call(argv=argv, stdin=locks.WATCH.encode(), limits=Limits(seconds, seconds))
+    with ThreadPoolExecutor(1) as beside:
+        watching = beside.submit(copy_context().run, run.hosts[copy.host].run, call)
+        try:
+            yield lambda: locks.parse_locks(watching.result().stdout)
+        finally:
+            ask_copy(run, copy, locks.STOP_WATCH)
+
+
+def _longest(run: Run) -> float:
+    migration = run.description.migration
+    return (migration.timeout if migration else 0.0) + run.policy.timeouts.up + 60
+
+
+def read_state(run: Run, copy: Copy) -> str:
+    """Read what a migration may change beside the data."""
+    return "\n".join("\t".join(row) for row in ask_copy(run, copy, locks.STATE))

@@ -1,0 +1,261 @@
+"""What is to be seen of a promotion on GitHub: looked for first, written where it differs, and looked at again."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
+from tasks.github.client import (
+    Asking,
+    ChangeRefusedError,
+    GitHubClient,
+    NotThereError,
+)
+from tasks.github.graphql import who_am_i
+from tasks.kernel.errors import TransientError
+
+_DEPLOYMENTS = Asking("the deployments", "Deployments: read")
+_DEPLOY = Asking("a deployment", "Deployments: write", "create")
+_STATE = Asking("a deployment's status", "Deployments: write", "set")
+_STATUSES = Asking("the commit's statuses", "Commit statuses: read")
+_STATUS = Asking("a commit status", "Commit statuses: write", "set")
+_COMMENTS = Asking("the pull request's comments", "Pull requests: read")
+_COMMENT = Asking("a comment on the pull request", "Pull requests: write", "write")
+_WHO = Asking("the login's own name", "Metadata: read")
+_RELEASES = Asking("the release", "Contents: read")
+_RELEASE = Asking("a release", "Contents: write", "create")
+# What tells Sluice's deployments in their payload.
+_OURS = "sluice"
+_TASK = "deploy"
+
+
+class GitHubShowing:
+    """Deployments, statuses, comments and releases of a repository on GitHub.
+
+    Args:
+        client: The login at it.
+    """
+
+    def __init__(self, client: GitHubClient) -> None:
+        self._client = client
+        self._path = f"/repos/{client.repository}"
+        self._me = ""
+
+    def find_deployment(self, wish: DeploymentWish) -> int:
+        """Find a promotion's deployment by what its payload says.
+
+        Returns:
+            Its id, 0 where there is none.
+        """
+        found = self._client.ask(
+            _DEPLOYMENTS,
+            lambda: [
+                *self._client.pages(
+                    f"{self._path}/deployments", sha=wish.sha, environment=wish.environment, task=_TASK
+                )
+            ],
+        )
+        return min((int(one["id"]) for one in found if _key_of(one) == wish.key), default=0)
+
+    def ensure_deployment(self, wish: DeploymentWish) -> int:
+        """Find a promotion's deployment, or create it. It waits for no check: the gates have asked.
+
+        Raises:
+            ChangeRefusedError: GitHub does not have the commit.
+        """
+        there = self.find_deployment(wish)
+        if there:
+            return there
+        body = {
+            "ref": wish.sha,
+            "task": _TASK,
+            "auto_merge": False,
+            "required_contexts": [],
+            "payload": {_OURS: {"promotion": wish.promotion, "key": wish.key}},
+            "environment": wish.environment,
+            "description": wish.description,
+            "transient_environment": False,
+            "production_environment": wish.production,
+        }
+        made = self._client.ask(_DEPLOY, lambda: self._client.send("POST", f"{self._path}/deployments", body))
+        return int(made["id"]) if "id" in made else _missing(self.find_deployment(wish), "deployment")
+
+    def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
+        """Give a deployment a state, unless it has it.
+
+        Returns:
+            Whether it was written.
+        """
+        path = f"{self._path}/deployments/{number}/statuses"
+        if self._has_state(path, wish):
+            return False
+        links = {"log_url": wish.log_url, "environment_url": wish.environment_url}
+        body = {
+            "state": wish.state,
+            "description": wish.description,
+            # Of production GitHub itself leaves the ones before active; those of Sluice are closed by Sluice.
+            "auto_inactive": True,
+            **{name: address for name, address in links.items() if address},
+        }
+        self._client.ask(_STATE, lambda: self._client.send("POST", path, body))
+        _seen(self._has_state(path, wish), "deployment status")
+        return True
+
+    def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
+        """Give a commit a status, unless it has it.
+
+        Returns:
+            Whether it was written.
+        """
+        if self._has_status(wish):
+            return False
+        body = {
+            "state": wish.state,
+            "context": wish.context,
+            "description": wish.description,
+            **({"target_url": wish.target_url} if wish.target_url else {}),
+        }
+        path = f"{self._path}/statuses/{wish.sha}"
+        self._client.ask(_STATUS, lambda: self._client.send("POST", path, body))
+        _seen(self._has_status(wish), "commit status")
+        return True
+
+    def ensure_comment(self, pull: int, marker: str, body: str) -> bool:
+        """Write a pull request's one comment, or bring it up to date; of several of ours the first is kept.
+
+        Args:
+            marker: The line the comment begins with.
+
+        Returns:
+            Whether anything was written.
+        """
+        ours = self._comments(pull, marker)
+        if not ours:
+            path = f"{self._path}/issues/{pull}/comments"
+            self._client.ask(_COMMENT, lambda: self._client.send("POST", path, {"body": body}))
+            # Another promotion may have written the first one at the same moment.
+            ours = self._comments(pull, marker)
+            _seen(bool(ours), "comment")
+            self._remove(ours[1:])
+            return True
+        self._remove(ours[1:])
+        if _lines(ours[0]["body"]) == _lines(body):
+            return len(ours) > 1
+        path = f"{self._path}/issues/comments/{ours[0]['id']}"
+        self._client.ask(_COMMENT, lambda: self._client.send("PATCH", path, {"body": body}))
+        return True
+
+    def ensure_release(self, wish: ReleaseWish) -> bool:
+        """Create a tag's release, unless there is one: what people wrote stays.
+
+        Returns:
+            Whether it was created.
+
+        Raises:
+            ChangeRefusedError: GitHub refuses it.
+        """
+        if self._has_release(wish.tag):
+            return False
+        body = {
+            "tag_name": wish.tag,
+            "name": wish.name,
+            "body": wish.body,
+            "draft": False,
+            "prerelease": wish.prerelease,
+            # GitHub decides by date and version, so that a mended older line does not become the latest.
+            "make_latest": "legacy",
+        }
+        try:
+            self._client.ask(_RELEASE, lambda: self._client.send("POST", f"{self._path}/releases", body))
+        except ChangeRefusedError:
+            # Somebody else created it this moment.
+            if self._has_release(wish.tag):
+                return False
+            raise
+        _seen(self._has_release(wish.tag), "release")
+        return True
+
+    def _has_state(self, path: str, wish: DeploymentStateWish) -> bool:
+        found = self._client.ask(_STATE, lambda: [*self._client.pages(path)])
+        last = max(found, key=lambda one: int(one["id"]), default=None)
+        if last is None:
+            return False
+        # A deployment that GitHub or people closed meanwhile keeps its other lines.
+        same = wish.state == "inactive" or last.get("description") == wish.description
+        return bool(last["state"] == wish.state and same)
+
+    def _has_status(self, wish: CommitStatusWish) -> bool:
+        found = self._client.ask(_STATUSES, lambda: self._status(wish.sha, wish.context))
+        if found is None:
+            return False
+        had = (found["state"], found["description"], found["target_url"] or "")
+        return had == (wish.state, wish.description, wish.target_url)
+
+    def _status(self, sha: str, context: str) -> dict[str, Any] | None:
+        """Return the newest status of a context: GitHub lists the newest first."""
+        listed = self._client.pages(f"{self._path}/commits/{sha}/statuses")
+        return next((one for one in listed if one["context"] == context), None)
+
+    def _comments(self, pull: int, marker: str) -> list[dict[str, Any]]:
+        """Return the comments that are ours, oldest first: anybody can copy the marker, so the login counts too."""
+        listed = self._client.ask(
+            _COMMENTS, lambda: [*self._client.pages(f"{self._path}/issues/{pull}/comments")]
+        )
+        marked = [one for one in listed if str(one.get("body") or "").startswith(marker)]
+        if marked and not self._me:
+            self._me = self._client.ask(_WHO, lambda: who_am_i(self._client))
+        ours = [one for one in marked if (one.get("user") or {}).get("login") == self._me]
+        return sorted(ours, key=lambda one: int(one["id"]))
+
+    def _remove(self, comments: list[dict[str, Any]]) -> None:
+        for one in comments:
+            path = f"{self._path}/issues/comments/{one['id']}"
+            try:
+                self._client.ask(_COMMENT, lambda at=path: self._client.send("DELETE", at))  # type: ignore[misc]
+            except NotThereError:
+                continue
+
+    def _has_release(self, tag: str) -> bool:
+        path = f"{self._path}/releases/tags/{urllib.parse.quote(tag, safe='')}"
+        try:
+            self._client.ask(_RELEASES, lambda: self._client.get(path, dict))
+        except NotThereError:
+            return False
+        return True
+
+
+def _key_of(deployment: Mapping[str, Any]) -> str:
+    """Return the promotion's key in a deployment's payload; GitHub gives some payloads back as text."""
+    payload = deployment.get("payload")
+    if isinstance(payload, str):
+        try:
+            payload = json.loads(payload)
+        except ValueError:
+            return ""
+    ours = payload.get(_OURS) if isinstance(payload, dict) else None
+    return str(ours.get("key", "")) if isinstance(ours, dict) else ""
+
+
+def _lines(text: object) -> list[str]:
+    """Return a comment's lines: GitHub ends them its own way."""
+    return str(text or "").replace("\r\n", "\n").rstrip("\n").split("\n")
+
+
+def _missing(found: int, what: str) -> int:
+    _seen(bool(found), what)
+    return found
+
+
+def _seen(there: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is
+    """Say so where GitHub took a change and does not show it.
+
+    Raises:
+        TransientError: It is not there.
+    """
+    if not there:
+        raise TransientError(
+            f"GitHub accepted the {what} and does not show it yet", "it is shown again later"
+        )

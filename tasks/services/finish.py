@@ -1,0 +1,66 @@
+"""After the switch: names for what runs, and room for what comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocks.values.receipts import StepReceipt
+from tasks.database.backup import prune_backups
+from tasks.host.files import prune_images
+from tasks.kernel.errors import SluiceError
+from tasks.services.old_releases import prune_releases
+from tasks.steps.step import log, step
+
+if TYPE_CHECKING:
+    from blocks.values.releases import Release
+    from tasks.steps.run import Run
+
+
+@step("tag", StepReceipt)
+def tag(run: Run, *, release: Release, tags: tuple[str, ...]) -> StepReceipt:
+    """Give the release's digests readable names in the registry: the environment, and the ref promoted.
+
+    Running it twice is safe: a tag points where it points. Nothing is ever started by these names.
+
+    Returns:
+        A line that says so.
+    """
+    for image in release.images:
+        for name in tags:
+            run.registry.tag(image.repository, image.digest, name)
+    return StepReceipt(text=f"{len(release.images)} images tagged {', '.join(tags)}")
+
+
+@step("prune", StepReceipt)
+def prune(
+    run: Run, *, keep: tuple[str, ...], digests: tuple[str, ...], repositories: tuple[str, ...]
+) -> StepReceipt:
+    """Remove bundles, images and dumps beyond those that are kept. What fails here is told, and no more.
+
+    A bundle's folder that holds what an application wrote, and nobody carried on or agreed to leave, stays.
+
+    Running it twice is safe: what is gone is gone.
+
+    Args:
+        keep: The releases whose bundles stay.
+        digests: The digests of their images.
+        repositories: The repositories of the pipeline.
+
+    Returns:
+        A line that says what was removed.
+    """
+    removed: list[str] = []
+    for name, host in run.hosts.items():
+        try:
+            removed += prune_releases(run, name, keep)
+            images = host.run(run.change(name, prune_images(repositories, digests), seconds=300))
+            removed += images.stdout.split()
+        except SluiceError as error:
+            log().warning("prune: %s: %s", name, error)
+    try:
+        prune_backups(run, run.primary)
+    except SluiceError as error:
+        log().warning("prune: dumps on %s: %s", run.primary, error)
+    return StepReceipt(
+        text=f"removed {len(removed)}: {', '.join(removed)[:400]}" if removed else "nothing to remove"
+    )

@@ -1,0 +1,4 @@
+-- risk: locking
+-- type: counters.n = integer
+-- says: rewritten
+ALTER TABLE counters ALTER COLUMN n TYPE BIGINT;

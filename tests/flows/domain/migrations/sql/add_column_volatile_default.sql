@@ -1,3 +1,0 @@
--- risk: locking
--- says: orders (2.0 GB) is written anew
-ALTER TABLE orders ADD COLUMN token UUID DEFAULT gen_random_uuid() NOT NULL;

@@ -1,4 +1,0 @@
--- risk: opaque
--- says: PostgreSQL's parser does not take its SQL
--- live: no
-ALTER TABLE `orders` MODIFY `total` BIGINT NOT NULL;

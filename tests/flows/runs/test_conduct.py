@@ -1,0 +1,136 @@
+"""How a flow ends when it fails outside the change itself: the run and the ledger agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import State
+
+from blocks.git_repository import GitRepository
+from blocks.values.lifecycle import Kind, Status
+from flows.runs import conduct
+from tasks.kernel.clock import utc_now
+from tasks.kernel.errors import RefusedError, TerminalError
+from tasks.ledger.records import PromotionRecord
+from tasks.ledger.store import Ledger
+
+REQUEST = conduct.Request(Kind.PROMOTE, "prod", "v1", "default", "cleo")
+
+
+class Play:
+    """Conducts a flow whose body does what a test says, on a real ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def __call__(self, act: Callable[[PromotionRecord], object]) -> tuple[State[Any], PromotionRecord]:
+        def body(session: object, request: object, row: PromotionRecord) -> PromotionRecord:
+            del session, request
+            act(row)
+            return row
+
+        state = conduct.conduct(REQUEST, body)
+        return state, self.ledger.promotions.history("shop", "prod", limit=1)[0]
+
+    def begin(self, row: PromotionRecord) -> None:
+        for status in (Status.APPROVED, Status.RUNNING):
+            self.ledger.promotions.move(row.id, status, now=utc_now())
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        policy = SimpleNamespace(pipeline="shop")
+        repository = GitRepository(url=str(tmp_path / "shop.git"))
+        session = SimpleNamespace(
+            ledger=ledger, repository=repository, policy=lambda _: policy, showing=lambda _: None
+        )
+
+        @contextmanager
+        def open_session(source: str, **_: object) -> Iterator[object]:
+            del source
+            yield session
+
+        run_id = str(uuid4())
+        monkeypatch.setattr(conduct, "open_ledger", lambda: nullcontext(ledger))
+        monkeypatch.setattr(conduct, "open_session", open_session)
+        monkeypatch.setattr(conduct, "flow_run_key", lambda: run_id)
+        yield Play(ledger)
+
+
+def throw(error: BaseException) -> Callable[[object], None]:
+    def act(_: object) -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TerminalError("git: no such ref", "name another"), Status.FAILED),
+        (RefusedError("prod takes tags only", "nothing was touched"), Status.REFUSED),
+        (ZeroDivisionError("division by zero"), Status.FAILED),
+        # Raised inside a context manager's block it comes out as another error, and says nothing any more.
+        (StopIteration(), Status.FAILED),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_the_row_ends_with_the_line_the_run_shows(play: Play, error: Exception, status: Status) -> None:
+    state, row = play(throw(error))
+    assert row.status is status
+    assert state.is_failed()
+    assert (state.name, state.message) == (status.value.capitalize(), row.message)
+    assert row.message
+
+
+def test_an_error_nobody_foresaw_is_named(play: Play) -> None:
+    state, _ = play(throw(ZeroDivisionError("division by zero")))
+    assert state.message == "unexpected ZeroDivisionError: division by zero — report this bug in Sluice"
+
+
+def test_before_the_switch_a_begun_promotion_ends(play: Play) -> None:
+    def act(row: PromotionRecord) -> None:
+        play.begin(row)
+        raise TerminalError("feature cannot be reached", "look at the network")
+
+    state, row = play(act)
+    assert row.status is Status.FAILED
+    assert state.message == row.message
+
+
+def test_after_the_switch_began_it_stays_open_for_a_retry(play: Play) -> None:
+    def act(row: PromotionRecord) -> None:
+        play.begin(row)
+        play.ledger.steps.start(row.id, "up", "prod", now=utc_now())
+        raise TerminalError("prod cannot be reached", "look at the network")
+
+    state, row = play(act)
+    assert row.status is Status.RUNNING
+    assert state.is_failed()
+    assert "prod cannot be reached" in (state.message or "")
+    assert "retry this run" in (state.message or "")
+
+    def succeed(again: PromotionRecord) -> None:
+        assert again.id == row.id
+        play.ledger.promotions.move(row.id, Status.SUCCEEDED, now=utc_now())
+
+    _, row = play(succeed)
+    assert row.status is Status.SUCCEEDED
+
+
+def test_what_fails_after_the_end_does_not_change_it(play: Play) -> None:
+    def act(row: PromotionRecord) -> None:
+        play.begin(row)
+        play.ledger.promotions.move(row.id, Status.SUCCEEDED, now=utc_now(), message="it runs")
+        raise ZeroDivisionError
+
+    state, row = play(act)
+    assert row.status is Status.SUCCEEDED
+    assert (state.name, state.message) == ("Completed", "it runs")

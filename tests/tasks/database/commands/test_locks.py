@@ -1,0 +1,98 @@
+"""What a migration does to a database, as it is seen from beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from blocks.values.evidence import LockFact
+from tasks.database.commands import locks, pg
+from tests.lab.postgres import Postgres
+from tests.lab.shell import wait_until
+
+
+@pytest.fixture
+def database(postgres_server: Postgres) -> Iterator[psycopg.Connection]:
+    url = postgres_server.create_database().replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table product (id int, price int)")
+        connection.execute("create table other (id int)")
+        yield connection
+
+
+def query(server: Postgres, database: psycopg.Connection) -> tuple[str, ...]:
+    return ("docker", "exec", "-i", server.container, *pg.psql("ledger", database.info.dbname))
+
+
+def state(server: Postgres, database: psycopg.Connection) -> str:
+    done = subprocess.run(
+        query(server, database), input=locks.STATE, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_rewritten_tables_and_the_revision(postgres_server: Postgres, database: psycopg.Connection) -> None:
+    before = state(postgres_server, database)
+    assert locks.parse_revision(before) is None
+    database.execute("create table alembic_version (version_num text)")
+    database.execute("insert into alembic_version values ('b'), ('a')")
+    database.execute("alter table product alter column price type bigint")
+    database.execute("alter table other add column note text")
+    after = state(postgres_server, database)
+    assert locks.parse_revision(after) == "a,b"
+    assert locks.rewritten(before, after) == ("public.product",)
+
+
+def test_locks_are_seen(postgres_server: Postgres, database: psycopg.Connection) -> None:
+    watching = subprocess.Popen(
+        locks.watch(query(postgres_server, database)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    told: list[str] = []
+    reader = threading.Thread(target=lambda: told.append(watching.communicate(locks.WATCH)[0]))
+    reader.start()
+    watchers = "select count(*) from pg_stat_activity where application_name = 'sluice-watcher'"
+    wait_until(lambda: database.execute(watchers).fetchone() == (1,), "the watcher", seconds=60)
+    with database.transaction():
+        database.execute("lock table product in share update exclusive mode")
+        database.execute("lock table product in access exclusive mode")
+        database.execute("lock table other in row exclusive mode")
+        database.execute("select count(*) from product")
+        database.execute("select pg_sleep(3)")
+    database.execute(locks.STOP_WATCH)
+    reader.join(60)
+    seen = locks.parse_locks(told[0])
+    assert [(one.table, one.mode) for one in seen] == [
+        ("public.product", "AccessExclusiveLock"),
+        ("public.other", "RowExclusiveLock"),
+    ]
+    assert all(0.5 < one.seconds < 30 for one in seen)
+
+
+def test_the_strongest_lock_of_each_table_is_told() -> None:
+    lines = (
+        "10.0\t10.2\t3/1\tShareLock\tpublic.a",
+        "10.0\t10.1\t3/1\tAccessExclusiveLock\tpublic.a",
+        "11.0\t12.0\t3/2\tAccessExclusiveLock\tpublic.a",
+        "10.0\t19.0\t3/1\tAccessShareLock\tpublic.c",
+        "10.0\t10.0\t3/1\tRowExclusiveLock\tpublic.b",
+        "something else",
+    )
+    assert locks.parse_locks("\n".join(lines)) == (
+        LockFact(table="public.a", mode="AccessExclusiveLock", seconds=1.05),
+        LockFact(table="public.b", mode="RowExclusiveLock", seconds=0.05),
+    )
+
+
+def test_a_table_that_is_new_or_gone_is_not_rewritten() -> None:
+    before = "file\tpublic.a\t1\t10\nfile\tpublic.b\t2\t20"
+    after = "file\tpublic.renamed\t1\t11\nfile\tpublic.c\t3\t30"
+    assert locks.rewritten(before, after) == ("public.renamed",)
