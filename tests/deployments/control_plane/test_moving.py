@@ -40,7 +40,7 @@ def earlier_code(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    # Tests before this one may have made this process use a server of theirs.
+    # `sluice` run in this process by tests before this one leaves its log level, which hides the lines of runs.
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "SLUICE_"))]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
