@@ -18,8 +18,8 @@ from tasks.host.retention import History, known_dumps
 from tasks.kernel.blocks import read_block
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
-from tasks.services.facts import read_readiness
 from tasks.steps.secrets import read_secret
+from tasks.targets.compose.facts import read_readiness
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy

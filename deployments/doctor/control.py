@@ -20,7 +20,7 @@ from tasks.adapters.local import LocalRunner
 from tasks.kernel.protocols import Call, Limits
 from tasks.ledger.models import HEAD
 from tasks.ledger.store import Ledger
-from tasks.services.preflight import OLDEST_COMPOSE, version_of
+from tasks.targets.compose.preflight import OLDEST_COMPOSE, version_of
 
 LEAST_FREE_BYTES = 2 * 1000**3
 

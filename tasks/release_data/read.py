@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.host.read import QUICK, answer_of, read_others
+from tasks.host.read import read_others
 from tasks.host.shape import parse_shape, read_shape
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Limits
 from tasks.release_data.commands.release_data import (
     compare,
     late_mounts,
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from blocks.values.manifests import Manifest
     from blocks.values.release_data import ReleaseData
+    from tasks.host.app_host import AppHost
     from tasks.host.shape import ComposeShape
-    from tasks.steps.site import Site
 
 # A folder with very many files takes longer than a question.
 _PATIENT = Limits(total_seconds=300, idle_seconds=300)
 
 
-def read_data(
-    site: Site, host: str, manifest: Manifest, containers: Iterable[ContainerFact]
-) -> ReleaseData | None:
+def read_data(app: AppHost, manifest: Manifest, containers: Iterable[ContainerFact]) -> ReleaseData | None:
     """Read what the running release's services wrote into its folder.
 
     Args:
@@ -49,20 +47,20 @@ def read_data(
         TransientError: The host does not answer.
         TerminalError: It could not be read whole.
     """
-    directory, there, known = site.directories[host], site.hosts[host], tuple(containers)
-    others, shape = others_there(site, host), _shape(site, host, manifest)
+    directory, known = app.directory, tuple(containers)
+    others, shape = others_there(app), _shape(app, manifest)
     sources = writable_sources((*known, *others), shape)
     if shape is None:
         sources = (*sources, ("a service", f"{directory}/current"))
     if not sources:
         return None
     argv = look(f"{directory}/current", dict.fromkeys(source for _, source in sources))
-    told = answer_of(there, argv, tracked_lines(manifest), limits=_PATIENT)
+    told = app.answer(argv, tracked_lines(manifest), limits=_PATIENT)
     try:
         listing = parse_listing(told)
     except ValueError:
         raise TerminalError(
-            f"what the application wrote into {directory}/current on {host} could not be read completely",
+            f"what the application wrote into {directory}/current on {app.name} could not be read completely",
             "check that folder; keep what is large in a volume, or in a folder that git does not track",
         ) from None
     if listing is None or not (listing.sources or listing.above or listing.shared):
@@ -75,15 +73,15 @@ def read_data(
         late=late_mounts((*known, *others), listing.since),
         beside={one.service for one in others},
         made=frozenset(mount_points((*known, *others), listing.sources)),
-        apart=tuple(site.policy.data),
+        apart=tuple(app.policy.data),
     )
 
 
-def others_there(site: Site, host: str) -> tuple[ContainerFact, ...]:
+def others_there(app: AppHost) -> tuple[ContainerFact, ...]:
     """Read what else runs there and has a folder of a release mounted; who has more than that sees each of them."""
-    places = tuple(f"{site.directories[host]}/{name}" for name in ("current", "releases"))
+    places = tuple(f"{app.directory}/{name}" for name in ("current", "releases"))
     found = []
-    for one in read_others(site.hosts[host], site.pipeline):
+    for one in read_others(app.host, app.pipeline):
         mounts = tuple(
             mount
             for mount in one.mounts
@@ -94,19 +92,15 @@ def others_there(site: Site, host: str) -> tuple[ContainerFact, ...]:
     return tuple(found)
 
 
-def _shape(site: Site, host: str, manifest: Manifest) -> ComposeShape | None:
+def _shape(app: AppHost, manifest: Manifest) -> ComposeShape | None:
     """Read the running release as compose does; None where it cannot, so that a service may write anywhere in it."""
-    project = site.project(
-        host,
-        release_id=None,
-        files=manifest.compose_files,
-        profiles=("*",),
-        env_file=manifest.env_file,
-    )
-    result = site.hosts[host].run(Call(argv=read_shape(project.config_json()), limits=QUICK))
+    project = app.project(manifest.model_copy(update={"profiles": ("*",)}), current=True)
+    result = app.ask(read_shape(project.config_json()))
     try:
         return parse_shape(result.stdout)
     except ValueError:
         # Never its words: they may hold values.
-        log().warning("%s: compose cannot read the release that runs; all of its folder is looked at", host)
+        log().warning(
+            "%s: compose cannot read the release that runs; all of its folder is looked at", app.name
+        )
         return None

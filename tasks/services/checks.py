@@ -16,8 +16,6 @@ import httpx
 
 from blocks.pipeline import CommandCheck, HttpCheck, TcpCheck
 from blocks.values.receipts import SmokeReceipt
-from tasks.host.host_facts import IN_SERVICE
-from tasks.host.scripts import script
 from tasks.kernel.environment import smoke_environment
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.logs import log
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blocks.values.releases import Release
-    from tasks.kernel.protocols import Host
     from tasks.steps.site import Site
+    from tasks.targets.target import Target
 
 _PAUSE_SECONDS = 0.25
 # Of an answer that should hold JSON.
@@ -110,7 +108,7 @@ def _prepare(
     stack: ExitStack,
 ) -> tuple[Callable[[], str], str]:
     """Return a check's attempt, and its name for people. An attempt returns what is wrong, or nothing."""
-    there = site.hosts[host]
+    there = site.target(host)
     if isinstance(check, HttpCheck):
         return _http(site, check, there, stack), f"{check.method} {check.http}"
     if isinstance(check, TcpCheck):
@@ -118,7 +116,7 @@ def _prepare(
     return _command(site, check, there, release, checkout, stack), " ".join(check.command)
 
 
-def _http(site: Site, check: HttpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
+def _http(site: Site, check: HttpCheck, there: Target, stack: ExitStack) -> Callable[[], str]:
     address = check.address or site.policy.address
     if address is None:
         raise TerminalError(
@@ -132,7 +130,7 @@ def _http(site: Site, check: HttpCheck, there: Host, stack: ExitStack) -> Callab
     base = f"{parts.scheme}://{parts.netloc}"
     extensions: dict[str, Any] = {}
     if check.via == "host":
-        local = stack.enter_context(there.tunnel(parts.hostname or "localhost", port))
+        local = stack.enter_context(there.reach(parts.hostname or "localhost", port))
         base = f"{parts.scheme}://127.0.0.1:{local}"
         if not any(name.lower() == "host" for name in headers):
             headers["Host"] = parts.netloc
@@ -179,13 +177,13 @@ def _basic(site: Site, block: str | None) -> httpx.BasicAuth | None:
     return httpx.BasicAuth(user, password)
 
 
-def _tcp(check: TcpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
+def _tcp(check: TcpCheck, there: Target, stack: ExitStack) -> Callable[[], str]:
     name, _, port = check.tcp.rpartition(":")
     name = name.strip("[]")
 
     def through_host() -> str:
         with (
-            there.tunnel(name, int(port)) as local,
+            there.reach(name, int(port)) as local,
             socket.create_connection(("127.0.0.1", local), check.timeout) as s,
         ):
             s.settimeout(0.3)
@@ -204,7 +202,7 @@ def _tcp(check: TcpCheck, there: Host, stack: ExitStack) -> Callable[[], str]:
 
 
 def _command(
-    site: Site, check: CommandCheck, there: Host, release: Release, checkout: Path | None, stack: ExitStack
+    site: Site, check: CommandCheck, there: Target, release: Release, checkout: Path | None, stack: ExitStack
 ) -> Callable[[], str]:
     words = check.filled(
         address=site.policy.address or "",
@@ -213,20 +211,14 @@ def _command(
         release=release.id,
         commit=release.commit.sha,
     )
-    limits = Limits(check.timeout, check.timeout)
     # It is the commit's own, so it finds neither the control plane's home nor its variables.
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-smoke-"))
     environment = smoke_environment(os.environ, folder)
+    limits = Limits(check.timeout, check.timeout)
 
     def attempt() -> str:
         if check.service is not None:
-            result = there.run(
-                Call(
-                    argv=script(IN_SERVICE, "sluice-service", site.pipeline, check.service, *words),
-                    limits=limits,
-                ),
-                on_line=log().info,
-            )
+            result = there.run_in(check.service, words, seconds=check.timeout, on_line=log().info)
         else:
             result = site.local.run(
                 Call(words, cwd=str(checkout or folder), env=environment, alone=True, limits=limits),

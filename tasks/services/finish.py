@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from tasks.database.backup import prune_backups
-from tasks.host.files import prune_images
 from tasks.kernel.errors import SluiceError
-from tasks.services.old_releases import prune_releases
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
@@ -50,11 +48,9 @@ def prune(
         A line that says what was removed.
     """
     removed: list[str] = []
-    for name, host in run.hosts.items():
+    for name in run.hosts:
         try:
-            removed += prune_releases(run, name, keep)
-            images = host.run(run.change(name, prune_images(repositories, digests), seconds=300))
-            removed += images.stdout.split()
+            removed += run.target(name).prune(keep, digests=digests, repositories=repositories)
         except SluiceError as error:
             log().warning("prune: %s: %s", name, error)
     try:

@@ -11,8 +11,8 @@ from blocks.values.receipts import StepReceipt
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.lines import lines
 from tasks.kernel.protocols import Call, Limits
-from tasks.services.commands.drift import unrecorded
 from tasks.steps.step import fact, log
+from tasks.targets.compose.commands.drift import unrecorded
 
 if TYPE_CHECKING:
     from tasks.steps.run import Run

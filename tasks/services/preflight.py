@@ -5,75 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
-from tasks.host.compose import complaint
-from tasks.host.scripts import EXIT_OTHER, compared
-from tasks.kernel.archive import differing, digest_of, list_of, named
-from tasks.kernel.errors import RefusedError
-from tasks.services.facts import read_readiness
 from tasks.steps.step import fact
 
 if TYPE_CHECKING:
-    from blocks.values.facts import Readiness
     from blocks.values.manifests import Manifest
-    from tasks.host.compose import ComposeProject
     from tasks.steps.run import Run
-
-OLDEST_COMPOSE = (2, 24)
-LEAST_FREE_BYTES = 512 * 1024 * 1024
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Return a version's leading numbers: `v2.26.1-ds1` becomes `(2, 26, 1)`."""
-    numbers: list[int] = []
-    for part in text.lstrip("v").split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)
-
-
-def problems_of(
-    facts: Readiness, *, host: str, pipeline: str, ports: frozenset[int], needed_bytes: int
-) -> tuple[str, ...]:
-    """Say what stands in a promotion's way on a host.
-
-    Args:
-        pipeline: The pipeline's name; ports its own containers hold are free to it.
-        ports: The ports the release publishes.
-
-    Returns:
-        One line per problem, with its mend; empty when the host is ready.
-    """
-    found: list[str] = []
-    if not facts.engine:
-        found.append(f"the Docker engine of {host} does not answer ({facts.problem[:160]}): start it")
-    if version_of(facts.compose) < OLDEST_COMPOSE:
-        has = facts.compose or "none"
-        found.append(f"{host} has Docker Compose {has}: install 2.24 or newer")
-    if not facts.has_flock:
-        found.append(f"{host} has no flock: install util-linux")
-    for place, free in (("the application", facts.free_bytes), ("Docker", facts.docker_free_bytes)):
-        if free is not None and free < needed_bytes:
-            found.append(
-                f"the disk of {host} has {free // 2**20} MiB free for {place}, "
-                f"{needed_bytes // 2**20} MiB are needed: free some space"
-            )
-    for port in sorted(ports & facts.listening):
-        owner = facts.owners.get(port)
-        if owner != pipeline:
-            taken = f"port {port} of {host} is taken by"
-            if owner:
-                found.append(f"{taken} the compose project {owner}: stop it, or publish another port")
-            else:
-                # An engine that was killed while it replaced containers keeps their ports until it starts once more.
-                found.append(
-                    f"{taken} another program: stop it, publish another port, or, where only docker-proxy has it, "
-                    "restart the Docker engine"
-                )
-    return tuple(found)
 
 
 @fact("preflight")
@@ -83,84 +19,27 @@ def preflight(run: Run, *, host: str, ports: frozenset[int], needed_bytes: int) 
     Running it twice is safe: it only reads.
 
     Args:
-        ports: The ports the release publishes.
+        ports: The TCP ports the release publishes.
         needed_bytes: Space the promotion needs there, beyond a reserve.
-
-    Returns:
-        What the host has.
 
     Raises:
         RefusedError: Something is not as it must be; the message lists everything.
     """
-    facts = read_readiness(run.hosts[host], run.directories[host])
-    problems = problems_of(
-        facts, host=host, pipeline=run.pipeline, ports=ports, needed_bytes=needed_bytes + LEAST_FREE_BYTES
-    )
-    if problems:
-        raise RefusedError(f"preflight: {'; '.join(problems)}", "then start the promotion again")
-    return StepReceipt(text=f"{host}: engine {facts.engine}, compose {facts.compose}")
+    return StepReceipt(text=f"{host}: {run.target(host).check(ports=ports, needed_bytes=needed_bytes)}")
 
 
 @fact("check compose")
-def check_compose(
-    run: Run, *, host: str, project: ComposeProject, kept: Manifest | None = None
-) -> StepReceipt:
+def check_compose(run: Run, *, host: str, manifest: Manifest, kept: bool) -> StepReceipt:
     """Have the host's own compose read the release's bundle with the host's env file.
 
     Running it twice is safe: it only reads.
 
     Args:
-        project: The compose project on the new release's bundle.
-        kept: What the host remembers of a bundle that lies there since an earlier promotion, whose files are compared
-            in the same round trip; None for one that was compared when it was put there a moment ago.
-
-    Returns:
-        A line that says so.
+        kept: True for a bundle that lies there since an earlier promotion, whose files are compared; False for one
+            that was compared when it was put there a moment ago.
 
     Raises:
-        RefusedError: Compose refuses the configuration, its words are not shown; or a file of the bundle is not
-            what was put there, it is named.
+        RefusedError: The configuration is refused; or a file of the bundle is not what was put there, it is named.
     """
-    argv, listed = project.argv("config", "--quiet"), None
-    files = lasting_files(kept) if kept else {}
-    if files:
-        argv, listed = compared(project.directory, digest_of(files), argv), list_of(files)
-    result = run.hosts[host].run(run.change(host, argv, seconds=run.policy.timeouts.preflight, stdin=listed))
-    if kept and result.exit_code == EXIT_OTHER:
-        raise _changed(run, host, kept, differing(sorted(files), files, result.stdout.split()))
-    if not result.ok:
-        raise RefusedError(
-            f"preflight: compose on {host} refuses the configuration: {complaint(result.stderr)}",
-            "correct the compose files or the env file there, then promote again; "
-            f"to see compose's own message there: `{project.shown('config', '--quiet')}`",
-        )
+    run.target(host).check_release(manifest, kept=kept)
     return StepReceipt(text=f"{host}: the compose configuration is valid")
-
-
-def lasting_files(manifest: Manifest) -> dict[str, str]:
-    """Return the files of a bundle that are still what was put there, unless somebody changed them by hand.
-
-    Args:
-        manifest: What the host remembers of it.
-
-    Returns:
-        Path → sha256, hex; without what containers may have written to, and without names that no text can hold; none
-        where an earlier version of Sluice put the bundle there, which did not write down what containers may write to.
-    """
-    if manifest.written is None or "." in manifest.written:
-        return {}
-    places = tuple(f"{path}/" for path in manifest.written)
-    return {
-        path: checksum
-        for path, checksum in manifest.checksums.items()
-        if not f"{path}/".startswith(places) and "\N{REPLACEMENT CHARACTER}" not in path
-    }
-
-
-def _changed(run: Run, host: str, kept: Manifest, files: tuple[str, ...]) -> RefusedError:
-    ref = kept.release.commit.sha
-    return RefusedError(
-        f"preflight: {kept.release.id} on {host} is not what was put there: {named(files)}",
-        f"restore it, or bring it again: `prefect deployment run promote/{run.environment} --param ref={ref}`; "
-        f"to go back to it as it is now: `sluice rollback {run.environment} --offline --release {kept.release.id}`",
-    )

@@ -1,4 +1,4 @@
-"""What the plan needs on a host before anybody is asked: the release's bundle and images beside those that run."""
+"""A release's bundle and images on a host, before anything that runs there is touched."""
 
 from __future__ import annotations
 
@@ -6,42 +6,50 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt, StepReceipt
 from tasks.database.backup import take_dump
-from tasks.services.pull import pull_images
-from tasks.services.stage import put_bundle
-from tasks.steps.run import Run
-from tasks.steps.step import fact
+from tasks.steps.step import fact, step
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
-    from tasks.host.compose import ComposeProject
-    from tasks.kernel.archive import Archive
+    from tasks.steps.run import Run
+    from tasks.targets.target import ReleaseFiles
+
+
+@step("stage", StepReceipt)
+def stage(run: Run, *, host: str, manifest: Manifest, files: ReleaseFiles) -> StepReceipt:
+    """Put the release's bundle into its own folder on a host.
+
+    Running it twice is safe: the folder appears whole or not at all, and is replaced by an equal one.
+
+    Raises:
+        TerminalError: It could not be put in place, or a file, which is named, did not arrive as it is.
+    """
+    return StepReceipt(text=f"{host}: {run.target(host).put(manifest, files)}")
+
+
+@step("pull", StepReceipt)
+def pull(run: Run, *, host: str, manifest: Manifest, known: StepReceipt | None = None) -> StepReceipt:
+    """Pull every image that will be started and is not on the host yet.
+
+    Running it twice is safe: the host is asked first what it has, and no registry is asked for that.
+
+    Args:
+        known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
+
+    Raises:
+        TransientError: The registry could not be reached.
+        TerminalError: An image cannot be pulled; the registry's word is in the message. Nothing was started.
+    """
+    return known or _pull(run, host, manifest, only_written=False)
 
 
 @fact("prepare")
-def prepare(
-    run: Run,
-    *,
-    host: str,
-    manifest: Manifest,
-    archive: Archive,
-    override: str,
-    shared: tuple[tuple[str, str], ...],
-    project: ComposeProject,
-) -> StepReceipt:
+def prepare(run: Run, *, host: str, manifest: Manifest, files: ReleaseFiles) -> StepReceipt:
     """Bring the new release's bundle and images to a host, so that its migrations can be asked for and tried.
 
     Nothing that runs is touched. It leaves no row in the journal. Where people are asked the change does the same
     again, finding it done unless something was cleared away meanwhile, or an image waits for the approvals because the
     host's env file names it; where nobody is asked, it takes the images as pulled.
     Running it twice is safe.
-
-    Args:
-        run: The promotion, holding the lease.
-        manifest: What the host shall remember of the release.
-        archive: The bundle's files from the commit.
-        override: The text of the generated compose file.
-        shared: Pairs of a path within the bundle and what it links to.
-        project: The compose project on the new release's bundle.
 
     Returns:
         What `pull` would say.
@@ -50,9 +58,13 @@ def prepare(
         TransientError: The registry could not be reached.
         TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
     """
-    put_bundle(run, host=host, manifest=manifest, archive=archive, override=override, shared=shared)
-    asks = run.policy.approvals is not None
-    return pull_images(run, host=host, project=project, manifest=manifest, only_written=asks)
+    run.target(host).put(manifest, files)
+    return _pull(run, host, manifest, only_written=run.policy.approvals is not None)
+
+
+def _pull(run: Run, host: str, manifest: Manifest, *, only_written: bool) -> StepReceipt:
+    run.target(host).pull(manifest, only_written=only_written)
+    return StepReceipt(text=f"{host}: all images are there")
 
 
 @fact("early dump")
@@ -63,11 +75,7 @@ def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     Running it twice is safe: the younger dump takes the other's place, which may be from before the run was cut.
 
     Args:
-        run: The promotion, holding the lease.
         host: The host that keeps the database.
-
-    Returns:
-        Where the dump is.
 
     Raises:
         TerminalError: The database does not run, the dump failed, or it cannot be read back.

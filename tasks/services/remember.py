@@ -8,7 +8,6 @@ from blocks.values.lifecycle import Status
 from blocks.values.offline import LiveRelease
 from blocks.values.receipts import StepReceipt
 from tasks.kernel.errors import SluiceError
-from tasks.services.memory import append_live
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def remember(run: Run) -> StepReceipt:
     live = live_releases(run)
     for name in run.hosts:
         try:
-            append_live(run, name, live)
+            run.target(name).remember(live)
             told.append(name)
         except SluiceError as error:
             log().warning("remember: %s: %s", name, error)

@@ -81,7 +81,6 @@ class Run(Site):
         mirror: The application's repository.
         registry: The container registry.
         registry_prefix: Address and namespace images are pushed under.
-        registry_login: The Docker configuration (JSON) that logs in to the registry, for hosts.
         engine: The engine that builds.
         work: The folder of checkouts on the control machine.
         keeper: Holds the lease, once taken.
@@ -96,7 +95,6 @@ class Run(Site):
     mirror: GitMirror
     registry: Registry
     registry_prefix: str
-    registry_login: str
     engine: Engine
     work: Path
     keeper: LeaseKeeper | None = None

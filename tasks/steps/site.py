@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.host.compose import ComposeProject
+from tasks.host.app_host import AppHost
 from tasks.kernel.protocols import Call, Fence, Limits
+from tasks.targets.catalog import COMPOSE, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.pipeline import Policy
     from tasks.kernel.protocols import Host, Runner
+    from tasks.targets.target import Target
 
 
 @dataclass(kw_only=True)
@@ -26,6 +28,8 @@ class Site(ABC):
         hosts: The environment's hosts, by name, in the pipeline's order.
         directories: Host name → the application's directory there.
         local: Runs commands on the control machine.
+        registry_login: The Docker configuration (JSON) that logs in to the registry, for hosts.
+        kinds: Host name → the slug of its block's type, for those that are no servers with Docker Compose.
     """
 
     pipeline: str
@@ -33,6 +37,8 @@ class Site(ABC):
     hosts: Mapping[str, Host]
     directories: Mapping[str, str]
     local: Runner
+    registry_login: str = field(default="{}", repr=False)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @abstractmethod
     def fence(self, host: str) -> Fence:
@@ -60,34 +66,14 @@ class Site(ABC):
         """The host that keeps the database: the first one."""
         return next(iter(self.hosts))
 
-    def project(
-        self,
-        host: str,
-        *,
-        release_id: str | None,
-        files: tuple[str, ...],
-        profiles: tuple[str, ...],
-        env_file: str | None,
-    ) -> ComposeProject:
-        """Return the compose project on a host.
+    def target(self, host: str) -> Target:
+        """Return the place where a release runs, by one of the environment's names for it."""
+        return TARGETS[self.kinds.get(host, COMPOSE)](self.app(host), self.registry_login)
 
-        Args:
-            release_id: The release whose bundle is used; None for the one that is `current`.
-            files: The compose files within the bundle.
-            profiles: The profiles that are started.
-            env_file: The env file's name in the application's directory.
-
-        Returns:
-            What compose commands are built from.
-        """
-        directory = self.directories[host]
-        folder = f"{directory}/releases/{release_id}" if release_id else f"{directory}/current"
-        return ComposeProject(
-            name=self.pipeline,
-            directory=folder,
-            env_file=f"{directory}/{env_file}" if env_file else None,
-            files=tuple(f"{folder}/{name}" for name in files),
-            profiles=profiles,
+    def app(self, host: str) -> AppHost:
+        """Return the application on a host."""
+        return AppHost(
+            self.pipeline, self.policy, self.hosts[host], self.directories[host], lambda: self.fence(host)
         )
 
     def change(
@@ -96,9 +82,7 @@ class Site(ABC):
         argv: tuple[str, ...],
         *,
         seconds: float,
-        idle: float | None = None,
         stdin: bytes | None = None,
     ) -> Call:
         """Return a fenced command for a host."""
-        limits = Limits(total_seconds=seconds, idle_seconds=idle or seconds)
-        return Call(argv=argv, stdin=stdin, limits=limits, fence=self.fence(host))
+        return Call(argv=argv, stdin=stdin, limits=Limits(seconds, seconds), fence=self.fence(host))

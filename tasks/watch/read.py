@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from blocks.values.watch import ContainerMark, HostLook, LogError, LogSummary, RawLogs, WatchStart
-from tasks.host.read import read_containers, read_manifest
 from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Limits
 from tasks.kernel.redact import process_redactor
 from tasks.services.checks import check_all
-from tasks.services.start import ailing
 from tasks.steps.flow_runs import start_flow_run
 from tasks.steps.step import fact, log, step
+from tasks.targets.compose.commands.service_logs import HostLogs, made, parse_logs
+from tasks.targets.health import ailing
 from tasks.watch.commands.log_errors import MOST_KINDS, LogPatterns, find_errors, too_long
 from tasks.watch.commands.mask import LONGEST_LINE
-from tasks.watch.commands.service_logs import HostLogs, parse_logs, parse_moment, read_logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +24,8 @@ if TYPE_CHECKING:
 
     from blocks.values.facts import ContainerFact
     from blocks.values.releases import Release
-    from tasks.kernel.protocols import Host
     from tasks.steps.run import Run
+    from tasks.targets.target import Target
 
 DEPLOYMENT = "watch/all"
 _LIMITS = Limits(total_seconds=120, idle_seconds=60)
@@ -49,11 +46,13 @@ def read_raw_logs(run: Run, *, host: str, seconds: float, wanted: bool) -> RawLo
     Returns:
         What was there, and why where that is nothing.
     """
-    there = run.hosts[host]
+    there = run.target(host)
     try:
-        containers = read_containers(there, run.pipeline)
+        containers = there.read_services()
+        if not wanted or not containers:
+            return RawLogs(host, containers)
         since = {one.id: seconds for one in containers}
-        return _read(there, containers, since, _BEFORE, start_seconds=seconds, wanted=wanted)
+        return there.read_logs(containers, since, start_seconds=seconds, limits=_BEFORE)
     except SluiceError as error:
         line = process_redactor().text(error.what)
     except Exception as error:  # noqa: BLE001 - a log that is not understood must not stop a promotion
@@ -119,11 +118,11 @@ def watch_host(
         TransientError: The host does not answer.
         TerminalError: Its engine does not answer.
     """
-    there = run.hosts[host]
-    containers = read_containers(there, run.pipeline)
+    there = run.target(host)
+    containers = there.read_services()
     since = {one.id: since_done if one.id in kept else since_begun for one in containers}
     logs = _logs(there, containers, since, patterns)
-    manifest = read_manifest(there, run.directories[host])
+    manifest = there.read_manifest()
     services = manifest.services if manifest is not None else ()
     red = _smoke(run, host, release, checkout) if smoke else ""
     return HostLook(logs=logs, ailing=_ailing(containers, services), smoke=red)
@@ -134,7 +133,7 @@ def _smoke(run: Run, host: str, release: Release, checkout: Path | None) -> str:
         check_all(run, host=host, release=release, checkout=checkout)
     except TerminalError as error:
         # A host that went away meanwhile says nothing about the release.
-        read_containers(run.hosts[host], run.pipeline)
+        run.target(host).read_services()
         return process_redactor().text(error.what)
     return ""
 
@@ -154,7 +153,7 @@ def _ailing(containers: Sequence[ContainerFact], services: tuple[str, ...]) -> t
 
 
 def _logs(
-    host: Host,
+    there: Target,
     containers: tuple[ContainerFact, ...],
     since: Mapping[str, float],
     patterns: LogPatterns | None,
@@ -165,43 +164,17 @@ def _logs(
         TransientError: The host does not answer.
         TerminalError: What was logged is not understood, so nobody knows whether it is well.
     """
-    raw = _read(host, containers, since, _LIMITS, wanted=patterns is not None)
+    raw = RawLogs(there.name, containers)
+    if patterns is not None and containers:
+        raw = there.read_logs(containers, since, start_seconds=0, limits=_LIMITS)
     try:
         return _summed_up(raw, patterns)
     except Exception as error:  # noqa: BLE001 - whatever it is, a watch does not end by a log
-        log().exception("the logs of %s cannot be summarised", host.name)
+        log().exception("the logs of %s cannot be summarised", there.name)
         line = process_redactor().text(f"{type(error).__name__}: {error}")
         raise TerminalError(
-            f"the logs of {host.name} cannot be summarised: {line}", "report this bug in Sluice"
+            f"the logs of {there.name} cannot be summarised: {line}", "report this bug in Sluice"
         ) from None
-
-
-def _read(
-    host: Host,
-    containers: tuple[ContainerFact, ...],
-    since: Mapping[str, float],
-    limits: Limits,
-    *,
-    start_seconds: float = 0.0,
-    wanted: bool,
-) -> RawLogs:
-    """Read what containers logged, and what they logged when they were made: a release that is new says that again.
-
-    Raises:
-        TransientError: The host does not answer, or not in time.
-    """
-    if not wanted or not containers:
-        return RawLogs(host.name, containers)
-    until = {name: moment + timedelta(seconds=start_seconds) for name, moment in _made(containers).items()}
-    mark = f"sluice-{secrets.token_hex(16)}"
-    argv = read_logs(
-        mark, {name: int(seconds) + 1 for name, seconds in since.items()}, until if start_seconds else None
-    )
-    return RawLogs(host.name, containers, since, mark, host.run(Call(argv=argv, limits=limits)).stdout)
-
-
-def _made(containers: Sequence[ContainerFact]) -> dict[str, datetime]:
-    return {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
 
 
 def _summed_up(raw: RawLogs, patterns: LogPatterns | None) -> LogSummary:
@@ -212,8 +185,8 @@ def _summed_up(raw: RawLogs, patterns: LogPatterns | None) -> LogSummary:
     )
     if patterns is None or not raw.containers:
         return LogSummary(host=raw.host, containers=marks)
-    read, made = parse_logs(raw.mark, process_redactor().text(raw.text)), _made(raw.containers)
-    found = [_part(one, read, raw.since[one.id], made.get(one.id), patterns) for one in raw.containers]
+    read, made_at = parse_logs(raw.mark, process_redactor().text(raw.text)), made(raw.containers)
+    found = [_part(one, read, raw.since[one.id], made_at.get(one.id), patterns) for one in raw.containers]
     began = [(one.service, read.starts[one.id]) for one in raw.containers if one.id in read.starts]
     notes = [note for part in found for note in part.notes]
     notes += [

@@ -198,13 +198,7 @@ def small_shop(server: Server) -> Iterator[SmallShop]:
     there = run.hosts[server.name]
     there.write_file(f"{APP}/.env.prod", f"DB_PASSWORD={PASSWORD}\nTOLD=a secret\n".encode(), mode=0o600)
     manifest = put_bundle(run, 1, check="select name from product limit 1")
-    project = run.project(
-        server.name,
-        release_id=manifest.release.id,
-        files=manifest.compose_files,
-        profiles=(),
-        env_file=".env.prod",
-    )
+    project = run.app(server.name).project(manifest, current=False)
     started = there.run(Call((*project.up("db"), "--wait", "--wait-timeout=120")))
     assert started.ok, started.stderr
     LiveDatabase(server, "shop-db-1").sql(SCHEMA)

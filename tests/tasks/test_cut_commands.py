@@ -16,8 +16,8 @@ from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError
 from tasks.release_data.carry import writers
 from tasks.release_data.read import read_data
-from tasks.services.old_releases import prune_releases
 from tasks.steps.run import Run
+from tasks.targets.compose.old_releases import prune_releases
 from tests.fakes.host import FakeHost
 from tests.flows.domain.samples import NOW, release
 from tests.tasks.commits import PIPELINE, nowhere
@@ -42,12 +42,12 @@ def read(run: Run) -> object:
         services=("web",),
         staged_at=NOW,
     )
-    return read_data(run, "prod", one, (WEB,))
+    return read_data(run.app("prod"), one, (WEB,))
 
 
 ASKED: dict[str, Callable[[Run], object]] = {
-    "sluice-inside": lambda run: writers(run, "prod", (WEB,)),
-    "sluice-unsettled": lambda run: prune_releases(run, "prod", ("kept",)),
+    "sluice-inside": lambda run: writers(run.app("prod"), (WEB,)),
+    "sluice-unsettled": lambda run: prune_releases(run.app("prod"), ("kept",)),
     "sluice-look": read,
 }
 

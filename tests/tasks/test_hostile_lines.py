@@ -14,10 +14,7 @@ import pytest
 from blocks.values.watch import LogSummary
 from tasks.host.env_file import parse_env, required_keys
 from tasks.kernel.redact import Redactor
-from tasks.watch.commands.log_errors import LogPatterns, find_errors, matches
-from tasks.watch.commands.log_levels import error_text
-from tasks.watch.commands.mask import LONGEST_LINE, mask, plain, scrub
-from tasks.watch.commands.service_logs import (
+from tasks.targets.compose.commands.service_logs import (
     MOST_BYTES,
     MOST_BYTES_AT_ONCE,
     bytes_of,
@@ -25,6 +22,9 @@ from tasks.watch.commands.service_logs import (
     parse_moment,
     read_logs,
 )
+from tasks.watch.commands.log_errors import LogPatterns, find_errors, matches
+from tasks.watch.commands.log_levels import error_text
+from tasks.watch.commands.mask import LONGEST_LINE, mask, plain, scrub
 from tests.tasks.hostile import STARTS, URL, hostile
 
 # All of this takes some seconds; what goes through a line twice for each of its characters would take hours.

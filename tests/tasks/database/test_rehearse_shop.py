@@ -166,9 +166,7 @@ def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     run = run_on(server, (repository.work / "pipeline.yaml").read_text())
     running = Shop(server, run, versions(server, run, repository))
     first = running.releases["v1"]
-    project = run.project(
-        "prod", release_id=first.release.id, files=first.compose_files, profiles=(), env_file=".env.prod"
-    )
+    project = run.app("prod").project(first, current=False)
     for argv in (
         (*project.up("db"), "--wait", "--wait-timeout=120"),
         project.run_once("backend", ("alembic", "upgrade", "head"), name="first", no_deps=True),

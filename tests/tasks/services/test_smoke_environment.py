@@ -46,7 +46,7 @@ OURS = {
 def play(seen: Path, checkout: Path | None) -> Mapping[str, str]:
     """Run the check and return the variables it found."""
     pipeline = load_pipeline(PIPELINE.format(seen=seen), "pipeline.yaml")
-    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)})
+    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)}, directories={"prod": ""})
     check_all(run, host="prod", release=release(), checkout=checkout)
     lines = seen.read_text().splitlines()
     return {**dict(line.split("=", 1) for line in lines[:-1]), "pwd": lines[-1]}

@@ -61,7 +61,7 @@ environments:
 
 def check(address: str, more: str = "") -> None:
     pipeline = load_pipeline(PIPELINE.format(address=address, more=more), "pipeline.yaml")
-    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)})
+    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)}, directories={"prod": ""})
     check_all(run, host="prod", release=release(), checkout=None)
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from blocks.values.manifests import EARLIER_MANIFEST_FILE
 from blocks.values.release_data import ReleaseData
-from tasks.host.read import QUICK, answer_of, no_manifest, read_containers, read_manifest
+from tasks.host.read import no_manifest
 from tasks.host.scripts import prune, script
 from tasks.kernel.archive import plain_name
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.lines import lines
 from tasks.kernel.logs import log
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Limits
 from tasks.release_data.carry import is_settled, leads_to
 from tasks.release_data.commands.carry import OWNED, PUT_OVER, REMOVE, UNSETTLED, as_root
 from tasks.release_data.commands.data_roles import named
@@ -30,87 +30,84 @@ from tasks.release_data.commands.release_data import (
     within,
 )
 from tasks.release_data.read import others_there, read_data
-from tasks.services.memory import read_live
+from tasks.targets.compose.memory import read_live
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from blocks.values.manifests import Manifest
+    from tasks.host.app_host import AppHost
     from tasks.kernel.archive import Archive
-    from tasks.steps.site import Site
 
 _PATIENT = Limits(total_seconds=300, idle_seconds=300)
 
 
-def prune_releases(site: Site, host: str, keep: tuple[str, ...]) -> tuple[str, ...]:
+def prune_releases(app: AppHost, keep: tuple[str, ...]) -> tuple[str, ...]:
     """Remove the folders of releases that are not kept, but those that are mounted or hold data nobody carried on.
-
-    Args:
-        site: The environment, its change allowed.
 
     Raises:
         SluiceError: The host does not answer.
     """
-    there, directory = site.hosts[host], site.directories[host]
-    keep = (*keep, *sorted(_mounted(site, host)))
-    listed = answer_of(there, script(UNSETTLED, "sluice-unsettled", directory, *keep))
-    holding = {name: held for name in lines(listed) if (held := _held(site, host, name))}
+    keep = (*keep, *sorted(_mounted(app)))
+    listed = app.answer(script(UNSETTLED, "sluice-unsettled", app.directory, *keep))
+    holding = {name: held for name in lines(listed) if (held := _held(app, name))}
     for name, held in holding.items():
         log().warning(
             "%s: releases/%s stays: it contains files that an application wrote and that were not carried on (%s); "
             "if you do not need it, remove it there",
-            *(host, name, held),
+            *(app.name, name, held),
         )
-    argv = prune(f"{directory}/releases", (*keep, *holding))
-    told = lines(there.run(site.change(host, argv, seconds=600)).stdout)
+    argv = prune(f"{app.directory}/releases", (*keep, *holding))
+    told = lines(app.change(argv, seconds=600).stdout)
     stuck = [line[2:] for line in told if line.startswith("! ")]
     if stuck:
-        remove(site, host, stuck)
+        remove(app, stuck)
     return (*(line for line in told if not line.startswith("! ")), *stuck)
 
 
-def remove(site: Site, host: str, names: Iterable[str]) -> None:
+def remove(app: AppHost, names: Iterable[str]) -> None:
     """Remove releases' folders in which files may belong to others than the login.
 
     Raises:
         TerminalError: They cannot be removed.
     """
-    directory = site.directories[host]
-    folders = [f"{directory}/releases/{name}" for name in names]
-    argv = as_root(site.pipeline, directory, "", script(REMOVE, "sluice-remove", *folders))
-    result = site.hosts[host].run(site.change(host, argv, seconds=600))
+    folders = [app.folder(name) for name in names]
+    argv = as_root(app.pipeline, app.directory, "", script(REMOVE, "sluice-remove", *folders))
+    result = app.change(argv, seconds=600)
     if not result.ok:
         raise TerminalError(
-            f"{', '.join(folders)} on {host} cannot be removed: {result.tail(1)}", "remove it there by hand"
+            f"{', '.join(folders)} on {app.name} cannot be removed: {result.tail(1)}",
+            "remove it there by hand",
         )
 
 
-def _held(site: Site, host: str, name: str) -> str:
+def _held(app: AppHost, name: str) -> str:
     """Say what a release's folder holds that its bundle did not bring; empty for nothing."""
     try:
-        manifest = read_manifest(site.hosts[host], site.directories[host], name)
+        manifest = app.manifest(name)
         if manifest is None:
             return "no manifest says what was brought"
-        return named(_all_in(site, host, name, manifest).differs)
+        return named(_all_in(app, name, manifest).differs)
     except SluiceError as error:
         return error.what
 
 
-def _all_in(site: Site, host: str, name: str, manifest: Manifest) -> ReleaseData:
+def _all_in(app: AppHost, name: str, manifest: Manifest) -> ReleaseData:
     """Compare all that lies in a folder of `releases` with what its bundle brought.
 
     The folder's name is not always that of the release: one that was moved aside has another.
     """
-    directory = site.directories[host]
-    folder = f"{directory}/releases/{name}"
+    folder = app.folder(name)
     argv, tracked = look(folder, (folder,)), tracked_lines(manifest)
     try:
-        listing = parse_listing(answer_of(site.hosts[host], argv, tracked, limits=_PATIENT))
+        listing = parse_listing(app.answer(argv, tracked, limits=_PATIENT))
     except ValueError:
-        raise TerminalError(f"{folder} on {host} cannot be read completely", "check that folder") from None
+        raise TerminalError(
+            f"{folder} on {app.name} cannot be read completely", "check that folder"
+        ) from None
     if listing is None:
         return ReleaseData(release_id=manifest.release.id, mounts=())
-    return compare(listing, manifest, [("", folder)], directory=directory)
+    return compare(listing, manifest, [("", folder)], directory=app.directory)
 
 
 @dataclass(frozen=True)
@@ -133,14 +130,13 @@ class Over:
         return any(within(path, one) or within(one, path) for one in mine)
 
 
-def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Over | None:
+def make_room(app: AppHost, manifest: Manifest, archive: Archive) -> Over | None:
     """See that putting a release's bundle in place again loses no data that lies in its folder.
 
     A folder that containers have mounted stays, and so does what the application changed in it where the release runs.
     Where it does not run, a folder with data nobody carried on is moved aside.
 
     Args:
-        site: The environment, its change allowed.
         manifest: What the host shall remember of the release.
 
     Returns:
@@ -149,42 +145,38 @@ def make_room(site: Site, host: str, manifest: Manifest, archive: Archive) -> Ov
     Raises:
         TerminalError: The folder cannot be read, moved aside or removed.
     """
-    there, directory, name = site.hosts[host], site.directories[host], manifest.release.id
-    argv = script(OWNED, "sluice-owned", f"{directory}/releases/{name}")
-    found = answer_of(there, argv, limits=_PATIENT).strip()
+    name = manifest.release.id
+    found = app.answer(script(OWNED, "sluice-owned", app.folder(name)), limits=_PATIENT).strip()
     if found == "none":
         return None
-    if leads_to(site, host, name):
-        known = read_manifest(there, directory, name)
+    if leads_to(app, name):
+        known = app.manifest(name)
         if known is None:
-            raise no_manifest(directory, host)
-        data = read_data(site, host, known, read_containers(there, site.pipeline))
-        return _over(site, host, manifest, archive, known, data.differs if data else ())
-    settled = is_settled(site, host, name)
-    if not settled and (held := _held(site, host, name)):
+            raise no_manifest(app.directory, app.name)
+        data = read_data(app, known, app.containers())
+        return _over(app, manifest, archive, known, data.differs if data else ())
+    settled = is_settled(app, name)
+    if not settled and (held := _held(app, name)):
         # Who has it mounted has it still.
-        _move_aside(site, host, name, held)
-    elif name in _mounted(site, host) and (known := read_manifest(there, directory, name)):
-        return _over(site, host, manifest, archive, known, ())
+        _move_aside(app, name, held)
+    elif name in _mounted(app) and (known := app.manifest(name)):
+        return _over(app, manifest, archive, known, ())
     elif settled or found == "others":
-        remove(site, host, (name,))
+        remove(app, (name,))
     return None
 
 
-def _mounted(site: Site, host: str) -> frozenset[str]:
+def _mounted(app: AppHost) -> frozenset[str]:
     """Return earlier releases whose folders containers may have mounted."""
-    there, directory = site.hosts[host], site.directories[host]
-    made = there.run(Call(argv=("stat", "-c", "%Y", f"{directory}/current"), limits=QUICK)).stdout.strip()
+    made = app.ask(("stat", "-c", "%Y", f"{app.directory}/current")).stdout.strip()
     if not made.isdigit():
         return frozenset()
-    live = ((one.release_id, one.at.timestamp()) for one in read_live(site, host))
-    containers = (*read_containers(there, site.pipeline), *others_there(site, host))
-    return in_use(containers, live, directory, int(made))
+    live = ((one.release_id, one.at.timestamp()) for one in read_live(app))
+    containers = (*app.containers(), *others_there(app))
+    return in_use(containers, live, app.directory, int(made))
 
 
-def _over(
-    site: Site, host: str, coming: Manifest, archive: Archive, known: Manifest, kept: tuple[str, ...]
-) -> Over:
+def _over(app: AppHost, coming: Manifest, archive: Archive, known: Manifest, kept: tuple[str, ...]) -> Over:
     """Say what is put over a folder that containers have mounted.
 
     Args:
@@ -193,7 +185,7 @@ def _over(
         kept: What stays as the application made it.
     """
     name = coming.release.id
-    left_out = {*_as_it_is(archive, coming, known, _all_in(site, host, name, known))}
+    left_out = {*_as_it_is(archive, coming, known, _all_in(app, name, known))}
     names = {plain_name(path): path for path in (*archive.paths, *archive.links) if path not in OWN_FILES}
     left_out |= {names[plain] for plain in those_in(names, kept)}
     earlier = EARLIER_MANIFEST_FILE
@@ -201,20 +193,21 @@ def _over(
     return Over(archive.without(left_out), kept, gone=(earlier,) if moved else ())
 
 
-def _move_aside(site: Site, host: str, name: str, held: str) -> None:
+def _move_aside(app: AppHost, name: str, held: str) -> None:
     aside = f"{name}.left-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    log().warning("%s: releases/%s has data of its own (%s): kept as releases/%s", host, name, held, aside)
-    folder = f"{site.directories[host]}/releases"
-    argv = ("mv", "--", f"{folder}/{name}", f"{folder}/{aside}")
-    moved = site.hosts[host].run(site.change(host, argv, seconds=60))
+    log().warning(
+        "%s: releases/%s has data of its own (%s): kept as releases/%s", app.name, name, held, aside
+    )
+    folder = f"{app.directory}/releases"
+    moved = app.change(("mv", "--", f"{folder}/{name}", f"{folder}/{aside}"), seconds=60)
     if not moved.ok:
         raise TerminalError(
-            f"stage: {folder}/{name} on {host} cannot be moved aside: {moved.tail(1)}",
+            f"stage: {folder}/{name} on {app.name} cannot be moved aside: {moved.tail(1)}",
             "check the permissions of that directory",
         )
 
 
-def unpack_over(site: Site, host: str, over: Over, folder: str) -> None:
+def unpack_over(app: AppHost, over: Over, folder: str) -> None:
     """Put what is not as it should be over a folder that containers have mounted: that stays what it is.
 
     Raises:
@@ -223,16 +216,17 @@ def unpack_over(site: Site, host: str, over: Over, folder: str) -> None:
     # Beside it first, where what arrived is compared with what was sent.
     beside = f"{posixpath.dirname(folder)}/.{posixpath.basename(folder)}.over"
     gone = [f"{folder}/{name}" for name in over.gone]
-    there, argv = site.hosts[host], script(PUT_OVER, "sluice-put-over", beside, folder, *gone)
-    there.unpack(over.archive, beside, fence=site.fence(host))
-    result = there.run(site.change(host, argv, seconds=600))
+    argv = script(PUT_OVER, "sluice-put-over", beside, folder, *gone)
+    app.host.unpack(over.archive, beside, fence=app.fence())
+    result = app.change(argv, seconds=600)
     if not result.ok:
         # An application often gives its folders to a user of its own.
-        argv = as_root(site.pipeline, site.directories[host], "", argv)
-        result = there.run(site.change(host, argv, seconds=600))
+        argv = as_root(app.pipeline, app.directory, "", argv)
+        result = app.change(argv, seconds=600)
     if not result.ok:
         raise TerminalError(
-            f"stage: {folder} on {host} cannot be written: {result.tail(1)}", "check the permissions there"
+            f"stage: {folder} on {app.name} cannot be written: {result.tail(1)}",
+            "check the permissions there",
         )
 
 

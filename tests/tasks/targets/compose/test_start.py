@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from tasks.host.compose import ComposeProject
+from blocks.values.manifests import Manifest
 from tasks.host.read import read_containers
 from tasks.host.replace import half_replaced
 from tasks.kernel.protocols import Call, Fence
-from tasks.services.start import start
 from tasks.steps.run import Run
+from tasks.targets.compose.start import start
+from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.tasks.database.postgres import APP, run_on
@@ -60,26 +61,38 @@ def run(server: Server) -> Run:
     return replace(found, keeper=cast("Any", Keeper()))
 
 
-def project(run: Run, release: str) -> ComposeProject:
-    """Put a release's compose file in place."""
-    run.hosts["prod"].write_file(
-        f"{APP}/releases/{release}/compose.yaml", COMPOSE.format(release=release).encode()
+def manifest(name: str, services: tuple[str, ...], depended_on: tuple[str, ...] = ()) -> Manifest:
+    return Manifest(
+        release=release(id=name),
+        environment="prod",
+        promotion_id=1,
+        previous_release_id=None,
+        compose_files=("compose.yaml",),
+        services=services,
+        depended_on=depended_on,
+        staged_at=NOW,
     )
-    return run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None)
 
 
-def switch(run: Run, release: str) -> None:
-    start(run, host="prod", release_id=release, project=project(run, release), services=SERVICES)
+def put(run: Run, name: str) -> Manifest:
+    """Put a release's compose file in place."""
+    run.hosts["prod"].write_file(f"{APP}/releases/{name}/compose.yaml", COMPOSE.format(release=name).encode())
+    return manifest(name, SERVICES)
 
 
-def cut_while_it_replaces(run: Run, server: Server, release: str) -> None:
+def switch(run: Run, name: str) -> None:
+    start(run.app("prod"), put(run, name))
+
+
+def cut_while_it_replaces(run: Run, server: Server, name: str) -> None:
     """Start a release, and kill the compose that does so while it waits for the containers before to stop."""
 
     def begin() -> None:
         found = replace(run, hosts=run_on(server).hosts)
-        there, argv = found.hosts["prod"], project(found, release).up()
-        there.run(found.change("prod", ("ln", "-sfn", f"releases/{release}", f"{APP}/current"), seconds=60))
-        there.run(found.change("prod", argv, seconds=PATIENCE_SECONDS))
+        app = found.app("prod")
+        argv = app.project(put(found, name), current=True).up()
+        app.change(("ln", "-sfn", f"releases/{name}", f"{APP}/current"), seconds=60)
+        app.change(argv, seconds=PATIENCE_SECONDS)
 
     compose = threading.Thread(target=begin)
     compose.start()
@@ -170,13 +183,12 @@ services:
 """
 
 
-def bring_up(
-    run: Run, monkeypatch: pytest.MonkeyPatch, release: str, base: str
-) -> tuple[bool, dict[str, str]]:
+def bring_up(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, base: str) -> tuple[bool, dict[str, str]]:
     """Start a release; return whether what others need was left out, and service → container."""
     there = run.hosts["prod"]
-    text = NEEDED.format(release=release, base=base)
-    there.write_file(f"{APP}/releases/{release}/compose.yaml", text.encode())
+    text = NEEDED.format(release=name, base=base)
+    there.write_file(f"{APP}/releases/{name}/compose.yaml", text.encode())
+    coming = manifest(name, ("base", "needs", "once"), ("base",))
     calls: list[tuple[str, ...]] = []
     original = there.run
 
@@ -186,20 +198,13 @@ def bring_up(
 
     with monkeypatch.context() as patch:
         patch.setattr(there, "run", watched)
-        start(
-            run,
-            host="prod",
-            release_id=release,
-            project=run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None),
-            services=("base", "needs", "once"),
-            depended_on=("base",),
-        )
+        start(run.app("prod"), coming)
     (up,) = [argv for argv in calls if "up" in argv and "--no-start" not in argv]
     alone = "--no-deps" in up
     assert alone == (up[-2:] == ("needs", "once"))
     found = {one.service: one.id for one in read_containers(there, "shop")}
     # Whoever types `docker compose up` on the host afterwards changes nothing.
-    typed = run.project("prod", release_id=None, files=("compose.yaml",), profiles=(), env_file=None)
+    typed = run.app("prod").project(coming, current=True)
     assert there.run(Call(typed.create())).ok
     assert {one.service: one.id for one in read_containers(there, "shop")} == found
     return alone, found

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from blocks.values.facts import ContainerFact
 from tasks.host.scripts import script
 from tasks.kernel.argv import Argv, name
 
@@ -133,6 +134,11 @@ def _log(lines: Sequence[str], *, readable: bool, most: int) -> ContainerLog:
         capped=len(whole) >= MOST_LINES or size >= most - 4096,
         seconds=(whole[-1][0] - whole[0][0]).total_seconds() if whole else 0.0,
     )
+
+
+def made(containers: Sequence[ContainerFact]) -> dict[str, datetime]:
+    """Return when containers were made, by the host's clock, UTC; those of which it is not known are left out."""
+    return {one.id: moment for one in containers if (moment := parse_moment(one.created_at)) is not None}
 
 
 def parse_moment(text: str) -> datetime | None:

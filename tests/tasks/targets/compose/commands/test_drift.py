@@ -7,7 +7,12 @@ import subprocess
 from pathlib import Path
 
 from tasks.host.files import parse_files
-from tasks.services.commands.drift import all_containers, bundle_files, parse_all_containers, unrecorded
+from tasks.targets.compose.commands.drift import (
+    all_containers,
+    bundle_files,
+    parse_all_containers,
+    unrecorded,
+)
 
 
 def run(argv: tuple[str, ...]) -> str:

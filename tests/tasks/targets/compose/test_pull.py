@@ -12,16 +12,15 @@ from typing import Any, cast
 import pytest
 
 from blocks.values.manifests import Manifest
-from tasks.host.compose import ComposeProject
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Fence
-from tasks.services.pull import _PASSING, pull_images
 from tasks.steps.run import Run
+from tasks.targets.compose.pull import _PASSING
 from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.tasks.database.postgres import APP, run_on
-from tests.tasks.services.test_start import Keeper
+from tests.tasks.targets.compose.test_start import Keeper
 
 PUSH = """
 config=$(mktemp -d) && cat > "$config/config.json" || exit 1
@@ -43,9 +42,7 @@ class Scene:
     run: Run
     images: tuple[str, ...]
 
-    def stage(
-        self, number: int, *, remembers: bool = True, **services: str
-    ) -> tuple[ComposeProject, Manifest]:
+    def stage(self, number: int, *, remembers: bool = True, **services: str) -> Manifest:
         """Put a release on the server: service → image."""
         one = release(id=f"2026112105330{number}-1f3c2ab00000")
         text = json.dumps({"services": {name: {"image": image} for name, image in services.items()}})
@@ -62,13 +59,10 @@ class Scene:
         there, folder = self.run.hosts[self.run.primary], f"{APP}/releases/{one.id}"
         there.write_file(f"{folder}/compose.yaml", text.encode())
         there.write_file(f"{folder}/sluice.manifest.json", manifest.to_json().encode())
-        project = self.run.project(
-            self.run.primary, release_id=one.id, files=("compose.yaml",), profiles=(), env_file=None
-        )
-        return project, manifest
+        return manifest
 
-    def pull(self, staged: tuple[ComposeProject, Manifest]) -> str:
-        return pull_images(self.run, host=self.run.primary, project=staged[0], manifest=staged[1]).text
+    def pull(self, manifest: Manifest, *, only_written: bool = False) -> None:
+        self.run.target(self.run.primary).pull(manifest, only_written=only_written)
 
     def remove(self, *images: str) -> None:
         self.server.run(("docker", "image", "rm", "--force", *images), check=False)
@@ -117,7 +111,7 @@ def test_what_lies_on_the_host_is_not_asked_for(scene: Scene, *, remembers: bool
     staged = scene.stage(1, remembers=remembers, web=one, worker=one, db=two)
     scene.pull(staged)
     with scene.registry_down():
-        assert scene.pull(staged) == "staging: all images are there"
+        scene.pull(staged)
 
 
 def test_only_what_is_missing_is_pulled(scene: Scene) -> None:
@@ -134,15 +128,15 @@ def test_only_what_is_missing_is_pulled(scene: Scene) -> None:
 
 def test_before_approval_no_part_of_a_name_comes_from_the_env_file(scene: Scene) -> None:
     one, two, _ = scene.images
-    project, manifest = scene.stage(6, remembers=False, web=one, db=two)
+    manifest = scene.stage(6, remembers=False, web=one, db=two)
     scene.remove(*scene.images, *(image.partition("@")[0] + ":1" for image in scene.images))
     examples = manifest.release.model_copy(update={"third_party": {"db": two, "web": "app:example"}})
     told = manifest.model_copy(update={"release": examples})
-    pull_images(scene.run, host="staging", project=project, manifest=told, only_written=True)
+    scene.pull(told, only_written=True)
     there = scene.server.run(("docker", "image", "ls", "--digests", "--format", "{{.Repository}}")).stdout
     assert "/pull/two" in there
     assert "/pull/one" not in there
-    scene.pull((project, told))
+    scene.pull(told)
     assert scene.server.run(("docker", "image", "inspect", "--format", "x", one)).stdout == "x\n"
 
 
@@ -156,7 +150,7 @@ def test_a_missing_image_is_named_with_what_starts_without_the_registry(scene: S
         scene.pull(lacking)
     said = str(error.value)
     assert f"staging cannot pull {never}:" in said
-    assert f"`sluice rollback prod --offline --release {whole[1].release.id}`" in said
+    assert f"`sluice rollback prod --offline --release {whole.release.id}`" in said
 
 
 def test_where_nothing_else_starts_it_says_so(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.kernel.errors import TerminalError
-from tasks.watch.commands.service_logs import MOST_LINES, parse_logs, parse_moment, read_logs
+from tasks.targets.compose.commands.service_logs import MOST_LINES, parse_logs, parse_moment, read_logs
 
 MARK = "sluice-0f0f"
 DOCKER = """#!/bin/sh

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.values.facts import Readiness
-from tasks.services.preflight import problems_of, version_of
+from tasks.targets.compose.preflight import problems_of, version_of
 
 GIB = 1024**3
 

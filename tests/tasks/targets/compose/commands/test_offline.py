@@ -11,7 +11,7 @@ from blocks.values.lifecycle import Kind
 from blocks.values.offline import LIVE_FILE, LiveRelease
 from tasks.host.scripts import EXIT_MISSING
 from tasks.kernel.argv import Argv
-from tasks.services.commands.offline import parse_survey, remember, survey
+from tasks.targets.compose.commands.offline import parse_survey, remember, survey
 from tests.flows.domain.rollback.test_offline import manifest
 from tests.flows.domain.samples import NOW
 

@@ -21,18 +21,19 @@ from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.release_data.carry import writers
 from tasks.services.facts import read_host
-from tasks.services.memory import append_live, read_memory
-from tasks.services.old_releases import prune_releases
 from tasks.services.preflight import check_compose
-from tasks.services.stage import put_bundle
 from tasks.steps.run import Run
+from tasks.targets.compose.memory import append_live, read_memory
+from tasks.targets.compose.old_releases import prune_releases
+from tasks.targets.compose.put import put_bundle
+from tasks.targets.target import ReleaseFiles
 from tests.flows.domain.samples import NOW, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.tasks.database.postgres import APP, run_on
 from tests.tasks.git.test_mirror import Repository
 from tests.tasks.packing import packed
-from tests.tasks.services.test_start import Keeper
+from tests.tasks.targets.compose.test_start import Keeper
 
 COMPOSE = "services: {web: {image: postgres:17, volumes: ['./data:/data:ro', './kept:/kept']}}\n"
 MIB = 1 << 20
@@ -68,8 +69,7 @@ def manifest(number: int, **changes: Any) -> Manifest:
 
 
 def stage(run: Run, of: Manifest, archive: Any, shared: tuple[tuple[str, str], ...] = ()) -> str:
-    put_bundle(run, host=run.primary, manifest=of, archive=archive, override="services: {}\n", shared=shared)
-    return f"{APP}/releases/{of.release.id}"
+    return put_bundle(run.app(run.primary), of, ReleaseFiles(archive, "services: {}\n", shared))
 
 
 def test_what_is_larger_than_any_output_that_is_kept_comes_from_the_commit_to_the_server(
@@ -129,10 +129,7 @@ def kept(run: Run, number: int) -> tuple[Manifest, str]:
 
 
 def check(run: Run, of: Manifest) -> None:
-    project = run.project(
-        run.primary, release_id=of.release.id, files=of.compose_files, profiles=(), env_file=None
-    )
-    check_compose.fn(run, host=run.primary, project=project, kept=of)
+    check_compose.fn(run, host=run.primary, manifest=of, kept=True)
 
 
 def test_a_kept_bundle_is_compared_before_it_is_started_again(run: Run, server: Server) -> None:
@@ -254,11 +251,11 @@ def test_data_that_was_moved_aside_is_not_removed_by_retention(run: Run, server:
     server.run(("sh", "-c", f"echo order > {folder}/data/orders"))
     stage(run, of, archive)
     for _ in range(2):
-        prune_releases(run, run.primary, ("none",))
+        prune_releases(run.app(run.primary), ("none",))
     kept = server.run(("sh", "-c", f"cat {APP}/releases/{of.release.id}.left-*/data/orders")).stdout
     assert kept == "order\n"
     assert server.run(("ls", f"{APP}/releases")).stdout.split() != [of.release.id]
-    memory = read_memory(run, run.primary)
+    memory = read_memory(run.app(run.primary))
     assert of.release.id not in memory.manifests
     server.run(("sh", "-c", f"rm -rf {APP}/releases/*"))
 
@@ -274,7 +271,7 @@ def test_only_who_writes_into_the_folder_itself_has_to_stop_for_a_switch(
     try:
         containers = read_containers(run.hosts[run.primary], run.pipeline)
         assert {one.service for one in containers} == {"db", "web"}
-        assert [one.service for one in writers(run, run.primary, containers)] == ["web"]
+        assert [one.service for one in writers(run.app(run.primary), containers)] == ["web"]
     finally:
         server.run(("docker", "rm", "--force", "db"))
 
@@ -290,15 +287,15 @@ def test_a_folder_that_a_container_has_mounted_is_not_removed(
         "b": now + timedelta(hours=1),
     }
     lines = (LiveRelease(release_id=name, at=at, kind=Kind.PROMOTE) for name, at in live.items())
-    append_live(run, run.primary, tuple(lines))
+    append_live(run.app(run.primary), tuple(lines))
     server.run(("sh", "-c", f"cd {APP}; mkdir releases/a releases/c; ln -sfn releases/c current"))
     server.run(("sh", "-c", f"mkdir -p {APP}/settled; touch {APP}/settled/a {APP}/settled/{of.release.id}"))
     server.run(("chown", "-R", "deploy:deploy", f"{APP}/settled"))
-    assert prune_releases(run, run.primary, ("c",)) == ("a",)
+    assert prune_releases(run.app(run.primary), ("c",)) == ("a",)
     stage(run, of, packed(MOUNTED))
     assert in_web(server, "cat /site/index.html") == "from git"
     server.run(("docker", "kill", "web"))
-    assert prune_releases(run, run.primary, ("c",)) == (of.release.id,)
+    assert prune_releases(run.app(run.primary), ("c",)) == (of.release.id,)
 
 
 def test_a_folder_given_to_another_user_is_replaced(run: Run, server: Server) -> None:
