@@ -23,12 +23,12 @@ from tasks.adapters.pool import host_for
 from tasks.adapters.registry import HttpRegistry
 from tasks.git.login import GitLogin
 from tasks.git.mirror import GitMirror, mirror_directory
+from tasks.host.read import app_directory
 from tasks.images.resolve import fetch, read_policy
 from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.redact import install_log_redaction, process_redactor
 from tasks.ledger.connect import open_ledger
-from tasks.services.facts import app_directory
 from tasks.steps.publication import Showing
 from tasks.steps.run import Run
 from tasks.steps.step import log
@@ -46,11 +46,13 @@ class Reached:
         registry: Its registry's block.
         hosts: Host name → the host, logged in to.
         directories: Host name → the application's directory there.
+        kinds: Host name → the slug of its block's type.
     """
 
     registry: ContainerRegistry
     hosts: Mapping[str, SshHost]
     directories: Mapping[str, str]
+    kinds: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class Session:
         directories = {
             name: app_directory(host, logins[name].directory, policy.pipeline) for name, host in hosts.items()
         }
-        return Reached(registry, hosts, directories)
+        kinds = {name: block.get_block_type_slug() for name, block in logins.items()}
+        return Reached(registry, hosts, directories, kinds)
 
     @contextmanager
     def reaching(self, policy: Policy) -> Iterator[Callable[[], Reached]]:
@@ -164,6 +167,7 @@ class Session:
             mirror=self.mirror,
             hosts=dict(reached.hosts),
             directories=dict(reached.directories),
+            kinds=reached.kinds,
             registry=HttpRegistry(
                 registry.address,
                 registry.username,

@@ -14,7 +14,7 @@ from flows.domain.drift.view import drift_text
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
-from tasks.services.drift import read_state
+from tasks.services.facts import read_state
 from tasks.steps.notify import tell
 from tasks.steps.step import log
 

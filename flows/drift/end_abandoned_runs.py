@@ -22,7 +22,6 @@ from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
-from tasks.services.drift import list_containers
 from tasks.steps.flow_runs import end_flow_run, read_flow_run, retry_flow_run, sign_seconds
 from tasks.steps.notify import tell
 from tasks.steps.step import log
@@ -180,9 +179,8 @@ def _with_hosts(
 def _migration(row: PromotionRecord, looks: Mapping[str, Run]) -> tuple[bool, str | None]:
     """Say whether a promotion's migration still runs, and where the database stands."""
     name, run = next(iter(looks.items()))
-    host, container = run.hosts[name], one_off_name(row.pipeline, "migrate", str(row.id))
-    running = any(one.name == container and one.running for one in list_containers(host))
-    return running, read_schema(run, host)[1]
+    running = run.target(name).runs_once(one_off_name(row.pipeline, "migrate", str(row.id)))
+    return running, read_schema(run, run.hosts[name])[1]
 
 
 def _do(

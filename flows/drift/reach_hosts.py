@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.kernel.errors import SluiceError, TransientError
-from tasks.services.facts import read_manifest
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -56,6 +55,6 @@ def current_releases(looks: Mapping[str, Run]) -> dict[str, str | None]:
     """
     found: dict[str, str | None] = {}
     for name, run in looks.items():
-        manifest = read_manifest(run.hosts[name], run.directories[name])
+        manifest = run.target(name).read_manifest()
         found[name] = manifest.release.id if manifest else None
     return found

@@ -19,16 +19,15 @@ from flows.domain.compose.override import (
 from tasks.kernel.archive import LISTED, plain_name, sha256
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.services.stage import OVERRIDE
 from tasks.steps.run import Run
 from tasks.steps.step import log
+from tasks.targets.target import OVERRIDE, ReleaseFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from blocks.values.facts import HostFacts
     from blocks.values.releases import Release
-    from tasks.host.compose import ComposeProject
     from tasks.images.sources import Sources
     from tasks.kernel.archive import Archive
 
@@ -63,10 +62,11 @@ class Bundle:
     written: tuple[str, ...]
     checksum: str
 
-    def shared(self, env_file: str | None) -> tuple[tuple[str, str], ...]:
-        """Return what is linked into the bundle on a host whose env file has a name."""
+    def files_for(self, env_file: str | None) -> ReleaseFiles:
+        """Return what a host gets whose env file has a name."""
         env = tuple((path, env_file) for path in self.env_links) if env_file else ()
-        return (*env, *((path, f"shared/{path}") for path in self.data_links))
+        shared = (*env, *((path, f"shared/{path}") for path in self.data_links))
+        return ReleaseFiles(self.archive, self.override, shared)
 
     def checksums(self) -> dict[str, str]:
         """Return the checksum of every file a host gets; what a link takes the place of is not among them."""
@@ -172,21 +172,4 @@ def make_manifest(run: Run, release: Release, bundle: Bundle, facts: HostFacts) 
         links=bundle.links(),
         env_keys=facts.env_keys,
         staged_at=utc_now(),
-    )
-
-
-def project_of(run: Run, host: str, manifest: Manifest, *, current: bool) -> ComposeProject:
-    """Return the compose project of a manifest on a host.
-
-    Args:
-        manifest: What the host remembers, or shall remember.
-        current: True for the stable path of the current release, so that mounts keep their source from release to
-            release; False for the release's own folder, before the switch.
-    """
-    return run.project(
-        host,
-        release_id=None if current else manifest.release.id,
-        files=manifest.compose_files,
-        profiles=manifest.profiles,
-        env_file=manifest.env_file,
     )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from flows.core.attempt import attempt
 from flows.domain.words.names import backup_name, one_off_name
-from flows.promotion.bundle import Bundle, make_manifest, project_of
+from flows.promotion.bundle import Bundle, make_manifest
 from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.offsite_copies import begin_copies
 from flows.promotion.preflights import begin_preflights, raise_first
-from flows.promotion.release_data import handover_of, refuse_left, refuse_written
+from flows.promotion.release_data import refuse_left, refuse_written, release_with_data
 from flows.watch.start import begin_reading, end_reading
 from tasks.database.backup import back_up
 from tasks.database.drill import drill
@@ -19,9 +19,8 @@ from tasks.database.migrate import migrate
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.services.preflight import check_compose
-from tasks.services.pull import pull
+from tasks.services.prepare import pull, stage
 from tasks.services.smoke import smoke
-from tasks.services.stage import stage
 from tasks.services.up import up
 from tasks.steps.run import Run
 
@@ -115,7 +114,7 @@ def _forward(run: Run, change: Change) -> str:
         migrate(
             run,
             host=run.primary,
-            project=project_of(run, run.primary, change.manifests[run.primary], current=False),
+            manifest=change.manifests[run.primary],
             container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
             known=change.hosts[run.primary] if change.ready else None,
         )
@@ -136,15 +135,7 @@ def switch(run: Run, change: Change) -> None:
     if not run.journal.begun("up"):
         refuse_written(run, change.hosts, change.manifests)
     for name, manifest in change.manifests.items():
-        up(
-            run,
-            host=name,
-            release_id=change.release.id,
-            project=project_of(run, name, manifest, current=True),
-            services=manifest.services,
-            depended_on=manifest.depended_on,
-            handover=handover_of(change.hosts[name], manifest),
-        )
+        up(run, host=name, manifest=manifest, left=release_with_data(change.hosts[name]))
     for name in change.manifests:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
 
@@ -162,14 +153,7 @@ def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFutu
     """
     raise_first(begin_checks(run, change))
     staging = {
-        name: stage.submit(
-            run,
-            host=name,
-            manifest=manifest,
-            archive=bundle.archive,
-            override=bundle.override,
-            shared=bundle.shared(manifest.env_file),
-        )
+        name: stage.submit(run, host=name, manifest=manifest, files=bundle.files_for(manifest.env_file))
         for name, manifest in change.manifests.items()
     }
     if all(_ready_on(run, change, name) for name in staging):
@@ -190,12 +174,7 @@ def begin_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     return [
-        check_compose.submit(
-            run,
-            host=name,
-            project=project_of(run, name, manifest, current=False),
-            kept=None if change.bundle else manifest,
-        )
+        check_compose.submit(run, host=name, manifest=manifest, kept=change.bundle is None)
         for name, manifest in change.manifests.items()
         if not _ready_on(run, change, name)
     ]
@@ -271,7 +250,6 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
 def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     futures = []
     for name, manifest in change.manifests.items():
-        ready, project = _ready_on(run, change, name), project_of(run, name, manifest, current=False)
-        known = ready.pulled if ready else None
-        futures.append(pull.submit(run, host=name, project=project, manifest=manifest, known=known))
+        ready = _ready_on(run, change, name)
+        futures.append(pull.submit(run, host=name, manifest=manifest, known=ready.pulled if ready else None))
     return futures

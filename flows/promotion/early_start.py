@@ -14,7 +14,7 @@ from blocks.values.lifecycle import Status
 from flows.core.attempt import revive
 from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.names import one_off_name
-from flows.promotion.bundle import make_bundle, project_of
+from flows.promotion.bundle import make_bundle
 from flows.promotion.change import DoneEarly, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
 from flows.promotion.database_shape import read_shape
@@ -165,8 +165,9 @@ class EarlyStart:
             self.begin_images()
         _there(self._preparing).result()
         if self._checking is None and self.holds_lease:
-            project = project_of(self.run, self.run.primary, _there(self._manifest), current=False)
-            self._checking = check_compose.submit(self.run, host=self.run.primary, project=project)
+            self._checking = check_compose.submit(
+                self.run, host=self.run.primary, manifest=_there(self._manifest), kept=False
+            )
 
     def done(self) -> DoneEarly | None:
         """Wait for all of it; return what the change need not do again, None where the lease was not kept.

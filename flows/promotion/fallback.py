@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.core.attempt import Fallback
 from flows.domain.promotion.recovery import failure_note, stopped_note, up_started
-from flows.promotion.bundle import project_of
 from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.services.facts import read_containers
-from tasks.services.revive import revive
 from tasks.services.smoke import verify
-from tasks.services.start import not_running
-from tasks.services.up import restore, stop
+from tasks.services.up import restore, revive, stop
 from tasks.steps.step import log
+from tasks.targets.health import not_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,14 +71,7 @@ class PromotionFallback(Fallback):
         previous = self.hosts[host].manifest
         if previous is None:
             raise TerminalError(f"nothing ran on {host} before", "look at the host")
-        restore(
-            self.run,
-            host=host,
-            release_id=previous.release.id,
-            project=project_of(self.run, host, previous, current=True),
-            services=previous.services,
-            depended_on=previous.depended_on,
-        )
+        restore(self.run, host=host, manifest=previous)
         verify(self.run, host=host, release=previous.release, checkout=None)
         return ""
 
@@ -91,8 +81,8 @@ class PromotionFallback(Fallback):
         running = facts.running
         if facts.manifest is None or not running:
             return ""
-        project = project_of(run, host, facts.manifest, current=True)
-        line = stopped_note(host, revive(run, host=host, project=project, services=running).services)
+        revived = revive(run, host=host, manifest=facts.manifest, services=running)
+        line = stopped_note(host, revived.services)
         if line and host == run.primary and run.journal.begun("migrate"):
             _, revision, _ = read_schema(run, run.hosts[host])
             line += f"; the database is at revision {revision or 'unknown'}"
@@ -100,14 +90,14 @@ class PromotionFallback(Fallback):
 
     def stop(self, host: str) -> None:
         """Stop what a first promotion left half-started."""
-        stop(self.run, host=host, project=project_of(self.run, host, self.coming[host], current=False))
+        stop(self.run, host=host, manifest=self.coming[host])
 
 
 def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
     """Say whether something that ran by the facts from before does not run any more, or cannot be asked."""
     for name, facts in hosts.items():
         try:
-            if facts.running and not_running(read_containers(run.hosts[name], run.pipeline), facts.running):
+            if facts.running and not_running(run.target(name).read_services(), facts.running):
                 return True
         except SluiceError:
             return True

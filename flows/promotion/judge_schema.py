@@ -19,7 +19,6 @@ from tasks.database.rehearse import rehearse
 from tasks.database.render import list_pending, render_migrations, revision_sources
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.services.facts import read_manifest
 from tasks.services.prepare import dump_early
 from tasks.steps.run import Run
 
@@ -251,9 +250,7 @@ def _rehearse(
 ) -> RehearsalReceipt:
     """Try the migrations on a copy, and write down what that proved."""
     running = hosts[run.primary].manifest
-    previous = running and read_manifest(
-        run.hosts[run.primary], run.directories[run.primary], running.release.id
-    )
+    previous = running and run.target(run.primary).read_manifest(running.release.id)
     receipt = rehearse(
         run,
         host=run.primary,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flows.promotion.bundle import project_of
 from tasks.kernel.errors import SluiceError
 from tasks.services.preflight import preflight
 from tasks.services.prepare import prepare
@@ -61,10 +60,7 @@ def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[
         run,
         host=run.primary,
         manifest=manifest,
-        archive=bundle.archive,
-        override=bundle.override,
-        shared=bundle.shared(manifest.env_file),
-        project=project_of(run, run.primary, manifest, current=False),
+        files=bundle.files_for(manifest.env_file),
     )
 
 

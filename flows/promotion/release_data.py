@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.plans import GateAnswer
-from tasks.host.read import no_manifest, read_containers, read_manifest
+from tasks.host.read import no_manifest
 from tasks.kernel.errors import RefusedError
 from tasks.kernel.logs import log
-from tasks.release_data.carry import Handover
 from tasks.release_data.commands.data_roles import judge, named
 from tasks.release_data.read import read_data
 
@@ -86,19 +85,17 @@ def refuse_written(run: Run, hosts: Mapping[str, HostFacts], manifests: Mapping[
     refuse_left(run.policy, {name: _again(run, name, hosts[name]) for name in names}, _only(manifests, names))
 
 
-def handover_of(facts: HostFacts, coming: Manifest) -> Handover | None:
-    """Return whose data goes along into a release; None where nobody writes into the folder of a release."""
-    if facts.data is None or facts.manifest is None or not facts.data.mounts:
-        return None
-    return Handover(facts.manifest, coming)
+def release_with_data(facts: HostFacts) -> Manifest | None:
+    """Return the release that runs where its data goes along; None where nobody writes into the folder of a release."""
+    return facts.manifest if facts.data is not None and facts.data.mounts else None
 
 
 def _again(run: Run, name: str, facts: HostFacts) -> HostFacts:
-    there = run.hosts[name]
-    manifest = read_manifest(there, run.directories[name])
+    app = run.app(name)
+    manifest = app.manifest()
     if manifest is None:
-        raise no_manifest(run.directories[name], name)
-    data = read_data(run, name, manifest, read_containers(there, run.pipeline))
+        raise no_manifest(app.directory, name)
+    data = read_data(app, manifest, app.containers())
     return facts.model_copy(update={"manifest": manifest, "data": data})
 
 

@@ -17,7 +17,6 @@ from flows.runs.conduct import Request, lease_held
 from tasks.images.sources import check_out
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
-from tasks.services.facts import read_manifest
 from tasks.steps.run import Run
 from tasks.steps.step import log
 
@@ -80,7 +79,7 @@ def before_the_switch(run: Run, hosts: Mapping[str, HostFacts], previous: str | 
     for name, facts in hosts.items():
         manifest = None
         if previous is not None:
-            manifest = read_manifest(run.hosts[name], run.directories[name], previous)
+            manifest = run.target(name).read_manifest(previous)
         found[name] = facts.model_copy(update={"manifest": manifest})
     return found
 

@@ -8,7 +8,6 @@ from blocks.values.lifecycle import Status
 from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.core.attempt import attempt
 from flows.domain.words.names import backup_name, one_off_name
-from flows.promotion.bundle import project_of
 from flows.promotion.change import Change, carry_out, switch
 from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.preflights import raise_first
@@ -29,7 +28,7 @@ from tasks.database.restore import (
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.services.preflight import check_compose, preflight
-from tasks.services.pull import pull
+from tasks.services.prepare import pull
 from tasks.steps.run import Run
 from tasks.steps.step import log
 
@@ -107,8 +106,7 @@ def _check(run: Run, change: Change, way: RollbackStrategy) -> None:
     """See that everything is there that will be needed, before anything is touched."""
     futures = _checks(run, change, way)
     for name, manifest in change.manifests.items():
-        project = project_of(run, name, manifest, current=False)
-        futures.append(pull.submit(run, host=name, project=project, manifest=manifest))
+        futures.append(pull.submit(run, host=name, manifest=manifest))
     raise_first(futures)
 
 
@@ -117,11 +115,10 @@ def _checks(run: Run, change: Change, way: RollbackStrategy) -> list[PrefectFutu
     # A database that is changed has a dump and a second one beside it meanwhile.
     needed = 0 if way.way is StrategyKind.CODE else 3 * (change.hosts[run.primary].database_bytes or 0)
     for name, manifest in change.manifests.items():
-        project = project_of(run, name, manifest, current=False)
         space = needed if name == run.primary else 0
         futures += [
             preflight.submit(run, host=name, ports=frozenset(), needed_bytes=space),
-            check_compose.submit(run, host=name, project=project, kept=manifest),
+            check_compose.submit(run, host=name, manifest=manifest, kept=True),
         ]
     return futures
 
@@ -174,7 +171,7 @@ def _downgrade(run: Run, change: Change, way: RollbackStrategy) -> None:
     downgrade(
         run,
         host=host,
-        project=project_of(run, host, left, current=False),
+        manifest=left,
         to_revision=way.to_revision or "",
         container=one_off_name(run.pipeline, "downgrade", str(run.promotion_id)),
     )
@@ -197,7 +194,7 @@ def _pause(run: Run, change: Change) -> None:
         pause(
             run,
             host=name,
-            project=project_of(run, name, left, current=True),
+            manifest=left,
             services=tuple(sorted(own & set(left.services))),
         )
 

@@ -11,22 +11,17 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.offline import OFFLINE_FOLDER, LiveRelease, OfflineRollback
 from flows.core.attempt import Fallback, attempt
 from flows.domain.promotion.recovery import stopped_note
-from flows.promotion.release_data import handover_of
-from tasks.host.read import await_containers
+from flows.promotion.release_data import release_with_data
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.kernel.redact import process_redactor
 from tasks.services.checks import check_all
-from tasks.services.memory import append_live
-from tasks.services.start import start, start_stopped
+from tasks.services.up import start
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from flows.domain.promotion.recovery import Ending
     from flows.rollback.offline_hosts import Readied
-    from tasks.host.compose import ComposeProject
-    from tasks.release_data.carry import Handover
-    from tasks.steps.site import Site
 
 Tell = Callable[[str], None]
 
@@ -92,19 +87,17 @@ class OfflineFallback(Fallback):
         """Start what ran on a host before again, and check it."""
         before = _before(self.readied, host)
         # What failed may have been the engine, which is on its way back.
-        await_containers(self.readied.site.hosts[host], self.readied.site.pipeline)
+        self.readied.site.target(host).read_services(patient=True)
         _switch(self.readied, host, before, self.tell)
         return f"{before.release.id} runs again on {host}"
 
     def revive(self, host: str) -> str:
         """Start again what ran on a host when it was read, and does not any more."""
-        facts, site = self.readied.facts.get(host), self.readied.site
+        facts = self.readied.facts.get(host)
         if facts is None or facts.manifest is None or not facts.running:
             return ""
-        project = _project(site, host, facts.manifest)
-        return stopped_note(
-            host, start_stopped(site, host=host, project=project, services=facts.running).services
-        )
+        started = self.readied.site.target(host).start_stopped(facts.manifest, facts.running)
+        return stopped_note(host, started)
 
 
 def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
@@ -118,40 +111,21 @@ def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
         begun.append(name)
         coming = readied.memories[name].manifests[release]
         facts = readied.facts.get(name)
-        _switch(readied, name, coming, tell, handover_of(facts, coming) if facts else None)
+        _switch(readied, name, coming, tell, release_with_data(facts) if facts else None)
     return f"{release} runs in {site.environment}; {'its smoke checks passed' if site.policy.smoke else 'unchecked'}"
 
 
 def _switch(
-    readied: Readied, host: str, manifest: Manifest, tell: Tell, handover: Handover | None = None
+    readied: Readied, host: str, manifest: Manifest, tell: Tell, left: Manifest | None = None
 ) -> None:
     """Start a release on a host from the bundle that is kept there, and check it."""
     site = readied.site
     release = manifest.release
-    up = start(
-        site,
-        host=host,
-        release_id=release.id,
-        project=_project(site, host, manifest),
-        services=manifest.services,
-        depended_on=manifest.depended_on,
-        handover=handover,
-    )
+    up = start(site, host, manifest, left)
     tell(f"{host}: {release.id} is up after {up.seconds:.1f} s")
     smoked = check_all(site, host=host, release=release, checkout=None)
     for check in smoked.checks:
         tell(f"{host}: smoke {check}: green")
-
-
-def _project(site: Site, host: str, manifest: Manifest) -> ComposeProject:
-    """Return the compose project of the release that is current on a host."""
-    return site.project(
-        host,
-        release_id=None,
-        files=manifest.compose_files,
-        profiles=manifest.profiles,
-        env_file=manifest.env_file,
-    )
 
 
 def _before(readied: Readied, host: str) -> Manifest:
@@ -209,4 +183,4 @@ def _remember(readied: Readied, host: str, record: OfflineRollback) -> None:
         kind=Kind.ROLLBACK,
         held=tuple(sorted(held - {record.to_release_id})),
     )
-    append_live(readied.site, host, (newest,))
+    readied.site.target(host).remember((newest,))

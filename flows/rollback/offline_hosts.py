@@ -16,12 +16,11 @@ from flows.domain.rollback.offline import OfflinePlan, look_ahead
 from flows.promotion.release_data import refuse_left
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
-from tasks.host.read import read_containers
 from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.kernel.redact import process_redactor
 from tasks.release_data.read import read_data
-from tasks.services.memory import read_applied, read_memory, read_missing_images
+from tasks.services.memory import read_applied
 from tasks.steps.site import Site
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def make_ready(rescue: Rescue, asked: OfflineRequest) -> Readied:
     site = site_of(rescue, asked.left_out)
     with ThreadPoolExecutor(max_workers=8) as pool:
         applied = pool.submit(read_applied, site, site.primary) if rescue.migrates else None
-        memories = _on_each(pool, site, lambda name: read_memory(site, name))
+        memories = _on_each(pool, site, lambda name: site.target(name).read_memory())
         prospect = look_ahead(
             asked.release,
             memories[site.primary],
@@ -210,7 +209,7 @@ def _check_hosts(
             f"name another release, or skip the host: --without {lacking[0]}",
         )
     missing = _on_each(
-        pool, site, lambda name: read_missing_images(site, name, memories[name].manifests[release])
+        pool, site, lambda name: site.target(name).read_missing(memories[name].manifests[release])
     )
     for name, images in missing.items():
         if images:
@@ -222,8 +221,9 @@ def _check_hosts(
 def _read_facts(site: OfflineSite, host: str, memory: HostMemory) -> HostFacts:
     """Read what runs, and what the application wrote into the folder of the release that is current."""
     manifest = memory.manifests.get(memory.current or "")
-    containers = read_containers(site.hosts[host], site.pipeline)
-    data = manifest and read_data(site, host, manifest, containers)
+    app = site.app(host)
+    containers = app.containers()
+    data = manifest and read_data(app, manifest, containers)
     return HostFacts(host=host, manifest=manifest, env_file=None, containers=containers, data=data)
 
 

@@ -17,7 +17,6 @@ from tasks.database.copies import BrokenDumpError, ask_copy, ask_live, open_copy
 from tasks.database.downgrade import try_downgrade
 from tasks.database.loss import compare, loss_from_copy, loss_from_counters
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
-from tasks.services.facts import read_manifest
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -112,8 +111,8 @@ def kept_manifests(run: Run, target: Release) -> dict[str, Manifest]:
         RefusedError: A host no longer has it.
     """
     found: dict[str, Manifest] = {}
-    for name, host in run.hosts.items():
-        manifest = read_manifest(host, run.directories[name], target.id)
+    for name in run.hosts:
+        manifest = run.target(name).read_manifest(target.id)
         if manifest is None:
             raise RefusedError(
                 f"{name} no longer keeps the bundle of {target.id}",

@@ -8,7 +8,6 @@ from blocks.values.lifecycle import Kind, Status
 from flows.domain.rollback.offline import offline_key
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
-from tasks.services.facts import read_manifest
 from tasks.services.offline_records import mark_recorded, read_offline
 from tasks.steps.run import Run
 from tasks.steps.step import log
@@ -83,7 +82,7 @@ def _know_release(run: Run, host: str, release_id: str) -> None:
     """Record a release that the ledger does not know: it may have been made anew since."""
     if run.ledger.releases.get(release_id) is not None:
         return
-    manifest = read_manifest(run.hosts[host], run.directories[host], release_id)
+    manifest = run.target(host).read_manifest(release_id)
     if manifest is None:
         raise TerminalError(
             f"{host} went back to {release_id} without the ledger, which does not know that release",

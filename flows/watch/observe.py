@@ -12,10 +12,10 @@ from flows.domain.watch.watch import WATCH, judge, merged, not_known, overtaken
 from flows.watch.start import patterns_of
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
-from tasks.services.facts import read_env_keys
 from tasks.steps.flow_runs import wait_here
 from tasks.steps.run import Run
 from tasks.steps.step import log
+from tasks.targets.compose.facts import read_env_keys
 from tasks.watch.read import watch_host
 
 if TYPE_CHECKING:

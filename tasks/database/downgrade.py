@@ -14,7 +14,6 @@ from tasks.database.loss import compare, lost_by_downgrade
 from tasks.database.rehearse import downgrade_on_copy
 from tasks.database.schema import read_schema
 from tasks.host.alembic import downgrade_words
-from tasks.host.docker import remove_container, wait_container
 from tasks.host.host_facts import IN_SERVICE
 from tasks.host.scripts import dump, script
 from tasks.kernel.clock import utc_now
@@ -26,8 +25,6 @@ from tasks.steps.step import fact, log, step
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from tasks.database.copies import Copy
-    from tasks.host.compose import ComposeProject
-    from tasks.kernel.protocols import Host
 
 _BEFORE = "sluice_before"
 _REVISION = r"""
@@ -130,9 +127,7 @@ def _elsewhere(run: Run, revision: str, wanted: str) -> str:
 
 
 @step("downgrade", MigrateReceipt)
-def downgrade(
-    run: Run, *, host: str, project: ComposeProject, to_revision: str, container: str
-) -> MigrateReceipt:
+def downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, container: str) -> MigrateReceipt:
     """Run the down-migrations on the live database, by the release that has them.
 
     Running it twice is safe: a container an earlier try left is waited for and removed first, and the tool
@@ -141,7 +136,7 @@ def downgrade(
     Args:
         run: The promotion, its services paused and its database kept under another name.
         host: The host that keeps the database.
-        project: The compose project on the bundle of the release that is left.
+        manifest: The release that is left.
         to_revision: The revision to go to.
         container: The one-off container's name, the promotion's own.
 
@@ -156,16 +151,19 @@ def downgrade(
     words = downgrade_words(migration, to_revision) if migration else None
     if migration is None or words is None:
         raise RuntimeError("a downgrade was asked for where the release has none")
-    _clear(run, there, container, migration.timeout)
+    target = run.target(host)
+    target.end_once(container, seconds=migration.timeout)
     _, before, _ = read_schema(run, there)
-    argv = project.run_once(
-        migration.service, words, name=container, no_deps=True, env=pg_options(run.policy.database)
+    result = target.run_once(
+        manifest,
+        migration.service,
+        words,
+        name=container,
+        seconds=migration.timeout,
+        alone=True,
+        env=pg_options(run.policy.database),
+        on_line=log().info,
     )
-    try:
-        result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
-    except TerminalError:
-        there.run(run.change(host, remove_container(container), seconds=60))
-        raise
     _, after, _ = read_schema(run, there)
     if not result.ok:
         raise TerminalError(
@@ -180,10 +178,3 @@ def downgrade(
         )
     log().info("%s: schema %s → %s", host, before or "none", after or "none")
     return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
-
-
-def _clear(run: Run, there: Host, container: str, seconds: float) -> None:
-    """Wait for a downgrade an earlier try left running, then remove its container."""
-    waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
-    if waited.ok:
-        there.run(run.change(there.name, remove_container(container), seconds=60))

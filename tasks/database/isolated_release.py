@@ -96,13 +96,8 @@ def describe(
     Raises:
         TerminalError: Compose cannot read the bundle.
     """
-    live = run.project(
-        host,
-        release_id=manifest.release.id,
-        files=manifest.compose_files,
-        profiles=("*",),
-        env_file=manifest.env_file,
-    )
+    everything = manifest.model_copy(update={"profiles": ("*",)})
+    live = run.app(host).project(everything, current=False)
     shape = _read_shape(run.hosts[host], live)
     services = tuple(name for name in wanted if name in shape.services)
     backup = run.policy.backup

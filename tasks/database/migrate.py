@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 from blocks.values.receipts import MigrateReceipt
 from tasks.database.commands.pg import pg_options
 from tasks.database.schema import read_schema
-from tasks.host.docker import remove_container, wait_container
 from tasks.kernel.errors import TerminalError
-from tasks.kernel.protocols import Call, Limits
 from tasks.steps.run import Run
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
-    from tasks.host.compose import ComposeProject
+    from blocks.values.manifests import Manifest
     from tasks.kernel.protocols import Host
 
 
 @step("migrate", MigrateReceipt)
 def migrate(
-    run: Run, *, host: str, project: ComposeProject, container: str, known: HostFacts | None = None
+    run: Run, *, host: str, manifest: Manifest, container: str, known: HostFacts | None = None
 ) -> MigrateReceipt:
     """Run the migration command in a one-off container of the new image.
 
@@ -33,7 +31,6 @@ def migrate(
 
     Args:
         host: The host that keeps the database.
-        project: The compose project on the new release's bundle.
         container: The one-off container's name, the promotion's own.
         known: The host as it was read a moment ago under this very lease, when no earlier try had begun to migrate;
             it is not read again. None for nothing.
@@ -53,19 +50,17 @@ def migrate(
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
-    argv = project.run_once(
+    result = run.target(host).run_once(
+        manifest,
         migration.service,
         migration.command,
         name=container,
-        no_deps=database_running,
+        seconds=migration.timeout,
+        alone=database_running,
         # A migration that waits for a lock would make everybody behind it wait too.
         env=pg_options(run.policy.database),
+        on_line=log().info,
     )
-    try:
-        result = there.run(run.change(host, argv, seconds=migration.timeout), on_line=log().info)
-    except TerminalError:
-        there.run(run.change(host, remove_container(container), seconds=60))
-        raise
     _, after, _ = read_schema(run, there)
     if not result.ok:
         raise TerminalError(
@@ -93,8 +88,7 @@ def _clear(run: Run, there: Host, container: str) -> bool:
     """Wait for a migration an earlier try left running, then remove its container; False where there is none."""
     migration = run.description.migration
     seconds = migration.timeout if migration else 60.0
-    waited = there.run(Call(argv=wait_container(container), limits=Limits(seconds, seconds)))
-    if waited.ok:
+    waited = run.target(there.name).end_once(container, seconds=seconds)
+    if waited:
         log().info("%s: waited for the migration an earlier try had left running", there.name)
-        there.run(run.change(there.name, remove_container(container), seconds=60))
-    return waited.ok
+    return waited

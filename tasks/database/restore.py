@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blocks.pipeline import Backup
+    from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt
     from tasks.database.commands.databases import Names
-    from tasks.host.compose import ComposeProject
     from tasks.kernel.argv import Argv
     from tasks.kernel.protocols import Result
     from tasks.steps.run import Run
@@ -75,13 +75,13 @@ def _check_dump(run: Run, host: str, backup: BackupReceipt) -> None:
 
 
 @step("pause", StepReceipt)
-def pause(run: Run, *, host: str, project: ComposeProject, services: tuple[str, ...]) -> StepReceipt:
+def pause(run: Run, *, host: str, manifest: Manifest, services: tuple[str, ...]) -> StepReceipt:
     """Stop the application's own services, so that nothing writes while the database is changed.
 
     Running it twice is safe: what is stopped stays stopped. Database, containers and volumes stay.
 
     Args:
-        project: The compose project of the release that runs.
+        manifest: The release that runs.
         services: The services of its own images.
 
     Returns:
@@ -91,12 +91,7 @@ def pause(run: Run, *, host: str, project: ComposeProject, services: tuple[str, 
         TerminalError: They do not stop.
     """
     if services:
-        call = run.change(host, project.stop(*services), seconds=run.policy.timeouts.up)
-        _good(
-            run.hosts[host].run(call, on_line=log().info),
-            f"pause: the services on {host} do not stop",
-            "look at the engine there",
-        )
+        run.target(host).pause(manifest, services)
     return StepReceipt(text=f"{host}: {', '.join(services) or 'nothing'} stopped")
 
 

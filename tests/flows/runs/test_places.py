@@ -198,7 +198,6 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     asked = SimpleNamespace(submit=lambda *_, needed_bytes=0, **__: spaces.append(needed_bytes))
     monkeypatch.setattr(switching, "preflight", asked)
     monkeypatch.setattr(switching, "check_compose", SimpleNamespace(submit=lambda *_, **__: None))
-    monkeypatch.setattr(switching, "project_of", lambda *_, **__: None)
     monkeypatch.setattr(conduct, "take_lease", lambda _: None)
     monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
     monkeypatch.setattr(rollback, "_decide", lambda *_: (plan, {}))
