@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.kernel.argv import Argv, name, variable
-from tasks.kernel.lines import lines
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,6 @@ class ComposeProject:
         """Print the merged configuration, variables filled in, as JSON."""
         return self.argv("config", "--format=json")
 
-    def config_raw_json(self) -> Argv:
-        """Print the merged configuration as JSON with its variables left as they are written."""
-        return self.argv("config", "--format=json", "--no-interpolate")
-
     def pull(self, *services: str) -> Argv:
         """Pull the images that are not on the host, of all services of the profiles or of those named."""
         return self.argv("pull", "--policy=missing", *_services(services))
@@ -109,7 +104,6 @@ class ComposeProject:
         name: str,
         no_deps: bool = False,
         env: Mapping[str, str] | None = None,
-        labels: Mapping[str, str] | None = None,
     ) -> Argv:
         """Run a command in a container of its own, removed when it ends.
 
@@ -119,10 +113,8 @@ class ComposeProject:
             name: The container's name, by which it is found again.
             no_deps: Do not start the services it depends on.
             env: Variables added to its environment; no secrets.
-            labels: Labels that replace the service's own, so that a proxy sends it no requests.
         """
         variables = (f"--env={variable(key)}={value}" for key, value in (env or {}).items())
-        marks = (f"--label={key}={value}" for key, value in (labels or {}).items())
         return self.argv(
             "run",
             "--rm",
@@ -131,26 +123,13 @@ class ComposeProject:
             f"--name={_name(name, 'container')}",
             *(("--no-deps",) if no_deps else ()),
             *variables,
-            *marks,
             *_services((service,)),
             *command,
         )
 
-    def exec_(self, service: str, command: tuple[str, ...]) -> Argv:
-        """Run a command in a service's running container."""
-        return self.argv("exec", "--no-TTY", *_services((service,)), *command)
-
-    def ps_json(self) -> Argv:
-        """List the project's containers, ended ones too, as JSON."""
-        return self.argv("ps", "--all", "--no-trunc", "--format=json")
-
     def stop(self, *services: str) -> Argv:
         """Stop services; their containers and volumes stay."""
         return self.argv("stop", *_services(services))
-
-    def logs(self, *services: str, tail: int = 100) -> Argv:
-        """Print the last lines of services' logs."""
-        return self.argv("logs", "--no-color", f"--tail={tail}", *_services(services))
 
 
 _name = name
@@ -194,25 +173,6 @@ def leaves_alone(said: str, containers: Collection[str], others: Collection[str]
     found = [_CONTAINER.fullmatch(line) for line in lines if not _WARNING.match(line)]
     known = [one.groups() for one in found if one and one["name"] not in others]
     return all(found) and set(known) == {(name, "Running") for name in containers} != set()
-
-
-def parse_json(text: str) -> list[dict[str, Any]]:
-    """Read a list that compose or the Docker client printed as JSON.
-
-    Args:
-        text: One JSON list, or one object a line: which of them depends on the version.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    stripped = text.strip()
-    if stripped.startswith("["):
-        found = json.loads(stripped)
-    else:
-        found = [json.loads(line) for line in lines(stripped) if line.strip()]
-    if not all(isinstance(entry, dict) for entry in found):
-        raise ValueError("a list of objects was expected")
-    return list(found)
 
 
 def images_of(config: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import socket
 import tempfile
@@ -19,6 +20,7 @@ from blocks.values.receipts import SmokeReceipt
 from tasks.kernel.environment import smoke_environment
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.logs import log
+from tasks.kernel.poll import poll
 from tasks.kernel.protocols import Call, Limits
 from tasks.kernel.redact import process_redactor
 from tasks.kernel.tls import authorities
@@ -83,20 +85,19 @@ def check_all(site: Site, *, host: str, release: Release, checkout: Path | None)
 
 def _until_green(attempt: Callable[[], str], *, what: str, within: float, host: str) -> None:
     """Try a check until it answers nothing wrong."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            wrong = attempt()
-        except (httpx.HTTPError, OSError, SluiceError) as error:
-            wrong = process_redactor().text(str(error) or type(error).__name__)
-        if not wrong:
-            return
-        if time.monotonic() >= deadline:
-            raise TerminalError(
-                f"smoke: {what} on {host} is red: {wrong}",
-                "check the application's log; the check is under smoke in pipeline.yaml",
-            )
-        time.sleep(_PAUSE_SECONDS)
+    wrong = poll(lambda: _wrong(attempt), operator.not_, seconds=within, every=_PAUSE_SECONDS)
+    if wrong:
+        raise TerminalError(
+            f"smoke: {what} on {host} is red: {wrong}",
+            "check the application's log; the check is under smoke in pipeline.yaml",
+        )
+
+
+def _wrong(attempt: Callable[[], str]) -> str:
+    try:
+        return attempt()
+    except (httpx.HTTPError, OSError, SluiceError) as error:
+        return process_redactor().text(str(error) or type(error).__name__)
 
 
 def _prepare(

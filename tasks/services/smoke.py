@@ -21,11 +21,7 @@ def smoke(run: Run, *, host: str, release: Release, checkout: Path | None) -> Sm
     Running it twice is safe as far as the checks themselves only look.
 
     Args:
-        release: The release that should answer.
-        checkout: Where its commit is checked out on the control machine, for commands.
-
-    Returns:
-        One line per check that passed.
+        checkout: Where the release's commit is checked out on the control machine, for commands.
 
     Raises:
         TerminalError: A check stayed red for as long as it may be tried.
@@ -40,11 +36,7 @@ def verify(run: Run, *, host: str, release: Release, checkout: Path | None) -> S
     Running it twice is safe as far as the checks themselves only look.
 
     Args:
-        release: The release that should answer.
-        checkout: Where its commit is checked out on the control machine, for commands.
-
-    Returns:
-        One line per check that passed.
+        checkout: As in `smoke`.
 
     Raises:
         TerminalError: A check stayed red.

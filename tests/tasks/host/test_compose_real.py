@@ -12,7 +12,7 @@ import pytest
 
 from tasks.database.commands import pg
 from tasks.host import docker, scripts
-from tasks.host.compose import ComposeProject, leaves_alone, parse_config, parse_json
+from tasks.host.compose import ComposeProject, leaves_alone, parse_config
 from tasks.kernel.argv import Argv
 from tests.lab.postgres import Postgres
 
@@ -61,6 +61,15 @@ def project(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory)
     run(made.argv("down", "--volumes", "--timeout=1"))
 
 
+def listed(argv: Argv) -> list[dict[str, str]]:
+    """Return the objects a command printed, one a line."""
+    return [json.loads(line) for line in output(argv).splitlines()]
+
+
+def containers(project: ComposeProject) -> list[dict[str, str]]:
+    return listed(project.argv("ps", "--all", "--no-trunc", "--format=json"))
+
+
 def waiting(project: ComposeProject) -> tuple[str, ...]:
     return (*project.up(), "--wait", "--wait-timeout=120")
 
@@ -69,8 +78,6 @@ def test_the_configuration_is_printed(project: ComposeProject) -> None:
     config = parse_config(output(project.config_json()))
     assert set(config["services"]) == {"db"}
     assert "not-this-one" not in json.dumps(config)
-    raw = parse_config(output(project.config_raw_json()))
-    assert raw["services"]["db"]["environment"]["POSTGRES_PASSWORD"] == "${PASSWORD:?}"
 
 
 def test_without_an_env_file_none_is_read(project: ComposeProject) -> None:
@@ -85,11 +92,9 @@ def test_images_that_are_there_are_not_pulled(project: ComposeProject) -> None:
 
 
 def test_up_changes_nothing_the_second_time(project: ComposeProject) -> None:
-    before = parse_json(output(project.ps_json()))
+    before = containers(project)
     output(waiting(project))
-    assert [found["ID"] for found in parse_json(output(project.ps_json()))] == [
-        found["ID"] for found in before
-    ]
+    assert [found["ID"] for found in containers(project)] == [found["ID"] for found in before]
     assert (before[0]["Service"], before[0]["State"], before[0]["Health"]) == ("db", "running", "healthy")
 
 
@@ -99,12 +104,7 @@ def test_an_image_that_is_missing_is_never_pulled_by_up(project: ComposeProject,
     done = run(other.up())
     assert done.returncode != 0
     assert b"No such image" in done.stderr
-    assert parse_json(output(other.ps_json())) == []
-
-
-def test_words_reach_a_running_container_as_they_are(project: ComposeProject) -> None:
-    words = ("a b", "$(id)", "--help", "'", "")
-    assert output(project.exec_("db", ("printf", "<%s>", *words))) == "".join(f"<{word}>" for word in words)
+    assert containers(other) == []
 
 
 def test_a_command_runs_in_a_container_of_its_own(project: ComposeProject) -> None:
@@ -115,7 +115,6 @@ def test_a_command_runs_in_a_container_of_its_own(project: ComposeProject) -> No
         name=name,
         no_deps=True,
         env={"SAID": "$(a) b"},
-        labels={"sluice.test": "1"},
     )
     assert output(argv) == "$(a) b it's"
     assert run(docker.inspect(name)).returncode != 0
@@ -139,13 +138,13 @@ def test_a_container_is_waited_for_and_removed(project: ComposeProject) -> None:
 
 
 def test_containers_are_listed(project: ComposeProject) -> None:
-    found = parse_json(output(docker.list_containers({"com.docker.compose.project": project.name})))
+    found = listed(docker.list_containers({"com.docker.compose.project": project.name}))
     assert [container["Names"] for container in found] == [f"{project.name}-db-1"]
 
 
 def test_a_database_is_dumped_through_its_service(project: ComposeProject, tmp_path: Path) -> None:
     path = tmp_path / "x.dump"
-    done = run(scripts.dump(str(path), project.exec_("db", pg.dump())))
+    done = run(scripts.dump(str(path), project.argv("exec", "--no-TTY", "db", *pg.dump())))
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split()[1] == str(path.stat().st_size)
     assert path.stat().st_mode & 0o077 == 0
@@ -158,15 +157,14 @@ def test_a_database_is_dumped_through_its_service(project: ComposeProject, tmp_p
 
 
 def test_a_login_reaches_the_engine(project: ComposeProject) -> None:
-    done = run(scripts.login(project.ps_json()), b'{"auths": {}}')
+    done = run(scripts.login(project.argv("ps", "--all", "--format=json")), b'{"auths": {}}')
     assert done.returncode == 0, done.stderr.decode()
-    assert len(parse_json(done.stdout.decode())) == 1
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_a_service_is_stopped_and_its_container_stays(project: ComposeProject) -> None:
     output(project.stop("db"))
-    assert parse_json(output(project.ps_json()))[0]["State"] == "exited"
-    assert "PostgreSQL" in output(project.logs("db")) or "database system" in output(project.logs("db"))
+    assert containers(project)[0]["State"] == "exited"
     output(waiting(project))
 
 
@@ -186,6 +184,6 @@ def test_compose_says_what_it_leaves_alone_and_starts_nothing(project: ComposePr
     other.write_text("PASSWORD=another\n")
     changed = ComposeProject(project.name, project.directory, env_file=str(other), files=project.files)
     assert not leaves_alone(said(changed), [name], [])
-    assert parse_json(output(project.ps_json()))[0]["State"] == "created"
+    assert containers(project)[0]["State"] == "created"
     assert run(waiting(project)).returncode == 0
     assert leaves_alone(said(project), [name], [])
