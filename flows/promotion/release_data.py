@@ -9,7 +9,6 @@ from tasks.host.read import no_manifest
 from tasks.kernel.errors import RefusedError
 from tasks.kernel.logs import log
 from tasks.release_data.commands.data_roles import judge, named
-from tasks.release_data.read import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,12 +90,10 @@ def release_with_data(facts: HostFacts) -> Manifest | None:
 
 
 def _again(run: Run, name: str, facts: HostFacts) -> HostFacts:
-    app = run.app(name)
-    manifest = app.manifest()
-    if manifest is None:
-        raise no_manifest(app.directory, name)
-    data = read_data(app, manifest, app.containers())
-    return facts.model_copy(update={"manifest": manifest, "data": data})
+    now = run.target(name).read_facts()
+    if now.manifest is None:
+        raise no_manifest(run.directories[name], name)
+    return facts.model_copy(update={"manifest": now.manifest, "data": now.data})
 
 
 def _only(manifests: Mapping[str, Manifest], names: list[str]) -> dict[str, Manifest]:
