@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blocks.values.drift import HostState
     from blocks.values.facts import ContainerFact, HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.offline import HostMemory, LiveRelease
+    from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
     from blocks.values.watch import RawLogs
     from tasks.kernel.archive import Archive
     from tasks.kernel.protocols import Limits, LineSink, Result
@@ -73,6 +73,10 @@ class Target(Protocol):
         """Read what it remembers of a release, of the one that runs for None; None where it knows none."""
         ...
 
+    def read_rollbacks(self) -> tuple[OfflineRollback, ...]:
+        """Read the rollbacks made without the ledger that it does not know yet, oldest first."""
+        ...
+
     def read_missing(self, manifest: Manifest) -> tuple[str, ...]:
         """Read which of a release's images are not there, sorted."""
         ...
@@ -91,6 +95,10 @@ class Target(Protocol):
             since: Container id → how many seconds to go back.
             start_seconds: How much of the beginning of each log is read as well; 0 for nothing.
         """
+        ...
+
+    def hide_secrets(self) -> None:
+        """Have the secrets of its own settings redacted from now on, should a log or an answer hold one."""
         ...
 
     def check(self, *, ports: frozenset[int], needed_bytes: int) -> str:
@@ -158,6 +166,14 @@ class Target(Protocol):
 
     def remember(self, live: tuple[LiveRelease, ...]) -> None:
         """Add the newest of the releases that ran to its memory; all of them where it has none."""
+        ...
+
+    def write_rollback(self, record: OfflineRollback) -> None:
+        """Write down a rollback made without the ledger; no lease is needed for that and for `mark_recorded`."""
+        ...
+
+    def mark_recorded(self, identifier: str) -> None:
+        """Take note that the ledger has a rollback now."""
         ...
 
     def run_once(

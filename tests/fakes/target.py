@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from blocks.values.drift import HostState
 from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.manifests import Manifest
-from blocks.values.offline import HostMemory, LiveRelease
+from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
 from blocks.values.watch import RawLogs
 from tasks.kernel.errors import FencedError, RefusedError, TerminalError, TransientError
 from tasks.kernel.protocols import Limits, LineSink, Result
@@ -34,6 +34,7 @@ class Place:
         services: Service → how it is.
         data: Paths that services wrote.
         live: The releases that ran.
+        rollbacks: Those that were made without the ledger, which does not know them.
         highest: The highest token of a lease.
         answers: False where it cannot be reached.
         made: How many services were made so far.
@@ -48,6 +49,7 @@ class Place:
     services: dict[str, ContainerFact] = field(default_factory=dict)
     data: set[str] = field(default_factory=set)
     live: tuple[LiveRelease, ...] = ()
+    rollbacks: dict[str, OfflineRollback] = field(default_factory=dict)
     highest: int = 1
     answers: bool = True
     made: int = 0
@@ -91,6 +93,9 @@ class FakeTarget(Target):
         found = place.released.get(release_id or place.current or "")
         return found[0] if found else None
 
+    def read_rollbacks(self) -> tuple[OfflineRollback, ...]:
+        return tuple(self._asked().rollbacks.values())
+
     def read_missing(self, manifest: Manifest) -> tuple[str, ...]:
         return tuple(sorted({*manifest.images.values()} - self._asked().images))
 
@@ -105,6 +110,9 @@ class FakeTarget(Target):
         del start_seconds, limits
         self._asked()
         return RawLogs(self.name, services, since, "mark", "ready\n")
+
+    def hide_secrets(self) -> None:
+        self._asked()
 
     def check(self, *, ports: frozenset[int], needed_bytes: int) -> str:
         del ports
@@ -168,6 +176,12 @@ class FakeTarget(Target):
         known = {one.promotion_id for one in place.live}
         if live[-1].promotion_id not in known:
             place.live = (*place.live, live[-1]) if place.live else live
+
+    def write_rollback(self, record: OfflineRollback) -> None:
+        self._asked().rollbacks[record.id] = record
+
+    def mark_recorded(self, identifier: str) -> None:
+        self._asked().rollbacks.pop(identifier, None)
 
     def run_once(
         self,

@@ -12,8 +12,8 @@ from tasks.host.host_facts import IN_SERVICE
 from tasks.host.scripts import script
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
-from tasks.targets.compose import start
-from tasks.targets.compose.facts import read_facts
+from tasks.targets.compose import rollbacks, start
+from tasks.targets.compose.facts import read_env_keys, read_facts
 from tasks.targets.compose.logs import read_raw_logs
 from tasks.targets.compose.memory import append_live, read_memory
 from tasks.targets.compose.old_releases import prune_releases
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from blocks.values.drift import HostState
     from blocks.values.facts import ContainerFact, HostFacts
     from blocks.values.manifests import Manifest
-    from blocks.values.offline import HostMemory, LiveRelease
+    from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
     from blocks.values.watch import RawLogs
     from tasks.host.app_host import AppHost
     from tasks.kernel.protocols import LineSink, Result
@@ -68,6 +68,9 @@ class ComposeTarget(Target):
     def read_manifest(self, release_id: str | None = None) -> Manifest | None:
         return self.app.manifest(release_id)
 
+    def read_rollbacks(self) -> tuple[OfflineRollback, ...]:
+        return rollbacks.read_rollbacks(self.app)
+
     def read_missing(self, manifest: Manifest) -> tuple[str, ...]:
         release, services = manifest.release, {*manifest.services}
         ours = {image.reference for image in release.images if {*image.services} & services}
@@ -83,6 +86,9 @@ class ComposeTarget(Target):
         limits: Limits,
     ) -> RawLogs:
         return read_raw_logs(self.app, services, since, start_seconds=start_seconds, limits=limits)
+
+    def hide_secrets(self) -> None:
+        read_env_keys(self.app.host, self.app.directory, self.app.policy.env_files)
 
     def check(self, *, ports: frozenset[int], needed_bytes: int) -> str:
         return check_host(self.app, ports=ports, needed_bytes=needed_bytes)
@@ -110,6 +116,12 @@ class ComposeTarget(Target):
 
     def remember(self, live: tuple[LiveRelease, ...]) -> None:
         append_live(self.app, live)
+
+    def write_rollback(self, record: OfflineRollback) -> None:
+        rollbacks.write_rollback(self.app, record)
+
+    def mark_recorded(self, identifier: str) -> None:
+        rollbacks.mark_recorded(self.app, identifier)
 
     def run_once(
         self,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from blocks.values.lifecycle import Kind
+from blocks.values.lifecycle import Kind, Status
 from blocks.values.manifests import Manifest
-from blocks.values.offline import LiveRelease
+from blocks.values.offline import LiveRelease, OfflineRollback
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.kernel.protocols import Limits, Result
 from tasks.targets.target import ReleaseFiles, Target
@@ -186,6 +186,31 @@ def memory_survives(scene: Scene) -> None:
     assert memory.current == manifest.release.id
 
 
+def a_rollback_without_the_ledger_is_told_until_the_ledger_has_it(scene: Scene) -> None:
+    manifest = scene.run(1)
+    record = OfflineRollback(
+        id="20261121T053300Z",
+        pipeline="shop",
+        environment="prod",
+        from_release_id=None,
+        to_release_id=manifest.release.id,
+        hosts=("prod",),
+        who="me@here",
+        started_at=NOW,
+        ended_at=NOW,
+        outcome=Status.SUCCEEDED,
+        message="done",
+        token=1,
+    )
+    # What was done is written down even where somebody else took over.
+    scene.lose_lease()
+    scene.target.write_rollback(record)
+    assert scene.again().read_rollbacks() == (record,)
+    for _ in range(2):
+        scene.target.mark_recorded(record.id)
+        assert scene.again().read_rollbacks() == ()
+
+
 CHANGES: dict[str, Callable[[Target, Manifest], Any]] = {
     "put": lambda target, _: target.put(*offer(2)),
     "pull": lambda target, one: target.pull(one),
@@ -313,6 +338,7 @@ CONTRACT: tuple[Callable[[Scene], None], ...] = (
     a_pause_stops_what_is_named_and_no_more,
     what_stopped_is_started_as_it_was,
     memory_survives,
+    a_rollback_without_the_ledger_is_told_until_the_ledger_has_it,
     who_lost_the_lease_changes_nothing,
     a_one_off_tells_its_status_and_output,
     a_command_in_a_service_tells_its_status,

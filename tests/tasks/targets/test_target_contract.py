@@ -190,6 +190,13 @@ class Forgets(FakeTarget):
         return replace(self, place=replace(self.place, live=()))
 
 
+class TellsForEver(FakeTarget):
+    """Never takes note that the ledger knows."""
+
+    def mark_recorded(self, identifier: str) -> None:
+        """Forget it."""
+
+
 class AsksNoLease(FakeTarget):
     """Obeys whoever asks."""
 
@@ -256,6 +263,7 @@ BREAKS: list[tuple[type[FakeTarget], Callable[[Scene], None]]] = [
     (StopsAll, contract.a_pause_stops_what_is_named_and_no_more),
     (MakesAnew, contract.what_stopped_is_started_as_it_was),
     (Forgets, contract.memory_survives),
+    (TellsForEver, contract.a_rollback_without_the_ledger_is_told_until_the_ledger_has_it),
     (AsksNoLease, contract.who_lost_the_lease_changes_nothing),
     (AlwaysWell, contract.a_one_off_tells_its_status_and_output),
     (Mute, contract.a_command_in_a_service_tells_its_status),
