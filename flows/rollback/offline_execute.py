@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
-from blocks.values.offline import OFFLINE_FOLDER, LiveRelease, OfflineRollback
+from blocks.values.offline import LiveRelease, OfflineRollback
 from flows.core.attempt import Fallback, attempt
 from flows.domain.promotion.recovery import stopped_note
 from flows.promotion.release_data import release_with_data
@@ -160,11 +160,9 @@ def _record_of(readied: Readied, started: datetime, ending: Ending) -> OfflineRo
 def _write_down(readied: Readied, record: OfflineRollback, tell: Tell) -> None:
     """Leave the record on every host, and the release among those that ran. What fails here is only told."""
     site = readied.site
-    for name, host in site.hosts.items():
-        path = f"{site.directories[name]}/{OFFLINE_FOLDER}/{record.id}.json"
+    for name in site.hosts:
         try:
-            # Without the fence: what was done is written down even where another run took over meanwhile.
-            host.write_file(path, record.to_json().encode())
+            site.target(name).write_rollback(record)
             if record.outcome is Status.SUCCEEDED:
                 _remember(readied, name, record)
         except SluiceError as error:

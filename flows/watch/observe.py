@@ -15,7 +15,6 @@ from tasks.kernel.errors import SluiceError
 from tasks.steps.flow_runs import wait_here
 from tasks.steps.run import Run
 from tasks.steps.step import log
-from tasks.targets.compose.facts import read_env_keys
 from tasks.watch.read import watch_host
 
 if TYPE_CHECKING:
@@ -59,9 +58,8 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
     before, until = summaries_before(run), switch.until(rules)
     known = known_errors(run)
     checkout = _checkout(run, release)
-    for name, host in run.hosts.items():
-        # Its secrets are redacted from now on, should a log hold one.
-        read_env_keys(host, run.directories[name], run.policy.env_files)
+    for name in run.hosts:
+        run.target(name).hide_secrets()
     while True:
         gone = _overtaken(run, row)
         if gone:
