@@ -90,8 +90,7 @@ def pause(run: Run, *, host: str, manifest: Manifest, services: tuple[str, ...])
     Raises:
         TerminalError: They do not stop.
     """
-    if services:
-        run.target(host).pause(manifest, services)
+    run.target(host).pause(manifest, services)
     return StepReceipt(text=f"{host}: {', '.join(services) or 'nothing'} stopped")
 
 

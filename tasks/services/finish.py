@@ -19,9 +19,6 @@ def tag(run: Run, *, release: Release, tags: tuple[str, ...]) -> StepReceipt:
     """Give the release's digests readable names in the registry: the environment, and the ref promoted.
 
     Running it twice is safe: a tag points where it points. Nothing is ever started by these names.
-
-    Returns:
-        A line that says so.
     """
     for image in release.images:
         for name in tags:
@@ -43,9 +40,6 @@ def prune(
         keep: The releases whose bundles stay.
         digests: The digests of their images.
         repositories: The repositories of the pipeline.
-
-    Returns:
-        A line that says what was removed.
     """
     removed: list[str] = []
     for name in run.hosts:

@@ -24,11 +24,7 @@ def remember(run: Run) -> StepReceipt:
 
     Running it twice is safe: a promotion that is written down already is not added again.
 
-    Args:
-        run: The promotion, succeeded. A host that remembers no release yet is told of the earlier ones too.
-
-    Returns:
-        A line that says so.
+    A host that remembers no release yet is told of the earlier ones too.
     """
     told: list[str] = []
     live = live_releases(run)

@@ -51,35 +51,27 @@ class Target(Protocol):
     @property
     def name(self) -> str:
         """The name it has under `hosts`."""
-        ...
 
     def read_facts(self) -> HostFacts:
         """Read what a plan needs to know; nothing of the database."""
-        ...
 
     def read_services(self, *, patient: bool = False) -> tuple[ContainerFact, ...]:
         """Read which services run and how they are; patient gives an engine that is down a moment to come back."""
-        ...
 
     def read_state(self) -> HostState:
         """Read all that is compared with the ledger: facts, what else runs there, what lies in the bundle."""
-        ...
 
     def read_memory(self) -> HostMemory:
         """Read all that it remembers by itself: manifests, and the releases that ran."""
-        ...
 
     def read_manifest(self, release_id: str | None = None) -> Manifest | None:
         """Read what it remembers of a release, of the one that runs for None; None where it knows none."""
-        ...
 
     def read_rollbacks(self) -> tuple[OfflineRollback, ...]:
         """Read the rollbacks made without the ledger that it does not know yet, oldest first."""
-        ...
 
     def read_missing(self, manifest: Manifest) -> tuple[str, ...]:
         """Read which of a release's images are not there, sorted."""
-        ...
 
     def read_logs(
         self,
@@ -95,11 +87,9 @@ class Target(Protocol):
             since: Container id → how many seconds to go back.
             start_seconds: How much of the beginning of each log is read as well; 0 for nothing.
         """
-        ...
 
     def hide_secrets(self) -> None:
         """Have the secrets of its own settings redacted from now on, should a log or an answer hold one."""
-        ...
 
     def check(self, *, ports: frozenset[int], needed_bytes: int) -> str:
         """See whether it can carry a change; return what it has, in a line.
@@ -111,7 +101,6 @@ class Target(Protocol):
         Raises:
             RefusedError: Something is not as it must be; the message lists everything.
         """
-        ...
 
     def check_release(self, manifest: Manifest, *, kept: bool) -> None:
         """See whether it takes a release that was put there.
@@ -123,11 +112,9 @@ class Target(Protocol):
         Raises:
             RefusedError: It refuses the configuration, or a file was changed.
         """
-        ...
 
     def put(self, manifest: Manifest, files: ReleaseFiles) -> str:
         """Put a release beside the one that runs; return where."""
-        ...
 
     def pull(self, manifest: Manifest, *, only_written: bool = False) -> None:
         """Bring a release's images; what is there is not brought again.
@@ -135,7 +122,6 @@ class Target(Protocol):
         Args:
             only_written: True to leave out images of whose names the target's own settings decide a part.
         """
-        ...
 
     def start(self, manifest: Manifest, *, left: Manifest | None = None) -> None:
         """Make a release that was put there the one that runs, and wait until it is well.
@@ -146,15 +132,12 @@ class Target(Protocol):
         Raises:
             TerminalError: It does not start; the release before it can be started again.
         """
-        ...
 
     def start_stopped(self, manifest: Manifest, services: tuple[str, ...]) -> tuple[str, ...]:
         """Start those of some services of the running release that do not run, as they are; return them."""
-        ...
 
     def stop(self, manifest: Manifest) -> str:
         """Stop a release that was the first one, so that nothing runs; data stays. Return a line that says so."""
-        ...
 
     def pause(self, manifest: Manifest, services: tuple[str, ...]) -> None:
         """Stop some services of the release that runs, so that nothing writes.
@@ -162,19 +145,15 @@ class Target(Protocol):
         Raises:
             TerminalError: They do not stop.
         """
-        ...
 
     def remember(self, live: tuple[LiveRelease, ...]) -> None:
         """Add the newest of the releases that ran to its memory; all of them where it has none."""
-        ...
 
     def write_rollback(self, record: OfflineRollback) -> None:
         """Write down a rollback made without the ledger; no lease is needed for that and for `mark_recorded`."""
-        ...
 
     def mark_recorded(self, identifier: str) -> None:
         """Take note that the ledger has a rollback now."""
-        ...
 
     def run_once(
         self,
@@ -198,26 +177,20 @@ class Target(Protocol):
         Raises:
             TerminalError: It took too long and was ended.
         """
-        ...
 
     def end_once(self, name: str, *, seconds: float) -> bool:
         """Wait for what an earlier try of `run_once` left running, and remove it; False where there is none."""
-        ...
 
     def runs_once(self, name: str) -> bool:
         """Say whether what `run_once` started under a name still runs."""
-        ...
 
     def run_in(self, service: str, command: tuple[str, ...], *, seconds: float, on_line: LineSink) -> Result:
         """Run a command in the running instance of a service."""
-        ...
 
     def reach(self, address: str, port: int) -> AbstractContextManager[int]:
         """Open a local loopback port that leads to an address as seen from there."""
-        ...
 
     def prune(
         self, keep: tuple[str, ...], *, digests: tuple[str, ...], repositories: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Remove releases and images that are not kept, but those with data nobody carried on; return their names."""
-        ...

@@ -39,40 +39,45 @@ def start(app: AppHost, manifest: Manifest, *, left: Manifest | None = None) -> 
     Raises:
         TerminalError: The data could not be carried over, or the services do not all run and stay up.
     """
-    release_id, services, depended_on = manifest.release.id, manifest.services, manifest.depended_on
-    project = app.project(manifest, current=True)
-    containers = app.containers()
-    if (left or writers(app, containers)) and not leads_to(app, release_id):
+    what = f"up: {manifest.release.id} does not start on {app.name}"
+    before = _make_current(app, manifest, left)
+    earlier = {container.id: container.restarts for container in before}
+    result = _bring_up(app, manifest, before)
+    if not result.ok:
+        why = ailing(app.containers(), manifest.services, earlier)
+        raise _not_started(f"{what}: {'; '.join(why) or result.tail(1)}", result)
+    await_well(app, manifest.services, earlier, what=what)
+
+
+def _make_current(app: AppHost, manifest: Manifest, left: Manifest | None) -> tuple[ContainerFact, ...]:
+    """Let `current` lead to a release; return the containers that are there then."""
+    name, containers = manifest.release.id, app.containers()
+    if (left or writers(app, containers)) and not leads_to(app, name):
         hand_over(app, containers, manifest, left)
         containers = app.containers()
-    linked = app.change(make_current(app.directory, release_id), seconds=60)
+    linked = app.change(make_current(app.directory, name), seconds=60)
     if not linked.ok:
         raise TerminalError(
             f"up: {app.directory}/current on {app.name} cannot be switched: {linked.tail(2)}",
             "check the permissions of that directory",
         )
     ensure_replaced(app, containers)
-    earlier = {container.id: container.restarts for container in containers}
-    # Nothing starts before everything is made: what this says decides whether what others need is waited for.
+    return containers
+
+
+def _bring_up(app: AppHost, manifest: Manifest, before: tuple[ContainerFact, ...]) -> Result:
+    """Make all containers, then start them: what making them says decides whether what others need is waited for."""
+    project, needed = app.project(manifest, current=True), manifest.depended_on
     made = _obey(app, project.create())
     # An engine that is slow may make a successor after the compose that asked for it was found gone.
     if not made.ok and ensure_replaced(app, app.containers()):
         made = _obey(app, project.create())
-    result = made
-    if made.ok:
-        argv = project.up()
-        leaves = tuple(name for name in services if name not in depended_on)
-        if leaves and _left_alone(containers, depended_on, f"{made.stdout}\n{made.stderr}"):
-            argv = project.up(*leaves, no_deps=True, recreate=False, remove_orphans=False)
-        result = _obey(app, argv)
-    if not result.ok:
-        why = ailing(app.containers(), services, earlier)
-        raise TerminalError(
-            f"up: {release_id} does not start on {app.name}: {'; '.join(why) or result.tail(1)}",
-            "check the service's log there (`docker compose logs`)",
-            result.tail(40),
-        )
-    await_well(app, services, earlier, what=f"up: {release_id} does not start on {app.name}")
+    if not made.ok:
+        return made
+    leaves = tuple(name for name in manifest.services if name not in needed)
+    if leaves and _left_alone(before, needed, f"{made.stdout}\n{made.stderr}"):
+        return _obey(app, project.up(*leaves, no_deps=True, recreate=False, remove_orphans=False))
+    return _obey(app, project.up())
 
 
 def start_stopped(app: AppHost, manifest: Manifest, services: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,21 +91,23 @@ def start_stopped(app: AppHost, manifest: Manifest, services: tuple[str, ...]) -
     """
     containers = app.containers(patient=True)
     stopped = not_running(containers, services)
-    if stopped:
-        ensure_replaced(app, containers)
-        log().warning("%s: %s stopped meanwhile; starting again", app.name, ", ".join(stopped))
-        argv = app.project(manifest, current=True).up(*stopped, recreate=False, remove_orphans=False)
-        result = _obey(app, argv)
-        what = f"revive: {', '.join(stopped)} stopped on {app.name} and cannot be started again"
-        if not result.ok:
-            raise TerminalError(
-                f"{what}: {result.tail(1)}",
-                "look at the service's log there (`docker compose logs`)",
-                result.tail(40),
-            )
-        earlier = {container.id: container.restarts for container in app.containers()}
-        await_well(app, stopped, earlier, what=what)
+    if not stopped:
+        return ()
+    ensure_replaced(app, containers)
+    names = ", ".join(stopped)
+    log().warning("%s: %s stopped meanwhile; starting again", app.name, names)
+    what = f"revive: {names} stopped on {app.name} and cannot be started again"
+    argv = app.project(manifest, current=True).up(*stopped, recreate=False, remove_orphans=False)
+    result = _obey(app, argv)
+    if not result.ok:
+        raise _not_started(f"{what}: {result.tail(1)}", result)
+    earlier = {container.id: container.restarts for container in app.containers()}
+    await_well(app, stopped, earlier, what=what)
     return stopped
+
+
+def _not_started(what: str, result: Result) -> TerminalError:
+    return TerminalError(what, "check the service's log there (`docker compose logs`)", result.tail(40))
 
 
 def stop(app: AppHost, manifest: Manifest) -> str:
@@ -116,6 +123,9 @@ def pause(app: AppHost, manifest: Manifest, services: tuple[str, ...]) -> None:
     Raises:
         TerminalError: They do not stop.
     """
+    if not services:
+        # Compose would stop all of them.
+        return
     argv = app.project(manifest, current=True).stop(*services)
     result = app.change(argv, seconds=app.policy.timeouts.up, on_line=log().info)
     if not result.ok:

@@ -156,6 +156,8 @@ def a_stop_keeps_data(scene: Scene) -> None:
 
 def a_pause_stops_what_is_named_and_no_more(scene: Scene) -> None:
     manifest = scene.run(1)
+    scene.target.pause(manifest, ())
+    assert {*running(scene.target)} == {*SERVICES}
     scene.target.pause(manifest, ("one",))
     assert {*running(scene.target)} == {"two"}
     assert scene.target.read_manifest() == manifest
