@@ -20,7 +20,7 @@ from tasks.kernel.errors import RefusedError, TerminalError
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from blocks.values.offline import OfflineRollback
-    from flows.rollback.offline_hosts import Readied
+    from flows.rollback.offline_hosts import PreparedRollback
 
 _CHANGE = "flows.rollback.offline_execute"
 
@@ -63,42 +63,44 @@ def rollback(
         )
     began = time.monotonic()
     wanted = {"release": release, "reason": reason.strip(), "left_out": tuple(without or ())}
-    readied = _ready(environment, pipeline, wanted, insist=insist)
+    prepared = _prepared(environment, pipeline, wanted, insist=insist)
     tell = warn if as_json else say
-    for line in _preview(readied):
+    for line in _preview(prepared):
         tell(line)
     _ask(yes=yes)
-    record = _carried_out(readied, lambda line: tell(f"  {line}"))
+    record = _carried_out(prepared, lambda line: tell(f"  {line}"))
     if as_json:
         print_json(record.model_dump(mode="json"))
     _end(record, time.monotonic() - began, quiet=as_json)
 
 
-def _ready(environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool) -> Readied:
-    from flows.rollback.offline_hosts import OfflineRequest, make_ready
+def _prepared(
+    environment: str, pipeline: str | None, wanted: dict[str, Any], *, insist: bool
+) -> PreparedRollback:
+    from flows.rollback.offline_hosts import OfflineRequest, prepare_rollback
     from tasks.services.rescue import read_rescue
 
     # What the change needs is read from disk while the hosts answer.
     threading.Thread(target=import_module, args=(_CHANGE,)).start()
     rescue = read_rescue(read_settings().home, environment, pipeline)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return make_ready(rescue, OfflineRequest(who=who, insist=insist, **wanted))
+    return prepare_rollback(rescue, OfflineRequest(who=who, insist=insist, **wanted))
 
 
-def _carried_out(readied: Readied, tell: Callable[[str], None]) -> OfflineRollback:
+def _carried_out(prepared: PreparedRollback, tell: Callable[[str], None]) -> OfflineRollback:
     from flows.rollback.offline_execute import go_back
 
-    return go_back(readied, tell)
+    return go_back(prepared, tell)
 
 
-def _preview(readied: Readied) -> list[str]:
+def _preview(prepared: PreparedRollback) -> list[str]:
     """Say what would be done."""
-    left = _named(readied.prospect.left) if readied.prospect.left else "nothing known"
-    head = f"{readied.site.environment} of {readied.site.pipeline}: {left} → {_named(readied.target)}"
+    left = _named(prepared.plan.left) if prepared.plan.left else "nothing known"
+    head = f"{prepared.site.environment} of {prepared.site.pipeline}: {left} → {_named(prepared.target)}"
     return [
         head,
-        f"  {readied.prospect.reason}",
-        *(f"  WARNING: {line}" for line in readied.warnings),
+        f"  {prepared.plan.reason}",
+        *(f"  WARNING: {line}" for line in prepared.warnings),
     ]
 
 

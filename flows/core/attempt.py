@@ -66,7 +66,7 @@ def attempt(change: Callable[[], str], fallback: Fallback) -> Ending:
     except FencedError as error:
         return Ending(status=Status.ABANDONED, message=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the environment must not stay half-changed
-        return _recover(fallback, _foreseen(error))
+        return _recover(fallback, foreseen(error))
 
 
 def restore(fallback: Fallback, cause: str) -> Ending:
@@ -74,19 +74,20 @@ def restore(fallback: Fallback, cause: str) -> Ending:
 
     A host on which that fails keeps no other from being tried; only who is fenced off stops at once.
     """
-    switched, told = fallback.switched(), list[str]()
-    failed = _on_each(("every host",), lambda _: fallback.prepare()) or _on_each(
-        fallback.names,
-        lambda host: told.append(fallback.restore(host) if host in switched else fallback.revive(host)),
-    )
-    return after_restoring(cause, [line for line in told if line], failed)
+    switched = fallback.switched()
+    notes, failed = _on_each(("every host",), lambda _: fallback.prepare())
+    if not failed:
+        notes, failed = _on_each(
+            fallback.names,
+            lambda host: fallback.restore(host) if host in switched else fallback.revive(host),
+        )
+    return after_restoring(cause, notes, failed)
 
 
 def revive(fallback: Fallback) -> str:
     """Start on every host what stopped meanwhile; return what a person has to know, empty for nothing."""
-    told: list[str] = []
-    failed = _on_each(fallback.names, lambda host: told.append(fallback.revive(host)))
-    return "; ".join([*(line for line in told if line), *map(str, failed.values())])
+    notes, failed = _on_each(fallback.names, fallback.revive)
+    return "; ".join([*notes, *map(str, failed.values())])
 
 
 def _recover(fallback: Fallback, error: SluiceError) -> Ending:
@@ -97,26 +98,35 @@ def _recover(fallback: Fallback, error: SluiceError) -> Ending:
         return restore(fallback, str(error))
     note = failure_note(status, fallback.environment, before)
     if switched:
-        note = "; ".join([note, *map(str, _on_each(switched, fallback.stop).values())])
+        _, failed = _on_each(switched, fallback.stop)
+        note = "; ".join([note, *map(str, failed.values())])
     elif before is not None:
         note = revive(fallback) or note
     return Ending(status=status, message=f"{error} ({note})")
 
 
-def _on_each(hosts: Iterable[str], act: Callable[[str], None]) -> dict[str, SluiceError]:
-    """Act on one host after the other, and return what failed where; who is fenced off touches no further one."""
+def _on_each(
+    hosts: Iterable[str], act: Callable[[str], str | None]
+) -> tuple[list[str], dict[str, SluiceError]]:
+    """Act on one host after the other; who is fenced off touches no further one.
+
+    Returns:
+        What a person has to know, and what failed where.
+    """
+    notes: list[str] = []
     failed: dict[str, SluiceError] = {}
     for host in hosts:
         try:
-            act(host)
+            notes += filter(None, [act(host)])
         except Exception as error:  # noqa: BLE001 - one host must not keep the others from being tried
-            failed[host] = _foreseen(error)
+            failed[host] = foreseen(error)
             if isinstance(error, FencedError):
                 break
-    return failed
+    return notes, failed
 
 
-def _foreseen(error: Exception) -> SluiceError:
+def foreseen(error: Exception) -> SluiceError:
+    """Return an error with one line for a person; one that nobody foresaw is logged in full."""
     if isinstance(error, SluiceError):
         return error
     log().error("unexpected failure", exc_info=error)

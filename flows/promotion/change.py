@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flows.core.attempt import attempt
+from flows.domain.promotion.plan import must_migrate
 from flows.domain.words.names import backup_name, one_off_name
 from flows.promotion.bundle import Bundle, make_manifest
 from flows.promotion.fallback import PromotionFallback, end
@@ -33,22 +35,10 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.lifecycle import Status
     from blocks.values.manifests import Manifest
+    from blocks.values.plans import Plan
     from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release
-
-
-@dataclass(frozen=True)
-class DoneEarly:
-    """What was done on the first host a moment ago under the lease of the change, which does not do it again.
-
-    Attributes:
-        pulled: That the images are there. The bundle is put in place again: its manifest did not have the migrations
-            yet, which the new image was still being asked for.
-        dump: The dump; None where none was taken, or it has grown old.
-    """
-
-    pulled: StepReceipt
-    dump: BackupReceipt | None
+    from flows.promotion.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -56,26 +46,49 @@ class Change:
     """What is to be changed, all of it known before anything is touched.
 
     Attributes:
-        release: The release that shall run.
         manifests: Host name → what the host shall remember.
         bundle: The bundle to put in place; None where the hosts have it (a rollback).
         hosts: Host name → its facts before the change.
-        backup: True when a dump is taken first.
-        migrates: True when the migration command is run.
         drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
-        ready: What was done on the first host a moment ago; None for nothing.
+        pulled: That the images were brought to the first host a moment ago, under the lease of this change, which
+            checks and pulls there no more; None otherwise. The bundle is put in place again: its manifest did not have
+            the migrations yet, which the new image was still being asked for.
+        dump: The dump that was taken then; None where none was, or it has grown old.
     """
 
     release: Release
     manifests: Mapping[str, Manifest]
     bundle: Bundle | None
     hosts: Mapping[str, HostFacts]
-    backup: bool
-    migrates: bool
-    checkout: Path | None
+    backup: bool = False
+    migrates: bool = False
+    checkout: Path | None = None
     drills: bool = False
-    ready: DoneEarly | None = None
+    pulled: StepReceipt | None = None
+    dump: BackupReceipt | None = None
+
+
+def change_of(prepared: Prepared, plan: Plan, bundle: Bundle) -> Change:
+    """Put together what is to be changed by a plan that was approved."""
+    run, release = prepared.run, prepared.release
+    migration, rules = run.description.migration, run.policy.database
+    migrates = (
+        migration is not None
+        and not migration.at_boot
+        and must_migrate(plan, release.revisions, only_upgrades=migration.only_upgrades)
+    )
+    at_boot = migration is not None and migration.at_boot
+    return Change(
+        release=release,
+        manifests=manifests_of(run, release, bundle, prepared.hosts),
+        bundle=bundle,
+        hosts=prepared.hosts,
+        backup=plan.backup,
+        migrates=migrates,
+        checkout=prepared.sources.source,
+        drills=(rules.drill or rules.rehearse) and (migrates or at_boot),
+    )
 
 
 def manifests_of(
@@ -88,14 +101,10 @@ def manifests_of(
 def carry_out(run: Run, change: Change) -> Status:
     """Carry a change out; when it fails after the switch began, start the release before it again.
 
-    Args:
-        run: The promotion, `RUNNING` and holding the lease.
-
     Returns:
         `SUCCEEDED`, or what the failure left: the ledger has the same status and a line why.
     """
-    ending = attempt(lambda: _forward(run, change), fallback_of(run, change))
-    return end(run, ending)
+    return end(run, attempt(partial(_forward, run, change), fallback_of(run, change)))
 
 
 def fallback_of(run: Run, change: Change) -> PromotionFallback:
@@ -107,7 +116,7 @@ def _forward(run: Run, change: Change) -> str:
     refuse_left(run.policy, change.hosts, change.manifests)
     if change.bundle is None:
         # The hosts have it since it ran, images too as a rule: nothing is new, so nothing waits for a check.
-        raise_first([*begin_checks(run, change), *_compose_checks(run, change), *_pulls(run, change)])
+        raise_first([*begin_checks(run, change), *_compose_checks(run, change), *begin_pulls(run, change)])
     else:
         _pull_and_back_up(run, change, _prepare_hosts(run, change, change.bundle))
     if change.migrates:
@@ -116,7 +125,7 @@ def _forward(run: Run, change: Change) -> str:
             host=run.primary,
             manifest=change.manifests[run.primary],
             container=one_off_name(run.pipeline, "migrate", str(run.promotion_id)),
-            known=change.hosts[run.primary] if change.ready else None,
+            known=change.hosts[run.primary] if change.pulled else None,
         )
     switch(run, change)
     return f"{change.release.id} runs in {run.environment}; its smoke checks passed"
@@ -124,9 +133,6 @@ def _forward(run: Run, change: Change) -> str:
 
 def switch(run: Run, change: Change) -> None:
     """Start the release on every host, one after the other, then smoke each.
-
-    Args:
-        run: The promotion, holding the lease.
 
     Raises:
         RefusedError: The application wrote meanwhile what would be left behind.
@@ -140,25 +146,25 @@ def switch(run: Run, change: Change) -> None:
         smoke(run, host=name, release=change.release, checkout=change.checkout)
 
 
-def _ready_on(run: Run, change: Change, host: str) -> DoneEarly | None:
-    """Return what was done on a host a moment ago; only the first one has anything."""
-    return change.ready if host == run.primary else None
+def _unprepared(run: Run, change: Change) -> tuple[str, ...]:
+    """Return the hosts to which nothing was brought a moment ago."""
+    return tuple(name for name in change.hosts if not (change.pulled and name == run.primary))
 
 
 def _prepare_hosts(run: Run, change: Change, bundle: Bundle) -> list[PrefectFuture[StepReceipt]]:
     """Check every host, and put the bundle beside the ones before it.
 
     Returns:
-        What goes on where the one host there is was made ready before: only the switch has to wait for it.
+        What goes on where the one host there is has its images already: only the switch has to wait for it.
     """
     raise_first(begin_checks(run, change))
-    staging = {
-        name: stage.submit(run, host=name, manifest=manifest, files=bundle.files_for(manifest.env_file))
+    staging = [
+        stage.submit(run, host=name, manifest=manifest, files=bundle.files_for(manifest.env_file))
         for name, manifest in change.manifests.items()
-    }
-    if all(_ready_on(run, change, name) for name in staging):
-        return list(staging.values())
-    raise_first(list(staging.values()))
+    ]
+    if not _unprepared(run, change):
+        return staging
+    raise_first(staging)
     raise_first(_compose_checks(run, change))
     return []
 
@@ -168,50 +174,44 @@ def begin_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     ports = change.bundle.ports if change.bundle else frozenset[int]()
     # While it is unpacked, a host has the archive and the files.
     size = 2 * change.bundle.archive.size if change.bundle else 0
-    names = tuple(name for name in change.hosts if not _ready_on(run, change, name))
+    names = _unprepared(run, change)
     return begin_preflights(run, change.hosts, names, ports=ports, backup=change.backup, bundle=size)
 
 
 def _compose_checks(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
     return [
-        check_compose.submit(run, host=name, manifest=manifest, kept=change.bundle is None)
+        check_compose.submit(run, host=name, manifest=change.manifests[name], kept=change.bundle is None)
+        for name in _unprepared(run, change)
+    ]
+
+
+def begin_pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
+    """Begin to bring the release's images to every host."""
+    return [
+        pull.submit(run, host=name, manifest=manifest, known=change.pulled if name == run.primary else None)
         for name, manifest in change.manifests.items()
-        if not _ready_on(run, change, name)
     ]
 
 
 def _pull_and_back_up(run: Run, change: Change, staging: Sequence[PrefectFuture[StepReceipt]]) -> None:
     """Pull on every host; beside it dump the database, and read the logs that the switch will take away."""
-    pulling = _pulls(run, change)
+    pulling = begin_pulls(run, change)
     reading = begin_reading(run)
-    dumping, ready = None, change.ready
+    dumping: list[PrefectFuture[BackupReceipt]] = []
     if change.backup:
-        dumping = back_up.submit(
-            run,
-            host=run.primary,
-            name=dump_name(run, change.release.id),
-            known=ready.dump if ready else None,
-        )
-    futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *([dumping] if dumping else [])]
+        name = dump_name(run, change.release.id)
+        dumping.append(back_up.submit(run, host=run.primary, name=name, known=change.dump))
+    futures: list[PrefectFuture[Any]] = [*staging, *pulling, *reading, *dumping]
     raise_first(futures)
     end_reading(run, reading)
-    if dumping is not None:
-        backup = dumping.result()
+    for backup in (future.result() for future in dumping):
         if not backup.counts:
             # Its step ended before tables were counted.
             raise TerminalError(
                 f"backup: {backup.path} on {backup.host} was taken before Sluice was upgraded, and may have no table",
                 "nothing was changed by this try; promote again, which takes a new dump",
             )
-        known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
-        if backup.path not in known:
-            run.ledger.backups.add(
-                promotion_id=run.promotion_id,
-                pipeline=run.pipeline,
-                environment=run.environment,
-                receipt=backup,
-                now=utc_now(),
-            )
+        record_dump(run, backup)
         begin_copies(run, backup)
         if change.drills:
             _drill(run, backup)
@@ -223,12 +223,21 @@ def dump_name(run: Run, release_id: str) -> str:
     return backup_name(run.environment, release_id, row.created_at if row else utc_now())
 
 
-def _drill(run: Run, backup: BackupReceipt) -> None:
-    """Prove the dump before the migration: one that does not restore is none.
+def record_dump(run: Run, backup: BackupReceipt) -> None:
+    """Write a dump into the ledger; running it twice is safe."""
+    known = {record.receipt.path for record in run.ledger.backups.of(run.pipeline, run.environment)}
+    if backup.path not in known:
+        run.ledger.backups.add(
+            promotion_id=run.promotion_id,
+            pipeline=run.pipeline,
+            environment=run.environment,
+            receipt=backup,
+            now=utc_now(),
+        )
 
-    Raises:
-        TerminalError: The restored database is not the one that was dumped.
-    """
+
+def _drill(run: Run, backup: BackupReceipt) -> None:
+    """Prove the dump before the migration: one that does not restore is none."""
     receipt = drill(run, host=run.primary, backup=backup)
     known = {record.receipt.drilled_at for record in run.ledger.drills.of(run.pipeline, run.environment)}
     if receipt.drilled_at not in known:
@@ -245,11 +254,3 @@ def _drill(run: Run, backup: BackupReceipt) -> None:
             f"{'; '.join(receipt.differences[:3])}",
             "nothing was changed; check the database and the disk, then promote again",
         )
-
-
-def _pulls(run: Run, change: Change) -> list[PrefectFuture[StepReceipt]]:
-    futures = []
-    for name, manifest in change.manifests.items():
-        ready = _ready_on(run, change, name)
-        futures.append(pull.submit(run, host=name, manifest=manifest, known=ready.pulled if ready else None))
-    return futures

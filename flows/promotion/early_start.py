@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,18 +15,18 @@ from flows.core.attempt import revive
 from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.names import one_off_name
 from flows.promotion.bundle import make_bundle
-from flows.promotion.change import DoneEarly, dump_name, manifests_of
+from flows.promotion.change import Change, change_of, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
 from flows.promotion.database_shape import read_shape
 from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
-from flows.promotion.preflights import begin_images, begin_preflights, raise_first
+from flows.promotion.preflights import begin_preflights, raise_first
 from tasks.database.backup import remove_dump
 from tasks.database.render import tell_migrations
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.services.preflight import check_compose
-from tasks.services.prepare import dump_early
+from tasks.services.prepare import dump_early, prepare
 from tasks.steps.run import Run
 from tasks.steps.step import log
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from blocks.values.evidence import Rendered
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
+    from blocks.values.plans import Plan
     from blocks.values.receipts import BackupReceipt, StepReceipt
     from blocks.values.releases import Release, Revision
     from flows.promotion.bundle import Bundle
@@ -55,7 +56,6 @@ class EarlyStart:
     """What was begun on the first host before the plan; where people are asked, nothing until the plan needs it.
 
     Attributes:
-        prepared: What the promotion knows.
         hosts: The hosts' facts; where the lease is held, from before it until they are read again under it.
         holds_lease: True where the lease is kept until the change is made.
     """
@@ -67,9 +67,11 @@ class EarlyStart:
     _dumping: PrefectFuture[BackupReceipt] | None = None
     _preparing: PrefectFuture[StepReceipt] | None = None
     _checking: PrefectFuture[StepReceipt] | None = None
-    _telling: PrefectFuture[ToldMigrations | None] | None = None
-    _told_from: str | None = None
+    _listing: PrefectFuture[ToldMigrations | None] | None = None
+    _listed_from: str | None = None
     _shape: list[tuple[str, str, str]] = field(default_factory=list)
+    _pulled: StepReceipt | None = None
+    _dump: BackupReceipt | None = None
 
     @property
     def run(self) -> Run:
@@ -79,7 +81,7 @@ class EarlyStart:
     @property
     def release(self) -> Release:
         """The release, maybe without its migrations yet."""
-        return self.prepared.coming.known
+        return self.prepared.release
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -90,70 +92,78 @@ class EarlyStart:
         """Return the checksums of what the release brings, and the paths its services may write to."""
         return self.bundle.brought(), self.bundle.written
 
-    def begin_dump(self) -> None:
-        """Begin to dump the database where the change needs that and finds the dump fresh.
+    def begin(self) -> None:
+        """Begin all that nobody has to be asked for; the hosts are read once more meanwhile."""
+        prepared, run = self.prepared, self.run
+        if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
+            backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
+            raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
+        prepared.pending.let_pushes_go_first()
+        with reading_hosts(run) as facts:
+            self._begin_dump()
+            self._begin_images()
+            before, self.hosts = self.hosts[run.primary], facts()
+            if self.hosts[run.primary].env_file != before.env_file:
+                # What was begun with another env file is done anew.
+                wait([_begun(self._preparing)])
+                self._begin_images()
+            if prepared.lists_on_host:
+                self._begin_listing()
 
-        A database that does not run is judged with the plan.
-        """
+    def _begin_dump(self) -> None:
+        """Begin to dump where the change needs that; a database that does not run is judged with the plan."""
         run, facts, backup = self.run, self.hosts[self.run.primary], self.run.policy.backup
         if backup is None or not migrates_or_backs_up(run, facts):
             return
         if facts.database_running or not backup.built_in:
             self._dumping = dump_early.submit(run, host=run.primary, name=dump_name(run, self.release.id))
 
-    def begin_images(self) -> None:
-        """Begin to bring the release's bundle and images to the first host."""
+    def _begin_images(self) -> None:
         run, bundle = self.run, self.bundle
         self._manifest = manifest = manifests_of(run, self.release, bundle, self.hosts)[run.primary]
-        self._preparing = begin_images(run, manifest, bundle)
+        self._preparing = prepare.submit(
+            run, host=run.primary, manifest=manifest, files=bundle.files_for(manifest.env_file)
+        )
 
-    def look_again(self, hosts: Mapping[str, HostFacts]) -> None:
-        """Take the facts that were read under the lease; what was begun with another env file is done anew."""
-        primary, before, self.hosts = self.run.primary, self.hosts, hosts
-        if hosts[primary].env_file != before[primary].env_file:
-            wait([_there(self._preparing)])
-            self.begin_images()
-
-    def begin_telling(self) -> None:
+    def _begin_listing(self) -> None:
         """Begin to have the new image list and print its migrations, as soon as it is on the first host."""
         run, revision = self.run, self.hosts[self.run.primary].revision
         service = confined_on_host(run, self.release, self.prepared.sources, self.bundle)
         if revision is None or service is None:
             return
-        self._told_from = revision
-        self._telling = tell_migrations.submit(
+        self._listed_from = revision
+        self._listing = tell_migrations.submit(
             run,
             host=run.primary,
             service=service,
             start=revision,
             container=one_off_name(run.pipeline, "render", str(run.promotion_id)),
-            wait_for=[_there(self._preparing)],
+            wait_for=[_begun(self._preparing)],
             return_state=False,
         )
 
-    def revisions(self) -> tuple[Revision, ...] | None:
-        """Wait for the migrations the new image knows; None where it was not asked, or did not say.
+    def finish_release(self) -> Prepared:
+        """Return what is known once the release's migrations are, with the hosts as they were read last."""
+        return replace(self.prepared.finish(self._revisions), hosts=self.hosts)
 
-        Raises:
-            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
-            TransientError: The first host does not answer.
-        """
-        if self._telling is None:
+    def _revisions(self) -> tuple[Revision, ...] | None:
+        """Wait for the migrations the new image lists; None where it was not asked, or did not say."""
+        if self._listing is None:
             return None
         self.wait_for_images()
         # What the database is asked meanwhile costs no time.
         self._shape = read_shape(self.run)
-        told = self._telling.result()
-        return told.revisions if told else None
+        listed = self._listing.result()
+        return listed.revisions if listed else None
 
-    def told(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
+    def rendered(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
         """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
 
         Returns:
             Both; None where they have to be asked for.
         """
-        told = self._telling.result() if self._telling is not None and start == self._told_from else None
-        return (told.rendered, self._shape) if told else None
+        listed = self._listing.result() if self._listing is not None and start == self._listed_from else None
+        return (listed.rendered, self._shape) if listed else None
 
     def wait_for_images(self) -> None:
         """Wait until the release's bundle and images are on the first host; with the lease, have compose read it then.
@@ -162,27 +172,27 @@ class EarlyStart:
             TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
         if self._preparing is None:
-            self.begin_images()
-        _there(self._preparing).result()
+            self._begin_images()
+        _begun(self._preparing).result()
         if self._checking is None and self.holds_lease:
             self._checking = check_compose.submit(
-                self.run, host=self.run.primary, manifest=_there(self._manifest), kept=False
+                self.run, host=self.run.primary, manifest=_begun(self._manifest), kept=False
             )
 
-    def done(self) -> DoneEarly | None:
-        """Wait for all of it; return what the change need not do again, None where the lease was not kept.
+    def wait(self) -> None:
+        """Wait for all that the change need not do again; for nothing where the lease was not kept.
 
         Raises:
             RefusedError: The first host's compose refuses the configuration.
             TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
         """
         if not self.holds_lease:
-            return None
+            return
         self.wait_for_images()
         raise_first([self._checking] if self._checking is not None else [])
-        return DoneEarly(_there(self._preparing).result(), self._dump())
+        self._pulled, self._dump = _begun(self._preparing).result(), self._fresh_dump()
 
-    def _dump(self) -> BackupReceipt | None:
+    def _fresh_dump(self) -> BackupReceipt | None:
         """Wait for the dump; one that failed or is too old the change takes itself."""
         if self._dumping is None:
             return None
@@ -195,6 +205,11 @@ class EarlyStart:
             self.forget_dump()
             return None
         return receipt
+
+    def change(self, prepared: Prepared, plan: Plan) -> Change:
+        """Return what is to be changed by a plan, without what was done by `wait`."""
+        change = change_of(prepared, plan, self.bundle)
+        return replace(change, pulled=self._pulled, dump=self._dump)
 
     def forget_dump(self) -> None:
         """Remove the dump: the change it was taken for is not made, or takes a younger one."""
@@ -212,7 +227,7 @@ class EarlyStart:
             self._preparing,
             self._dumping,
             self._checking,
-            self._telling,
+            self._listing,
         )
         wait([one for one in begun if one is not None])
 
@@ -226,19 +241,11 @@ def started_early(prepared: Prepared) -> Iterator[EarlyStart]:
 
     Args:
         prepared: What is known; where nobody is asked the hosts were checked, and the lease is held.
-
-    Yields:
-        What was begun.
-
-    Raises:
-        RefusedError: A host is not as it must be.
-        TransientError: A host does not answer.
-        TerminalError: A push failed.
     """
     early = EarlyStart(prepared, prepared.hosts, holds_lease=not prepared.asks)
     try:
         if early.holds_lease:
-            _begin(early)
+            early.begin()
         yield early
     except BaseException as error:
         early.settle()
@@ -252,20 +259,6 @@ def started_early(prepared: Prepared) -> Iterator[EarlyStart]:
     early.settle()
 
 
-def _begin(early: EarlyStart) -> None:
-    prepared, run = early.prepared, early.run
-    if not prepared.checking or utc_now() - prepared.checked_at > _FRESH:
-        backup = migrates_or_backs_up(run, prepared.hosts[run.primary])
-        raise_first(begin_preflights(run, prepared.hosts, run.hosts, ports=prepared.ports, backup=backup))
-    prepared.coming.let_pushes_go_first()
-    with reading_hosts(run) as facts:
-        early.begin_dump()
-        early.begin_images()
-        early.look_again(facts())
-        if prepared.tells:
-            early.begin_telling()
-
-
 def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
     """Start again what an engine that died meanwhile took with it; return the error with what runs now."""
     log().error("%s", error)
@@ -275,7 +268,7 @@ def _still_running(prepared: Prepared, error: SluiceError) -> TerminalError:
     return kind(f"{error.what} ({note})", error.todo, error.detail)
 
 
-def _there(value: T | None) -> T:
+def _begun(value: T | None) -> T:
     if value is None:
         raise RuntimeError("the images were requested before they were started")
     return value

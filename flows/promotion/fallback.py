@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.core.attempt import Fallback
+from flows.core.attempt import restore as restore_all
 from flows.domain.promotion.recovery import failure_note, stopped_note, up_started
 from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
     from flows.domain.promotion.recovery import Ending
+    from tasks.ledger.records import PromotionRecord
     from tasks.steps.run import Run
 
 CUT = "the run was interrupted after a failure"
@@ -32,14 +34,13 @@ class PromotionFallback(Fallback):
     """What ran before a promotion.
 
     Attributes:
-        run: The promotion, holding the lease.
         hosts: Host name → its facts before the change.
-        coming: Host name → what the host shall remember of the release that comes.
+        manifests: Host name → what the host shall remember of the release that comes.
     """
 
     run: Run
     hosts: Mapping[str, HostFacts]
-    coming: Mapping[str, Manifest]
+    manifests: Mapping[str, Manifest]
 
     @property
     def environment(self) -> str:
@@ -90,7 +91,7 @@ class PromotionFallback(Fallback):
 
     def stop(self, host: str) -> None:
         """Stop what a first promotion left half-started."""
-        stop(self.run, host=host, manifest=self.coming[host])
+        stop(self.run, host=host, manifest=self.manifests[host])
 
 
 def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
@@ -102,6 +103,12 @@ def stopped_meanwhile(run: Run, hosts: Mapping[str, HostFacts]) -> bool:
         except SluiceError:
             return True
     return False
+
+
+def restore_again(run: Run, row: PromotionRecord, fallback: Fallback) -> None:
+    """Go on with the way back of a run that was killed on it."""
+    move(run, Status.RESTORING, row.message)
+    end(run, restore_all(fallback, row.message or CUT))
 
 
 def end(run: Run, ending: Ending) -> Status:

@@ -22,13 +22,12 @@ from flows.promotion.change import begin_checks, carry_out
 from flows.promotion.early_start import started_early
 from flows.promotion.finish import finish
 from flows.promotion.offsite_copies import end_copies
-from flows.promotion.plan import planned_again, read_hosts
+from flows.promotion.plan import read_hosts
 from flows.promotion.preflights import raise_first
-from flows.promotion.prepare import Prepared, prepare_work
+from flows.promotion.prepare import Prepared, prepare_release
 from flows.promotion.resume import go_on, report_again
-from flows.promotion.show_plan import make_and_show_plan, wait_for_gates
+from flows.promotion.show_plan import make_and_show_plan, planned_again, wait_for_gates
 from flows.promotion.unchanged import brought_meanwhile, unchanged, verify_only
-from flows.promotion.work import Work, change_of
 from flows.publication.show import show_aside
 from flows.runs.conduct import (
     Request,
@@ -115,9 +114,6 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
 
     Args:
         row: The promotion as the ledger has it: new, or met again after a suspension or a crash.
-
-    Returns:
-        The promotion, ended.
     """
     policy = session.policy(request.environment)
     with session.reaching(policy) as reached:
@@ -129,14 +125,14 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
         run = session.run(row.id, policy, description, reached())
     rename_run(run_title(request, policy.pipeline, resolved.commit.sha))
     show_aside(run.showing, row.id, sha=resolved.commit.sha)
-    ended = _go(session, run, request, resolved, row)
+    ended = _promote(session, run, request, resolved, row)
     begin_watch(run, ended, request.source)
     # After the lease was given back: a large copy takes its time, and nobody has to wait for it.
     end_copies(run)
     return ended
 
 
-def _go(
+def _promote(
     session: Session, run: Run, request: Request, resolved: Resolved, row: PromotionRecord
 ) -> PromotionRecord:
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
@@ -147,67 +143,62 @@ def _go(
     _refuse_unasked(run, row)
     planning = row.status is Status.PLANNING
     # Gates; then the build, and the hosts read and checked beside it.
-    prepared = prepare_work(session, run, request, resolved, checks=planning)
+    prepared = prepare_release(session, run, request, resolved, checks=planning)
     try:
         if planning and unchanged(prepared):
-            return verify_only(prepared.work())
+            return verify_only(prepared)
         # Before people are asked: what a host refuses needs nobody's approval.
         raise_first(prepared.checking)
-        return _plan_and_change(session, prepared, row.created_at)
+        # Until what was planned on is what is there when it is changed.
+        for _ in range(_MOST_REPLANS):
+            try:
+                ended = _plan_and_change(session, prepared, row.created_at)
+            except UndecidedError:
+                # The lease was given back: who waits for a check on GitHub does not keep it.
+                wait_for_gates(session, prepared)
+                continue
+            if ended is not None:
+                return ended
+            log().warning("the environment changed while this promotion waited: planning again")
+            run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
+            prepared = replace(prepared, hosts=read_hosts(run))
     finally:
         prepared.settle()
-
-
-def _plan_and_change(session: Session, prepared: Prepared, since: datetime) -> PromotionRecord:
-    """Plan, ask and change until what was planned on is what is there when it is changed."""
-    run = prepared.run
-    for _ in range(_MOST_REPLANS):
-        try:
-            # Where nobody is asked one lease is kept from the plan to the change, so nothing can change between them.
-            with nullcontext() if prepared.asks else lease_held(run):
-                ended = _one_try(session, prepared, since)
-        except UndecidedError:
-            # The lease was given back: who waits for a check on GitHub does not keep it.
-            wait_for_gates(session, prepared)
-            continue
-        if ended is not None:
-            return ended
-        log().warning("the environment changed while this promotion waited: planning again")
-        run.ledger.promotions.move(run.promotion_id, Status.PLANNING, now=utc_now())
-        prepared = replace(prepared, hosts=read_hosts(run))
     raise RefusedError(
         f"{run.environment} or its gates changed {_MOST_REPLANS} times while this promotion was planned",
         "find out who else changes it, check GitHub's checks, then start again",
     )
 
 
-def _one_try(session: Session, prepared: Prepared, since: datetime) -> PromotionRecord | None:
+def _plan_and_change(session: Session, prepared: Prepared, since: datetime) -> PromotionRecord | None:
     """Plan → approvals → lease → change → record; None where it has to be planned anew."""
-    run, request = prepared.run, prepared.request
-    if not prepared.asks:
-        refuse_ended(run)
-        if (there := brought_meanwhile(session, prepared)) is not None:
-            return verify_only(there.work())
-    with started_early(prepared) as early:
-        work = replace(prepared.work(early.revisions), hosts=early.hosts)
-        plan = make_and_show_plan(session, work, early)
-        done_early = early.done()
-        if others_wait(run):
-            # What no host can carry takes nobody's place.
-            raise_first(begin_checks(run, change_of(work, plan, early.bundle, done_early=done_early)))
-        take_place(run, request)
-        answer = _approved(session, work, plan, since)
-        if answer is not Status.APPROVED:
-            return _end_unapproved(run, plan, answer)
-        run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
-    with lease_held(run):
-        if prepared.asks:
-            work = replace(work, hosts=read_hosts(run))
-            if planned_again(run, work, plan).hash != plan.hash:
-                return None
-        begin_change(run)
-        carry_out(run, change_of(work, plan, early.bundle, done_early=done_early))
-        return finish(run, resolved=prepared.resolved)
+    run, asks = prepared.run, prepared.asks
+    # Where nobody is asked one lease is kept from the plan to the change, so nothing can change between them.
+    with nullcontext() if asks else lease_held(run):
+        if not asks:
+            refuse_ended(run)
+            if (brought := brought_meanwhile(session, prepared)) is not None:
+                return verify_only(brought)
+        with started_early(prepared) as early:
+            prepared = early.finish_release()
+            plan = make_and_show_plan(session, prepared, early)
+            early.wait()
+            if others_wait(run):
+                # What no host can carry takes nobody's place.
+                raise_first(begin_checks(run, early.change(prepared, plan)))
+            take_place(run, prepared.request)
+            answer = _approved(session, prepared, plan, since)
+            if answer is not Status.APPROVED:
+                return _end_unapproved(run, plan, answer)
+            run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
+        with lease_held(run):
+            if asks:
+                prepared = replace(prepared, hosts=read_hosts(run))
+                if planned_again(prepared, plan).hash != plan.hash:
+                    return None
+            begin_change(run)
+            carry_out(run, early.change(prepared, plan))
+            return finish(run, resolved=prepared.resolved)
 
 
 def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
@@ -219,13 +210,14 @@ def _refuse_unasked(run: Run, row: PromotionRecord) -> None:
         )
 
 
-def _approved(session: Session, work: Work, plan: Plan, since: datetime) -> Status:
+def _approved(session: Session, prepared: Prepared, plan: Plan, since: datetime) -> Status:
+    run = prepared.run
     return ask_until_quorum(
-        work.run,
+        run,
         plan,
-        authors=authors_of(work.run.mirror, work.run.ledger, plan),
-        requester=work.request.requested_by,
-        reviews=Reviews(session.repository.github, work.release.commit.sha, since),
+        authors=authors_of(run.mirror, run.ledger, plan),
+        requester=prepared.request.requested_by,
+        reviews=Reviews(session.repository.github, prepared.release.commit.sha, since),
     )
 
 

@@ -142,7 +142,7 @@ def _find_out(
     if named is None:
         verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(migration, service, asked)),)
     elif pending or named:
-        told = (asked.rendered, read_shape(run)) if asked else early.told(primary.revision)
+        told = (asked.rendered, read_shape(run)) if asked else early.rendered(primary.revision)
         told = told or _ask(run, service, primary.revision)
         verdicts = _judge(run, sources, migration, pending or named, *told)
     else:

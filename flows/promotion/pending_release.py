@@ -38,18 +38,16 @@ _HEAD_START_SECONDS = 0.3
 
 @dataclass
 class PendingRelease:
-    """A release on its way: its images may still be pushed, and the new image still tell its migrations.
+    """A release whose images may still be pushed, and whose new image may still list its migrations.
 
     Attributes:
-        run: The promotion.
-        release_id: Its id.
         built: True when images of it were just built: it cannot be what runs.
     """
 
     run: Run
     release_id: str
     built: bool
-    _known: Callable[[], Release]
+    _once_pushed: Callable[[], Release]
     _new: bool = False
     _list: Callable[[], PrefectFuture[tuple[Revision, ...]]] | None = None
     _listing: PrefectFuture[tuple[Revision, ...]] | None = None
@@ -59,44 +57,29 @@ class PendingRelease:
     @classmethod
     def recorded(cls, run: Run, release: Release) -> PendingRelease:
         """Return a release that the ledger has: there is nothing to wait for."""
-        return cls(run, release.id, built=False, _known=lambda: release)
+        return cls(run, release.id, built=False, _once_pushed=lambda: release)
 
     @cached_property
-    def known(self) -> Release:
-        """The release once its images are in the registry: all of it, or all but its migrations.
+    def release(self) -> Release:
+        """The release once its images are in the registry: all of it, or all but its migrations."""
+        return self._once_pushed()
 
-        Raises:
-            TerminalError: A push failed.
-        """
-        return self._known()
-
-    def whole(self, told: Callable[[], tuple[Revision, ...] | None] = lambda: None) -> Release:
+    def finish(self, listed: Callable[[], tuple[Revision, ...] | None]) -> Release:
         """Wait for the migrations too, and record the release.
 
         Args:
-            told: What waits for the migrations where the image tells them elsewhere; None where it did not.
-
-        Returns:
-            The release, as the ledger has it.
-
-        Raises:
-            TerminalError: A push failed, or the image cannot tell its migrations.
+            listed: What waits for the migrations that the image lists elsewhere; None where it does not.
         """
-        release = self.known
+        release = self.release
         if not self._new:
             return release
-        revisions = self._revisions(told) if self._list is not None else ()
+        revisions: tuple[Revision, ...] | None = ()
+        if self._list is not None:
+            revisions = listed()
+            if revisions is None:
+                self._listing = self._listing or self._list()
+                revisions = self._listing.result()
         return self.run.ledger.releases.record(release.model_copy(update={"revisions": revisions}))
-
-    def _revisions(
-        self,
-        told: Callable[[], tuple[Revision, ...] | None],
-    ) -> tuple[Revision, ...]:
-        revisions = told()
-        if revisions is None and self._list is not None:
-            self._listing = self._listing or self._list()
-            revisions = self._listing.result()
-        return revisions or ()
 
     def let_pushes_go_first(self) -> None:
         """Wait until all images are pushed, but no longer than a moment."""
@@ -111,13 +94,7 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
     """Build what the registry does not have; begin to push it, and to ask the new image for its migrations.
 
     Args:
-        lists: False to ask for the migrations only when the whole release is wanted and nothing told them meanwhile.
-
-    Returns:
-        The release, on its way.
-
-    Raises:
-        TerminalError: The build failed.
+        lists: False to ask for the migrations only in `finish`, where nothing else listed them meanwhile.
     """
     sha = resolved.commit.sha
     targets = group_targets(sources.bake, json.dumps(sources.config))
@@ -140,23 +117,22 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
         _wait_a_moment(pushing.values())
         listing = ask()
 
-    def known() -> Release:
+    def once_pushed() -> Release:
         digests = {**found, **{name: future.result().digest for name, future in pushing.items()}}
-        images = tuple(
-            Image(
-                target=target.name,
-                repository=repository_of(run, target),
-                digest=digests[target.name],
-                services=target.services,
-            )
-            for target in targets
-        )
         pins = pinning.result()
         return Release(
             id=release_id(resolved.commit),
             pipeline=run.pipeline,
             commit=resolved.commit,
-            images=images,
+            images=tuple(
+                Image(
+                    target=target.name,
+                    repository=repository_of(run, target),
+                    digest=digests[target.name],
+                    services=target.services,
+                )
+                for target in targets
+            ),
             third_party={
                 name: pins.get(image, image) if name in sources.described.fixed_images else image
                 for name, image in others.items()
@@ -169,7 +145,7 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
         run,
         release_id(resolved.commit),
         built=bool(missing),
-        _known=known,
+        _once_pushed=once_pushed,
         _new=True,
         _list=ask,
         _listing=listing,
@@ -181,7 +157,6 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
 def _begin_pushes(
     run: Run, targets: tuple[BuildTarget, ...], found: Mapping[str, str], resolved: Resolved
 ) -> dict[str, PrefectFuture[PushReceipt]]:
-    """Begin to push the new images, side by side."""
     tags = image_tags(resolved.commit.sha, resolved.kind, resolved.name)
     # A run that was killed between a push and its receipt writes the receipt now.
     cut = {row.host for row in run.ledger.steps.of(run.promotion_id) if row.name == "push"}
@@ -201,7 +176,6 @@ def _wait_a_moment(pushes: Iterable[PrefectFuture[PushReceipt]]) -> None:
 def _listing_of(
     run: Run, targets: tuple[BuildTarget, ...], sources: Sources
 ) -> Callable[[], PrefectFuture[tuple[Revision, ...]]] | None:
-    """Return what begins to ask the new image for its migrations; None where there are none to be asked for."""
     migration = run.description.migration
     if migration is None or migration.alembic is None:
         return None

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.releases import Commit, Release, Revision
-    from flows.promotion.work import Work
     from tasks.images.sources import DescribedCommit, Sources
     from tasks.steps.run import Run
 
@@ -133,12 +132,6 @@ def plan_of(
             known=known_revisions(run),
         )
     )
-
-
-def planned_again(run: Run, work: Work, plan: Plan) -> Plan:
-    """Return the plan of a moment later: another one where the environment changed meanwhile."""
-    evidence = evidence_of(run, work.release, plan)
-    return plan_of(run, work.release, work.sources.described, work.hosts, evidence=evidence)
 
 
 def evidence_of(run: Run, release: Release, plan: Plan) -> SchemaEvidence:

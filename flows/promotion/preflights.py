@@ -1,4 +1,4 @@
-"""What comes before a change: whether the hosts can carry it at all, and the release beside the one that runs."""
+"""What comes before a change: whether the hosts can carry it at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.kernel.errors import SluiceError
 from tasks.services.preflight import preflight
-from tasks.services.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +13,7 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
-    from blocks.values.manifests import Manifest
     from blocks.values.receipts import StepReceipt
-    from flows.promotion.bundle import Bundle
     from tasks.steps.run import Run
 
 
@@ -46,22 +43,6 @@ def begin_preflights(
         )
         for name in names
     ]
-
-
-def begin_images(run: Run, manifest: Manifest, bundle: Bundle) -> PrefectFuture[StepReceipt]:
-    """Begin to bring a release's bundle and images to the first host, before anybody is asked about it.
-
-    Args:
-        run: The promotion, holding the lease.
-        manifest: What that host shall remember of the release.
-        bundle: What it gets of it.
-    """
-    return prepare.submit(
-        run,
-        host=run.primary,
-        manifest=manifest,
-        files=bundle.files_for(manifest.env_file),
-    )
 
 
 def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from prefect.futures import wait
@@ -16,21 +16,21 @@ from flows.promotion.pending_release import PendingRelease, begin_release
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_preflights
 from flows.promotion.release_data import ask_data_gate
-from flows.promotion.work import Work
 from tasks.database.render import brings_revisions
 from tasks.images.sources import check_out
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from prefect.futures import PrefectFuture
 
     from blocks.values.facts import HostFacts
+    from blocks.values.plans import GateAnswer
     from blocks.values.receipts import StepReceipt
-    from blocks.values.releases import Revision
+    from blocks.values.releases import Release, Revision
     from blocks.values.resolved import Resolved
     from flows.core.session import Session
     from flows.runs.conduct import Request
@@ -40,107 +40,101 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a promotion knows before its plan.
+    """What a promotion knows before it decides.
 
     Attributes:
-        run: Its live side.
-        request: What was asked for.
-        resolved: The commit.
-        coming: The release, on its way.
-        sources: Its files.
-        hosts: The hosts' facts.
+        hosts: Host name → its facts.
         checking: The checks of the hosts, begun; none where they were not asked for.
         checked_at: When they were begun, UTC.
         asks: True where people are asked, or a rehearsal takes its time, before anything is begun: the lease is free
             meanwhile, since somebody may have to go back.
-        tells: True where the new image is asked for its migrations once it is on the first host, not before.
+        lists_on_host: True where the new image lists its migrations once it is on the first host, not before.
     """
 
     run: Run
     request: Request
     resolved: Resolved
-    coming: PendingRelease
+    pending: PendingRelease
     sources: Sources
     hosts: Mapping[str, HostFacts]
-    checking: list[PrefectFuture[StepReceipt]]
-    checked_at: datetime
+    checking: Sequence[PrefectFuture[StepReceipt]] = ()
+    checked_at: datetime = field(default_factory=utc_now)
     asks: bool = False
-    tells: bool = False
+    lists_on_host: bool = False
+
+    @property
+    def release(self) -> Release:
+        """The release once its images are in the registry: all of it once `finish` has waited for it."""
+        return self.pending.release
 
     @property
     def ports(self) -> frozenset[int]:
         """The TCP ports the release publishes."""
         return tcp_ports(self.sources.config)
 
-    def work(self, told: Callable[[], tuple[Revision, ...] | None] = lambda: None) -> Work:
-        """Wait until the release is known whole; record it and that it is this promotion's.
+    def finish(self, listed: Callable[[], tuple[Revision, ...] | None] = lambda: None) -> Prepared:
+        """Wait until all of the release is known; record it, and that it is this promotion's.
 
         Args:
-            told: What waits for its migrations where the image tells them on the first host; None where it did not.
-
-        Raises:
-            TerminalError: A push failed, or the image cannot tell its migrations.
+            listed: What waits for the migrations that the image lists on the first host; None where it does not.
         """
-        release = self.coming.whole(told)
+        release = self.pending.finish(listed)
         self.run.ledger.promotions.set_release(self.run.promotion_id, release.id, utc_now())
-        return Work(self.run, self.request, self.resolved, release, self.sources, self.hosts)
+        return replace(self, pending=PendingRelease.recorded(self.run, release))
 
     def settle(self) -> None:
         """Wait for all that was begun, whatever becomes of it: nothing outlives its flow."""
-        wait(self.checking)
-        self.coming.settle()
+        wait(list(self.checking))
+        self.pending.settle()
 
 
-def prepare_work(
+def prepare_release(
     session: Session, run: Run, request: Request, resolved: Resolved, *, checks: bool
 ) -> Prepared:
     """Ask what can be asked before a build, then build; read and check the hosts meanwhile.
 
     Args:
-        checks: True to check the hosts as well, so that nobody is asked about what a host refuses.
-
-    Returns:
-        What is known, the checks of the hosts begun; `raise_first` waits for them.
-
-    Raises:
-        RefusedError: A gate is closed, nobody is named as the requester, or the policy takes no backup.
-        TerminalError: The build failed.
-        TransientError: A host or the registry does not answer.
+        checks: True to check the hosts as well, so that nobody is asked about what a host refuses; `raise_first` waits
+            for these checks.
     """
     asks = run.policy.approvals is not None or run.policy.database.rehearse
     release = known_release(session, run.policy, resolved)
     subject = release or unbuilt_release(run.policy, resolved)
-    asked = ask_gates(session, run.policy, resolved, subject)
-    early = decide_entry(session, run, request, resolved, subject.id, asked)
+    answers = ask_gates(session, run.policy, resolved, subject)
     # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
-    closed = refusal(early, run.environment)
-    if closed is not None:
-        raise closed
+    _refuse_closed(run, decide_entry(session, run, request, resolved, subject.id, answers))
     _check_requester(run, request)
     _check_backup(run)
     with reading_hosts(run) as facts:
         described = describe_commit(run.mirror, run.description, resolved.commit.sha)
         sources = check_out(run, described=described, with_bake=release is None)
         hosts = facts()
-        closed = refusal(ask_data_gate(run.policy, hosts, subject.id), run.environment)
-        if closed is not None:
-            raise closed
+        _refuse_closed(run, ask_data_gate(run.policy, hosts, subject.id))
         ports = tcp_ports(sources.config)
         backup = migrates_or_backs_up(run, hosts[run.primary])
-        names = run.hosts if checks else ()
         checked_at = utc_now()
-        checking = begin_preflights(run, hosts, names, ports=ports, backup=backup)
+        checking = begin_preflights(run, hosts, run.hosts if checks else (), ports=ports, backup=backup)
         try:
-            tells = release is None and not asks and _seems_to_migrate(run, hosts[run.primary], sources)
-            coming = (
+            lists_on_host = (
+                release is None and not asks and _seems_to_migrate(run, hosts[run.primary], sources)
+            )
+            pending = (
                 PendingRelease.recorded(run, release)
                 if release
-                else begin_release(run, resolved, sources, lists=not tells)
+                else begin_release(run, resolved, sources, lists=not lists_on_host)
             )
         except BaseException:
             wait(checking)
             raise
-        return Prepared(run, request, resolved, coming, sources, hosts, checking, checked_at, asks, tells)
+        return Prepared(
+            run, request, resolved, pending, sources, hosts, checking, checked_at, asks, lists_on_host
+        )
+
+
+def _refuse_closed(run: Run, answers: tuple[GateAnswer, ...]) -> None:
+    closed = refusal(answers, run.environment)
+    if closed is not None:
+        raise closed
 
 
 def _seems_to_migrate(run: Run, facts: HostFacts, sources: Sources) -> bool:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
-from flows.core.attempt import restore
 from flows.core.describe import describe_commit
 from flows.promotion.bundle import make_bundle
-from flows.promotion.change import carry_out, fallback_of
-from flows.promotion.fallback import CUT, end
+from flows.promotion.change import carry_out, change_of, fallback_of
+from flows.promotion.fallback import restore_again
 from flows.promotion.finish import finish
+from flows.promotion.pending_release import PendingRelease
 from flows.promotion.plan import read_hosts
-from flows.promotion.work import Work, change_of
+from flows.promotion.prepare import Prepared
 from flows.runs.conduct import Request, lease_held
 from tasks.images.sources import check_out
-from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.steps.run import Run
 from tasks.steps.step import log
@@ -59,11 +58,11 @@ def go_on(
     sources = check_out(run, described=described, with_bake=False)
     with lease_held(run):
         hosts = before_the_switch(run, read_hosts(run), row.previous_release_id)
-        work = Work(run, request, resolved, release, sources, hosts)
-        change = change_of(work, plan, make_bundle(run, release, sources))
+        pending = PendingRelease.recorded(run, release)
+        prepared = Prepared(run, request, resolved, pending, sources, hosts)
+        change = change_of(prepared, plan, make_bundle(run, release, sources))
         if restoring:
-            run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            end(run, restore(fallback_of(run, change), row.message or CUT))
+            restore_again(run, row, fallback_of(run, change))
         else:
             carry_out(run, change)
         return finish(run, resolved=resolved)

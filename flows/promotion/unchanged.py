@@ -16,40 +16,38 @@ from tasks.steps.step import log
 if TYPE_CHECKING:
     from flows.core.session import Session
     from flows.promotion.prepare import Prepared
-    from flows.promotion.work import Work
     from tasks.ledger.records import PromotionRecord
 
 
 def unchanged(prepared: Prepared) -> bool:
     """Say whether the release runs already, from the images it should."""
-    if prepared.coming.built:
+    if prepared.pending.built:
         return False
-    release = prepared.coming.known
-    return is_running(prepared.hosts, release, expected_images(release, prepared.sources))
+    return is_running(prepared.hosts, prepared.release, expected_images(prepared.release, prepared.sources))
 
 
-def verify_only(work: Work) -> PromotionRecord:
+def verify_only(prepared: Prepared) -> PromotionRecord:
     """Smoke a release that runs already, and record that nothing changed."""
-    run = work.run
-    log().info("%s runs in %s already; verifying", work.release.id, run.environment)
+    run, release = prepared.run, prepared.finish().release
+    log().info("%s runs in %s already; verifying", release.id, run.environment)
     for name in run.hosts:
-        verify(run, host=name, release=work.release, checkout=work.sources.source)
+        verify(run, host=name, release=release, checkout=prepared.sources.source)
     run.ledger.promotions.move(
         run.promotion_id,
         Status.UNCHANGED,
         now=utc_now(),
-        message=f"{work.release.id} runs in {run.environment} already; its smoke checks passed",
+        message=f"{release.id} runs in {run.environment} already; its smoke checks passed",
     )
-    return finish(run, resolved=work.resolved)
+    return finish(run, resolved=prepared.resolved)
 
 
 def brought_meanwhile(session: Session, prepared: Prepared) -> Prepared | None:
     """Return what is known now where another promotion brought the same release while this one waited for the lease."""
-    run, promotions = prepared.run, session.ledger.promotions
-    last = promotions.running(run.pipeline, run.environment)
-    ended = last.ended_at if last is not None and last.release_id == prepared.coming.release_id else None
-    release = session.ledger.releases.get(prepared.coming.release_id)
+    run, release_id = prepared.run, prepared.pending.release_id
+    last = session.ledger.promotions.running(run.pipeline, run.environment)
+    ended = last.ended_at if last is not None and last.release_id == release_id else None
+    release = session.ledger.releases.get(release_id)
     if ended is None or ended < prepared.checked_at or release is None:
         return None
-    there = replace(prepared, coming=PendingRelease.recorded(run, release), hosts=read_hosts(run))
-    return there if unchanged(there) else None
+    now = replace(prepared, pending=PendingRelease.recorded(run, release), hosts=read_hosts(run))
+    return now if unchanged(now) else None

@@ -11,20 +11,25 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.rollback import RollbackStrategy, StrategyKind
-from flows.core.attempt import restore
 from flows.domain.promotion.recovery import Action, next_action
 from flows.promotion.change import Change
-from flows.promotion.fallback import CUT, end
+from flows.promotion.fallback import restore_again
 from flows.promotion.finish import finish
 from flows.promotion.offsite_copies import end_copies
 from flows.promotion.plan import read_hosts
 from flows.promotion.release_data import refuse_left
 from flows.promotion.resume import before_the_switch
 from flows.rollback.execute import carry_back, fallback_of, refuse_unready
-from flows.rollback.plan import show_way
+from flows.rollback.plan import show_rollback_plan
 from flows.rollback.restore import ask_for_restore, refuse_unaskable, refuse_unasked, same_ground
 from flows.rollback.revert import revert_left
-from flows.rollback.strategy import RollbackOptions, choose_release, choose_way, kept_manifests, release_of
+from flows.rollback.strategy import (
+    RollbackOptions,
+    choose_release,
+    choose_strategy,
+    kept_manifests,
+    release_of,
+)
 from flows.runs.conduct import (
     Request,
     begin_change,
@@ -108,94 +113,75 @@ def rollback(
             "leaving": leaving,
         },
     )
-    wish = RollbackOptions(
+    options = RollbackOptions(
         release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip()
     )
-    return conduct(request, partial(_rollback_body, wish=wish))
+    return conduct(request, partial(_rollback_body, options=options))
 
 
 def _rollback_body(
-    session: Session, request: Request, row: PromotionRecord, *, wish: RollbackOptions
+    session: Session, request: Request, row: PromotionRecord, *, options: RollbackOptions
 ) -> PromotionRecord:
     policy = session.policy(request.environment)
     settle_unknown(session.ledger, row, policy, request.asked(session))
     run = session.run(row.id, policy, session.pipeline.describe(request.environment))
     rename_run(run_title(request, policy.pipeline))
-    ended = _go(run, request, row, wish)
+    ended = _roll_back(run, request, row, options)
     end_copies(run)
     # An undone restore goes on with what was left before: nothing of it is to be reverted.
-    if not wish.undo:
+    if not options.undo:
         revert_left(session, run, ended)
     return ended
 
 
-def _go(run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions) -> PromotionRecord:
+def _roll_back(run: Run, request: Request, row: PromotionRecord, options: RollbackOptions) -> PromotionRecord:
     action = next_action(row.status, run.ledger.steps.of(row.id)).action
     if action is Action.REPORT:
-        return _report_again(run, request, row, wish)
+        return _report_again(run, request, row, options)
     if row.status in ACTIVE:
-        return _continue(run, request, row, wish, restoring=action is Action.RESTORE)
-    _refuse_bare_wishes(run, request, wish)
+        return _go_on(run, request, row, options, restoring=action is Action.RESTORE)
+    _refuse_bare_options(run, request, options)
     plan = _asked_before(run, row)
     if plan is None:
         with lease_held(run):
             refuse_ended(run)
             hosts = read_hosts(run)
-            plan, manifests = _decide(run, hosts, wish)
-            asks = _way(plan).way is StrategyKind.RESTORE
+            plan, manifests = _decide(run, hosts, options)
+            asks = _strategy(plan).way is StrategyKind.RESTORE
             if not asks:
                 refuse_unasked(run, row)
             change = _change(run, plan.release_id, hosts, manifests)
             # What a host refuses needs nobody's approval, and ends nothing that waits.
             if asks or others_wait(run):
-                refuse_unready(run, change, _way(plan))
+                refuse_unready(run, change, _strategy(plan))
             if not asks:
                 take_place(run, request)
                 run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
-                return _carry(run, request, plan, change, wish)
-    return _restore(run, request, plan, wish)
+                return _carry(run, request, plan, change, options)
+    take_place(run, request)
+    if not ask_for_restore(run, request, plan):
+        return finish(run)
+    run.ledger.promotions.move(row.id, Status.APPROVED, now=utc_now())
+    with lease_held(run):
+        hosts = read_hosts(run)
+        same_ground(run, plan, hosts)
+        return _carry(run, request, plan, _change(run, plan.release_id, hosts), options)
 
 
-def _refuse_bare_wishes(run: Run, request: Request, wish: RollbackOptions) -> None:
-    if wish.insist and not request.cause.strip():
+def _refuse_bare_options(run: Run, request: Request, options: RollbackOptions) -> None:
+    if options.insist and not request.cause.strip():
         raise RefusedError(
             f"rollback of {run.environment}: insist takes responsibility for what was not judged, so it needs a reason",
             "start it again with `--param reason=…`",
         )
-    if wish.restore or wish.undo:
+    if options.restore or options.undo:
         refuse_unaskable(run, request)
-
-
-def _decide(
-    run: Run, hosts: Mapping[str, HostFacts], wish: RollbackOptions
-) -> tuple[Plan, dict[str, Manifest]]:
-    """Choose the release and the way, and write both down before anything is touched.
-
-    Returns:
-        The plan, and what each host remembers of the release.
-
-    Raises:
-        RefusedError: There is no way back that can be answered for.
-    """
-    target = choose_release(run, wish, hosts)
-    manifests = kept_manifests(run, target)
-    way = choose_way(run, target, hosts, wish)
-    plan = show_way(run, target, hosts, way)
-    if way.way is StrategyKind.FORBIDDEN:
-        raise RefusedError(f"rollback of {run.environment} to {target.id}: {way.reason}", way.todo)
-    refuse_left(run.policy, hosts, manifests)
-    log().info("%s: %s", way.way, way.reason)
-    run.ledger.promotions.set_release(run.promotion_id, target.id, utc_now())
-    run.ledger.promotions.set_plan(
-        run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
-    )
-    return plan, manifests
 
 
 def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
     """Return the restore people were asked about before this run was suspended; None where the policy changed since."""
     plan = row.plan
-    if plan is None or _way(plan).way is not StrategyKind.RESTORE:
+    if plan is None or _strategy(plan).way is not StrategyKind.RESTORE:
         return None
     if plan.policy_checksum == run.policy.checksum:
         return plan
@@ -206,41 +192,27 @@ def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
     return None
 
 
-def _restore(run: Run, request: Request, plan: Plan, wish: RollbackOptions) -> PromotionRecord:
-    """Ask people for the restore; when enough of them agreed and all is as it was, do it."""
-    take_place(run, request)
-    if not ask_for_restore(run, request, plan):
-        return finish(run)
-    run.ledger.promotions.move(run.promotion_id, Status.APPROVED, now=utc_now())
-    with lease_held(run):
-        hosts = read_hosts(run)
-        same_ground(run, plan, hosts)
-        return _carry(run, request, plan, _change(run, plan.release_id, hosts), wish)
+def _decide(
+    run: Run, hosts: Mapping[str, HostFacts], options: RollbackOptions
+) -> tuple[Plan, dict[str, Manifest]]:
+    """Choose the release and the strategy, and write both down before anything is touched.
 
-
-def _carry(run: Run, request: Request, plan: Plan, change: Change, wish: RollbackOptions) -> PromotionRecord:
-    begin_change(run)
-    carry_back(run, change, _way(plan))
-    return _finish(run, request, plan, wish)
-
-
-def _continue(
-    run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions, *, restoring: bool
-) -> PromotionRecord:
-    """Go on where a killed run was cut; what was decided before stands."""
-    plan = row.plan
-    if plan is None or row.release_id is None:
-        raise RefusedError(f"promotion {row.id} was interrupted before its plan was known", "start a new one")
-    with lease_held(run):
-        change = _change(
-            run, row.release_id, before_the_switch(run, read_hosts(run), row.previous_release_id)
-        )
-        if restoring:
-            run.ledger.promotions.move(row.id, Status.RESTORING, now=utc_now())
-            end(run, restore(fallback_of(run, change, _way(plan)), row.message or CUT))
-        else:
-            carry_back(run, change, _way(plan))
-        return _finish(run, request, plan, wish)
+    Returns:
+        The plan, and what each host remembers of the release.
+    """
+    target = choose_release(run, options, hosts)
+    manifests = kept_manifests(run, target)
+    strategy = choose_strategy(run, target, hosts, options)
+    plan = show_rollback_plan(run, target, hosts, strategy)
+    if strategy.way is StrategyKind.FORBIDDEN:
+        raise RefusedError(f"rollback of {run.environment} to {target.id}: {strategy.reason}", strategy.todo)
+    refuse_left(run.policy, hosts, manifests)
+    log().info("%s: %s", strategy.way, strategy.reason)
+    run.ledger.promotions.set_release(run.promotion_id, target.id, utc_now())
+    run.ledger.promotions.set_plan(
+        run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
+    )
+    return plan, manifests
 
 
 def _change(
@@ -250,44 +222,63 @@ def _change(
     manifests: Mapping[str, Manifest] | None = None,
 ) -> Change:
     target = release_of(run, release_id)
-    return Change(
-        release=target,
-        manifests=manifests if manifests is not None else kept_manifests(run, target),
-        bundle=None,
-        hosts=hosts,
-        backup=False,
-        migrates=False,
-        checkout=None,
-    )
+    return Change(target, kept_manifests(run, target) if manifests is None else manifests, None, hosts)
 
 
-def _way(plan: Plan) -> RollbackStrategy:
+def _strategy(plan: Plan) -> RollbackStrategy:
     """Return how a rollback goes; one that was planned by an older version goes with the code alone."""
     return plan.going_back or RollbackStrategy(way=StrategyKind.CODE, reason="planned by an older version")
 
 
-def _finish(run: Run, request: Request, plan: Plan, wish: RollbackOptions) -> PromotionRecord:
-    _hold(run, request, wish)
-    way = _way(plan)
-    return finish(run, warnings=(f"{way.way}: {way.reason}",))
+def _carry(
+    run: Run, request: Request, plan: Plan, change: Change, options: RollbackOptions
+) -> PromotionRecord:
+    begin_change(run)
+    carry_back(run, change, _strategy(plan))
+    return _finish(run, request, plan, options)
 
 
-def _report_again(run: Run, request: Request, row: PromotionRecord, wish: RollbackOptions) -> PromotionRecord:
+def _go_on(
+    run: Run, request: Request, row: PromotionRecord, options: RollbackOptions, *, restoring: bool
+) -> PromotionRecord:
+    """Go on where a killed run was cut; what was decided before stands."""
+    plan = row.plan
+    if plan is None or row.release_id is None:
+        raise RefusedError(f"promotion {row.id} was interrupted before its plan was known", "start a new one")
+    with lease_held(run):
+        hosts = before_the_switch(run, read_hosts(run), row.previous_release_id)
+        change, strategy = _change(run, row.release_id, hosts), _strategy(plan)
+        if restoring:
+            restore_again(run, row, fallback_of(run, change, strategy))
+        else:
+            carry_back(run, change, strategy)
+        return _finish(run, request, plan, options)
+
+
+def _report_again(
+    run: Run, request: Request, row: PromotionRecord, options: RollbackOptions
+) -> PromotionRecord:
     """Finish what a run killed after its end left undone."""
     log().info("promotion %s ended before: %s", row.id, row.status)
     if row.status is not Status.SUCCEEDED:
         return row
     with lease_held(run):
-        _hold(run, request, wish)
+        _hold(run, request, options)
         return finish(run)
 
 
-def _hold(run: Run, request: Request, wish: RollbackOptions) -> None:
+def _finish(run: Run, request: Request, plan: Plan, options: RollbackOptions) -> PromotionRecord:
+    _hold(run, request, options)
+    strategy = _strategy(plan)
+    return finish(run, warnings=(f"{strategy.way}: {strategy.reason}",))
+
+
+def _hold(run: Run, request: Request, options: RollbackOptions) -> None:
     """Hold the release that was left, so that the next promotion does not bring it back."""
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:
         return
-    if wish.undo:
+    if options.undo:
         log().info("%s may still be on hold: `sluice unhold %s --reason …`", row.release_id, run.environment)
         return
     left = row.previous_release_id

@@ -21,28 +21,28 @@ from tasks.services.up import start
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from flows.domain.promotion.recovery import Ending
-    from flows.rollback.offline_hosts import Readied
+    from flows.rollback.offline_hosts import PreparedRollback
 
 Tell = Callable[[str], None]
 
 
-def go_back(readied: Readied, tell: Tell) -> OfflineRollback:
+def go_back(prepared: PreparedRollback, tell: Tell) -> OfflineRollback:
     """Go back, and write down on the hosts what was done.
 
     Args:
-        readied: What is to be done.
+        prepared: What is to be done.
         tell: Told each step in a line.
 
     Returns:
         What was done. A failure is an outcome here: what ran before runs again, or a person is needed.
     """
-    started, site = datetime.now(UTC), readied.site
+    started, site = datetime.now(UTC), prepared.site
     # Higher than any that a dead control plane could still act with; the next lease of the ledger is higher again.
-    site.token = max(int(started.timestamp()), *(one.fence + 1 for one in readied.memories.values()))
-    fallback = OfflineFallback(readied, tell)
-    ending = attempt(lambda: _forward(readied, fallback.begun, tell), fallback)
-    record = _record_of(readied, started, ending)
-    _write_down(readied, record, tell)
+    site.token = max(int(started.timestamp()), *(one.fence + 1 for one in prepared.memories.values()))
+    fallback = OfflineFallback(prepared, tell)
+    ending = attempt(lambda: _forward(prepared, fallback.begun, tell), fallback)
+    record = _record_of(prepared, started, ending)
+    _write_down(prepared, record, tell)
     return record
 
 
@@ -51,29 +51,29 @@ class OfflineFallback(Fallback):
     """What ran before an offline rollback.
 
     Attributes:
-        readied: The rollback.
+        prepared: The rollback.
         tell: Told each step in a line.
         begun: The hosts whose switch began.
     """
 
-    readied: Readied
+    prepared: PreparedRollback
     tell: Tell
     begun: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> str:
         """The environment's name."""
-        return self.readied.site.environment
+        return self.prepared.site.environment
 
     @property
     def release_id(self) -> str:
         """The release that is left."""
-        return self.readied.left_id or "what ran before"
+        return self.prepared.left_id or "what ran before"
 
     @property
     def names(self) -> tuple[str, ...]:
         """The hosts that are reached."""
-        return tuple(self.readied.site.hosts)
+        return tuple(self.prepared.site.hosts)
 
     def switched(self) -> tuple[str, ...]:
         """Return the hosts whose switch began."""
@@ -85,41 +85,41 @@ class OfflineFallback(Fallback):
 
     def restore(self, host: str) -> str:
         """Start what ran on a host before again, and check it."""
-        before = _before(self.readied, host)
+        before = _before(self.prepared, host)
         # What failed may have been the engine, which is on its way back.
-        self.readied.site.target(host).read_services(patient=True)
-        _switch(self.readied, host, before, self.tell)
+        self.prepared.site.target(host).read_services(patient=True)
+        _switch(self.prepared, host, before, self.tell)
         return f"{before.release.id} runs again on {host}"
 
     def revive(self, host: str) -> str:
         """Start again what ran on a host when it was read, and does not any more."""
-        facts = self.readied.facts.get(host)
+        facts = self.prepared.facts.get(host)
         if facts is None or facts.manifest is None or not facts.running:
             return ""
-        started = self.readied.site.target(host).start_stopped(facts.manifest, facts.running)
+        started = self.prepared.site.target(host).start_stopped(facts.manifest, facts.running)
         return stopped_note(host, started)
 
 
-def _forward(readied: Readied, begun: list[str], tell: Tell) -> str:
+def _forward(prepared: PreparedRollback, begun: list[str], tell: Tell) -> str:
     """Fence off whatever else may still act, then switch one host after the other."""
-    site = readied.site
+    site = prepared.site
     for name, host in site.hosts.items():
         host.raise_fence(Fence(directory=site.directories[name], token=site.token))
     tell(f"fence raised to {site.token}: no older run can change {site.environment} now")
-    release = readied.target.release.id
+    release = prepared.target.release.id
     for name in site.hosts:
         begun.append(name)
-        coming = readied.memories[name].manifests[release]
-        facts = readied.facts.get(name)
-        _switch(readied, name, coming, tell, release_with_data(facts) if facts else None)
+        coming = prepared.memories[name].manifests[release]
+        facts = prepared.facts.get(name)
+        _switch(prepared, name, coming, tell, release_with_data(facts) if facts else None)
     return f"{release} runs in {site.environment}; {'its smoke checks passed' if site.policy.smoke else 'unchecked'}"
 
 
 def _switch(
-    readied: Readied, host: str, manifest: Manifest, tell: Tell, left: Manifest | None = None
+    prepared: PreparedRollback, host: str, manifest: Manifest, tell: Tell, left: Manifest | None = None
 ) -> None:
     """Start a release on a host from the bundle that is kept there, and check it."""
-    site = readied.site
+    site = prepared.site
     release = manifest.release
     up = start(site, host, manifest, left)
     tell(f"{host}: {release.id} is up after {up.seconds:.1f} s")
@@ -128,50 +128,50 @@ def _switch(
         tell(f"{host}: smoke {check}: green")
 
 
-def _before(readied: Readied, host: str) -> Manifest:
+def _before(prepared: PreparedRollback, host: str) -> Manifest:
     """Return what ran on a host before."""
-    kept = readied.memories[host].manifests
-    found = kept.get(readied.left_id or "") or kept.get(readied.memories[host].current or "")
+    kept = prepared.memories[host].manifests
+    found = kept.get(prepared.left_id or "") or kept.get(prepared.memories[host].current or "")
     if found is None:
         raise TerminalError(f"nothing is known to have run on {host} before", "check the host")
     return found
 
 
-def _record_of(readied: Readied, started: datetime, ending: Ending) -> OfflineRollback:
+def _record_of(prepared: PreparedRollback, started: datetime, ending: Ending) -> OfflineRollback:
     return OfflineRollback(
         id=f"{started:%Y%m%dT%H%M%SZ}",
-        pipeline=readied.site.pipeline,
-        environment=readied.site.environment,
-        from_release_id=readied.left_id,
-        to_release_id=readied.target.release.id,
-        hosts=tuple(readied.site.hosts),
-        left_out=readied.asked.left_out,
-        who=readied.asked.who,
-        reason=readied.asked.reason,
+        pipeline=prepared.site.pipeline,
+        environment=prepared.site.environment,
+        from_release_id=prepared.left_id,
+        to_release_id=prepared.target.release.id,
+        hosts=tuple(prepared.site.hosts),
+        left_out=prepared.asked.left_out,
+        who=prepared.asked.who,
+        reason=prepared.asked.reason,
         started_at=started,
         ended_at=datetime.now(UTC),
         outcome=ending.status,
         message=process_redactor().text(ending.message)[:2000],
-        warnings=readied.warnings,
-        token=readied.site.token,
+        warnings=prepared.warnings,
+        token=prepared.site.token,
     )
 
 
-def _write_down(readied: Readied, record: OfflineRollback, tell: Tell) -> None:
+def _write_down(prepared: PreparedRollback, record: OfflineRollback, tell: Tell) -> None:
     """Leave the record on every host, and the release among those that ran. What fails here is only told."""
-    site = readied.site
+    site = prepared.site
     for name in site.hosts:
         try:
             site.target(name).write_rollback(record)
             if record.outcome is Status.SUCCEEDED:
-                _remember(readied, name, record)
+                _remember(prepared, name, record)
         except SluiceError as error:
             tell(f"{name}: the record could not be written, so the ledger will not have it: {error}")
 
 
-def _remember(readied: Readied, host: str, record: OfflineRollback) -> None:
+def _remember(prepared: PreparedRollback, host: str, record: OfflineRollback) -> None:
     """Add the release to those that ran; a host that remembers none stays so: one line would hide the others."""
-    live = readied.memories[host].live
+    live = prepared.memories[host].live
     if not live:
         return
     held = {*live[-1].held, *([record.from_release_id] if record.from_release_id else [])}
@@ -181,4 +181,4 @@ def _remember(readied: Readied, host: str, record: OfflineRollback) -> None:
         kind=Kind.ROLLBACK,
         held=tuple(sorted(held - {record.to_release_id})),
     )
-    readied.site.target(host).remember((newest,))
+    prepared.site.target(host).remember((newest,))

@@ -84,13 +84,13 @@ class OfflineRequest:
 
 
 @dataclass(frozen=True)
-class Readied:
+class PreparedRollback:
     """A rollback that could begin: everything is known, nothing is touched.
 
     Attributes:
         site: The environment.
         asked: What was asked for.
-        prospect: What would be done.
+        plan: What would be done.
         memories: Host name → what it remembers.
         warnings: What a person must know, one line each.
         facts: Host name → what runs there, and the data that its application wrote into its release's folder.
@@ -98,7 +98,7 @@ class Readied:
 
     site: OfflineSite
     asked: OfflineRequest
-    prospect: OfflinePlan
+    plan: OfflinePlan
     memories: Mapping[str, HostMemory]
     warnings: tuple[str, ...]
     facts: Mapping[str, HostFacts] = field(default_factory=dict)
@@ -106,17 +106,17 @@ class Readied:
     @property
     def target(self) -> Manifest:
         """The release that shall run, as the host with the database remembers it."""
-        if self.prospect.target is None:
-            raise RuntimeError("a rollback without target was readied")
-        return self.prospect.target
+        if self.plan.target is None:
+            raise RuntimeError("a rollback without target was prepared")
+        return self.plan.target
 
     @property
     def left_id(self) -> str | None:
         """The release that is left."""
-        return self.prospect.left.release.id if self.prospect.left else None
+        return self.plan.left.release.id if self.plan.left else None
 
 
-def make_ready(rescue: Rescue, asked: OfflineRequest) -> Readied:
+def prepare_rollback(rescue: Rescue, asked: OfflineRequest) -> PreparedRollback:
     """Read the hosts and decide. Nothing is touched.
 
     Args:
@@ -135,7 +135,7 @@ def make_ready(rescue: Rescue, asked: OfflineRequest) -> Readied:
     with ThreadPoolExecutor(max_workers=8) as pool:
         applied = pool.submit(read_applied, site, site.primary) if rescue.migrates else None
         memories = _on_each(pool, site, lambda name: site.target(name).read_memory())
-        prospect = look_ahead(
+        plan = look_ahead(
             asked.release,
             memories[site.primary],
             environment=site.environment,
@@ -143,14 +143,14 @@ def make_ready(rescue: Rescue, asked: OfflineRequest) -> Readied:
             revision=applied.result() if applied else None,
             insist=asked.insist,
         )
-        if prospect.target is None:
-            raise RefusedError(f"rollback of {site.environment}: {prospect.refused}", "nothing was touched")
-        _check_hosts(pool, site, prospect.target, memories)
+        if plan.target is None:
+            raise RefusedError(f"rollback of {site.environment}: {plan.refused}", "nothing was touched")
+        _check_hosts(pool, site, plan.target, memories)
         facts = _on_each(pool, site, lambda name: _read_facts(site, name, memories[name]))
-        coming = {name: memories[name].manifests[prospect.target.release.id] for name in site.hosts}
+        coming = {name: memories[name].manifests[plan.target.release.id] for name in site.hosts}
         refuse_left(site.policy, facts, coming)
-    warnings = (*prospect.warnings, *left_out_of(rescue, site))
-    return Readied(site, asked, prospect, memories, warnings, facts)
+    warnings = (*plan.warnings, *left_out_of(rescue, site))
+    return PreparedRollback(site, asked, plan, memories, warnings, facts)
 
 
 def site_of(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tasks.steps.run import Run
 
 
-def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: RollbackStrategy) -> Plan:
+def rollback_plan(
+    run: Run, target: Release, hosts: Mapping[str, HostFacts], strategy: RollbackStrategy
+) -> Plan:
     """Put the plan of a rollback together.
 
     Args:
@@ -32,23 +34,25 @@ def plan_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: Rol
     described = describe_commit(run.mirror, run.description, target.commit.sha)
     plan = plan_of(run, target, described, hosts, migrates=False)
     approvals = run.policy.approvals
-    asks = way.way is StrategyKind.RESTORE and approvals is not None
+    asks = strategy.way is StrategyKind.RESTORE and approvals is not None
     return plan.model_copy(
         update={
-            "backup": way.way in {StrategyKind.DOWNGRADE, StrategyKind.RESTORE},
+            "backup": strategy.way in {StrategyKind.DOWNGRADE, StrategyKind.RESTORE},
             "approvals_required": quorum_of(run) if asks else 0,
             "approvers": approvals.approvers if asks and approvals is not None else (),
-            "going_back": way,
+            "going_back": strategy,
         }
     )
 
 
-def show_way(run: Run, target: Release, hosts: Mapping[str, HostFacts], way: RollbackStrategy) -> Plan:
+def show_rollback_plan(
+    run: Run, target: Release, hosts: Mapping[str, HostFacts], strategy: RollbackStrategy
+) -> Plan:
     """Put the plan together and publish it, before anything is touched.
 
     Args:
         target: The release to go back to.
     """
-    plan = plan_way(run, target, hosts, way)
+    plan = rollback_plan(run, target, hosts, strategy)
     publish(f"plan-{run.pipeline}-{run.environment}", plan_markdown(plan), "What goes back")
     return plan

@@ -9,8 +9,8 @@ from flows.core.session import open_session
 from flows.domain.words.names import run_name
 from flows.promotion.plan import PlanPreview, read_hosts
 from flows.promotion.release_data import ask_data_gate
-from flows.rollback.plan import plan_way
-from flows.rollback.strategy import RollbackOptions, choose_release, choose_way, kept_manifests
+from flows.rollback.plan import rollback_plan
+from flows.rollback.strategy import RollbackOptions, choose_release, choose_strategy, kept_manifests
 from tasks.adapters.pool import close_all
 from tasks.steps.step import log
 
@@ -36,14 +36,14 @@ def preview_rollback(
     Raises:
         SluiceError: There is no such release, or something could not be read, with what to do about it.
     """
-    wish = RollbackOptions(release=release, undo=undo)
+    options = RollbackOptions(release=release, undo=undo)
     with open_session(source, must_fetch=False) as session:
         policy = session.policy(environment)
         run = session.run(0, policy, session.pipeline.describe(environment))
         hosts = read_hosts(run)
-        target = choose_release(run, wish, hosts)
+        target = choose_release(run, options, hosts)
         kept = kept_manifests(run, target)[run.primary]
-        plan = plan_way(run, target, hosts, choose_way(run, target, hosts, wish, costs=True))
+        plan = rollback_plan(run, target, hosts, choose_strategy(run, target, hosts, options, costs=True))
         log().info("%s: read, nothing was changed", run_name(Kind.ROLLBACK, policy.pipeline, environment))
         close_all()
         gates = ask_data_gate(policy, hosts, target.id, lambda: (kept.brought, kept.written or ()))

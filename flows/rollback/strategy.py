@@ -9,7 +9,7 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.rollback import DowngradeTrial, RollbackStrategy, StrategyKind
 from flows.domain.rollback.choice import choose_target
 from flows.domain.rollback.evidence import most_rows
-from flows.domain.rollback.strategy import decide_way
+from flows.domain.rollback.strategy import decide_strategy
 from flows.domain.words.names import one_off_name
 from flows.rollback.evidence import evidence_of, past_promotions
 from tasks.database.commands.dump_facts import DUMP_FACTS, parse_dump_facts
@@ -50,22 +50,22 @@ class RollbackOptions:
     leaving: str = ""
 
 
-def choose_release(run: Run, wish: RollbackOptions, hosts: Mapping[str, HostFacts]) -> Release:
+def choose_release(run: Run, options: RollbackOptions, hosts: Mapping[str, HostFacts]) -> Release:
     """Choose the release to go back to.
 
     Raises:
         RefusedError: There is no such one.
     """
     running = hosts[run.primary].manifest
-    if wish.leaving and (running is None or running.release.id != wish.leaving):
+    if options.leaving and (running is None or running.release.id != options.leaving):
         raise RefusedError(
-            f"rollback of {run.environment}: {wish.leaving} does not run there any more",
+            f"rollback of {run.environment}: {options.leaving} does not run there any more",
             "nothing was touched",
         )
-    if wish.undo:
+    if options.undo:
         return _left_by_restore(run, running.release.id if running else None)
     decision = choose_target(
-        wish.release,
+        options.release,
         past_promotions(run),
         environment=run.environment,
         running_release_id=running.release.id if running else None,
@@ -81,8 +81,8 @@ def _left_by_restore(run: Run, running: str | None) -> Release:
     for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=100):
         if row.status is not Status.SUCCEEDED:
             continue
-        way = row.plan.going_back if row.plan else None
-        restored = row.kind is Kind.ROLLBACK and way is not None and way.way is StrategyKind.RESTORE
+        strategy = row.plan.going_back if row.plan else None
+        restored = row.kind is Kind.ROLLBACK and strategy is not None and strategy.way is StrategyKind.RESTORE
         if restored and row.release_id == running and row.previous_release_id:
             return release_of(run, row.previous_release_id)
         break
@@ -122,8 +122,13 @@ def kept_manifests(run: Run, target: Release) -> dict[str, Manifest]:
     return found
 
 
-def choose_way(
-    run: Run, target: Release, hosts: Mapping[str, HostFacts], wish: RollbackOptions, *, costs: bool = False
+def choose_strategy(
+    run: Run,
+    target: Release,
+    hosts: Mapping[str, HostFacts],
+    options: RollbackOptions,
+    *,
+    costs: bool = False,
 ) -> RollbackStrategy:
     """Decide how to go back; where that depends on it, try the down-migrations on a copy of now.
 
@@ -141,18 +146,18 @@ def choose_way(
         run,
         target,
         hosts,
-        restore=wish.restore or wish.undo,
-        insist=wish.insist,
-        named=bool(wish.release.strip()),
+        restore=options.restore or options.undo,
+        insist=options.insist,
+        named=bool(options.release.strip()),
     )
-    way = decide_way(evidence)
+    strategy = decide_strategy(evidence)
     left = hosts[run.primary].manifest
-    if way.way is StrategyKind.DOWNGRADE and way.to_revision is not None and left is not None:
-        log().info("%s; trying it", way.reason)
-        evidence = replace(evidence, trial=_try(run, left, way.to_revision))
-        way = decide_way(evidence)
-    asked = way.way is StrategyKind.RESTORE or (costs and way.way is StrategyKind.FORBIDDEN)
-    return _with_loss(run, evidence, way) if asked and way.backup_path else way
+    if strategy.way is StrategyKind.DOWNGRADE and strategy.to_revision is not None and left is not None:
+        log().info("%s; trying it", strategy.reason)
+        evidence = replace(evidence, trial=_try(run, left, strategy.to_revision))
+        strategy = decide_strategy(evidence)
+    asked = strategy.way is StrategyKind.RESTORE or (costs and strategy.way is StrategyKind.FORBIDDEN)
+    return _with_loss(run, evidence, strategy) if asked and strategy.backup_path else strategy
 
 
 def _try(run: Run, left: Manifest, revision: str) -> DowngradeTrial:
@@ -165,12 +170,12 @@ def _try(run: Run, left: Manifest, revision: str) -> DowngradeTrial:
         return DowngradeTrial(to_revision=revision, passed=False, reason=error.what)
 
 
-def _with_loss(run: Run, evidence: RollbackEvidence, way: RollbackStrategy) -> RollbackStrategy:
+def _with_loss(run: Run, evidence: RollbackEvidence, strategy: RollbackStrategy) -> RollbackStrategy:
     backup = evidence.backup
     if backup is None:
-        return way
+        return strategy
     loss = loss_of(run, backup)
-    return way.model_copy(update={"loss": loss, "most_rows": most_rows(loss.rows)})
+    return strategy.model_copy(update={"loss": loss, "most_rows": most_rows(loss.rows)})
 
 
 def loss_of(run: Run, backup: BackupReceipt) -> LossReport:

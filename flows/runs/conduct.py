@@ -14,6 +14,7 @@ from prefect.states import Cancelled
 
 from blocks.values.asked import AskedFor, Parameter
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
+from flows.core.attempt import foreseen
 from flows.core.outcome import failed_state, state_of
 from flows.core.session import Session, open_session, repository_facts
 from flows.domain.approvals.quorum import deadline, policy_of
@@ -30,7 +31,7 @@ from flows.runs.first_start import (
     refuse_renamed,
 )
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import RefusedError, SluiceError, unexpected
+from tasks.kernel.errors import RefusedError, SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.steps.lease import take_lease
@@ -81,20 +82,17 @@ def conduct(request: Request, body: Body) -> State[Any]:
 
     Args:
         body: What the flow itself does; it returns the row as it ended.
-
-    Returns:
-        A completed state, or a failed one whose message is the one line a person needs.
     """
     try:
         with open_ledger() as ledger:
-            return _begun(ledger, request, body)
+            return _conduct(ledger, request, body)
     except SluiceError as error:
         text = process_redactor().text(str(error))
         log().error("%s", text)
         return failed_state(text)
 
 
-def _begun(ledger: Ledger, request: Request, body: Body) -> State[Any]:
+def _conduct(ledger: Ledger, request: Request, body: Body) -> State[Any]:
     """Find the run's row first: nothing of what a run asks for is used before it is what it was started for."""
     run = flow_run_key()
     known, key = promotion_of(ledger, run)
@@ -109,10 +107,15 @@ def _begun(ledger: Ledger, request: Request, body: Body) -> State[Any]:
             policy = session.policy(request.environment)
             if known is not None:
                 refuse_renamed(known, policy.pipeline, run=run)
-            row = open_promotion(session, request, policy.pipeline, key)
+            row = _open_promotion(session, request, policy.pipeline, key)
             # Taken up twice at the same moment, the run finds the other's row.
             refuse_changed(row, request.kind, request.parameters, run=run)
-            state = _carried_out(session, request, row, body)
+            try:
+                state = state_of(body(session, request, row))
+            except ChangedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
+                state = _end(session, row.id, foreseen(error))
             # Last of all, when the lease was given back: nobody waits for what is only shown.
             show_end(session.showing(policy), row.id)
             return state
@@ -120,18 +123,6 @@ def _begun(ledger: Ledger, request: Request, body: Body) -> State[Any]:
         if known is None:
             raise
         return end_changed(ledger, known, error)
-
-
-def _carried_out(session: Session, request: Request, row: PromotionRecord, body: Body) -> State[Any]:
-    try:
-        return state_of(body(session, request, row))
-    except ChangedError:
-        raise
-    except SluiceError as error:
-        return _end(session, row.id, error)
-    except Exception as error:  # noqa: BLE001 - the row must end, whatever it is
-        log().exception("unexpected failure")
-        return _end(session, row.id, unexpected(error))
 
 
 def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
@@ -156,15 +147,8 @@ def _end(session: Session, promotion_id: int, error: SluiceError) -> State[Any]:
     return state_of(ledger.promotions.move(promotion_id, status, now=utc_now(), message=text))
 
 
-def open_promotion(session: Session, request: Request, pipeline: str, key: str) -> PromotionRecord:
-    """Find this run's promotion in the ledger, or open it.
-
-    Args:
-        key: What the run's promotion stands under.
-
-    Returns:
-        The row: this run's own from before it was suspended or killed, or a new one.
-    """
+def _open_promotion(session: Session, request: Request, pipeline: str, key: str) -> PromotionRecord:
+    """Find this run's promotion from before it was suspended or killed, or open a new one."""
     return session.ledger.promotions.open(
         pipeline=pipeline,
         environment=request.environment,

@@ -12,7 +12,7 @@ from blocks.values.offline import HostMemory, OfflineRollback
 from blocks.values.rollback import StrategyKind
 from flows.domain.rollback.choice import PastPromotion, choose_target
 from flows.domain.rollback.evidence import RollbackEvidence
-from flows.domain.rollback.strategy import decide_way
+from flows.domain.rollback.strategy import decide_strategy
 from flows.domain.words.text import one_line
 
 _FROM_STAGING = (
@@ -157,7 +157,7 @@ def _judged(
     target: Manifest, left: Manifest | None, warnings: tuple[str, ...], evidence: RollbackEvidence
 ) -> OfflinePlan:
     """Say whether the schema lets the code go back alone: there is no other way without the ledger."""
-    going = decide_way(evidence)
+    going = decide_strategy(evidence)
     if going.way is not StrategyKind.CODE:
         return OfflinePlan(left=left, warnings=warnings, refused=_refusal(evidence))
     ahead = evidence.ahead

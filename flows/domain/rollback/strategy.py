@@ -14,7 +14,7 @@ from flows.domain.words.text import one_line
 _MOST_NAMED = 5
 
 
-def decide_way(evidence: RollbackEvidence) -> RollbackStrategy:
+def decide_strategy(evidence: RollbackEvidence) -> RollbackStrategy:
     """Decide how to go back: code only, downgrade, restore, or not at all.
 
     Code only needs a proof: no migration between the two, a rehearsal in which the very release became
@@ -240,3 +240,15 @@ def _named(ids: Collection[str]) -> str:
 
 def _count(revisions: Sequence[Revision]) -> str:
     return "1 migration" if len(revisions) == 1 else f"{len(revisions)} migrations"
+
+
+def end_words(strategy: RollbackStrategy, environment: str) -> str:
+    """Say what became of the database after a rollback that took it along."""
+    if strategy.way is StrategyKind.DOWNGRADE:
+        return (
+            f"its schema by down-migrations to {strategy.to_revision}, nothing lost; its smoke checks passed"
+        )
+    loss = strategy.loss
+    how = f"its database as dumped {loss.taken_at:%Y-%m-%d %H:%M} UTC" if loss else "restored"
+    undo = f"`prefect deployment run rollback/{environment} --param undo=true` asks to undo it"
+    return f"{how}; its smoke checks passed; {undo}"

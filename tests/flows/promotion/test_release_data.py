@@ -12,7 +12,7 @@ from blocks.values.lifecycle import Status
 from flows.promotion.flow import promote
 from flows.rollback.flow import rollback
 from flows.rollback.offline_execute import go_back
-from flows.rollback.offline_hosts import OfflineRequest, make_ready
+from flows.rollback.offline_hosts import OfflineRequest, prepare_rollback
 from tasks.kernel.errors import RefusedError
 from tasks.services.rescue import read_rescue
 from tests.lab.scene import Scene
@@ -153,9 +153,10 @@ def test_going_back_without_the_ledger_does_so_too(writing: Scene) -> None:
     rescue, target = read_rescue(Settings().home, "feature", None), newest(writing)
     forbidden = rescue.model_copy(update={"policy": rescue.policy.model_copy(update={"data": {}})})
     with pytest.raises(RefusedError, match=r"\./data of frontend"):
-        make_ready(forbidden, OfflineRequest(release=target, who="ana@laptop", insist=True))
+        prepare_rollback(forbidden, OfflineRequest(release=target, who="ana@laptop", insist=True))
     record = go_back(
-        make_ready(rescue, OfflineRequest(release=target, who="ana@laptop", insist=True)), lambda _: None
+        prepare_rollback(rescue, OfflineRequest(release=target, who="ana@laptop", insist=True)),
+        lambda _: None,
     )
     assert record.outcome is Status.SUCCEEDED, record.message
     assert current(writing) == f"releases/{target}"

@@ -16,7 +16,7 @@ from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
 from flows.domain.rollback.offline import OfflinePlan
 from flows.rollback.offline_execute import go_back
-from flows.rollback.offline_hosts import OfflineRequest, OfflineSite, Readied, left_out_of, site_of
+from flows.rollback.offline_hosts import OfflineRequest, OfflineSite, PreparedRollback, left_out_of, site_of
 from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Result
@@ -75,7 +75,7 @@ def started(host: FakeHost) -> list[tuple[str, ...]]:
     return [argv for argv in host.argvs("docker", "compose", "up") if "--no-start" not in argv]
 
 
-def readied(hosts: list[FakeHost], *, fence: int = 5) -> Readied:
+def prepared(hosts: list[FakeHost], *, fence: int = 5) -> PreparedRollback:
     memories = {
         host.name: HostMemory(current="bbbb", fence=fence, live=LIVE, manifests={"aaaa": OLD, "bbbb": NEW})
         for host in hosts
@@ -89,8 +89,8 @@ def readied(hosts: list[FakeHost], *, fence: int = 5) -> Readied:
         local=LocalRunner(),
         secrets={},
     )
-    prospect = OfflinePlan(target=OLD, left=NEW, reason="proven")
-    return Readied(site, OfflineRequest("", "ana@laptop", "down"), prospect, memories, ("careful",))
+    plan = OfflinePlan(target=OLD, left=NEW, reason="proven")
+    return PreparedRollback(site, OfflineRequest("", "ana@laptop", "down"), plan, memories, ("careful",))
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def hosts() -> list[FakeHost]:
     return [server("web-1"), server("web-2")]
 
 
-def ended(hosts: list[FakeHost], ready: Readied | None = None) -> OfflineRollback:
+def ended(hosts: list[FakeHost], ready: PreparedRollback | None = None) -> OfflineRollback:
     """Go back; every host must have the same record."""
-    record = go_back(ready or readied(hosts), lambda _line: None)
+    record = go_back(ready or prepared(hosts), lambda _line: None)
     path = f"{APP}/offline/{record.id}.json"
     assert [OfflineRollback.from_json(host.files[path]) for host in hosts] == [record] * len(hosts)
     return record
@@ -126,9 +126,9 @@ def test_all_hosts_go_back_and_remember_it(hosts: list[FakeHost]) -> None:
 
 def test_the_fence_goes_above_every_hosts(hosts: list[FakeHost]) -> None:
     far = int((NOW + timedelta(days=3650)).timestamp())
-    ready = readied(hosts)
+    ready = prepared(hosts)
     above = ready.memories["web-2"].model_copy(update={"fence": far})
-    ready = Readied(ready.site, ready.asked, ready.prospect, {**ready.memories, "web-2": above}, ())
+    ready = PreparedRollback(ready.site, ready.asked, ready.plan, {**ready.memories, "web-2": above}, ())
     assert ended(hosts, ready).token == far + 1
 
 
@@ -174,7 +174,7 @@ def test_what_an_engine_took_with_it_is_started_on_a_host_that_was_not_reached(h
     )
     only_for(hosts[0], "aaaa", failing)
     stopped(hosts[1])
-    record = ended(hosts, replace(readied(hosts), facts={"web-2": facts}))
+    record = ended(hosts, replace(prepared(hosts), facts={"web-2": facts}))
     assert record.outcome is Status.RESTORED
     assert "backend had stopped on web-2 and were started again" in record.message
     assert [len(started(host)) for host in hosts] == [1, 1]
@@ -189,7 +189,7 @@ def test_what_an_engine_took_with_it_before_anything_was_switched_is_started(
         env_file=None,
         containers=(ContainerFact(id="backend", service="backend", image="i", status="running"),),
     )
-    ready = replace(readied(hosts), facts={"web-1": facts})
+    ready = replace(prepared(hosts), facts={"web-1": facts})
     stopped(hosts[0])
 
     def down(_: Fence) -> None:
@@ -220,24 +220,25 @@ def test_whoever_is_fenced_off_meanwhile_changes_nothing_more(hosts: list[FakeHo
 
 
 def test_a_host_without_memory_is_not_given_half_of_it(hosts: list[FakeHost]) -> None:
-    ready = readied(hosts)
+    ready = prepared(hosts)
     blank = {name: one.model_copy(update={"live": ()}) for name, one in ready.memories.items()}
     for host in hosts:
         del host.files[f"{APP}/live.jsonl"]
     assert (
-        ended(hosts, Readied(ready.site, ready.asked, ready.prospect, blank, ())).outcome is Status.SUCCEEDED
+        ended(hosts, PreparedRollback(ready.site, ready.asked, ready.plan, blank, ())).outcome
+        is Status.SUCCEEDED
     )
     assert f"{APP}/live.jsonl" not in hosts[0].files
 
 
 def test_a_host_that_ran_something_else_gets_that_back(hosts: list[FakeHost]) -> None:
     other: Manifest = manifest("cccc", "m1")
-    ready = readied(hosts)
+    ready = prepared(hosts)
     kept = {"aaaa": OLD, "cccc": other}
     odd = ready.memories["web-2"].model_copy(update={"current": "cccc", "manifests": kept})
     only_for(hosts[1], "aaaa", failing)
     record = ended(
-        hosts, Readied(ready.site, ready.asked, ready.prospect, {**ready.memories, "web-2": odd}, ())
+        hosts, PreparedRollback(ready.site, ready.asked, ready.plan, {**ready.memories, "web-2": odd}, ())
     )
     assert record.outcome is Status.RESTORED
     assert current(hosts) == ["releases/bbbb", "releases/cccc"]

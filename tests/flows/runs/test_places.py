@@ -18,7 +18,6 @@ from flows.promotion import flow as promote
 from flows.promotion import unchanged
 from flows.promotion.change import Change
 from flows.promotion.prepare import Prepared
-from flows.promotion.work import Work
 from flows.rollback import execute as switching
 from flows.rollback import flow as rollback
 from flows.rollback.strategy import RollbackOptions
@@ -162,9 +161,9 @@ def refuse(*_: object, **__: object) -> None:
 def test_a_promotion_that_a_gate_refuses_ends_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     waits, mine = opened(place, "one"), opened(place, "two")
     waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
-    monkeypatch.setattr(promote, "prepare_work", refuse)
+    monkeypatch.setattr(promote, "prepare_release", refuse)
     with pytest.raises(RefusedError, match="branch main is not allowed in prod"):
-        promote._go(cast("Any", None), place.run(mine), REQUEST, cast("Any", None), mine)
+        promote._promote(cast("Any", None), place.run(mine), REQUEST, cast("Any", None), mine)
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
 
 
@@ -176,7 +175,7 @@ def test_a_rollback_that_is_refused_ends_nothing(place: Place, monkeypatch: pyte
     monkeypatch.setattr(rollback, "read_hosts", lambda _: {})
     monkeypatch.setattr(rollback, "choose_release", refuse)
     with pytest.raises(RefusedError, match="branch main is not allowed in prod"):
-        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
+        rollback._roll_back(place.run(mine), REQUEST, mine, RollbackOptions())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
     assert place.status(dead) is Status.RUNNING
 
@@ -205,14 +204,14 @@ def test_a_rollback_that_no_host_can_carry_ends_nothing(
     monkeypatch.setattr(rollback, "carry_back", refuse)
     monkeypatch.setattr(switching, "raise_first", refuse)
     with pytest.raises(RefusedError, match="nothing was touched"):
-        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
+        rollback._roll_back(place.run(mine), REQUEST, mine, RollbackOptions())
     assert (place.ledger.promotions.get(waits.id), place.cancelled) == (waits, [])
     # All that it needs once it has begun.
     assert spaces == [needed]
     # Where nobody waits the hosts are not asked twice; before people are asked they always are.
     place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
     with pytest.raises(RefusedError):
-        rollback._go(place.run(mine), REQUEST, mine, RollbackOptions())
+        rollback._roll_back(place.run(mine), REQUEST, mine, RollbackOptions())
     asks = way is StrategyKind.RESTORE
     assert place.status(mine) is (Status.PLANNING if asks else Status.RUNNING)
     assert len(spaces) == 1 + asks
@@ -224,6 +223,7 @@ def test_a_promotion_whose_files_no_host_has_room_for_ends_nothing(
     waits, mine = opened(place, "one"), opened(place, "two")
     waits = place.ledger.promotions.move(waits.id, Status.WAITING, now=utc_now())
     asked: list[int] = []
+    put_together: list[int] = []
 
     def approved(*_: object) -> Status:
         asked.append(1)
@@ -231,25 +231,25 @@ def test_a_promotion_whose_files_no_host_has_room_for_ends_nothing(
 
     @contextmanager
     def started(_: object) -> Iterator[Any]:
-        yield SimpleNamespace(revisions=None, hosts={}, bundle=None, done=lambda: None)
+        yield SimpleNamespace(
+            finish_release=lambda: prepared, wait=lambda: None, change=lambda *_: put_together.append(1)
+        )
 
     monkeypatch.setattr(promote, "started_early", started)
     monkeypatch.setattr(promote, "make_and_show_plan", lambda *_: make_plan("v2"))
-    monkeypatch.setattr(promote, "change_of", lambda *_, **__: None)
     monkeypatch.setattr(promote, "begin_checks", lambda *_: [])
     monkeypatch.setattr(promote, "raise_first", refuse)
     monkeypatch.setattr(promote, "_approved", approved)
     monkeypatch.setattr(promote, "finish", lambda run: run.ledger.promotions.get(mine.id))
     run: Any = place.run(mine)
-    work = Work(run, REQUEST, *(cast("Any", None),) * 3, {})
-    prepared: Any = SimpleNamespace(asks=True, run=run, request=REQUEST, work=lambda _: work)
+    prepared: Any = SimpleNamespace(asks=True, run=run, request=REQUEST)
     with pytest.raises(RefusedError, match="nothing was touched"):
-        promote._one_try(cast("Any", None), prepared, START)
+        promote._plan_and_change(cast("Any", None), prepared, START)
     assert (place.ledger.promotions.get(waits.id), place.cancelled, asked) == (waits, [], [])
     # Where nobody else waits the release's files are not put together before people were asked.
     place.ledger.promotions.move(waits.id, Status.REJECTED, now=utc_now())
-    promote._one_try(cast("Any", None), prepared, START)
-    assert asked == [1]
+    promote._plan_and_change(cast("Any", None), prepared, START)
+    assert (asked, put_together) == ([1], [1])
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -259,12 +259,12 @@ def test_what_another_brought_while_the_lease_was_waited_for_is_only_verified(
     bring(place.ledger, "one", environment="staging")
     mine = opened(place, "two", environment="staging")
     run = place.run(mine)
-    coming = SimpleNamespace(release_id=make_release("one" if there else "two").id, built=True)
+    pending = SimpleNamespace(release_id=make_release("one" if there else "two").id, built=True)
     prepared: Any = Prepared(
-        run, REQUEST, cast("Any", None), cast("Any", coming), cast("Any", None), {}, [], START
+        run, REQUEST, cast("Any", None), cast("Any", pending), cast("Any", None), {}, [], START
     )
     monkeypatch.setattr(unchanged, "read_hosts", lambda _: {})
-    monkeypatch.setattr(unchanged, "unchanged", lambda found: not found.coming.built)
+    monkeypatch.setattr(unchanged, "unchanged", lambda found: not found.pending.built)
     session = cast("Any", SimpleNamespace(ledger=place.ledger))
     found = unchanged.brought_meanwhile(session, prepared)
     assert (found is not None) is there

@@ -15,7 +15,7 @@ from blocks.values.releases import Revision
 from blocks.values.rollback import DowngradeTrial, RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import MigrationVerdict, Risk, SchemaFinding
 from flows.domain.rollback.evidence import RollbackEvidence, as_revisions, fitting_backup, heads, most_rows
-from flows.domain.rollback.strategy import decide_way
+from flows.domain.rollback.strategy import decide_strategy
 from tests.flows.domain.samples import HOSTILE, NOW, revisions
 
 OLD, NEW = "r1", "r2"
@@ -84,7 +84,7 @@ def evidence(**changes: Any) -> RollbackEvidence:
 
 
 def decide(**changes: Any) -> RollbackStrategy:
-    return decide_way(evidence(**changes))
+    return decide_strategy(evidence(**changes))
 
 
 def passed(**changes: Any) -> DowngradeTrial:
