@@ -292,10 +292,10 @@ def test_every_kind_of_target_has_a_block() -> None:
 
 
 def test_a_site_uses_the_target_of_the_kind_its_block_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.flows.rollback.test_offline_hosts import readied
+    from tests.flows.rollback.test_offline_hosts import prepared
 
     made: list[str] = []
     monkeypatch.setitem(cast("Any", TARGETS), "railway", lambda app, _: made.append(app.pipeline))
-    site = readied([]).site
+    site = prepared([]).site
     replace(site, hosts={"a": cast("Any", None)}, directories={"a": ""}, kinds={"a": "railway"}).target("a")
     assert made == ["shop"]
