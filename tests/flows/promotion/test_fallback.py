@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable
 
 import pytest
 
-from blocks.values.facts import ContainerFact, HostFacts
+from blocks.values.facts import HostFacts
 from blocks.values.lifecycle import Status
 from blocks.values.rollback import RollbackStrategy, StrategyKind
 from flows.promotion import change as changing
@@ -17,41 +14,15 @@ from flows.promotion import fallback
 from flows.promotion.change import Change, carry_out, switch
 from flows.rollback import execute
 from flows.rollback.execute import carry_back
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import FencedError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
-from tests.flows.rollback.test_offline_hosts import (
-    APP,
-    NEW,
-    OLD,
-    current,
-    failing,
-    only_for,
-    server,
-    started,
-    stopped,
-)
-from tests.tasks.ledger.samples import at, bring
-from tests.tasks.services.test_rescue import rescue
+from tests.flows.servers import APP, NEW, RUNS, current, failing, make_run, only_for, server, started, stopped
+from tests.tasks.ledger.samples import at
 
-RUNS = HostFacts(
-    host="",
-    manifest=OLD,
-    env_file=None,
-    containers=(
-        ContainerFact(id="backend", service="backend", image="i", status="running", health="healthy"),
-    ),
-)
 DOWNGRADE = RollbackStrategy(way=StrategyKind.DOWNGRADE, reason="nothing is lost")
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}") as opened:
-        yield opened
 
 
 def forward(run: Run, change: Change) -> str:
@@ -77,27 +48,6 @@ def hosts() -> list[FakeHost]:
     return found
 
 
-def running(ledger: Ledger, hosts: list[FakeHost]) -> Run:
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=rescue().policy.model_copy(update={"smoke": ()}),
-        hosts={host.name: host for host in hosts},
-        directories=dict.fromkeys((host.name for host in hosts), APP),
-        local=LocalRunner(),
-        ledger=ledger,
-        promotion_id=bring(ledger, "two", Status.RUNNING).id,
-        description=nothing,
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="",
-        engine=nothing,
-        work=Path("/nonexistent"),
-        keeper=cast("Any", SimpleNamespace(token=lambda: 1)),
-    )
-
-
 def change_on(hosts: list[FakeHost], before: HostFacts = RUNS) -> Change:
     return Change(
         release=NEW.release,
@@ -121,7 +71,7 @@ def ended(run: Run, act: Callable[[], Status]) -> tuple[Status, str]:
 def test_every_host_is_started_again_though_the_first_does_not_come_back(
     ledger: Ledger, hosts: list[FakeHost]
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     only_for(hosts[2], "bbbb", failing)
     only_for(hosts[0], "aaaa", failing)
     status, message = ended(run, lambda: carry_out(run, change_on(hosts)))
@@ -132,7 +82,7 @@ def test_every_host_is_started_again_though_the_first_does_not_come_back(
 
 
 def test_a_promotion_that_fails_on_one_host_is_restored_on_all(ledger: Ledger, hosts: list[FakeHost]) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     only_for(hosts[1], "bbbb", failing)
     status, message = ended(run, lambda: carry_out(run, change_on(hosts)))
     assert (status, current(hosts)) == (Status.RESTORED, ["releases/aaaa"] * 3)
@@ -142,7 +92,7 @@ def test_a_promotion_that_fails_on_one_host_is_restored_on_all(ledger: Ledger, h
 def test_a_promotion_whose_lease_is_lost_on_the_way_back_is_abandoned(
     ledger: Ledger, hosts: list[FakeHost]
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     only_for(hosts[2], "bbbb", failing)
     only_for(hosts[0], "aaaa", lambda _: hosts[1].raise_fence(Fence(APP, 2)))
     status, message = ended(run, lambda: carry_out(run, change_on(hosts)))
@@ -152,7 +102,7 @@ def test_a_promotion_whose_lease_is_lost_on_the_way_back_is_abandoned(
 
 
 def test_a_first_promotion_that_fails_is_stopped_everywhere(ledger: Ledger, hosts: list[FakeHost]) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     for host in hosts:
         host.answer("docker", "compose", "stop")
         host.answer("rm", "-f", f"{APP}/current")
@@ -184,7 +134,7 @@ def rolled_back(
 def test_a_rollback_that_fails_before_it_stops_anything_starts_what_an_engine_took_with_it(
     ledger: Ledger, hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     stopped(hosts[1])
     status, message, done = rolled_back(monkeypatch, run, hosts, TerminalError("red"), paused=False)
     assert (status, message) == (Status.FAILED, "red (backend had stopped on web-2 and were started again)")
@@ -195,7 +145,7 @@ def test_a_rollback_that_fails_before_it_stops_anything_starts_what_an_engine_to
 def test_a_rollback_that_fails_later_puts_the_database_back_and_tries_every_host(
     ledger: Ledger, hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     only_for(hosts[0], "aaaa", failing)
     status, message, done = rolled_back(monkeypatch, run, hosts, KeyError("x"), paused=True)
     assert (status, done) == (Status.BROKEN, ["put back"])
@@ -207,7 +157,7 @@ def test_a_rollback_that_fails_later_puts_the_database_back_and_tries_every_host
 def test_a_rollback_whose_database_cannot_be_put_back_starts_nothing_on_it(
     ledger: Ledger, hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
 
     def refuse(*_: object, **__: object) -> None:
         raise TerminalError("put back: no")
@@ -221,7 +171,7 @@ def test_a_rollback_whose_database_cannot_be_put_back_starts_nothing_on_it(
 def test_a_rollback_that_is_fenced_off_leaves_database_and_hosts(
     ledger: Ledger, hosts: list[FakeHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = running(ledger, hosts)
+    run = make_run(ledger, hosts)
     assert rolled_back(monkeypatch, run, hosts, FencedError("taken"), paused=True) == (
         Status.ABANDONED,
         "taken",

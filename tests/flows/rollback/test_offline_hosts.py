@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -21,58 +18,10 @@ from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Result
 from tests.fakes.host import FakeHost
-from tests.flows.domain.rollback.test_offline import live, manifest
+from tests.flows.domain.rollback.test_offline import manifest
 from tests.flows.domain.samples import NOW
+from tests.flows.servers import APP, LIVE, NEW, OLD, current, failing, only_for, server, started, stopped
 from tests.tasks.services.test_rescue import rescue
-
-APP = "/home/deploy/sluice/shop"
-OLD, NEW = manifest("aaaa", "m1"), manifest("bbbb", "m1", previous="aaaa", minute=1)
-LIVE = (live("aaaa", 1), live("bbbb", 2))
-
-
-def container(service: str) -> dict[str, Any]:
-    return {
-        "Id": service,
-        "Config": {"Image": "i", "Labels": {"com.docker.compose.service": service}},
-        "State": {"Status": "running", "Health": {"Status": "healthy"}},
-    }
-
-
-def server(name: str) -> FakeHost:
-    """A server on which the newer release runs, and every release comes up."""
-    host = FakeHost(name)
-    host.files[f"{APP}/live.jsonl"] = b"".join(f"{one.to_json()}\n".encode() for one in LIVE)
-    host.answer("sluice-containers", stdout=json.dumps([container("backend")]))
-    host.answer("docker", "compose", "up")
-    host.answer("sluice-remember", effect=lambda call: remembered(host, call))
-    return host
-
-
-def remembered(host: FakeHost, call: Call) -> None:
-    host.files[f"{APP}/live.jsonl"] += call.stdin or b""
-
-
-def only_for(host: FakeHost, release: str, result: Callable[[Call], Result | None]) -> None:
-    """Let starting fail while one release is current."""
-
-    def effect(call: Call) -> Result | None:
-        return result(call) if host.links[f"{APP}/current"] == f"releases/{release}" else None
-
-    host.answer("docker", "compose", "up", effect=effect)
-
-
-def failing(call: Call) -> Result:
-    return Result(call.argv, 1, "", "no such image", 0.1)
-
-
-def stopped(host: FakeHost) -> None:
-    """Have an engine that died leave the service down, until it is started."""
-    down = json.dumps([container("backend") | {"State": {"Status": "exited", "ExitCode": 137}}])
-    host.answer("sluice-containers", stdout=down, lasts=1)
-
-
-def started(host: FakeHost) -> list[tuple[str, ...]]:
-    return [argv for argv in host.argvs("docker", "compose", "up") if "--no-start" not in argv]
 
 
 def prepared(hosts: list[FakeHost], *, fence: int = 5) -> PreparedRollback:
@@ -104,10 +53,6 @@ def ended(hosts: list[FakeHost], ready: PreparedRollback | None = None) -> Offli
     path = f"{APP}/offline/{record.id}.json"
     assert [OfflineRollback.from_json(host.files[path]) for host in hosts] == [record] * len(hosts)
     return record
-
-
-def current(hosts: list[FakeHost]) -> list[str]:
-    return [host.links.get(f"{APP}/current", "untouched") for host in hosts]
 
 
 def newest(host: FakeHost) -> LiveRelease:

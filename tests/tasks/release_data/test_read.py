@@ -6,7 +6,8 @@ import json
 
 from tasks.release_data.read import read_data
 from tests.fakes.host import FakeHost
-from tests.flows.rollback.test_offline_hosts import APP, NEW, prepared
+from tests.flows.rollback.test_offline_hosts import prepared
+from tests.flows.servers import APP, NEW
 
 CURRENT = f"{APP}/current"
 
