@@ -12,10 +12,9 @@ from flows.domain.compose.override import (
     bundle_paths,
     files_labels,
     override,
-    pinned_images,
-    service_targets,
     written_paths,
 )
+from flows.domain.promotion.running import known_images
 from tasks.kernel.archive import LISTED, plain_name, sha256
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
@@ -113,15 +112,8 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
     archive = run.mirror.archive(sha, spec.files)
     _refuse_taken_names(archive, sha)
     hashes = {name: archive.fingerprint(name) for name in spec.files}
-    targets = service_targets(config, {s: i.target for i in release.images for s in i.services})
-    references = {image.target: image.reference for image in release.images}
-    ours = {service: references[target] for service, target in targets.items()}
-    images = pinned_images(config, release.third_party, described.fixed_images) | ours
-    text = override(
-        config,
-        images,
-        files_labels(config, str(sources.render), hashes, links),
-    )
+    images = known_images(release, config, described.fixed_images)
+    text = override(config, images, files_labels(config, str(sources.render), hashes, links))
     env_paths = {entry.path for entry in spec.env_files}
     return Bundle(
         archive=archive,

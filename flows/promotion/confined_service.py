@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import Rendered
-from flows.promotion.plan import expected_images
+from flows.domain.promotion.running import expected_images
 from tasks.images.confined import confined, placed
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def confined_on_host(run: Run, release: Release, sources: Sources, bundle: Bundl
     if migration is None:
         return None
     service, described = migration.service, sources.described
-    image = expected_images(release, sources).get(service)
+    image = expected_images(release, sources.config, described.fixed_images).get(service)
     if image is None and service in described.fixed_images:
         image = release.third_party.get(service)
     if image is None:

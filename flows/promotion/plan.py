@@ -14,8 +14,6 @@ from blocks.values.lifecycle import Kind
 from flows.core.describe import describe_commit
 from flows.core.session import open_session
 from flows.domain.approvals.quorum import policy_of
-from flows.domain.compose.override import pinned_images, service_targets
-from flows.domain.gates.gates import same_release
 from flows.domain.gates.hotfix import policy_for
 from flows.domain.promotion.plan import PlanFacts, SchemaEvidence, is_told, make_plan
 from flows.domain.words.names import run_name
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from blocks.values.facts import HostFacts
     from blocks.values.plans import GateAnswer, Plan
     from blocks.values.releases import Commit, Release, Revision
-    from tasks.images.sources import DescribedCommit, Sources
+    from tasks.images.sources import DescribedCommit
     from tasks.steps.run import Run
 
 
@@ -190,44 +188,6 @@ def describe_running(run: Run, running: Release | None) -> DescribedCommit | Non
         return describe_commit(run.mirror, run.description, running.commit.sha)
     except (TerminalError, TransientError):
         return None
-
-
-def is_running(hosts: Mapping[str, HostFacts], release: Release, services: Mapping[str, str | None]) -> bool:
-    """Say whether a release runs already, on every host, from the images it should.
-
-    Args:
-        services: Service → the image reference it must run, None where any will do.
-
-    Returns:
-        True when nothing would change.
-    """
-    return all(_runs_on(facts, release, services) for facts in hosts.values())
-
-
-def _runs_on(facts: HostFacts, release: Release, services: Mapping[str, str | None]) -> bool:
-    if facts.manifest is None or not same_release(facts.manifest.release, release):
-        return False
-    well = {
-        container.service: container.image
-        for container in facts.containers
-        if container.status == "running" and container.health in {"", "healthy"}
-    }
-    done = {c.service for c in facts.containers if c.status == "exited" and c.exit_code == 0}
-    return all(
-        (name in well and (image is None or well[name] == image)) or (name in done and name not in well)
-        for name, image in services.items()
-    )
-
-
-def expected_images(release: Release, sources: Sources) -> dict[str, str | None]:
-    """Return each service's expected image: by digest where the release has one, any for others."""
-    ours = {service: image.reference for image in release.images for service in image.services}
-    # A service may share an image by name in one environment's compose files only.
-    targets = service_targets(sources.config, {s: i.target for i in release.images for s in i.services})
-    by_target = {image.target: image.reference for image in release.images}
-    ours |= {service: by_target[target] for service, target in targets.items()}
-    ours = pinned_images(sources.config, release.third_party, sources.described.fixed_images) | ours
-    return {service: ours.get(service) for service in sources.config.get("services", {})}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
+from flows.domain.promotion.running import expected_images, is_running
 from flows.promotion.finish import finish
 from flows.promotion.pending_release import PendingRelease
-from flows.promotion.plan import expected_images, is_running, read_hosts
+from flows.promotion.plan import read_hosts
 from tasks.kernel.clock import utc_now
 from tasks.services.smoke import verify
 from tasks.steps.step import log
@@ -23,7 +24,9 @@ def unchanged(prepared: Prepared) -> bool:
     """Say whether the release runs already, from the images it should."""
     if prepared.pending.built:
         return False
-    return is_running(prepared.hosts, prepared.release, expected_images(prepared.release, prepared.sources))
+    release, sources = prepared.release, prepared.sources
+    images = expected_images(release, sources.config, sources.described.fixed_images)
+    return is_running(prepared.hosts, release, images)
 
 
 def verify_only(prepared: Prepared) -> PromotionRecord:

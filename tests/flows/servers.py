@@ -105,7 +105,7 @@ def make_run(
         description=read.describe("prod"),
         mirror=nothing,
         registry=nothing,
-        registry_prefix="registry.test/shop",
+        registry_prefix="registry.test",
         registry_login="",
         engine=nothing,
         work=Path("/nonexistent"),
