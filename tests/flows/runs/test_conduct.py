@@ -16,7 +16,8 @@ from blocks.git_repository import GitRepository
 from blocks.values.lifecycle import Kind, Status
 from flows.runs import conduct
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import RefusedError, TerminalError
+from tasks.kernel.errors import FencedError, RefusedError, TerminalError, TransientError
+from tasks.kernel.redact import process_redactor
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 
@@ -64,8 +65,8 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
         yield Play(ledger)
 
 
-def throw(error: BaseException) -> Callable[[object], None]:
-    def act(_: object) -> None:
+def throw(error: BaseException) -> Callable[..., Any]:
+    def act(*_: object, **__: object) -> None:
         raise error
 
     return act
@@ -134,3 +135,87 @@ def test_what_fails_after_the_end_does_not_change_it(play: Play) -> None:
     state, row = play(act)
     assert row.status is Status.SUCCEEDED
     assert (state.name, state.message) == ("Completed", "it runs")
+
+
+class FakeKeeper:
+    """A lease that was taken, until it is given back."""
+
+    def __init__(self) -> None:
+        self.kept = True
+
+    def stop(self) -> None:
+        self.kept = False
+
+
+def keeping(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> tuple[Any, list[FakeKeeper]]:
+    """Return a run, and the leases that are taken for it."""
+    run, taken = SimpleNamespace(keeper=None), list[FakeKeeper]()
+
+    def take(given: Any) -> None:
+        if error is not None and taken:
+            raise error
+        given.keeper = FakeKeeper()
+        taken.append(given.keeper)
+
+    monkeypatch.setattr(conduct, "take_lease", take)
+    return run, taken
+
+
+def test_a_lease_within_a_lease_is_the_same_and_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, taken = keeping(monkeypatch)
+    with conduct.lease_held(run):
+        with conduct.lease_held(run):
+            pass
+        assert [one.kept for one in taken] == [True]
+    assert [one.kept for one in taken] == [False]
+    with conduct.lease_held(run):
+        assert [one.kept for one in taken] == [False, True]
+
+
+def test_a_lease_is_given_back_whatever_happens_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, taken = keeping(monkeypatch)
+    with pytest.raises(KeyboardInterrupt), conduct.lease_held(run):
+        raise KeyboardInterrupt
+    assert [one.kept for one in taken] == [False]
+
+
+def test_where_a_host_refuses_the_token_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, taken = keeping(monkeypatch, FencedError("a higher token"))
+    with conduct.lease_held(run):
+        pass
+    with pytest.raises(FencedError), conduct.lease_held(run):
+        raise AssertionError("without the lease nothing is changed")
+    assert [one.kept for one in taken] == [False]
+
+
+def test_a_run_that_cannot_be_cancelled_is_only_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def client(**_: object) -> Iterator[Any]:
+        yield SimpleNamespace(set_flow_run_state=lambda run, *_, **__: asked.append(run))
+
+    monkeypatch.setattr(conduct, "get_client", client)
+    # What had no run, as after a rollback without the ledger, has none to cancel.
+    conduct.cancel_run(None, "superseded")
+    conduct.cancel_run("77-aa#2", "superseded")
+    assert asked == ["77-aa"]
+    monkeypatch.setattr(conduct, "get_client", throw(RuntimeError("503")))
+    conduct.cancel_run("77-aa", "superseded")
+    assert "77-aa could not be cancelled: 503" in caplog.text
+
+
+def test_without_a_ledger_the_run_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        conduct, "open_ledger", throw(TransientError("the ledger does not answer", "start it"))
+    )
+    state = conduct.conduct(REQUEST, lambda *_: pytest.fail("nothing is done without its row"))
+    assert (state.is_failed(), state.message) == (True, "the ledger does not answer — start it")
+
+
+def test_a_secret_stands_neither_in_the_row_nor_in_the_run(play: Play) -> None:
+    process_redactor().add("hunter2-hunter2")
+    state, row = play(throw(TerminalError("login with hunter2-hunter2 failed")))
+    assert "hunter2" not in f"{state.message} {row.message}"
