@@ -108,11 +108,6 @@ def _recover(fallback: Fallback, error: SluiceError) -> Ending:
 def _on_each(
     hosts: Iterable[str], act: Callable[[str], str | None]
 ) -> tuple[list[str], dict[str, SluiceError]]:
-    """Act on one host after the other; who is fenced off touches no further one.
-
-    Returns:
-        What a person has to know, and what failed where.
-    """
     notes: list[str] = []
     failed: dict[str, SluiceError] = {}
     for host in hosts:

@@ -23,12 +23,6 @@ def compose_files_of(named: tuple[str, ...], tracked: frozenset[str]) -> tuple[s
     Args:
         named: What the pipeline names; empty for compose's own default names.
         tracked: Every path of the commit.
-
-    Returns:
-        The files, in order.
-
-    Raises:
-        RefusedError: One is missing.
     """
     found = named or next(((name,) for name in COMPOSE_DEFAULTS if name in tracked), ())
     if not found:
@@ -46,15 +40,7 @@ def compose_files_of(named: tuple[str, ...], tracked: frozenset[str]) -> tuple[s
 
 
 def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str) -> DescribedCommit:
-    """Read from git how a commit describes itself.
-
-    Args:
-        description: What pipeline.yaml says about the release.
-
-    Raises:
-        RefusedError: A file that pipeline.yaml names is missing.
-        TerminalError: A compose file or the example env file cannot be read.
-    """
+    """Read from git how a commit describes itself."""
     tracked = mirror.tracked(sha)
     files = compose_files_of(description.compose, tracked)
     texts = {name: _text(mirror, sha, name) for name in files}
@@ -89,7 +75,6 @@ def _text(mirror: GitMirror, sha: str, name: str) -> str:
 def _example(
     mirror: GitMirror, description: ReleaseDescription, sha: str
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the keys a release requires, and the example's values."""
     text = mirror.read_file(sha, description.env_example)
     if text is None:
         if description.env_example_required:

@@ -18,15 +18,7 @@ _HURRIED = Patience(pause_seconds=0.0, answer_seconds=10, total_seconds=60.0)
 
 
 def open_github_client(name: str, patience: Patience = PATIENT) -> GitHubClient:
-    """Return a login at the repository on GitHub a block describes.
-
-    Args:
-        name: The `github` block's name.
-        patience: How long GitHub is waited for.
-
-    Raises:
-        TerminalError: There is no such block, or it is not valid.
-    """
+    """Return a login at the repository on GitHub a block describes."""
     block = read_block(GitHub, name)
     if block.token is not None:
         auth = log_in(block.token.get_secret_value())
@@ -37,14 +29,7 @@ def open_github_client(name: str, patience: Patience = PATIENT) -> GitHubClient:
 
 
 def open_github(name: str) -> GitHubApi:
-    """Return the repository on GitHub a block describes, to read from.
-
-    Args:
-        name: The `github` block's name.
-
-    Raises:
-        TerminalError: There is no such block, or it is not valid.
-    """
+    """Return the repository on GitHub a block describes, to read from."""
     return GitHubApi(open_github_client(name))
 
 
@@ -53,38 +38,27 @@ def open_github_rules(name: str) -> GitHubRules:
 
     Args:
         name: The `github` block's name, empty where the repository names none.
-
-    Raises:
-        TerminalError: There is no such block, or it is not valid.
     """
+    return GitHubRules(_open_named(name, ""))
+
+
+def _open_named(name: str, why: str) -> GitHubClient:
     if not name:
         raise TerminalError(
-            "the git-repository block names no github block",
+            f"{why}the git-repository block names no github block",
             "create one in the Prefect UI under Blocks, and name it in the field GitHub",
         )
-    return GitHubRules(open_github_client(name))
+    return open_github_client(name)
 
 
 def open_shower(name: str) -> GitHubShow:
-    """Return the repository on GitHub a block describes, to show promotions on.
-
-    Args:
-        name: The `github` block's name.
-
-    Raises:
-        TerminalError: There is no such block, or it is not valid.
-    """
+    """Return the repository on GitHub a block describes, to show promotions on."""
     return GitHubShow(open_github_client(name, _HURRIED))
 
 
 @dataclass(frozen=True)
 class PullRequestsOfRepository:
-    """One login at a repository on GitHub, to read from and to change its pull requests.
-
-    Attributes:
-        pulls: Its pull requests.
-        reading: The repository.
-    """
+    """One login at a repository on GitHub, to read from and to change its pull requests."""
 
     pulls: GitHubPulls
     reading: GitHubApi
@@ -99,14 +73,6 @@ def open_pull_requests(name: str) -> PullRequestsOfRepository:
 
     Args:
         name: The `github` block's name; empty where the repository's block names none.
-
-    Raises:
-        TerminalError: None is named, there is no such block, or it is not valid.
     """
-    if not name:
-        raise TerminalError(
-            "the pipeline asks for pull requests, and the git-repository block names no github block",
-            "create one in the Prefect UI under Blocks, and name it in the field GitHub",
-        )
-    client = open_github_client(name)
+    client = _open_named(name, "the pipeline asks for pull requests, and ")
     return PullRequestsOfRepository(GitHubPulls(client), GitHubApi(client))

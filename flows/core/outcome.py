@@ -17,7 +17,7 @@ from tasks.steps.notify import tell
 
 if TYPE_CHECKING:
     from blocks.values.plans import Plan
-    from blocks.values.releases import Release
+    from blocks.values.releases import Commit, Release
     from flows.domain.approvals.values import QuorumState
     from tasks.ledger.records import PromotionRecord, StepRecord
     from tasks.steps.run import Run
@@ -27,9 +27,6 @@ GOOD = frozenset({Status.SUCCEEDED, Status.UNCHANGED})
 
 def state_of(row: PromotionRecord) -> State[Any]:
     """Return the Prefect state a promotion's end becomes.
-
-    Args:
-        row: The promotion, ended.
 
     Returns:
         Completed for `SUCCEEDED` and `UNCHANGED`; otherwise a failed state that has the status's name and the
@@ -53,21 +50,8 @@ def run_link(flow_run_id: str | None) -> str:
 
 
 def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[str, ...] = ()) -> str:
-    """Return the notification about a promotion's end.
-
-    Args:
-        row: The promotion, ended.
-        warnings: What a person must know.
-    """
-    subject = Subject(
-        pipeline=row.pipeline,
-        environment=row.environment,
-        release_id=row.release_id or "",
-        commit=release.commit.short if release else row.ref,
-        title=release.commit.subject if release else "",
-        requested_by=row.requested_by,
-        link=run_link(row.flow_run_id),
-    )
+    """Return the notification about a promotion's end."""
+    subject = _subject(row, row.release_id or "", release.commit if release else None)
     if row.status in GOOD and row.kind is Kind.ROLLBACK:
         return rolled_back(subject, row.previous_release_id or "", row.cause, warnings)
     if row.status in GOOD:
@@ -75,6 +59,18 @@ def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[st
     if row.status is Status.RESTORED:
         return restored(subject, row.previous_release_id or "", row.message)
     return failed(subject, row.message)
+
+
+def _subject(row: PromotionRecord, release_id: str, commit: Commit | None) -> Subject:
+    return Subject(
+        pipeline=row.pipeline,
+        environment=row.environment,
+        release_id=release_id,
+        commit=commit.short if commit else row.ref,
+        title=commit.subject if commit else "",
+        requested_by=row.requested_by,
+        link=run_link(row.flow_run_id),
+    )
 
 
 def seconds_of(row: PromotionRecord) -> float:
@@ -87,11 +83,7 @@ def seconds_of(row: PromotionRecord) -> float:
 def data_of(row: PromotionRecord, release: Release | None) -> dict[str, object]:
     """Return the same for machines."""
     return {
-        "promotion": row.id,
-        "pipeline": row.pipeline,
-        "environment": row.environment,
-        "kind": row.kind.value,
-        "status": row.status.value,
+        **_place_data(row),
         "release": row.release_id,
         "commit": release.commit.sha if release else None,
         "previous_release": row.previous_release_id,
@@ -101,12 +93,18 @@ def data_of(row: PromotionRecord, release: Release | None) -> dict[str, object]:
     }
 
 
-def tell_end(names: tuple[str, ...], row: PromotionRecord, release: Release | None) -> None:
-    """Tell channels that a promotion ended, as its own run would have. What fails is logged, no more.
+def _place_data(row: PromotionRecord) -> dict[str, object]:
+    return {
+        "promotion": row.id,
+        "pipeline": row.pipeline,
+        "environment": row.environment,
+        "kind": row.kind.value,
+        "status": row.status.value,
+    }
 
-    Args:
-        row: The promotion, ended.
-    """
+
+def tell_end(names: tuple[str, ...], row: PromotionRecord, release: Release | None) -> None:
+    """Tell channels that a promotion ended, as its own run would have. What fails is logged, no more."""
     text = process_redactor().text(message_of(row, release))
     tell(names, text, data_of(row, release), end_key(row))
 
@@ -147,28 +145,11 @@ def publish(key: str, markdown: str, description: str) -> None:
 
 
 def tell_waiting(run: Run, row: PromotionRecord, plan: Plan, state: QuorumState) -> None:
-    """Tell the environment's channels that approvals are needed. What fails is logged, no more.
-
-    Args:
-        plan: What people are asked about.
-        state: How far the approvals are.
-    """
-    subject = Subject(
-        pipeline=row.pipeline,
-        environment=row.environment,
-        release_id=plan.release_id,
-        commit=plan.commit.short,
-        title=plan.commit.subject,
-        requested_by=row.requested_by,
-        link=run_link(row.flow_run_id),
-    )
+    """Tell the environment's channels that approvals are needed. What fails is logged, no more."""
+    subject = _subject(row, plan.release_id, plan.commit)
     text = process_redactor().text(waiting(subject, plan, state))
-    data: dict[str, object] = {
-        "promotion": row.id,
-        "pipeline": row.pipeline,
-        "environment": row.environment,
-        "kind": row.kind.value,
-        "status": row.status.value,
+    data = {
+        **_place_data(row),
         "release": plan.release_id,
         "plan": plan.hash,
         "run": run_link(row.flow_run_id),

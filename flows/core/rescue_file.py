@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 def keep_rescue(run: Run) -> Path:
-    """Put down on this machine how the environment is reached, for `sluice rollback --offline`.
-
-    Raises:
-        TerminalError: A block is missing.
-    """
+    """Put down on this machine how the environment is reached, for `sluice rollback --offline`."""
     return _write(run.policy, run, run.directories)
 
 

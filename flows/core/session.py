@@ -43,9 +43,6 @@ class Reached:
     """What an environment is made of, and was reached.
 
     Attributes:
-        registry: Its registry's block.
-        hosts: Host name → the host, logged in to.
-        directories: Host name → the application's directory there.
         kinds: Host name → the slug of its block's type.
     """
 
@@ -60,12 +57,8 @@ class Session:
     """One flow run's view of the application, the same for every promotion of it.
 
     Attributes:
-        settings: Sluice's own settings.
-        ledger: The ledger.
-        repository: The application's repository block.
         mirror: Its mirror, fetched.
         policy_text: pipeline.yaml on the default branch.
-        pipeline: The same, read.
         github: What showing promotions on GitHub needs; None in a look from outside.
     """
 
@@ -78,11 +71,7 @@ class Session:
     github: Showing | None = None
 
     def policy(self, environment: str) -> Policy:
-        """Return what decides about an environment.
-
-        Raises:
-            TerminalError: The pipeline has no such environment.
-        """
+        """Return what decides about an environment."""
         try:
             return self.pipeline.policy(environment)
         except PipelineError as error:
@@ -100,9 +89,6 @@ class Session:
 
         Args:
             release_text: pipeline.yaml in the commit; empty where it has none.
-
-        Raises:
-            TerminalError: The commit's pipeline.yaml is not valid.
         """
         if release_text not in ("", self.policy_text):
             own = read_pipeline(release_text, f"{self.repository.pipeline_path} (in the commit)")
@@ -112,12 +98,7 @@ class Session:
         return description.model_copy(update={"defaulted": release_text != self.policy_text})
 
     def reach(self, policy: Policy) -> Reached:
-        """Read an environment's blocks, and log in to its hosts.
-
-        Raises:
-            TransientError: A host does not answer.
-            TerminalError: A block is missing, or a login was refused.
-        """
+        """Read an environment's blocks, and log in to its hosts."""
         registry = read_block(ContainerRegistry, policy.registry)
         logins = {name: read_block(ComposeHost, name) for name in policy.hosts}
         hosts = {name: host_for(block, name) for name, block in logins.items()}
@@ -148,11 +129,6 @@ class Session:
 
         Args:
             promotion_id: Its row; 0 for a look that changes nothing.
-            reached: The environment, where it was reached already.
-
-        Raises:
-            TransientError: A host does not answer.
-            TerminalError: A block is missing, or a login was refused.
         """
         reached = reached or self.reach(policy)
         registry = reached.registry
@@ -185,11 +161,7 @@ class Session:
 
 
 def docker_config(address: str, username: str | None, password: str | None) -> str:
-    """Return a Docker configuration (JSON) that logs in to one registry.
-
-    Args:
-        username: The login; empty for a registry without one.
-    """
+    """Return a Docker configuration (JSON) that logs in to one registry."""
     if not username or not password:
         return "{}"
     token = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -198,11 +170,7 @@ def docker_config(address: str, username: str | None, password: str | None) -> s
 
 
 def read_pipeline(text: str, file: str) -> Pipeline:
-    """Read a pipeline, with its errors as a step's error.
-
-    Raises:
-        TerminalError: It is not valid; every problem is named with its line.
-    """
+    """Read a pipeline, with its errors as a step's error."""
     try:
         return load_pipeline(text, file)
     except PipelineError as error:
@@ -246,13 +214,6 @@ def open_session(
         must_fetch: False where the last known state of the repository will do: a rollback must not depend on it.
         ledger: The ledger, where it is open already; whoever opened it closes it.
         check: Says whether the repository may be used at all, before it is.
-
-    Yields:
-        The session.
-
-    Raises:
-        TransientError: The repository or the ledger does not answer.
-        TerminalError: A block is missing, or pipeline.yaml is missing or not valid.
     """
     install_log_redaction(process_redactor())
     settings = Settings()

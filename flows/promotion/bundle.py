@@ -36,14 +36,10 @@ class Bundle:
     """What a host gets of a release.
 
     Attributes:
-        archive: The commit's files.
-        override: The text of the generated compose file.
         files: The compose files, in order, the override last.
         env_links: Paths in the bundle that lead to the host's env file.
         data_links: Paths in the bundle that lead to data folders which outlive releases.
-        services: The services that run, sorted.
         depended_on: Those of them that others need to run, sorted.
-        ports: The TCP ports they publish.
         images: Service → its image, where the release decides it.
         written: Paths in the bundle that containers may write to, sorted.
         checksum: sha256 over all of it, hex.
@@ -88,15 +84,7 @@ class Bundle:
 
 
 def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
-    """Cut a release's bundle from its commit.
-
-    Args:
-        release: The release, built.
-
-    Raises:
-        RefusedError: A file of the commit has a name that Sluice needs beside the release.
-        TerminalError: A service is built and the release has no image for it, or a file's content cannot be read.
-    """
+    """Cut a release's bundle from its commit."""
     sha, config = release.commit.sha, sources.config
     described, links = sources.described, run.mirror.links(sha)
     spec = bundle_paths(

@@ -46,9 +46,7 @@ class Change:
     """What is to be changed, all of it known before anything is touched.
 
     Attributes:
-        manifests: Host name → what the host shall remember.
         bundle: The bundle to put in place; None where the hosts have it (a rollback).
-        hosts: Host name → its facts before the change.
         drills: True when the dump is restored into a copy and compared first.
         checkout: The release's commit on the control machine, for smoke commands; None without one.
         pulled: That the images were brought to the first host a moment ago, under the lease of this change, which
@@ -132,12 +130,7 @@ def _forward(run: Run, change: Change) -> str:
 
 
 def switch(run: Run, change: Change) -> None:
-    """Start the release on every host, one after the other, then smoke each.
-
-    Raises:
-        RefusedError: The application wrote meanwhile what would be left behind.
-        TerminalError: It does not come up somewhere, or a smoke check fails.
-    """
+    """Start the release on every host, one after the other, then smoke each."""
     if not run.journal.begun("up"):
         refuse_written(run, change.hosts, change.manifests)
     for name, manifest in change.manifests.items():
@@ -147,7 +140,6 @@ def switch(run: Run, change: Change) -> None:
 
 
 def _unprepared(run: Run, change: Change) -> tuple[str, ...]:
-    """Return the hosts to which nothing was brought a moment ago."""
     return tuple(name for name in change.hosts if not (change.pulled and name == run.primary))
 
 

@@ -25,10 +25,6 @@ UNKNOWN_IMAGE = Rendered(
 def confined_on_host(run: Run, release: Release, sources: Sources, bundle: Bundle) -> ConfinedService | None:
     """Return the service that has the migration command as it is asked on the first host.
 
-    Args:
-        release: The release, its images known.
-        bundle: What the host gets of it.
-
     Returns:
         The service; None where the release does not say which image it runs, or has no such service.
     """

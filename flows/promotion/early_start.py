@@ -166,11 +166,7 @@ class EarlyStart:
         return (listed.rendered, self._shape) if listed else None
 
     def wait_for_images(self) -> None:
-        """Wait until the release's bundle and images are on the first host; with the lease, have compose read it then.
-
-        Raises:
-            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
-        """
+        """Wait until bundle and images are on the first host; with the lease, have compose read the bundle then."""
         if self._preparing is None:
             self._begin_images()
         _begun(self._preparing).result()
@@ -180,12 +176,7 @@ class EarlyStart:
             )
 
     def wait(self) -> None:
-        """Wait for all that the change need not do again; for nothing where the lease was not kept.
-
-        Raises:
-            RefusedError: The first host's compose refuses the configuration.
-            TerminalError: The bundle cannot be put in place, or an image cannot be pulled.
-        """
+        """Wait for all that the change need not do again; for nothing where the lease was not kept."""
         if not self.holds_lease:
             return
         self.wait_for_images()

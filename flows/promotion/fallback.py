@@ -31,12 +31,7 @@ CUT = "the run was interrupted after a failure"
 
 @dataclass(frozen=True)
 class PromotionFallback(Fallback):
-    """What ran before a promotion.
-
-    Attributes:
-        hosts: Host name → its facts before the change.
-        manifests: Host name → what the host shall remember of the release that comes.
-    """
+    """What ran before a promotion."""
 
     run: Run
     hosts: Mapping[str, HostFacts]

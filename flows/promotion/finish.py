@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
-from flows.core.outcome import GOOD, data_of, message_of, publish, report_markdown
+from flows.core.outcome import GOOD, data_of, end_key, message_of, publish, report_markdown
 from flows.core.rescue_file import keep_rescue
 from flows.domain.words.names import image_tags
 from tasks.kernel.errors import SluiceError
@@ -31,9 +31,7 @@ def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, .
     """Do what follows a promotion's end. What fails here is told and changes nothing about the end.
 
     Args:
-        run: The promotion, ended.
         resolved: What was asked for; its ref becomes a tag.
-        warnings: What a person must know.
     """
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None:
@@ -47,8 +45,7 @@ def finish(run: Run, *, resolved: Resolved | None = None, warnings: tuple[str, .
         begun["remember"] = remember.submit(run)
     if run.policy.notify and row.status is not Status.SUPERSEDED:
         text = process_redactor().text(message_of(row, release, warnings))
-        key = f"{run.pipeline}/{run.environment}/{row.id}/{row.status.value}"
-        begun["notify"] = notify.submit(run, text=text, data=data_of(row, release), key=key)
+        begun["notify"] = notify.submit(run, text=text, data=data_of(row, release), key=end_key(row))
     for name, future in begun.items():
         _quietly(name, future.result)
     if row.status in GOOD:
@@ -69,7 +66,6 @@ def _quietly(what: str, act: Callable[[], object]) -> None:
 
 
 def _names(run: Run, release: Release, resolved: Resolved | None) -> tuple[str, ...]:
-    """Return the readable tags: the environment, and the branch or version that was promoted."""
     by_ref = image_tags(release.commit.sha, resolved.kind, resolved.name)[1:] if resolved else ()
     return (run.environment, *by_ref)
 
@@ -85,11 +81,7 @@ def _prune(run: Run, release: Release) -> PrefectFuture[StepReceipt]:
 
 
 def kept_releases(run: Run, release: Release) -> dict[str, Release]:
-    """Return the releases whose bundles and images stay on the hosts: the newest that ran here.
-
-    Returns:
-        Release id → release, the running one first.
-    """
+    """Return the releases whose bundles and images stay on the hosts: the newest that ran here."""
     kept = {release.id: release}
     # What another promotion prepared while people are asked must be there when they have answered.
     for waiting in run.ledger.promotions.open_in(run.pipeline, run.environment):

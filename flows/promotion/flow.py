@@ -89,6 +89,7 @@ def promote(
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
+    parameters = dict(locals())  # all of them, by name
     request = Request(
         Kind.PROMOTE,
         environment,
@@ -97,14 +98,7 @@ def promote(
         requested_by,
         override=override.strip(),
         freeze_override=freeze_override.strip(),
-        parameters={
-            "environment": environment,
-            "ref": ref,
-            "source": source,
-            "requested_by": requested_by,
-            "override": override,
-            "freeze_override": freeze_override,
-        },
+        parameters=parameters,
     )
     return conduct(request, promote_body)
 

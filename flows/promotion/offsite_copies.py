@@ -26,9 +26,6 @@ def begin_copies(run: Run, backup: BackupReceipt) -> None:
     """Begin to copy a dump to every place of the policy. Nothing waits for it; `end_copies` does.
 
     Running it twice is safe: what is copied already is not copied again.
-
-    Args:
-        backup: The dump, recorded in the ledger.
     """
     for place in place_names(run.policy):
         target = f"{file_name(backup)} → {place}"
@@ -43,12 +40,6 @@ def end_copies(run: Run) -> tuple[str, ...]:
 
     A copy that fails changes nothing about the promotion: the dump itself is on its host, checked. Copies that a
     killed run left undone are made now. It needs no lease, so give the lease back before: a large copy takes its time.
-
-    Args:
-        run: The promotion, ended.
-
-    Returns:
-        One line for each copy that failed.
     """
     for record in run.ledger.backups.of(run.pipeline, run.environment):
         # The dump of a rehearsal is only a moment older than the one of the change, which is the one that counts.

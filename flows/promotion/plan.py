@@ -88,13 +88,7 @@ def plan_of(
     """Put the plan together.
 
     Args:
-        release: The release that would run.
-        described: How its commit describes itself.
         migrates: False for a rollback.
-        evidence: What is known of the pending migrations; None for nothing.
-
-    Raises:
-        RefusedError: The database stands where this release's migrations cannot go on from.
     """
     running = running_release(run, hosts)
     primary = hosts[run.primary]
@@ -195,8 +189,6 @@ class PlanPreview:
     """A plan that was only looked at.
 
     Attributes:
-        plan: What would change.
-        gates: What the gates say.
         built: False when the images do not exist yet, so that digests and migrations are not known.
     """
 

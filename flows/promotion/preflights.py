@@ -29,12 +29,8 @@ def begin_preflights(
     """Begin to check hosts, side by side.
 
     Args:
-        ports: The TCP ports the release publishes.
         backup: True when a dump is taken, for which the database's host needs the space.
         bundle: How many bytes every host needs for the release's files.
-
-    Returns:
-        One for each of them; `raise_first` waits for them.
     """
     needed = 2 * (hosts[run.primary].database_bytes or 0) if backup else 0
     return [
@@ -46,18 +42,13 @@ def begin_preflights(
 
 
 def raise_first(futures: Sequence[PrefectFuture[Any]]) -> None:
-    """Wait for all, then raise the first error: nothing runs on while a failure is judged.
-
-    Raises:
-        SluiceError: The first that failed.
-    """
+    """Wait for all, then raise the first error: nothing runs on while a failure is judged."""
     errors = [error for error in map(_error_of, futures) if error]
     if errors:
         raise errors[0]
 
 
 def _error_of(future: PrefectFuture[Any]) -> SluiceError | None:
-    """Wait for a step and return its error: both sides end before either is judged."""
     try:
         future.result()
     except SluiceError as error:

@@ -43,7 +43,6 @@ class Prepared:
     """What a promotion knows before it decides.
 
     Attributes:
-        hosts: Host name → its facts.
         checking: The checks of the hosts, begun; none where they were not asked for.
         checked_at: When they were begun, UTC.
         asks: True where people are asked, or a rehearsal takes its time, before anything is begun: the lease is free
@@ -102,14 +101,14 @@ def prepare_release(
     subject = release or unbuilt_release(run.policy, resolved)
     answers = ask_gates(session, run.policy, resolved, subject)
     # Without its images a release cannot be compared with what ran upstream; only a build proves nothing.
-    _refuse_closed(run, decide_entry(session, run, request, resolved, subject.id, answers))
+    refuse_closed(run, decide_entry(session, run, request, resolved, subject.id, answers))
     _check_requester(run, request)
     _check_backup(run)
     with reading_hosts(run) as facts:
         described = describe_commit(run.mirror, run.description, resolved.commit.sha)
         sources = check_out(run, described=described, with_bake=release is None)
         hosts = facts()
-        _refuse_closed(run, ask_data_gate(run.policy, hosts, subject.id))
+        refuse_closed(run, ask_data_gate(run.policy, hosts, subject.id))
         ports = tcp_ports(sources.config)
         backup = migrates_or_backs_up(run, hosts[run.primary])
         checked_at = utc_now()
@@ -131,7 +130,8 @@ def prepare_release(
         )
 
 
-def _refuse_closed(run: Run, answers: tuple[GateAnswer, ...]) -> None:
+def refuse_closed(run: Run, answers: tuple[GateAnswer, ...]) -> None:
+    """Raise one error that names every gate that is closed."""
     closed = refusal(answers, run.environment)
     if closed is not None:
         raise closed
@@ -156,7 +156,6 @@ def _check_requester(run: Run, request: Request) -> None:
 
 
 def _check_backup(run: Run) -> None:
-    """Refuse a commit that brings a migration where the default branch's policy takes no backup."""
     if run.description.migration is not None and run.policy.backup is None:
         raise RefusedError(
             f"the release has a migration, and the policy of {run.environment} takes no backup",

@@ -40,8 +40,8 @@ def redeploy(environment: str, source: str = "default", requested_by: str = "sch
     Returns:
         A completed state, or a failed one with one line.
     """
-    given = {"environment": environment, "source": source, "requested_by": requested_by}
-    request = Request(Kind.REDEPLOY, environment, "", source, requested_by, parameters=given)
+    parameters = dict(locals())  # all of them, by name
+    request = Request(Kind.REDEPLOY, environment, "", source, requested_by, parameters=parameters)
     return conduct(request, _redeploy_body)
 
 

@@ -31,7 +31,6 @@ def ask_data_gate(
     """Ask whether what the application wrote into its release's folder may be left, before anybody is asked.
 
     Args:
-        release_id: The release that would come.
         after: Gives what its bundle brings, and where its services may write; None where it is not made yet, so that
             what both changed shows later.
 
@@ -49,14 +48,7 @@ def ask_data_gate(
 
 
 def refuse_left(policy: Policy, hosts: Mapping[str, HostFacts], manifests: Mapping[str, Manifest]) -> None:
-    """Refuse a change that would leave something behind about which the policy says nothing.
-
-    Args:
-        manifests: Host name → what the host shall remember of the release that comes.
-
-    Raises:
-        RefusedError: It would; each place is named, with the key to set.
-    """
+    """Refuse a change that would leave something behind about which the policy says nothing."""
     found = {
         name: _judged(policy, hosts[name], (manifest.brought, manifest.written or ()))
         for name, manifest in manifests.items()
@@ -70,16 +62,7 @@ def refuse_left(policy: Policy, hosts: Mapping[str, HostFacts], manifests: Mappi
 
 
 def refuse_written(run: Run, hosts: Mapping[str, HostFacts], manifests: Mapping[str, Manifest]) -> None:
-    """Look once more right before the switch: the application went on writing.
-
-    Args:
-        run: The promotion, holding the lease.
-        hosts: The hosts' facts from before.
-        manifests: Host name → what the host shall remember of the release that comes.
-
-    Raises:
-        RefusedError: Something would be left behind now.
-    """
+    """Look once more right before the switch: the application went on writing."""
     names = [name for name, facts in hosts.items() if facts.data is not None and facts.data.mounts]
     refuse_left(run.policy, {name: _again(run, name, hosts[name]) for name in names}, _only(manifests, names))
 

@@ -37,18 +37,7 @@ def go_on(
     *,
     restoring: bool,
 ) -> PromotionRecord:
-    """Go on where a killed run was cut.
-
-    Args:
-        row: The promotion as the ledger has it.
-        restoring: True where it was on its way back.
-
-    Returns:
-        The promotion, ended.
-
-    Raises:
-        RefusedError: It was interrupted before its plan was known.
-    """
+    """Go on where a killed run was cut."""
     release = session.ledger.releases.get(row.release_id or "")
     plan = row.plan
     if release is None or plan is None:
@@ -84,14 +73,7 @@ def before_the_switch(run: Run, hosts: Mapping[str, HostFacts], previous: str | 
 
 
 def report_again(run: Run, row: PromotionRecord, resolved: Resolved) -> PromotionRecord:
-    """Finish what a run killed after its end left undone, and tell the end again.
-
-    Args:
-        row: The promotion as the ledger has it.
-
-    Returns:
-        The promotion, ended.
-    """
+    """Finish what a run killed after its end left undone, and tell the end again."""
     log().info("promotion %s ended before: %s", row.id, row.status)
     if row.status is Status.SUCCEEDED:
         with lease_held(run):

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
 from flows.core.outcome import publish
-from flows.domain.gates.gates import refusal
 from flows.domain.gates.view import gates_markdown
 from flows.domain.promotion.plan_view import plan_markdown
 from flows.gates.ask import ask_gates, ask_schema_gate
 from flows.gates.entry import decide_entry
 from flows.promotion.judge_schema import judge_schema
 from flows.promotion.plan import evidence_of, plan_of
+from flows.promotion.prepare import refuse_closed
 from flows.promotion.release_data import ask_data_gate
 from tasks.kernel.clock import utc_now
 from tasks.steps.step import log
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 def make_and_show_plan(session: Session, prepared: Prepared, early: EarlyStart) -> Plan:
     """Compute the plan, publish it, and refuse it where a gate is closed.
 
-    Returns:
-        The plan, recorded.
-
     Raises:
-        RefusedError: A gate is closed.
         UndecidedError: A gate has not decided yet, and the lease is held.
     """
     run, release, hosts, sources = prepared.run, prepared.release, prepared.hosts, prepared.sources
@@ -63,9 +59,7 @@ def make_and_show_plan(session: Session, prepared: Prepared, early: EarlyStart) 
         run.ledger.promotions.set_plan(
             run.promotion_id, plan=plan, previous_release_id=plan.running_release_id, now=utc_now()
         )
-    closed = refusal(gates, run.environment)
-    if closed is not None:
-        raise closed
+    refuse_closed(run, gates)
     return plan
 
 

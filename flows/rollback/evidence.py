@@ -37,12 +37,6 @@ def evidence_of(
 ) -> RollbackEvidence:
     """Put together what is known.
 
-    Args:
-        target: The release that would run.
-        restore: True where a person asked for a restore, should nothing else help.
-        insist: True where a person answers for migrations nobody judged.
-        named: True where a person named the target.
-
     Returns:
         The evidence. What only matters after a migration is not read where there was none.
     """
@@ -110,18 +104,13 @@ def told_since(run: Run, target: Release) -> tuple[Revision, ...] | None:
 
 
 def _ran_on(run: Run, target: Release) -> tuple[tuple[str, ...], ...]:
-    """Return the revisions the database was seen at while a release ran."""
     rows = run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS)
     plans = [plan for plan in map(_plan, rows) if plan is not None and plan.running_release_id == target.id]
     return tuple({as_revisions(plan.revision) for plan in plans if plan.revision})
 
 
 def verdicts(run: Run) -> dict[str, MigrationVerdict]:
-    """Return what each migration was judged to do when it came into this environment, the newest word first.
-
-    Returns:
-        Migration → verdict.
-    """
+    """Return what each migration was judged to do when it came into this environment, the newest word first."""
     found: dict[str, MigrationVerdict] = {}
     for row in run.ledger.promotions.history(run.pipeline, run.environment, limit=_MOST_ROWS):
         plan = _plan(row)

@@ -89,11 +89,7 @@ def _forward(run: Run, change: Change, strategy: RollbackStrategy) -> str:
 
 
 def refuse_unready(run: Run, change: Change, strategy: RollbackStrategy) -> None:
-    """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again.
-
-    Raises:
-        RefusedError: A host cannot, or has not what was put there.
-    """
+    """See that the hosts can carry a rollback before it ends what waits; what it does itself checks them again."""
     raise_first(_checks(run, change, strategy))
 
 
@@ -111,7 +107,6 @@ def _checks(run: Run, change: Change, strategy: RollbackStrategy) -> list[Prefec
 
 
 def _restore(run: Run, change: Change, strategy: RollbackStrategy) -> None:
-    """Restore the dump beside the live database, dump that one, and swap the two."""
     host, names = run.primary, _names(run)
     backup = _dump_of(run, strategy)
     restore_beside(run, host=host, backup=backup, names=names)

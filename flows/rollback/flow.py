@@ -94,24 +94,9 @@ def rollback(
     Returns:
         A completed state, or a failed one that says in one line what failed and what runs now.
     """
+    parameters = dict(locals())  # all of them, by name
     request = Request(
-        Kind.ROLLBACK,
-        environment,
-        release,
-        source,
-        requested_by,
-        cause=reason,
-        parameters={
-            "environment": environment,
-            "release": release,
-            "source": source,
-            "reason": reason,
-            "requested_by": requested_by,
-            "allow_restore": allow_restore,
-            "undo": undo,
-            "insist": insist,
-            "leaving": leaving,
-        },
+        Kind.ROLLBACK, environment, release, source, requested_by, cause=reason, parameters=parameters
     )
     options = RollbackOptions(
         release=release, restore=allow_restore, undo=undo, insist=insist, leaving=leaving.strip()
@@ -195,11 +180,7 @@ def _asked_before(run: Run, row: PromotionRecord) -> Plan | None:
 def _decide(
     run: Run, hosts: Mapping[str, HostFacts], options: RollbackOptions
 ) -> tuple[Plan, dict[str, Manifest]]:
-    """Choose the release and the strategy, and write both down before anything is touched.
-
-    Returns:
-        The plan, and what each host remembers of the release.
-    """
+    """Choose the release and the strategy, and write both down before anything is touched."""
     target = choose_release(run, options, hosts)
     manifests = kept_manifests(run, target)
     strategy = choose_strategy(run, target, hosts, options)
@@ -258,7 +239,6 @@ def _go_on(
 def _report_again(
     run: Run, request: Request, row: PromotionRecord, options: RollbackOptions
 ) -> PromotionRecord:
-    """Finish what a run killed after its end left undone."""
     log().info("promotion %s ended before: %s", row.id, row.status)
     if row.status is not Status.SUCCEEDED:
         return row
@@ -274,7 +254,6 @@ def _finish(run: Run, request: Request, plan: Plan, options: RollbackOptions) ->
 
 
 def _hold(run: Run, request: Request, options: RollbackOptions) -> None:
-    """Hold the release that was left, so that the next promotion does not bring it back."""
     row = run.ledger.promotions.get(run.promotion_id)
     if row is None or row.status is not Status.SUCCEEDED or row.previous_release_id is None:
         return

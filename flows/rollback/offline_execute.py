@@ -29,10 +29,6 @@ Tell = Callable[[str], None]
 def go_back(prepared: PreparedRollback, tell: Tell) -> OfflineRollback:
     """Go back, and write down on the hosts what was done.
 
-    Args:
-        prepared: What is to be done.
-        tell: Told each step in a line.
-
     Returns:
         What was done. A failure is an outcome here: what ran before runs again, or a person is needed.
     """
@@ -48,13 +44,7 @@ def go_back(prepared: PreparedRollback, tell: Tell) -> OfflineRollback:
 
 @dataclass(frozen=True)
 class OfflineFallback(Fallback):
-    """What ran before an offline rollback.
-
-    Attributes:
-        prepared: The rollback.
-        tell: Told each step in a line.
-        begun: The hosts whose switch began.
-    """
+    """What ran before an offline rollback."""
 
     prepared: PreparedRollback
     tell: Tell
@@ -129,7 +119,6 @@ def _switch(
 
 
 def _before(prepared: PreparedRollback, host: str) -> Manifest:
-    """Return what ran on a host before."""
     kept = prepared.memories[host].manifests
     found = kept.get(prepared.left_id or "") or kept.get(prepared.memories[host].current or "")
     if found is None:

@@ -51,11 +51,7 @@ class OfflineSite(Site):
         return Fence(directory=self.directories[host], token=self.token)
 
     def secret(self, block: str) -> str:
-        """Return the value of a Secret block as the rescue file has it; it is redacted from now on.
-
-        Raises:
-            TerminalError: It is not in the file.
-        """
+        """Return the value of a Secret block as the rescue file has it; it is redacted from now on."""
         if block not in self.secrets:
             raise TerminalError(
                 f"the rescue file has no value of secret/{block}", "promote once, so that it is written again"
@@ -71,7 +67,6 @@ class OfflineRequest:
     Attributes:
         release: A release id, or the first digits of its commit; empty for the last good one.
         who: Who asks, `login@machine`.
-        reason: Why.
         insist: True where the person answers for what nothing proves.
         left_out: Hosts that are left alone, because they are gone.
     """
@@ -88,11 +83,6 @@ class PreparedRollback:
     """A rollback that could begin: everything is known, nothing is touched.
 
     Attributes:
-        site: The environment.
-        asked: What was asked for.
-        plan: What would be done.
-        memories: Host name → what it remembers.
-        warnings: What a person must know, one line each.
         facts: Host name → what runs there, and the data that its application wrote into its release's folder.
     """
 
@@ -117,20 +107,7 @@ class PreparedRollback:
 
 
 def prepare_rollback(rescue: Rescue, asked: OfflineRequest) -> PreparedRollback:
-    """Read the hosts and decide. Nothing is touched.
-
-    Args:
-        rescue: How the environment is reached.
-        asked: What a person asked for.
-
-    Returns:
-        What would be done.
-
-    Raises:
-        TransientError: A host does not answer.
-        TerminalError: A login was refused, or an engine is down.
-        RefusedError: There is nothing to go back to, or the schema does not let it.
-    """
+    """Read the hosts and decide. Nothing is touched."""
     site = site_of(rescue, asked.left_out)
     with ThreadPoolExecutor(max_workers=8) as pool:
         applied = pool.submit(read_applied, site, site.primary) if rescue.migrates else None
@@ -154,15 +131,7 @@ def prepare_rollback(rescue: Rescue, asked: OfflineRequest) -> PreparedRollback:
 
 
 def site_of(rescue: Rescue, left_out: tuple[str, ...]) -> OfflineSite:
-    """Return the environment as a rescue file describes it; its hosts are not reached yet.
-
-    Args:
-        rescue: How the environment is reached.
-        left_out: Hosts that are left alone.
-
-    Raises:
-        TerminalError: There is no such host, or none is left.
-    """
+    """Return the environment as a rescue file describes it; its hosts are not reached yet."""
     names = [host.name for host in rescue.hosts]
     unknown = sorted(set(left_out) - set(names))
     kept = [host for host in rescue.hosts if host.name not in left_out]
@@ -228,7 +197,6 @@ def _read_facts(site: OfflineSite, host: str, memory: HostMemory) -> HostFacts:
 
 
 def _on_each(pool: Executor, site: OfflineSite, read: Callable[[str], T]) -> dict[str, T]:
-    """Read every host side by side; the first error is raised when all have answered."""
     futures = {name: pool.submit(read, name) for name in site.hosts}
     wait(futures.values())
     return {name: future.result() for name, future in futures.items()}

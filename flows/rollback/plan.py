@@ -25,9 +25,6 @@ def rollback_plan(
 ) -> Plan:
     """Put the plan of a rollback together.
 
-    Args:
-        target: The release to go back to.
-
     Returns:
         The plan. Its hash, which people approve for a restore, covers the dump and how many rows may be lost.
     """
@@ -48,11 +45,7 @@ def rollback_plan(
 def show_rollback_plan(
     run: Run, target: Release, hosts: Mapping[str, HostFacts], strategy: RollbackStrategy
 ) -> Plan:
-    """Put the plan together and publish it, before anything is touched.
-
-    Args:
-        target: The release to go back to.
-    """
+    """Put the plan together and publish it, before anything is touched."""
     plan = rollback_plan(run, target, hosts, strategy)
     publish(f"plan-{run.pipeline}-{run.environment}", plan_markdown(plan), "What goes back")
     return plan

@@ -36,7 +36,6 @@ class RollbackOptions:
     """What a person asked for beyond a plain rollback.
 
     Attributes:
-        release: A release id or the first digits of its commit; empty for the last good one.
         restore: True where a restore may be asked for, should nothing else help.
         undo: True to take the last restore back.
         insist: True where the person answers for migrations nobody judged.
@@ -51,11 +50,7 @@ class RollbackOptions:
 
 
 def choose_release(run: Run, options: RollbackOptions, hosts: Mapping[str, HostFacts]) -> Release:
-    """Choose the release to go back to.
-
-    Raises:
-        RefusedError: There is no such one.
-    """
+    """Choose the release to go back to."""
     running = hosts[run.primary].manifest
     if options.leaving and (running is None or running.release.id != options.leaving):
         raise RefusedError(
@@ -93,11 +88,7 @@ def _left_by_restore(run: Run, running: str | None) -> Release:
 
 
 def release_of(run: Run, release_id: str) -> Release:
-    """Return a release of the ledger.
-
-    Raises:
-        TerminalError: It is not there.
-    """
+    """Return a release of the ledger."""
     found = run.ledger.releases.get(release_id)
     if found is None:
         raise TerminalError(f"release {release_id} is not in the ledger", "name another one")
@@ -105,11 +96,7 @@ def release_of(run: Run, release_id: str) -> Release:
 
 
 def kept_manifests(run: Run, target: Release) -> dict[str, Manifest]:
-    """Read the release's manifest on every host: its bundle must still be there.
-
-    Raises:
-        RefusedError: A host no longer has it.
-    """
+    """Read the release's manifest on every host: its bundle must still be there."""
     found: dict[str, Manifest] = {}
     for name in run.hosts:
         manifest = run.target(name).read_manifest(target.id)
@@ -133,14 +120,7 @@ def choose_strategy(
     """Decide how to go back; where that depends on it, try the down-migrations on a copy of now.
 
     Args:
-        target: The release to go back to.
         costs: True to find out what a restore would lose also where it was not asked for.
-
-    Returns:
-        The decision; for a restore with what it loses.
-
-    Raises:
-        TerminalError: What a restore loses could not be found out.
     """
     evidence = evidence_of(
         run,
@@ -187,7 +167,6 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
 
     Raises:
         BrokenDumpError: The dump is not what was written.
-        TerminalError: Neither is there.
     """
     name = one_off_name(run.pipeline, "loss", f"{run.environment}-{run.promotion_id}")
     try:

@@ -26,13 +26,6 @@ def take_in(looks: Mapping[str, Run]) -> tuple[PromotionRecord, ...]:
 
     Args:
         looks: Host → a look at it, in the pipeline's order.
-
-    Returns:
-        The promotions that were taken in.
-
-    Raises:
-        TransientError: A host does not answer.
-        TerminalError: The release that was gone back to is known neither to the ledger nor to the host.
     """
     remembered: dict[str, list[tuple[str, OfflineRollback]]] = {}
     for name, run in looks.items():
@@ -95,9 +88,6 @@ def hold_what_was_left(run: Run, row: PromotionRecord) -> None:
     """Hold the release that was left, so that the next promotion does not bring it back.
 
     Nothing is held where a person brought that release in again since.
-
-    Args:
-        run: A look at the environment.
     """
     left = row.previous_release_id
     running = run.ledger.promotions.running(run.pipeline, run.environment)

@@ -48,12 +48,7 @@ class Request:
     """What a flow was started with.
 
     Attributes:
-        kind: What the promotion is for.
-        environment: Where it goes.
         ref: The branch, tag, commit or release that was asked for.
-        source: The `git-repository` block of the application.
-        requested_by: Who asked for it.
-        cause: Why.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
         freeze_override: Why it may enter in a freeze; empty without.
         parameters: Every parameter of the flow, by name, with the value it has.
@@ -174,9 +169,6 @@ def take_place(run: Run, request: Request) -> None:
     A promotion may do so only once it is let in, and may wait for people or change something itself: what is refused,
     or only verifies what runs, ends nothing.
 
-    Args:
-        run: The promotion, its plan recorded.
-
     Raises:
         RefusedError: A newer promotion took this one's place.
     """
@@ -198,11 +190,7 @@ def others_wait(run: Run) -> bool:
 
 
 def refuse_ended(run: Run) -> None:
-    """See that nobody took a promotion's place while it waited for the lease.
-
-    Raises:
-        RefusedError: It has ended.
-    """
+    """See that nobody took a promotion's place while it waited for the lease."""
     _refuse_ended(run.ledger.promotions.get(run.promotion_id))
 
 
@@ -221,9 +209,6 @@ def _out_of_time(run: Run) -> bool:
 
 def begin_change(run: Run) -> None:
     """Move a promotion that holds the lease to `RUNNING`; what a dead run left active is marked abandoned.
-
-    Args:
-        run: The promotion, approved.
 
     Raises:
         RefusedError: It ended while it waited for the lease: what does not begin takes over nothing.
@@ -253,7 +238,6 @@ def lease_held(run: Run) -> Iterator[None]:
     Within a block that holds it already, it does nothing: whoever took it gives it back.
 
     Raises:
-        TerminalError: Another promotion holds the lease for too long.
         FencedError: A host knows a higher token.
     """
     if run.keeper is not None and run.keeper.kept:

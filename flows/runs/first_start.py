@@ -74,43 +74,20 @@ def promotion_of(ledger: Ledger, run: str) -> tuple[PromotionRecord | None, str]
 def refuse_changed(
     row: PromotionRecord | None, kind: Kind, parameters: Mapping[str, Parameter], *, run: str
 ) -> None:
-    """See that a run asks for what it was started for, before anything of what it asks for is used.
-
-    Args:
-        row: The run's promotion; None at its first start.
-        kind: What its flow is for.
-
-    Raises:
-        ChangedError: It asks for something else.
-    """
+    """See that a run asks for what it was started for, before anything of what it asks for is used."""
     if row is not None:
         first = row.asked.parameters if row.asked is not None else None
         _refuse(row, changes_of(row, kind, parameters), "this run's parameters were", run, first)
 
 
 def refuse_elsewhere(row: PromotionRecord | None, now: RepositoryFacts, *, run: str) -> None:
-    """See that the run's repository is the one that it was started for, before it is fetched.
-
-    Args:
-        row: The run's promotion; None at its first start.
-        now: Where the `git-repository` block leads now.
-
-    Raises:
-        ChangedError: It is another one, or another branch of it decides.
-    """
+    """See that the run's repository is the one that it was started for, before it is fetched."""
     if row is not None:
         _refuse(row, repository_changes(row.asked, now), "the run's git-repository block was", run)
 
 
 def refuse_renamed(row: PromotionRecord, pipeline: str, *, run: str) -> None:
-    """See that the pipeline still has the name under which the promotion stands in the ledger.
-
-    Args:
-        pipeline: The name that pipeline.yaml gives it now.
-
-    Raises:
-        ChangedError: It has another one.
-    """
+    """See that the pipeline still has the name under which the promotion stands in the ledger."""
     if row.pipeline != pipeline:
         changes = (ChangedValue(name="pipeline", first=row.pipeline, now=pipeline),)
         _refuse(row, changes, "pipeline.yaml was", run)
@@ -134,13 +111,6 @@ def settle_unknown(ledger: Ledger, row: PromotionRecord, policy: Policy, asked: 
 
     People may have approved its plan already. It names the policy they approved under: with another one, which another
     repository would have, their approvals must not let it in.
-
-    Args:
-        policy: The policy that counts for it now.
-        asked: What its run asks for now.
-
-    Raises:
-        ChangedError: The policy is another one.
     """
     if row.asked is not None or row.status in ENDED:
         return
@@ -159,9 +129,6 @@ def end_changed(ledger: Ledger, row: PromotionRecord, error: ChangedError) -> St
 
     Args:
         row: Its promotion. One that changes something, or has ended, stays as it is.
-
-    Returns:
-        The failed state, with one line.
     """
     text = process_redactor().text(str(error))[:2000]
     log().error("%s", text)
