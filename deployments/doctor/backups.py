@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from deployments.control_plane.connect import open_ledger
 from deployments.doctor.findings import Check, Finding, ok, warn
-from flows.domain.words.durations import human_bytes, human_duration
+from flows.domain.words.durations import human_duration
 from tasks.adapters.pool import host_for
 from tasks.database.offsite import HostPlace, file_name, open_place, place_names, stored_dumps
 from tasks.database.retain import history_of
@@ -18,6 +18,7 @@ from tasks.host.retention import History, known_dumps
 from tasks.kernel.blocks import read_block
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
+from tasks.kernel.text import human_bytes
 from tasks.steps.secrets import read_secret
 from tasks.targets.compose.facts import read_readiness
 

@@ -15,9 +15,9 @@ from deployments.control_plane.environment import POOL
 from deployments.control_plane.parts import PREFECT_FILE, online_workers
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
-from flows.domain.words.durations import human_bytes
 from tasks.adapters.local import LocalRunner
 from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.text import human_bytes
 from tasks.ledger.models import HEAD
 from tasks.ledger.store import Ledger
 from tasks.targets.compose.preflight import OLDEST_COMPOSE, version_of

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import ApplicationFacts
 from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
-from flows.domain.words.durations import human_bytes
 from tasks.adapters.pool import host_for
 from tasks.host.read import app_directory
 from tasks.host.scripts import login, script
 from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.text import human_bytes
 from tasks.targets.compose.facts import read_env_keys, read_readiness
 from tasks.targets.compose.preflight import LEAST_FREE_BYTES, problems_of, version_of
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows.domain.words.durations import human_bytes, human_duration
+from flows.domain.words.durations import human_duration
 from flows.domain.words.text import code, escape, one_line, table
+from tasks.kernel.text import human_bytes
 
 if TYPE_CHECKING:
     from blocks.values.evidence import DrillReceipt

@@ -8,8 +8,9 @@ from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Image, Revision
 from flows.domain.database.evidence_view import evidence_markdown, evidence_rows
 from flows.domain.rollback.view import way_markdown, way_rows
-from flows.domain.words.durations import human_bytes, human_duration
+from flows.domain.words.durations import human_duration
 from flows.domain.words.text import code, escape, fenced, one_line, table
+from tasks.kernel.text import human_bytes
 
 _MOST_ROWS = 50
 _DIGEST_LENGTH = 12

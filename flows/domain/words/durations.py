@@ -1,11 +1,10 @@
-"""Durations and sizes as people say them."""
+"""Durations as people say them."""
 
 from __future__ import annotations
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
-_STEP = 1000
 
 
 def human_duration(seconds: float) -> str:
@@ -30,22 +29,3 @@ def human_duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {name} {rest} {smaller_name}" if rest else f"{whole // size} {name}"
     return f"{whole} s"
-
-
-def human_bytes(count: int) -> str:
-    """Say a size in decimal units.
-
-    Args:
-        count: Bytes.
-
-    Returns:
-        For example `512 B`, `1.5 kB`, `102 MB`.
-    """
-    if count < _STEP:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB"):
-        size /= _STEP
-        if size < _STEP:
-            return f"{size:.1f} {unit}" if size < 10 else f"{size:.0f} {unit}"  # noqa: PLR2004
-    return f"{size / _STEP:.1f} TB"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
+
+from tasks.kernel.text import one_line, printable
+
+# `one_line` and `printable` are further down: steps need them too.
+__all__ = ["code", "escape", "fenced", "one_line", "printable", "table"]
 
 # Characters that mean something to HTML; to Markdown, GitHub's tables, maths or Jinja; and those that only do so in
 # places: at a word's edge, in an address, at the beginning.
@@ -18,36 +22,7 @@ _BARE_WWW = re.compile(r"(?i)(www)\.")
 _JINJA_OPENER = re.compile(r"\{(?=[{%#])")
 _BACKTICKS = re.compile(r"`+")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+=-]*")
-# Control and format characters (bidirectional overrides among them), surrogates, private use, separators.
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _LONGEST_CODE = 120
-_REPLACEMENT = "\ufffd"
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal or browser would act on instead of showing, and keep the rest.
-
-    Args:
-        text: Any text on one line.
-
-    Returns:
-        The text with control, format and private characters as U+FFFD.
-    """
-    return "".join(_REPLACEMENT if unicodedata.category(char) in _UNPRINTABLE else char for char in text)
-
-
-def one_line(text: str, limit: int = 120) -> str:
-    """Bring any text onto one printable line of bounded length.
-
-    Args:
-        limit: The most characters returned, at least 1.
-
-    Returns:
-        The line, ended by `…` where it was cut; newlines and tabs are spaces.
-    """
-    # Cut first, so that a megabyte of text costs nothing.
-    line = printable(" ".join(text[: limit * 4].split()))
-    return line if len(line) <= limit and len(text) <= limit * 4 else f"{line[: limit - 1]}…"
 
 
 def escape(text: str, limit: int = 120) -> str:

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts.column_types import ColumnType, read_type
-from flows.domain.words.durations import human_bytes
 from flows.domain.words.text import one_line
+from tasks.kernel.text import human_bytes
 
 V = TypeVar("V")
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.domain.words.durations import human_bytes, human_duration
+from flows.domain.words.durations import human_duration
+from tasks.kernel.text import human_bytes
 
 
 @pytest.mark.parametrize(
