@@ -17,12 +17,13 @@ from flows.domain.words.names import one_off_name
 from flows.promotion.bundle import make_bundle
 from flows.promotion.change import Change, change_of, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
-from flows.promotion.database_shape import read_shape
 from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_preflights, raise_first
 from tasks.database.backup import remove_dump
+from tasks.database.engine import ColumnFacts
 from tasks.database.render import tell_migrations
+from tasks.database.schema import read_columns
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.services.preflight import check_compose
@@ -69,7 +70,7 @@ class EarlyStart:
     _checking: PrefectFuture[StepReceipt] | None = None
     _listing: PrefectFuture[ToldMigrations | None] | None = None
     _listed_from: str | None = None
-    _shape: list[tuple[str, str, str]] = field(default_factory=list)
+    _columns: ColumnFacts = field(default_factory=ColumnFacts)
     _pulled: StepReceipt | None = None
     _dump: BackupReceipt | None = None
 
@@ -152,18 +153,18 @@ class EarlyStart:
             return None
         self.wait_for_images()
         # What the database is asked meanwhile costs no time.
-        self._shape = read_shape(self.run)
+        self._columns = read_columns(self.run)
         listed = self._listing.result()
         return listed.revisions if listed else None
 
-    def rendered(self, start: str | None) -> tuple[Rendered, list[tuple[str, str, str]]] | None:
+    def rendered(self, start: str | None) -> tuple[Rendered, ColumnFacts] | None:
         """Return the SQL of the migrations that follow a revision, and the database's sizes and types.
 
         Returns:
             Both; None where they have to be asked for.
         """
         listed = self._listing.result() if self._listing is not None and start == self._listed_from else None
-        return (listed.rendered, self._shape) if listed else None
+        return (listed.rendered, self._columns) if listed else None
 
     def wait_for_images(self) -> None:
         """Wait until bundle and images are on the first host; with the lease, have compose read the bundle then."""

@@ -11,12 +11,13 @@ from flows.domain.promotion.plan import SchemaEvidence
 from flows.domain.words.names import REHEARSAL, backup_name, one_off_name
 from flows.promotion.change import manifests_of
 from flows.promotion.confined_service import UNKNOWN_IMAGE, confined_on_host
-from flows.promotion.database_shape import read_shape
 from flows.promotion.plan import evidence_of, known_revisions
 from flows.runs.conduct import lease_held
+from tasks.database.engines import engine_of, judge_of
 from tasks.database.lint import lint_migrations
 from tasks.database.rehearse import rehearse
 from tasks.database.render import list_pending, render_migrations, revision_sources
+from tasks.database.schema import read_columns
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.services.prepare import dump_early
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release, Revision
     from blocks.values.schema_changes import MigrationVerdict
     from flows.promotion.early_start import EarlyStart
+    from tasks.database.engine import ColumnFacts
     from tasks.host.confined import ConfinedService
     from tasks.images.sources import Sources
 
@@ -142,7 +144,7 @@ def _find_out(
     if named is None:
         verdicts: tuple[MigrationVerdict, ...] = (pending_unknown(_why_unknown(migration, service, asked)),)
     elif pending or named:
-        told = (asked.rendered, read_shape(run)) if asked else early.rendered(primary.revision)
+        told = (asked.rendered, read_columns(run)) if asked else early.rendered(primary.revision)
         told = told or _ask(run, service, primary.revision)
         verdicts = _judge(run, sources, migration, pending or named, *told)
     else:
@@ -207,36 +209,38 @@ def _judge(
     migration: Migration,
     pending: tuple[Revision, ...],
     rendered: Rendered,
-    shape: list[tuple[str, str, str]],
+    facts: ColumnFacts,
 ) -> tuple[MigrationVerdict, ...]:
-    postgresql = migration.dialect == "postgresql"
-    split = split_rendered if migration.alembic is not None else rendered_whole
-    migrations = split(rendered.text, pending, rendered.exit_code, rendered.reason)
+    engine = judge_of(migration)
+    if migration.alembic is not None:
+        judge = engine_of(migration).judge
+        migrations = split_rendered(rendered.text, pending, rendered.exit_code, rendered.reason, judge)
+    else:
+        migrations = rendered_whole(rendered.text, pending, rendered.exit_code, rendered.reason)
     ids = tuple(one.revision for one in migrations)
     return judge_migrations(
         migrations,
-        sizes={name: int(value) for kind, name, value in shape if kind == "size"},
-        types={name: value for kind, name, value in shape if kind == "type"},
-        lint=lint_migrations(run, migrations={one.revision: one.sql for one in migrations})
-        if postgresql
-        else {},
+        engine,
+        facts=facts,
+        lint=lint_migrations(
+            run,
+            linter=engine.judge.LINTER if engine else None,
+            migrations={one.revision: one.sql for one in migrations},
+        ),
         sources=None if migration.alembic is None else revision_sources(sources.source, ids),
-        dialect="postgresql" if postgresql else "another one",
     )
 
 
-def _ask(
-    run: Run, service: ConfinedService | None, start: str | None
-) -> tuple[Rendered, list[tuple[str, str, str]]]:
+def _ask(run: Run, service: ConfinedService | None, start: str | None) -> tuple[Rendered, ColumnFacts]:
     """Have the new image print its pending migrations; read the database's sizes and types meanwhile."""
     if service is None:
-        return UNKNOWN_IMAGE, read_shape(run)
+        return UNKNOWN_IMAGE, read_columns(run)
     container = one_off_name(run.pipeline, "render", str(run.promotion_id))
     rendering = render_migrations.submit(
         run, host=run.primary, service=service, start=start, container=container
     )
-    shape = read_shape(run)
-    return rendering.result(), shape
+    columns = read_columns(run)
+    return rendering.result(), columns
 
 
 def _rehearse(

@@ -15,11 +15,11 @@ from flows.promotion.fallback import PromotionFallback, end
 from flows.promotion.preflights import raise_first
 from flows.promotion.release_data import refuse_left
 from tasks.database.backup import back_up
-from tasks.database.commands.databases import Names
+from tasks.database.commands.names import Names
 from tasks.database.downgrade import downgrade
+from tasks.database.live import ask_live, engine
 from tasks.database.loss import compare, loss_from_copy, lost_by_downgrade
 from tasks.database.restore import (
-    ask_database,
     drop_kept,
     keep_database,
     pause,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt, StepReceipt
+    from tasks.database.commands.loss import Differences
 
 # Nothing was changed, or all of it: what is kept beside is of no use any more.
 _DATABASE_AS_IT_SHALL_BE = frozenset({Status.SUCCEEDED, Status.FAILED, Status.REFUSED})
@@ -127,15 +128,14 @@ def _dump_of(run: Run, strategy: RollbackStrategy) -> BackupReceipt:
 
 def _check_loss(run: Run, backup: BackupReceipt, strategy: RollbackStrategy) -> None:
     """See, now that nothing writes any more, that no more is lost than people agreed to."""
-    host = run.primary
-    found = compare(ask_database(run, host, _names(run).new), ask_database(run, host, ""))
+    found = _compared(run, _names(run).new)
     loss = loss_from_copy(found, backup_path=backup.path, taken_at=backup.taken_at)
     if loss.rows > (strategy.most_rows or 0):
         raise TerminalError(
             f"{loss.rows} rows would be lost by now, and the approvals cover {strategy.most_rows or 0}",
             "ask again: start the rollback again",
         )
-    log().info("%s: %s rows are lost; they are in the dump taken a moment ago", host, loss.rows)
+    log().info("%s: %s rows are lost; they are in the dump taken a moment ago", run.primary, loss.rows)
 
 
 def _downgrade(run: Run, change: Change, strategy: RollbackStrategy) -> None:
@@ -154,7 +154,7 @@ def _downgrade(run: Run, change: Change, strategy: RollbackStrategy) -> None:
     if run.journal.begun("up"):
         # The earlier release writes already, so what differs now is its work.
         return
-    lost = lost_by_downgrade(compare(ask_database(run, host, names.old), ask_database(run, host, "")))
+    lost = lost_by_downgrade(_compared(run, names.old))
     if lost:
         raise TerminalError(
             f"the down-migrations lost what they did not lose on the copy: {'; '.join(lost[:3])}",
@@ -175,6 +175,13 @@ def _pause_and_back_up(run: Run, change: Change) -> None:
         )
     name = dump_name(run, change.release.id)
     record_dump(run, back_up(run, host=run.primary, name=name, empty_counts=True))
+
+
+def _compared(run: Run, database: str) -> Differences:
+    """Compare a database beside the live one with that one."""
+    return compare(
+        engine(run).comparison, lambda sql: ask_live(run, sql, database), lambda sql: ask_live(run, sql)
+    )
 
 
 def _left(change: Change, host: str) -> Manifest:

@@ -16,11 +16,11 @@ from flows.domain.rollback.offline import OfflinePlan, look_ahead
 from flows.promotion.release_data import refuse_left
 from tasks.adapters.local import LocalRunner
 from tasks.adapters.pool import host_for
+from tasks.database.schema import read_applied
 from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.kernel.redact import process_redactor
 from tasks.release_data.read import read_data
-from tasks.services.memory import read_applied
 from tasks.steps.site import Site
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def prepare_rollback(rescue: Rescue, asked: OfflineRequest) -> PreparedRollback:
     """Read the hosts and decide. Nothing is touched."""
     site = site_of(rescue, asked.left_out)
     with ThreadPoolExecutor(max_workers=8) as pool:
-        applied = pool.submit(read_applied, site, site.primary) if rescue.migrates else None
+        applied = pool.submit(read_applied, site, site.hosts[site.primary]) if rescue.migrates else None
         memories = _on_each(pool, site, lambda name: site.target(name).read_memory())
         plan = look_ahead(
             asked.release,

@@ -12,9 +12,9 @@ from flows.domain.rollback.evidence import most_rows
 from flows.domain.rollback.strategy import decide_strategy
 from flows.domain.words.names import one_off_name
 from flows.rollback.evidence import evidence_of, past_promotions
-from tasks.database.commands.dump_facts import DUMP_FACTS, parse_dump_facts
-from tasks.database.copies import BrokenDumpError, ask_copy, ask_live, open_copy
+from tasks.database.copies import BrokenDumpError, ask_copy, open_copy
 from tasks.database.downgrade import try_downgrade
+from tasks.database.live import ask_live, engine
 from tasks.database.loss import compare, loss_from_copy, loss_from_counters
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.steps.step import log
@@ -162,7 +162,7 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
     """Find out what is lost when a dump takes the live database's place.
 
     Returns:
-        The rows inserted, updated and deleted since, from a restored copy; from PostgreSQL's counters where no copy
+        The rows inserted, updated and deleted since, from a restored copy; from the server's counters where no copy
         can be made.
 
     Raises:
@@ -176,7 +176,11 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
                     f"the dump {backup.path} does not restore: {copy.restore_errors[0]}",
                     "go back to another one",
                 )
-            found = compare(lambda sql: ask_copy(run, copy, sql), lambda sql: ask_live(run, run.primary, sql))
+            found = compare(
+                engine(run).comparison,
+                lambda sql: ask_copy(run, copy, sql),
+                lambda sql: ask_live(run, sql),
+            )
         return loss_from_copy(found, backup_path=backup.path, taken_at=backup.taken_at)
     except BrokenDumpError:
         raise
@@ -188,8 +192,7 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
 
 
 def _counted(run: Run, backup: BackupReceipt, why: str) -> LossReport:
-    text = "\n".join("\t".join(row) for row in ask_live(run, run.primary, DUMP_FACTS))
-    _, counters = parse_dump_facts(text)
+    now = engine(run).dumps.DUMP_FACTS.put(lambda sql: ask_live(run, sql))
     return loss_from_counters(
-        backup.counters, counters, backup_path=backup.path, taken_at=backup.taken_at, why=why
+        backup.counters, now.counters, backup_path=backup.path, taken_at=backup.taken_at, why=why
     )

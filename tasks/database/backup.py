@@ -6,24 +6,24 @@ import time
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt
-from tasks.database.commands.dump_facts import DUMP_FACTS, Counters, parse_dump_facts
-from tasks.database.commands.pg import dump as pg_dump
-from tasks.database.commands.pg import list_dump, parse_listing, psql
+from tasks.database.commands.copied import parse_rows
+from tasks.database.commands.copies import feed
 from tasks.database.empty_dump import explain_empty, refuse_other
+from tasks.database.engine import DumpFacts
+from tasks.database.live import backup_of, call, engine, login_of, within
 from tasks.database.offsite import stored_dumps
 from tasks.database.retain import removable
 from tasks.host.files import measure_dump, remove_dumps
-from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
+from tasks.host.host_facts import NOT_RUNNING
 from tasks.host.read import QUICK
-from tasks.host.scripts import dump, script
+from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Call
 from tasks.steps.run import Run
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
-    from blocks.pipeline import Backup
     from tasks.kernel.protocols import Host
 
 
@@ -78,20 +78,20 @@ def take_dump(
         log().info("%s: the dump %s already exists", host, name)
         return kept
     # Before the dump begins: what is counted afterwards may be missing in it, and no row is missing uncounted.
-    revision, counters = _facts(run, there)
+    facts = _facts(run, there)
     checksum, size = _dump(run, there, path)
     entries, tables = _read_back(run, there, path)
-    why_empty = "" if empty_counts else _judge_content(run, there, path, tables, revision)
+    why_empty = "" if empty_counts else _judge_content(run, there, path, tables, facts.revision)
     receipt = BackupReceipt(
         host=host,
         path=path,
         bytes=size,
         sha256=checksum,
         entries=entries,
-        revision=revision,
+        revision=facts.revision,
         taken_at=utc_now(),
         seconds=time.monotonic() - began,
-        counters=counters,
+        counters=facts.counters,
         tables=tables,
         why_empty=why_empty,
     )
@@ -109,52 +109,35 @@ def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
     if not receipt.counts:
         log().warning("%s: it is not known whether %s has a table; dumping again", there.name, path)
         return None
-    limits = Limits(_policy(run).timeout, _policy(run).timeout)
-    measured = there.run(Call(argv=measure_dump(path), limits=limits)).stdout.split()
+    measured = there.run(call(measure_dump(path), backup_of(run).timeout)).stdout.split()
     if measured == [receipt.sha256, str(receipt.bytes)]:
         return receipt
     log().warning("%s: %s was changed since it was dumped; dumping again", there.name, path)
     return None
 
 
-def _facts(run: Run, there: Host) -> tuple[str | None, Counters]:
+def _facts(run: Run, there: Host) -> DumpFacts:
     """Read the schema revision and the statistics' counters; what the database does not say is left out."""
-    backup = _policy(run)
-    if backup.command is not None:
-        return None, {}
-    argv = _inside(run, *psql(backup.user or "", backup.database or ""))
-    result = there.run(Call(argv=argv, stdin=DUMP_FACTS.encode(), limits=QUICK))
-    if not result.ok:
-        if result.exit_code != NOT_RUNNING:
-            log().warning(
-                "%s: the database does not answer questions about its schema: %s", there.name, result.tail(2)
-            )
-        return None, {}
-    return parse_dump_facts(result.stdout)
-
-
-def _inside(run: Run, *argv: str) -> tuple[str, ...]:
-    """Return the argv that runs a command in the backup's service."""
-    backup = _policy(run)
-    return script(IN_SERVICE, "sluice-service", run.pipeline, backup.service, *argv)
-
-
-def _policy(run: Run) -> Backup:
-    backup = run.policy.backup
-    if backup is None:
-        raise RuntimeError("a backup was asked for where the policy has none")
-    return backup
+    backup, dumps = backup_of(run), engine(run).dumps
+    if not backup.built_in:
+        return DumpFacts()
+    argv = within(run, dumps.query(login_of(backup)))
+    result = there.run(Call(argv=argv, stdin=dumps.DUMP_FACTS.sql.encode(), limits=QUICK))
+    if result.ok:
+        return dumps.DUMP_FACTS.read(parse_rows(result.stdout))
+    if result.exit_code != NOT_RUNNING:
+        log().warning(
+            "%s: the database does not answer questions about its schema: %s", there.name, result.tail(2)
+        )
+    return DumpFacts()
 
 
 def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
     """Write the dump; return its checksum and size as counted in the stream."""
-    backup = _policy(run)
-    if backup.command is None:
-        inner = _inside(run, *pg_dump(backup.user or "", backup.database or ""))
-    else:
-        inner = _inside(run, *backup.command)
-    call = run.change(there.name, dump(path, inner), seconds=backup.timeout)
-    result = there.run(call, on_line=log().info)
+    backup = backup_of(run)
+    inner = within(run, backup.command or engine(run).dumps.dump(login_of(backup)))
+    change = run.change(there.name, dump(path, inner), seconds=backup.timeout)
+    result = there.run(change, on_line=log().info)
     if result.exit_code == NOT_RUNNING:
         raise TerminalError(
             f"backup: no container of service {backup.service} runs on {there.name}",
@@ -171,23 +154,18 @@ def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
 
 
 def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None, None]:
-    """Have `pg_restore` read the dump's table of contents; return how many entries and tables it lists."""
-    backup = _policy(run)
-    if backup.command is not None:
+    """Have the engine's own tool list the dump; return how many entries and tables that names."""
+    backup, dumps = backup_of(run), engine(run).dumps
+    if not backup.built_in:
         return None, None
-    listing = there.run(
-        Call(
-            argv=list_dump(path, run.pipeline, backup.service),
-            limits=Limits(backup.timeout, backup.timeout),
-        )
-    )
+    listing = there.run(call(feed(path, within(run, dumps.listing())), backup.timeout))
     if not listing.ok:
         raise TerminalError(
             f"backup: {path} on {there.name} cannot be read back: {listing.tail(3)}",
             "the dump is broken, so nothing was changed; check the database and the disk",
             listing.tail(30),
         )
-    return parse_listing(listing.stdout)
+    return dumps.read_listing(listing.stdout)
 
 
 def _judge_content(run: Run, there: Host, path: str, tables: int | None, revision: str | None) -> str:
@@ -197,7 +175,7 @@ def _judge_content(run: Run, there: Host, path: str, tables: int | None, revisio
     """
     try:
         why = explain_empty(run, there) if tables == 0 else ""
-        if tables and revision is None and _policy(run).database is None:
+        if tables and revision is None and backup_of(run).database is None:
             refuse_other(run, there)
     except TerminalError:
         folder, _, name = path.rpartition("/")

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.database.commands import copies
-from tasks.database.commands.drill_host import take_roles, variables
-from tasks.database.commands.live_database import live_database, parse_live, parse_rows, query_live
-from tasks.database.drill_host import dump_on, find_image, place_of, roles_of
+from tasks.database.commands.copied import live_database, parse_live
+from tasks.database.drill_host import dump_on, find_image, place_of
+from tasks.database.engine import Login
+from tasks.database.live import ask, backup_of, call, engine, login_of, not_running
 from tasks.host.host_facts import NOT_RUNNING
+from tasks.host.read import QUICK
 from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.kernel.protocols import Call, Limits, Result
+from tasks.kernel.protocols import Call
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
-    from blocks.pipeline import Backup
     from blocks.values.receipts import BackupReceipt
-    from tasks.database.commands.live_database import LiveDatabase
-    from tasks.kernel.argv import Argv
-    from tasks.kernel.protocols import Host
+    from tasks.database.commands.copied import LiveDatabase
+    from tasks.kernel.protocols import Host, Result
     from tasks.steps.run import Run
 
 PREFIX = "sluice-copy-"
@@ -49,7 +49,7 @@ class Copy:
         user: Its superuser.
         database: The database's name.
         restore_seconds: How long the restore took.
-        restore_errors: What `pg_restore` could not restore, one line each; empty: everything was.
+        restore_errors: What could not be restored, one line each; empty: everything was.
     """
 
     host: str
@@ -94,99 +94,34 @@ def open_copy(run: Run, *, name: str, backup: BackupReceipt, host: str | None = 
         _clear(there, container)
 
 
-def ask_copy(run: Run, copy: Copy, sql: str) -> list[list[str]]:
-    """Ask a copy.
-
-    Args:
-        sql: What `psql` is given; fields hold no tabs or line ends.
-
-    Returns:
-        The rows of all its results, fields as text; NULL is empty.
-
-    Raises:
-        TerminalError: The copy refused it.
-    """
-    argv = copies.query_copy(copy.container, copy.user, copy.database)
-    return _ask(run, place_of(run, copy.host)[0], argv, sql, f"the copy {copy.container}")
-
-
-def ask_live(run: Run, host: str, sql: str) -> list[list[str]]:
-    """Ask the live database, in its own container.
-
-    Args:
-        host: The host that keeps it.
-        sql: What `psql` is given; fields hold no tabs or line ends.
-
-    Returns:
-        The rows of all its results, fields as text; NULL is empty.
-
-    Raises:
-        TerminalError: It does not run, or refused it.
-    """
-    backup = _policy(run)
-    argv = query_live(run.pipeline, backup.service, backup.user or "", backup.database or "")
-    return _ask(run, run.hosts[host], argv, sql, "the database")
-
-
-def _policy(run: Run) -> Backup:
-    if run.policy.backup is None:
-        raise TerminalError(
-            f"{run.environment} has no backup, so there is nothing to copy", "add backup to pipeline.yaml"
-        )
-    return run.policy.backup
+def ask_copy(run: Run, copy: Copy, sql: str, database: str = "") -> list[list[str]]:
+    """Ask a copy, or another database of its server; see `ask_live`."""
+    argv = copies.inside(copy.container, engine(run).dumps.query(Login(copy.user, database or copy.database)))
+    return ask(run, place_of(run, copy.host)[0], argv, sql, f"the copy {copy.container}")
 
 
 def _refuse_own_command(run: Run) -> None:
-    if _policy(run).command is not None:
+    if not backup_of(run).built_in:
         raise TerminalError(
-            f"the dumps of {run.environment} are made by backup.command: only PostgreSQL's own dumps can be drilled",
+            f"the dumps of {run.environment} are made by backup.command: only {engine(run).name}'s own dumps can be "
+            "drilled",
             "remove backup.command in pipeline.yaml, or set database.drill and database.rehearse to false",
         )
 
 
-def _ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[str]]:
-    result = there.run(_call(argv, _policy(run).timeout, sql.encode()))
-    if result.exit_code == NOT_RUNNING:
-        raise _not_running(run, there)
-    if not result.ok:
-        raise TerminalError(
-            f"{whom} on {there.name} refused a question: {_word(result)}",
-            "nothing was changed; check the database, then retry",
-            result.tail(20),
-        )
-    return parse_rows(result.stdout)
-
-
-def _word(result: Result) -> str:
-    """Return the line in which PostgreSQL says why; what follows it only points into the statement."""
-    said = [line for line in result.stderr.splitlines() if "ERROR: " in line or "FATAL: " in line]
-    return said[0] if said else result.tail(2)
-
-
-def _call(argv: Argv, seconds: float, stdin: bytes | None = None) -> Call:
-    return Call(argv=argv, stdin=stdin, limits=Limits(total_seconds=seconds, idle_seconds=seconds))
-
-
-def _not_running(run: Run, there: Host) -> TerminalError:
-    return TerminalError(
-        f"no container of service {_policy(run).service} runs on {there.name}",
-        "start the database there (or correct backup.service in pipeline.yaml), then retry this run",
-    )
-
-
 def _read_live(run: Run) -> LiveDatabase:
     """Read what a copy must be like."""
-    there, backup = run.hosts[run.primary], _policy(run)
-    argv = live_database(run.pipeline, backup.service, backup.user or "", backup.database or "")
-    result = there.run(_call(argv, 60))
+    there, backup = run.hosts[run.primary], backup_of(run)
+    describe = engine(run).copies.describe(login_of(backup))
+    result = there.run(call(live_database(run.pipeline, backup.service, describe), 60))
     if result.exit_code == NOT_RUNNING:
-        raise _not_running(run, there)
+        raise not_running(run, there)
     try:
         return parse_live(result.stdout)
     except ValueError as error:
         raise TerminalError(
             f"the database on {there.name} cannot be described ({error}): {result.tail(2)}",
-            "a copy needs PostgreSQL in a container; check backup.service in pipeline.yaml",
+            f"a copy needs {engine(run).name} in a container; check backup.service in pipeline.yaml",
             result.tail(20),
         ) from None
 
@@ -197,35 +132,52 @@ def _start(run: Run, there: Host, container: str, live: LiveDatabase, backup: Ba
         checking = beside.submit(copy_context().run, _check_dump, run, backup)
         _run_container(run, there, container, live, 2 * live.bytes + backup.bytes)
         checking.result()
-    waited = there.run(_call(copies.ready(container, live.superuser, _READY_SECONDS), 2 * _READY_SECONDS))
+    commands = engine(run).copies
+    waiting = commands.ready(live.superuser, _READY_SECONDS)
+    waited = there.run(call(copies.ready(container, waiting), 2 * _READY_SECONDS))
     if not waited.ok:
         raise TerminalError(
             f"the copy of the database on {there.name} did not start: {waited.tail(2)}",
             "fix the cause and retry; the live database was not touched",
             waited.tail(20),
         )
+    taking = copies.inside(container, commands.take_roles(live.superuser))
     if there.name == run.primary:
-        roles = there.run(_call(copies.give_roles(container, live), _ROLES_SECONDS))
+        giving = ("docker", "exec", live.container, *commands.roles(_login(live), passwords=True))
+        roles = there.run(call(copies.piped(giving, taking), _ROLES_SECONDS))
     else:
-        argv = take_roles(container, live.superuser)
-        roles = there.run(_call(argv, _ROLES_SECONDS, roles_of(run, live)))
+        roles = there.run(call(taking, _ROLES_SECONDS, _roles_of(run, live)))
     strange = [line for line in roles.stderr.splitlines() if "already exists" not in line]
     if strange:
         log().warning("%s: the copy lacks some of the roles: %s", there.name, strange[-1])
 
 
+def _login(live: LiveDatabase) -> Login:
+    return Login(live.user, live.database)
+
+
+def _roles_of(run: Run, live: LiveDatabase) -> bytes:
+    """Return the live database's roles without passwords: nobody logs in to a copy on another host."""
+    roles = engine(run).copies.roles(_login(live), passwords=False)
+    result = run.hosts[run.primary].run(Call(argv=("docker", "exec", live.container, *roles), limits=QUICK))
+    if not result.ok:
+        log().warning("the database's roles cannot be read: %s", result.tail(1))
+    return result.stdout.encode()
+
+
 def _run_container(run: Run, there: Host, container: str, live: LiveDatabase, needed_bytes: int) -> None:
-    home = there.name == run.primary
+    home, commands = there.name == run.primary, engine(run).copies
     argv = copies.start(
         container,
         f"{run.pipeline}/{run.environment}",
         live,
-        service=_policy(run).service,
+        service=backup_of(run).service,
         image=live.image if home else find_image(run, there, live),
         needed_bytes=needed_bytes,
-        beside=home,
+        variables=commands.variables() if home else (),
+        server=commands.server(live.settings),
     )
-    result = there.run(_call(argv, _START_SECONDS, None if home else variables(live)))
+    result = there.run(call(argv, _START_SECONDS, None if home else commands.bare_variables(live)))
     if not result.ok:
         raise _not_started(there, result)
 
@@ -255,7 +207,7 @@ def _check_dump(run: Run, backup: BackupReceipt) -> None:
         BrokenDumpError: It is another one.
     """
     there, _ = place_of(run, backup.host)
-    result = there.run(_call(copies.checksum(backup.path), _policy(run).timeout))
+    result = there.run(call(copies.checksum(backup.path), backup_of(run).timeout))
     if result.exit_code == NOT_RUNNING:
         raise BrokenDumpError(
             f"the dump {backup.path} is not on {there.name} any more",
@@ -280,14 +232,15 @@ def _check_dump(run: Run, backup: BackupReceipt) -> None:
 
 
 def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: str) -> Copy:
-    argv = copies.restore(path, container, live.superuser)
-    result = there.run(_call(argv, _policy(run).timeout))
+    commands = engine(run).copies
+    argv = copies.feed(path, copies.inside(container, commands.restore(live.superuser)))
+    result = there.run(call(argv, backup_of(run).timeout))
     if not result.ok and "No space left on device" in result.stderr:
         raise TerminalError(
             f"the disk of {there.name} filled up while the dump was restored",
             "free some space, or name another host in database.drill_host",
         )
-    errors = copies.restore_errors(result.stderr)
+    errors = commands.restore_errors(result.stderr)
     if not result.ok and not errors:
         errors = (f"exit status {result.exit_code}: {result.tail(1)}",)
     log().info("%s: restored in %.1f s", there.name, result.seconds)
@@ -295,7 +248,7 @@ def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: st
         host=there.name,
         container=container,
         network=container,
-        service=_policy(run).service,
+        service=backup_of(run).service,
         user=live.superuser,
         database=live.database,
         restore_seconds=result.seconds,
@@ -306,7 +259,7 @@ def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: st
 def _clear(there: Host, container: str) -> None:
     """Remove a copy; what cannot be removed now is removed by the next one."""
     try:
-        result = there.run(_call(copies.clear(container), _CLEAR_SECONDS))
+        result = there.run(call(copies.clear(container), _CLEAR_SECONDS))
     except SluiceError as error:
         log().warning("the copy %s is left on %s: %s", container, there.name, error)
         return

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt, MigrateReceipt
 from blocks.values.rollback import DowngradeTrial
-from tasks.database.commands.pg import dump as pg_dump
-from tasks.database.commands.pg import pg_options
 from tasks.database.copies import ask_copy, open_copy
+from tasks.database.live import backup_of, call, engine, login_of, within
 from tasks.database.loss import compare, lost_by_downgrade
 from tasks.database.rehearse import downgrade_on_copy
 from tasks.database.schema import read_schema
 from tasks.host.alembic import downgrade_words
-from tasks.host.host_facts import IN_SERVICE
-from tasks.host.scripts import dump, script
+from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
@@ -27,13 +25,6 @@ if TYPE_CHECKING:
     from tasks.database.copies import Copy
 
 _BEFORE = "sluice_before"
-_REVISION = r"""
-select to_regclass('alembic_version') is not null as versioned \gset
-\if :versioned
-select version_num from alembic_version;
-\endif
-"""
-_QUOTE = '"'
 
 
 @fact("try downgrade")
@@ -68,20 +59,9 @@ def try_downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, 
 
 def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
     """Dump the database for this trial alone; it changes nothing there, so no lease is needed."""
-    policy = run.policy.backup
-    if policy is None:
-        raise TerminalError(
-            f"{run.environment} has no backup, so nothing can be tried", "add backup to pipeline.yaml"
-        )
-    began = time.monotonic()
-    inner = script(
-        IN_SERVICE,
-        "sluice-service",
-        run.pipeline,
-        policy.service,
-        *pg_dump(policy.user or "", policy.database or ""),
-    )
-    result = run.hosts[host].run(Call(argv=dump(path, inner), limits=Limits(policy.timeout, policy.timeout)))
+    backup, began = backup_of(run), time.monotonic()
+    inner = within(run, engine(run).dumps.dump(login_of(backup)))
+    result = run.hosts[host].run(call(dump(path, inner), backup.timeout))
     if not result.ok:
         raise TerminalError(
             f"the database on {host} could not be dumped for a trial: {result.tail(2)}",
@@ -103,15 +83,16 @@ def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
 def _try(run: Run, copy: Copy, manifest: Manifest, to_revision: str, name: str) -> DowngradeTrial:
     if copy.restore_errors:
         return DowngradeTrial(to_revision=to_revision, passed=False, reason=copy.restore_errors[0])
-    live = _QUOTE + copy.database.replace(_QUOTE, 2 * _QUOTE) + _QUOTE
-    ask_copy(run, copy, f"create database {_BEFORE} template {live};\n")
+    ask_copy(run, copy, engine(run).copies.duplicate(copy.database, _BEFORE))
     outcome = downgrade_on_copy(run, copy=copy, manifest=manifest, to_revision=to_revision, name=name)
     if not outcome.ok:
         return DowngradeTrial(
             to_revision=to_revision, passed=False, reason=outcome.reason, seconds=outcome.seconds
         )
     found = compare(
-        lambda sql: ask_copy(run, copy, f"\\connect {_BEFORE}\n{sql}"), lambda sql: ask_copy(run, copy, sql)
+        engine(run).comparison,
+        lambda sql: ask_copy(run, copy, sql, _BEFORE),
+        lambda sql: ask_copy(run, copy, sql),
     )
     return DowngradeTrial(
         to_revision=to_revision, passed=True, lost=lost_by_downgrade(found), seconds=outcome.seconds
@@ -161,7 +142,7 @@ def downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, cont
         name=container,
         seconds=migration.timeout,
         alone=True,
-        env=pg_options(run.policy.database),
+        env=engine(run).locks.limits(run.policy.database),
         on_line=log().info,
     )
     _, after, _ = read_schema(run, there)

@@ -8,14 +8,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import DrillReceipt
-from tasks.database.commands.drill import (
-    DATABASE_FACTS,
-    DatabaseFacts,
-    compare,
-    empty_difference,
-    parse_facts,
-)
-from tasks.database.copies import BrokenDumpError, Copy, ask_copy, ask_live, open_copy
+from tasks.database.commands.drill import DatabaseFacts, compare, empty_difference
+from tasks.database.copies import BrokenDumpError, Copy, ask_copy, open_copy
+from tasks.database.live import ask_live, engine
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.steps.step import fact, log, step
@@ -96,9 +91,10 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
-        asking = beside.submit(copy_context().run, ask_live, run, run.primary, DATABASE_FACTS)
+        question = engine(run).dumps.DATABASE_FACTS
+        asking = beside.submit(copy_context().run, question.put, lambda sql: ask_live(run, sql))
         restored = _ask_restored(run, copy)
-        live = parse_facts(asking.result())
+        live = asking.result()
     found = compare(live, restored, revision=backup.revision, counters=backup.counters)
     return DrillReceipt(
         host=copy.host,
@@ -110,7 +106,7 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
         revision=restored.revision,
         why_empty="" if restored.tables else backup.why_empty,
         differences=(
-            *(f"pg_restore: {line}" for line in copy.restore_errors),
+            *(f"{engine(run).copies.RESTORE_TOOL}: {line}" for line in copy.restore_errors),
             *empty_difference(restored, backup.why_empty),
             *found.differences,
         ),
@@ -123,7 +119,7 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
 
 def _ask_restored(run: Run, copy: Copy) -> DatabaseFacts:
     try:
-        return parse_facts(ask_copy(run, copy, DATABASE_FACTS))
+        return engine(run).dumps.DATABASE_FACTS.put(lambda sql: ask_copy(run, copy, sql))
     except TerminalError:
         if not copy.restore_errors:
             raise

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from blocks.compose_host import ComposeHost
 from tasks.adapters.pool import host_for
 from tasks.adapters.relay import relay
-from tasks.database.commands import drill_host as commands
-from tasks.database.commands.live_database import read_roles
+from tasks.database.commands import copies as commands
 from tasks.host.read import QUICK, app_directory
 from tasks.kernel.blocks import read_block
 from tasks.kernel.errors import SluiceError, TerminalError
@@ -20,7 +19,7 @@ from tasks.steps.step import log
 if TYPE_CHECKING:
     from blocks.values.receipts import BackupReceipt
     from tasks.adapters.relay import Touch
-    from tasks.database.commands.live_database import LiveDatabase
+    from tasks.database.commands.copied import LiveDatabase
     from tasks.kernel.protocols import Host, PieceSink
     from tasks.steps.run import Run
 
@@ -65,14 +64,6 @@ def find_image(run: Run, there: Host, live: LiveDatabase) -> str:
             result.tail(20),
         )
     return result.stdout.split()[-1]
-
-
-def roles_of(run: Run, live: LiveDatabase) -> bytes:
-    """Return the live database's roles as SQL, without passwords: nobody logs in to a copy on another host."""
-    result = run.hosts[run.primary].run(Call(argv=read_roles(live), limits=QUICK))
-    if not result.ok:
-        log().warning("the database's roles cannot be read: %s", result.tail(1))
-    return result.stdout.encode()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.database.commands.empty_dump import other_databases, parse_others
+from tasks.database.commands.empty_dump import parse_others
+from tasks.database.live import engine, login_of
 from tasks.host.read import read_manifest
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
@@ -91,7 +92,7 @@ def refuse_other(run: Run, there: Host) -> None:
 def _look(run: Run, there: Host, backup: Backup) -> tuple[OtherDatabases, bool]:
     directory = run.directories[there.name]
     files = tuple(f"{directory}/{name}" for name in run.policy.env_files)
-    argv = other_databases(run.pipeline, backup.service, backup.user or "", backup.database or "", files)
+    argv = engine(run).dumps.other_databases(run.pipeline, backup.service, login_of(backup), files)
     result = there.run(Call(argv=argv, limits=_LIMITS))
     return parse_others(result.stdout), result.ok
 

@@ -1,47 +1,45 @@
-"""What would be lost: two databases compared table by table, or PostgreSQL's own counters read."""
+"""What would be lost: two databases compared table by table, or the server's own counters read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import LossReport, TableLoss
-from tasks.database.commands.gone import Gone, contents_of, contents_sql, really_gone
+from tasks.database.commands.gone import Gone, contents_of, really_gone
 from tasks.database.commands.loss import (
+    GROUPS,
     MOST_ROWS,
     Differences,
     Suspects,
     bounded,
     differing,
-    groups_sql,
     losses,
-    rows_sql,
     suspects,
-    totals_sql,
 )
-from tasks.database.commands.shapes import SHAPES, DatabaseShape, Pair, pairs, read_shapes
+from tasks.database.commands.shapes import DatabaseShape, Pair, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-Ask = Callable[[str], list[list[str]]]
+    from tasks.database.engine import Ask, Comparison
 
 
-def compare(first: Ask, second: Ask) -> Differences:
+def compare(sql: Comparison, first: Ask, second: Ask) -> Differences:
     """Compare two databases row by row; only checksums of rows leave them.
 
     Args:
-        first: Runs SQL in the first database, the earlier one.
-        second: Runs SQL in the second.
+        first: Asks the first database, the earlier one.
 
     Returns:
         How the second differs from the first.
     """
-    mine, theirs = read_shapes(first(SHAPES)), read_shapes(second(SHAPES))
+    mine, theirs = sql.SHAPES.put(first), sql.SHAPES.put(second)
     both = pairs(mine, theirs)
-    tables, notes = _rows(first, second, differing(both, first(totals_sql(both)), second(totals_sql(both))))
-    gone, come = _contents(first, mine, theirs), _contents(second, theirs, mine)
+    totals = sql.totals(both)
+    tables, notes = _rows(sql, first, second, differing(both, first(totals), second(totals)))
+    gone, come = _contents(sql, first, mine, theirs), _contents(sql, second, theirs, mine)
     return Differences(
         tables=tuple(sorted(tables, key=lambda loss: (-loss.rows, loss.table))),
         only_first=really_gone(gone, come),
@@ -51,45 +49,43 @@ def compare(first: Ask, second: Ask) -> Differences:
 
 
 def _contents(
-    ask: Ask, own: Mapping[str, DatabaseShape], other: Mapping[str, DatabaseShape]
+    sql: Comparison, ask: Ask, own: Mapping[str, DatabaseShape], other: Mapping[str, DatabaseShape]
 ) -> tuple[Gone, ...]:
     """Look what is in the tables and columns the other database lacks."""
     tables = [shape for name, shape in own.items() if name not in other]
     columns = [pair for pair in pairs(own, other) if pair.gone]
     if not tables and not columns:
         return ()
-    return contents_of(tables, columns, ask(contents_sql(tables, columns)))
+    return contents_of(tables, columns, ask(sql.contents(tables, columns)))
 
 
-def _rows(first: Ask, second: Ask, compared: Sequence[Pair]) -> tuple[tuple[TableLoss, ...], tuple[str, ...]]:
+def _rows(
+    sql: Comparison, first: Ask, second: Ask, compared: Sequence[Pair]
+) -> tuple[tuple[TableLoss, ...], tuple[str, ...]]:
     """Find the rows that differ, in the tables that do."""
     if not compared:
         return (), ()
-    found = suspects(compared, first(groups_sql(compared)), second(groups_sql(compared)))
+    by_group = sql.groups(compared, GROUPS)
+    found = suspects(compared, first(by_group), second(by_group))
     exact = _affordable(found)
-    asked = [
-        (pair, one.groups) for at, (pair, one) in enumerate(zip(compared, found, strict=True)) if at in exact
-    ]
-    chosen, groups = [pair for pair, _ in asked], [groups for _, groups in asked]
-    sql = rows_sql(chosen, groups)
-    told = losses(chosen, first(sql), second(sql)) if chosen else ()
-    rest = [
-        (pair, one) for at, (pair, one) in enumerate(zip(compared, found, strict=True)) if at not in exact
-    ]
+    chosen = [compared[at] for at in exact]
+    by_row = sql.rows(chosen, GROUPS, [found[at].groups for at in exact])
+    told = losses(chosen, first(by_row), second(by_row)) if chosen else ()
+    rest = [(compared[at], found[at]) for at in range(len(found)) if at not in exact]
     notes = tuple(
         f"{pair.name}: too many rows may differ, so its numbers are upper bounds" for pair, _ in rest
     )
     return (*told, *(bounded(pair, one) for pair, one in rest)), notes
 
 
-def _affordable(found: Sequence[Suspects]) -> set[int]:
+def _affordable(found: Sequence[Suspects]) -> list[int]:
     """Return the tables whose rows may be asked for one by one: the smaller first."""
-    left, chosen = MOST_ROWS, set[int]()
+    left, chosen = MOST_ROWS, list[int]()
     for at in sorted(range(len(found)), key=lambda at: found[at].first + found[at].second):
         left -= found[at].first + found[at].second
         if left >= 0:
-            chosen.add(at)
-    return chosen
+            chosen.append(at)
+    return sorted(chosen)
 
 
 def lost_by_downgrade(differences: Differences) -> tuple[str, ...]:
@@ -140,7 +136,7 @@ def loss_from_counters(
     taken_at: datetime,
     why: str,
 ) -> LossReport:
-    """Return what a restore loses at most, from PostgreSQL's counters then and now.
+    """Return what a restore loses at most, from the server's counters then and now.
 
     Args:
         then: Table → rows inserted, updated and deleted, as counted when the dump was taken.

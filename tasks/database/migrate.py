@@ -8,7 +8,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import MigrateReceipt
-from tasks.database.commands.pg import pg_options
+from tasks.database.live import engine
 from tasks.database.schema import read_schema
 from tasks.kernel.errors import TerminalError
 from tasks.steps.run import Run
@@ -58,7 +58,7 @@ def migrate(
         seconds=migration.timeout,
         alone=database_running,
         # A migration that waits for a lock would make everybody behind it wait too.
-        env=pg_options(run.policy.database),
+        env=engine(run).locks.limits(run.policy.database),
         on_line=log().info,
     )
     _, after, _ = read_schema(run, there)

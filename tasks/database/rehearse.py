@@ -8,7 +8,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import HealthProof, RehearsalReceipt
-from tasks.database.commands import locks
+from tasks.database.commands.locks import rewritten
 from tasks.database.copies import open_copy
 from tasks.database.drill import drill_copy
 from tasks.database.isolated_release import describe
@@ -142,13 +142,13 @@ def _play(
         proof = prove(trial.run, trial.host, new, seconds=new.patience_seconds)
     found = {
         "asked": asked,
-        "revision_before": locks.parse_revision(before),
-        "revision_after": locks.parse_revision(after),
+        "revision_before": before.revision,
+        "revision_after": after.revision,
         "migrated": outcome.ok,
         "reason": outcome.reason,
         "migrate_seconds": outcome.seconds,
         "locks": seen(),
-        "rewritten": locks.rewritten(before, after),
+        "rewritten": rewritten(before.files, after.files),
         "new": proof,
         "old": _prove_earlier(trial, earlier, proof) if outcome.ok else None,
     }

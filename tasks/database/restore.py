@@ -5,26 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
+
 from blocks.values.receipts import StepReceipt
-from tasks.database.commands import databases
-from tasks.database.commands.copies import checksum
-from tasks.database.commands.live_database import parse_rows, query_live
-from tasks.database.commands.pg import feed
-from tasks.database.copies import ask_live
-from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
-from tasks.host.scripts import script
+from tasks.database.commands.copies import checksum, feed
+from tasks.database.live import backup_of, call, engine, login_of, within
+from tasks.host.host_facts import NOT_RUNNING
 from tasks.kernel.errors import TerminalError
-from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from blocks.pipeline import Backup
     from blocks.values.manifests import Manifest
     from blocks.values.receipts import BackupReceipt
-    from tasks.database.commands.databases import Names
-    from tasks.kernel.argv import Argv
+    from tasks.database.commands.names import Names
     from tasks.kernel.protocols import Result
     from tasks.steps.run import Run
 
@@ -48,14 +41,15 @@ def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) 
     Raises:
         TerminalError: The dump is not what was written, or it does not restore.
     """
-    began = time.monotonic()
+    began, beside = time.monotonic(), engine(run).beside
     _check_dump(run, host, backup)
-    _alter(run, host, names, databases.MAKE, "restore: no database could be made beside the live one")
-    policy = _policy(run)
-    inner = _inside(run, databases.fill(names.new, policy.user or "", policy.database or ""))
-    call = run.change(host, feed(backup.path, inner), seconds=policy.timeout)
+    _alter(run, host, names, beside.MAKE, "restore: no database could be made beside the live one")
+    policy = backup_of(run)
+    inner = within(run, beside.fill(names.new, login_of(policy)))
     _good(
-        run.hosts[host].run(call, on_line=log().info),
+        run.hosts[host].run(
+            run.change(host, feed(backup.path, inner), seconds=policy.timeout), on_line=log().info
+        ),
         f"restore: {backup.path} on {host} does not restore",
         "the live database was not touched; take another dump, or fix what the message says",
     )
@@ -65,8 +59,7 @@ def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) 
 
 
 def _check_dump(run: Run, host: str, backup: BackupReceipt) -> None:
-    limits = Limits(_policy(run).timeout, _policy(run).timeout)
-    found = run.hosts[host].run(Call(argv=checksum(backup.path), limits=limits))
+    found = run.hosts[host].run(call(checksum(backup.path), backup_of(run).timeout))
     if found.stdout.split() != [backup.sha256, str(backup.bytes)]:
         raise TerminalError(
             f"restore: {backup.path} on {host} is not there any more or not what was written",
@@ -104,15 +97,10 @@ def keep_database(run: Run, *, host: str, names: Names) -> StepReceipt:
         run: The promotion, its services paused.
         host: The host that keeps the database.
 
-    Returns:
-        A line that says so.
-
     Raises:
         TerminalError: It could not be copied.
     """
-    _patiently(
-        lambda: _alter(run, host, names, databases.KEEP, "keep: the live database could not be copied")
-    )
+    _patiently(run, host, names, engine(run).beside.KEEP, "keep: the live database could not be copied")
     return StepReceipt(text=f"{host}: kept as {names.old}")
 
 
@@ -126,13 +114,10 @@ def swap_database(run: Run, *, host: str, names: Names) -> StepReceipt:
         run: The promotion, its services paused.
         host: The host that keeps the database.
 
-    Returns:
-        A line that says so.
-
     Raises:
         TerminalError: The names could not be changed; the live database is the one it was.
     """
-    _patiently(lambda: _alter(run, host, names, databases.SWAP, "swap: the database could not be renamed"))
+    _patiently(run, host, names, engine(run).beside.SWAP, "swap: the database could not be renamed")
     return StepReceipt(text=f"{host}: the restored database is live, the one before is {names.old}")
 
 
@@ -145,17 +130,11 @@ def put_database_back(run: Run, *, host: str, names: Names) -> StepReceipt:
     Args:
         host: The host that keeps the database.
 
-    Returns:
-        A line that says so.
-
     Raises:
         TerminalError: The names could not be changed; both databases are still there.
     """
-    _patiently(
-        lambda: _alter(
-            run, host, names, databases.PUT_BACK, f"put back: {names.old} could not get its name again"
-        )
-    )
+    what = f"put back: {names.old} could not get its name again"
+    _patiently(run, host, names, engine(run).beside.PUT_BACK, what)
     return StepReceipt(text=f"{host}: the database is the one it was")
 
 
@@ -169,73 +148,40 @@ def drop_kept(run: Run, *, host: str, names: Names) -> StepReceipt:
         run: The promotion, ended well.
         host: The host that keeps the database.
 
-    Returns:
-        A line that says so.
-
     Raises:
         TerminalError: It could not be removed.
     """
-    _alter(run, host, names, databases.DROP, "drop: what was kept of the database could not be removed")
+    what = "drop: what was kept of the database could not be removed"
+    _alter(run, host, names, engine(run).beside.DROP, what)
     return StepReceipt(text=f"{host}: {names.old} removed")
 
 
-def ask_database(run: Run, host: str, database: str) -> Callable[[str], list[list[str]]]:
-    """Return what asks one database of the live server: one beside the live one, or that one itself.
-
-    Args:
-        host: The host that keeps it.
-        database: Its name; empty for the live one.
-    """
-    if not database:
-        return lambda sql: ask_live(run, host, sql)
-    policy = _policy(run)
-    argv = query_live(run.pipeline, policy.service, policy.user or "", database)
-
-    def ask(sql: str) -> list[list[str]]:
-        limits = Limits(policy.timeout, policy.timeout)
-        result = run.hosts[host].run(Call(argv=argv, stdin=sql.encode(), limits=limits))
-        return parse_rows(
-            _good(result, f"{database} on {host} refused a question", "look at the database").stdout
-        )
-
-    return ask
+def _patiently(run: Run, host: str, names: Names, sql: str, what: str) -> None:
+    """Change names, and try again while somebody is still connected."""
+    beside = engine(run).beside
+    for attempt in Retrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, TerminalError) and beside.is_in_use(error.detail)
+        ),
+        stop=stop_after_attempt(_TRIES),
+        reraise=True,
+        before_sleep=lambda _: log().info("somebody is connected to the database; trying again"),
+    ):
+        with attempt:
+            _alter(run, host, names, sql, what)
 
 
-def _patiently(change: Callable[[], object]) -> None:
-    """Try again while somebody is still connected."""
-    for left in range(_TRIES - 1, -1, -1):
-        try:
-            change()
-        except TerminalError as error:
-            if not left or "being accessed by other users" not in error.detail:
-                raise
-            log().info("somebody is connected to the database; trying again")
-        else:
-            return
+def _alter(run: Run, host: str, names: Names, sql: str, what: str) -> None:
+    policy = backup_of(run)
+    argv = within(run, engine(run).beside.change(names, login_of(policy)))
+    change = run.change(host, argv, seconds=max(policy.timeout, _QUICK_SECONDS), stdin=sql.encode())
+    _good(run.hosts[host].run(change), what, "look at the database's log there")
 
 
-def _alter(run: Run, host: str, names: Names, sql: str, what: str) -> str:
-    policy = _policy(run)
-    argv = _inside(run, databases.admin(names, policy.user or "", policy.database or ""))
-    call = run.change(host, argv, seconds=max(policy.timeout, _QUICK_SECONDS), stdin=sql.encode())
-    return _good(run.hosts[host].run(call), what, "look at the database's log there").stdout
-
-
-def _good(result: Result, what: str, todo: str) -> Result:
+def _good(result: Result, what: str, todo: str) -> None:
     if result.exit_code == NOT_RUNNING:
         raise TerminalError(
             f"{what}: no container of the database runs", "start it there, then retry this run"
         )
     if not result.ok:
         raise TerminalError(f"{what}: {result.tail(2)}", todo, result.tail(30))
-    return result
-
-
-def _inside(run: Run, argv: Argv) -> Argv:
-    return script(IN_SERVICE, "sluice-service", run.pipeline, _policy(run).service, *argv)
-
-
-def _policy(run: Run) -> Backup:
-    if run.policy.backup is None:
-        raise RuntimeError("a database was to be restored where the policy has no backup")
-    return run.policy.backup

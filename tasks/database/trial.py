@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blocks.values.evidence import NO_SQL_COMMAND, AskedOnCopy, LockFact, Rendered
 from tasks.database.commands import locks
-from tasks.database.commands.copies import query_copy
-from tasks.database.commands.pg import pg_options
+from tasks.database.commands.copies import inside
 from tasks.database.copies import ask_copy
+from tasks.database.engine import Login, TableFiles
 from tasks.database.isolated_release import clear, set_aside
+from tasks.database.live import engine
 from tasks.host.alembic import parse_pending
 from tasks.host.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH
 from tasks.kernel.errors import SluiceError, TerminalError
@@ -105,7 +106,11 @@ def run_aside(
         How it ended; a command that fails, or takes too long, is such an end.
     """
     argv = project.run_once(
-        migration.service, words, name=container, no_deps=True, env=pg_options(run.policy.database)
+        migration.service,
+        words,
+        name=container,
+        no_deps=True,
+        env=engine(run).locks.limits(run.policy.database),
     )
     began = time.monotonic()
     try:
@@ -163,14 +168,16 @@ def watched(run: Run, copy: Copy) -> Iterator[Callable[[], tuple[LockFact, ...]]
         What returns the locks, once that is done.
     """
     seconds = 2 * _longest(run)
-    argv = locks.watch(query_copy(copy.container, copy.user, copy.database))
-    call = Call(argv=argv, stdin=locks.WATCH.encode(), limits=Limits(seconds, seconds))
+    commands = engine(run).locks
+    query = engine(run).dumps.query(Login(copy.user, copy.database))
+    argv = locks.watch(inside(copy.container, query))
+    call = Call(argv=argv, stdin=commands.WATCH.encode(), limits=Limits(seconds, seconds))
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(copy_context().run, run.hosts[copy.host].run, call)
         try:
-            yield lambda: locks.parse_locks(watching.result().stdout)
+            yield lambda: locks.parse_locks(watching.result().stdout, commands.MODES)
         finally:
-            ask_copy(run, copy, locks.STOP_WATCH)
+            ask_copy(run, copy, commands.STOP_WATCH)
 
 
 def _longest(run: Run) -> float:
@@ -178,6 +185,6 @@ def _longest(run: Run) -> float:
     return (migration.timeout if migration else 0.0) + run.policy.timeouts.up + 60
 
 
-def read_state(run: Run, copy: Copy) -> str:
+def read_state(run: Run, copy: Copy) -> TableFiles:
     """Read what a migration may change beside the data."""
-    return "\n".join("\t".join(row) for row in ask_copy(run, copy, locks.STATE))
+    return engine(run).locks.TABLE_FILES.put(lambda sql: ask_copy(run, copy, sql))

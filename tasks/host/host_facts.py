@@ -83,19 +83,6 @@ exec docker exec -i "$id" "$@"
 """
 NOT_RUNNING = 66
 
-# Runs inside the database's container; user and database are the image's own variables.
-SCHEMA_FACTS = r"""
-user=${1:-${POSTGRES_USER:-postgres}}
-database=${2:-${POSTGRES_DB:-$user}}
-psql -X -U "$user" -d "$database" -At -v ON_ERROR_STOP=1 <<'SQL'
-select 'bytes=' || pg_database_size(current_database());
-select to_regclass('alembic_version') is not null as versioned \gset
-\if :versioned
-select 'revision=' || version_num from alembic_version;
-\endif
-SQL
-"""
-
 _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
 
 
@@ -203,15 +190,3 @@ def _mount(entry: dict[str, Any]) -> MountFact:
         source=entry.get("Source", "") if bind else "",
         writable=entry.get("RW", True),
     )
-
-
-def parse_schema(text: str) -> tuple[str | None, int | None]:
-    """Read what `SCHEMA_FACTS` printed.
-
-    Returns:
-        The schema revision (several heads joined by a comma, sorted) and the database's size in bytes.
-    """
-    pairs = _pairs(text)
-    revisions = sorted(value for key, value in pairs if key == "revision")
-    size = dict(pairs).get("bytes", "")
-    return (",".join(revisions) or None, int(size) if size.isdigit() else None)

@@ -15,7 +15,9 @@ from rich.console import Console
 from blocks.values.releases import Revision
 from flows.domain.database.verdicts import judge_migrations, split_rendered
 from tasks.adapters.local import LocalRunner
+from tasks.database.engine import ColumnFacts
 from tasks.database.lint import lint_migrations
+from tasks.database.postgresql import POSTGRESQL
 from tasks.steps.run import Run
 from tests.flows.domain.database.verdicts.corpus import CASES, FOLDER, SIZES
 
@@ -70,16 +72,24 @@ def measure(count: int, seconds: dict[str, list[float]]) -> None:
     files = sources(revisions)
     run = cast("Run", Local())
     began, worked = time.perf_counter(), processor_seconds()
-    migrations = timed("taken apart", seconds, lambda: split_rendered(text, revisions, 0, ""))
+    migrations = timed(
+        "taken apart", seconds, lambda: split_rendered(text, revisions, 0, "", POSTGRESQL.judge)
+    )
     lint = timed(
         "linted",
         seconds,
-        lambda: lint_migrations.fn(run, migrations={one.revision: one.sql for one in migrations}),
+        lambda: lint_migrations.fn(
+            run,
+            linter=POSTGRESQL.judge.LINTER,
+            migrations={one.revision: one.sql for one in migrations},
+        ),
     )
     verdicts = timed(
         "judged",
         seconds,
-        lambda: judge_migrations(migrations, sizes=SIZES, lint=lint, sources=files),
+        lambda: judge_migrations(
+            migrations, POSTGRESQL, facts=ColumnFacts(sizes=SIZES), lint=lint, sources=files
+        ),
     )
     seconds.setdefault("all", []).append(time.perf_counter() - began)
     seconds.setdefault("all, of the processor", []).append(processor_seconds() - worked)

@@ -1,4 +1,4 @@
-"""PURE: what a restored database and the live one are asked, and what makes a difference between them."""
+"""PURE: what makes a difference between a restored database and the live one."""
 
 from __future__ import annotations
 
@@ -7,38 +7,6 @@ from dataclasses import dataclass, field
 
 from blocks.values.evidence import NO_TABLE
 
-# One snapshot, one round trip. Tables that an extension made are left out: they are no part of a dump. Waiting for a
-# lock of the application, a drill gives up before it makes anybody wait.
-DATABASE_FACTS = r"""
-begin isolation level repeatable read read only;
-set local lock_timeout = '30s';
-set local max_parallel_workers_per_gather = 0;
-select 'extension', extname, extversion from pg_extension order by 2;
-select 'sequence', format('%I.%I', schemaname, sequencename), last_value from pg_sequences order by 2;
-select 'objects', count(*) from pg_largeobject_metadata;
-select 'counters', format('%I.%I', schemaname, relname), n_tup_ins, n_tup_del from pg_stat_user_tables order by 2;
-select to_regclass('alembic_version') is not null as versioned \gset
-\if :versioned
-select 'revision', version_num from alembic_version;
-\endif
-select 'table', format('%I.%I', n.nspname, c.relname), c.relkind, c.relispartition
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^(pg_|information_schema$)' and c.relpersistence <> 't'
-  and not exists (
-    select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-order by 2;
-select format('select %L, %L, count(*) from only %I.%I', 'rows', format('%I.%I', n.nspname, c.relname),
-  n.nspname, c.relname)
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'm') and c.relispopulated and n.nspname !~ '^(pg_|information_schema$)'
-  and c.relpersistence <> 't' and not exists (
-    select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-order by 1
-\gexec
-commit;
-"""
-
-_KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
 # Statistics reach the server's counters with a delay of some seconds, so a few rows more are no proof.
 _SLACK_ROWS = 1000
 _SLACK_SHARE = 0.01
@@ -96,27 +64,6 @@ class Comparison:
 
     differences: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-def parse_facts(rows: list[list[str]]) -> DatabaseFacts:
-    """Read what `DATABASE_FACTS` selected.
-
-    Args:
-        rows: Its rows, the kind of fact first.
-    """
-    of = {kind: [row[1:] for row in rows if row[0] == kind] for kind in {row[0] for row in rows if row}}
-    counts = {name: int(count) for name, count in of.get("rows", [])}
-    return DatabaseFacts(
-        tables={
-            name: TableFact(_KINDS.get(kind, kind), partition == "t", counts.get(name))
-            for name, kind, partition in of.get("table", [])
-        },
-        extensions={name: version for name, version in of.get("extension", [])},  # noqa: C416 - rows are lists
-        sequences={name: int(last) if last else None for name, last in of.get("sequence", [])},
-        objects=sum(int(count) for (count,) in of.get("objects", [])),
-        revision=",".join(sorted(revision for (revision,) in of.get("revision", []))) or None,
-        counters={name: (int(inserted), int(deleted)) for name, inserted, deleted in of.get("counters", [])},
-    )
 
 
 def empty_difference(restored: DatabaseFacts, why_empty: str) -> tuple[str, ...]:

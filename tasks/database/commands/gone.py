@@ -1,23 +1,12 @@
 """PURE: what one database has and another lacks altogether: tables and columns with something in them."""
 
-# ruff: noqa: S608 - every name is quoted, and no value enters the SQL
-
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
 from blocks.values.base import Value
-from tasks.database.commands.shapes import (
-    DatabaseShape,
-    Pair,
-    Rows,
-    as_one,
-    checksum,
-    constant,
-    quoted,
-    summed,
-)
+from tasks.database.commands.shapes import DatabaseShape, Pair, Rows
 
 
 class Gone(Value):
@@ -41,32 +30,14 @@ class Gone(Value):
         return f"{self.table}.{self.column} in {rows}" if self.column else f"{self.table} with {rows}"
 
 
-def contents_sql(shapes: Sequence[DatabaseShape], gone: Sequence[Pair]) -> str:
-    """Return the SQL that looks into whole tables, and into columns that have something in them.
+def contents_of(shapes: Sequence[DatabaseShape], gone: Sequence[Pair], rows: Rows) -> tuple[Gone, ...]:
+    """Read what an engine's `contents` answered.
 
     Args:
         shapes: The tables the other database lacks.
         gone: The tables of which it lacks columns.
-
-    Returns:
-        SQL that answers `TABLE COLUMN ROWS CHECKSUM`, TABLE and COLUMN as positions in what `contents_of` is given.
+        rows: `TABLE COLUMN ROWS CHECKSUM`: TABLE as a position in both after each other, COLUMN in what is gone, or -1.
     """
-    selects = [
-        f"select {at}, -1, count(*), {summed(checksum(tuple(sorted(shape.columns))))} from only {shape.name}"
-        for at, shape in enumerate(shapes)
-    ]
-    for at, pair in enumerate(gone):
-        selects += [
-            f"select {at + len(shapes)}, {column}, "
-            f"count(*) filter (where {quoted(name)}::text is distinct from ({constant(default)})::text), "
-            f"{summed(checksum((*pair.key, name)))} from only {pair.name}"
-            for column, (name, default) in enumerate(pair.gone.items())
-        ]
-    return as_one(selects)
-
-
-def contents_of(shapes: Sequence[DatabaseShape], gone: Sequence[Pair], rows: Rows) -> tuple[Gone, ...]:
-    """Read what `contents_sql` answered."""
     found: list[Gone] = []
     for row in rows:
         table, column, count = (int(field) for field in row[:3])

@@ -1,11 +1,9 @@
-"""PURE: the SQL that compares two databases row by row, without carrying their rows, and reading its answers.
+"""PURE: reading the answers of two databases that are compared row by row, without carrying their rows.
 
 Tables are compared in three rounds, each asked only about what the round before found to differ: one checksum for
 each table, one for each of 4,096 groups of its rows, one for each row of these groups. Only columns that both
 databases have are compared; a column that one of them lacks is told apart.
 """
-
-# ruff: noqa: S608 - every name is quoted, and no value enters the SQL
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ from collections.abc import Sequence
 from blocks.values.base import Value
 from blocks.values.evidence import TableLoss
 from tasks.database.commands.gone import Gone
-from tasks.database.commands.shapes import Pair, Rows, as_one, checksum, summed
+from tasks.database.commands.shapes import Pair, Rows
 
-_GROUPS = 4096
+GROUPS = 4096
 # Beyond so many rows that may differ, a table is told by its counts: the rows' checksums are held in memory.
 MOST_ROWS = 400_000
 
@@ -36,38 +34,6 @@ class Differences(Value):
     only_first: tuple[Gone, ...] = ()
     only_second: tuple[Gone, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def totals_sql(compared: Sequence[Pair]) -> str:
-    """Return the SQL of the first round: `TABLE ROWS CHECKSUM`."""
-    return as_one(
-        [
-            f"select {at}, count(*), {summed(_row(pair))} from only {pair.name}"
-            for at, pair in enumerate(compared)
-        ]
-    )
-
-
-def groups_sql(compared: Sequence[Pair]) -> str:
-    """Return the SQL of the second round: `TABLE GROUP ROWS CHECKSUM`."""
-    return as_one(
-        [
-            f"select {at}, {_key(pair)} & {_GROUPS - 1}, count(*), sum({_row(pair)}::numeric) "
-            f"from only {pair.name} group by 2"
-            for at, pair in enumerate(compared)
-        ]
-    )
-
-
-def rows_sql(compared: Sequence[Pair], groups: Sequence[Sequence[int]]) -> str:
-    """Return the SQL of the third round: `TABLE KEY CHECKSUM` of the rows in the groups that differ."""
-    return as_one(
-        [
-            f"select {at}, {_key(pair)}, {_row(pair)} from only {pair.name} "
-            f"where {_key(pair)} & {_GROUPS - 1} in ({', '.join(map(str, groups[at]))})"
-            for at, pair in enumerate(compared)
-        ]
-    )
 
 
 def differing(compared: Sequence[Pair], first: Rows, second: Rows) -> tuple[Pair, ...]:
@@ -155,11 +121,3 @@ def bounded(pair: Pair, found: Suspects) -> TableLoss:
         updated=min(found.first, found.second),
         deleted=max(0, found.first - found.second),
     )
-
-
-def _row(pair: Pair) -> str:
-    return checksum(pair.columns)
-
-
-def _key(pair: Pair) -> str:
-    return checksum(pair.key or pair.columns)

@@ -19,6 +19,7 @@ from flows.promotion import early_start, preflights
 from flows.promotion.change import Change
 from flows.promotion.early_start import started_early
 from flows.promotion.prepare import Prepared
+from tasks.database.engine import ColumnFacts
 from tasks.database.render import ToldMigrations
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
@@ -79,7 +80,7 @@ class Early:
             ("manifests_of", lambda *_: {"web-1": NEW}),
             ("reading_hosts", self._reading),
             ("confined_on_host", lambda *_: "the image, confined"),
-            ("read_shape", lambda _: [("size", "orders", "7")]),
+            ("read_columns", lambda _: ColumnFacts({"orders": 7})),
             ("remove_dump", lambda *given: steps.note("remove", {"host": given[1], "name": given[2]})),
             ("revive", lambda _: self.revived()),
             ("stopped_meanwhile", lambda *_: self.stopped),
@@ -159,7 +160,7 @@ def test_a_new_image_lists_its_migrations_on_the_first_host(early: Early) -> Non
     with started_early(early.prepared(lists_on_host=True)) as begun:
         found = begun.finish_release()
         assert found.release.revisions == NEW.release.revisions
-        assert begun.rendered("m1") == (LISTED.rendered, [("size", "orders", "7")])
+        assert begun.rendered("m1") == (LISTED.rendered, ColumnFacts({"orders": 7}))
         # From another revision it would be other SQL.
         assert begun.rendered("m0") is None
     assert early.steps.of("tell_migrations")[0]["start"] == "m1"

@@ -11,7 +11,8 @@ from typing import Any, cast
 from blocks.pipeline import load_pipeline
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.local import LocalRunner
-from tasks.database.commands import pg
+from tasks.database.engine import Login
+from tasks.database.postgresql import dumps
 from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Call, Limits
@@ -79,7 +80,7 @@ class LiveDatabase:
 
     def sql(self, text: str) -> str:
         """Run SQL in it as root of the server; return what it prints."""
-        words = ("docker", "exec", "-i", self.container, *pg.psql())
+        words = ("docker", "exec", "-i", self.container, *dumps.query(Login()))
         return self.server.run(words, stdin=text).stdout
 
     def dump(self, run: Run, name: str = "one", *options: str) -> BackupReceipt:
@@ -87,7 +88,7 @@ class LiveDatabase:
         host = run.hosts[self.server.name]
         path = f"{APP}/backups/{name}.dump"
         doctored = ("pg_dump", "--format=custom", "--username=shop", "--dbname=store", *options)
-        inner = ("docker", "exec", "-i", self.container, *(doctored if options else pg.dump()))
+        inner = ("docker", "exec", "-i", self.container, *(doctored if options else dumps.dump(Login())))
         done = host.run(Call(dump(path, inner), limits=Limits(300, 300)))
         assert done.ok, done.stderr
         checksum, size = done.stdout.split()

@@ -14,7 +14,8 @@ import pytest
 
 from blocks.values.receipts import BackupReceipt
 from tasks.adapters.ssh import SshHost
-from tasks.database.copies import BrokenDumpError, ask_copy, ask_live, open_copy
+from tasks.database.copies import BrokenDumpError, ask_copy, open_copy
+from tasks.database.live import ask_live
 from tasks.host.read import read_containers
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, LineSink, Result
@@ -113,7 +114,7 @@ def test_a_copy_holds_what_the_dump_held(live: LiveDatabase, run: Run, backup: B
         with pytest.raises(TerminalError, match='relation "nothing" does not exist'):
             ask_copy(run, copy, "select * from nothing")
         ask_copy(run, copy, "drop table product")
-    assert ask_live(run, "prod", "select count(*) from product") == [["200"]]
+    assert ask_live(run, "select count(*) from product") == [["200"]]
 
 
 def test_a_copy_is_apart_from_all_that_is_live(live: LiveDatabase, run: Run, backup: BackupReceipt) -> None:
@@ -219,7 +220,7 @@ def test_a_database_that_does_not_run_is_told(live: LiveDatabase, run: Run, back
         ):
             pass
         with pytest.raises(TerminalError, match="no container of service db runs on prod"):
-            ask_live(run, "prod", "select 1")
+            ask_live(run, "select 1")
     finally:
         live.server.run(("docker", "start", live.container))
         live.wait()

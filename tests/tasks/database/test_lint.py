@@ -10,9 +10,11 @@ import pytest
 
 from blocks.values.schema_changes import LintFinding, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
-from flows.domain.database.verdicts.linted import LOCKING_RULES
 from tasks.adapters.local import LocalRunner
+from tasks.database.engine import ColumnFacts
 from tasks.database.lint import lint_migrations
+from tasks.database.postgresql import POSTGRESQL
+from tasks.database.postgresql.verdicts.linted import LOCKING_RULES
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Runner
 from tasks.steps.run import Run
@@ -28,7 +30,9 @@ class Local:
 
 
 def lint(runner: Runner, migrations: Mapping[str, str]) -> Mapping[str, tuple[LintFinding, ...]]:
-    return lint_migrations.fn(cast("Run", Local(runner)), migrations=migrations)
+    return lint_migrations.fn(
+        cast("Run", Local(runner)), linter=POSTGRESQL.judge.LINTER, migrations=migrations
+    )
 
 
 def test_findings_belong_to_their_revision_and_line() -> None:
@@ -94,7 +98,7 @@ def test_every_rule_that_counts_is_one_the_linter_has_and_the_parser_knows_too()
     for rule, sql in LOCKS.items():
         assert rule in {one.rule for one in found.get(rule, ())}, rule
         migration = RenderedMigration(revision=rule, sql=sql)
-        (verdict,) = judge_migrations([migration], sizes={}, lint={}, sources=None)
+        (verdict,) = judge_migrations([migration], POSTGRESQL, lint={}, sources=None)
         assert verdict.risk is not Risk.ADDITIVE
 
 
@@ -102,5 +106,7 @@ def test_linter_agrees_with_the_corpus() -> None:
     found = lint(LocalRunner(), {case.name: case.sql for case in CASES})
     for case in CASES:
         migration = RenderedMigration(revision=case.name, sql=case.sql)
-        (verdict,) = judge_migrations([migration], sizes={}, lint=found, sources=None, types=dict(case.types))
+        (verdict,) = judge_migrations(
+            [migration], POSTGRESQL, lint=found, sources=None, facts=ColumnFacts(types=dict(case.types))
+        )
         assert verdict.risk is case.risk, case.name

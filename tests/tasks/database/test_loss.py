@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.evidence import TableLoss
-from tasks.database.commands.loss import MOST_ROWS, Suspects, bounded, losses
+from tasks.database import loss
+from tasks.database.commands.loss import MOST_ROWS, Differences, Suspects, bounded, losses
 from tasks.database.commands.shapes import Pair
-from tasks.database.loss import Ask, compare, loss_from_copy, loss_from_counters, lost_by_downgrade
+from tasks.database.engine import Ask
+from tasks.database.loss import loss_from_copy, loss_from_counters, lost_by_downgrade
+from tasks.database.postgresql import comparison
 from tests.flows.domain.samples import NOW
 from tests.lab.postgres import Postgres
 
@@ -27,6 +30,10 @@ insert into "odd ""name" values (1, E'tab\\there'), (2, null);
 insert into events select 'e' || n % 7 from generate_series(1, 100) n;
 insert into alembic_version values ('m1');
 """
+
+
+def compare(first: Ask, second: Ask) -> Differences:
+    return loss.compare(comparison, first, second)
 
 
 def asking(url: str) -> tuple[Ask, psycopg.Connection]:

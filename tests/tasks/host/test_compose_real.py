@@ -10,9 +10,13 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.database.commands import pg
+from tasks.database.commands.copies import feed
+from tasks.database.engine import Login
+from tasks.database.postgresql import dumps
 from tasks.host import docker, scripts
 from tasks.host.compose import ComposeProject, leaves_alone, parse_config
+from tasks.host.host_facts import IN_SERVICE
+from tasks.host.scripts import script
 from tasks.kernel.argv import Argv
 from tests.lab.postgres import Postgres
 
@@ -144,16 +148,21 @@ def test_containers_are_listed(project: ComposeProject) -> None:
 
 def test_a_database_is_dumped_through_its_service(project: ComposeProject, tmp_path: Path) -> None:
     path = tmp_path / "x.dump"
-    done = run(scripts.dump(str(path), project.argv("exec", "--no-TTY", "db", *pg.dump())))
+
+    def listing(service: str) -> Argv:
+        inner = script(IN_SERVICE, "sluice-service", project.name, service, *dumps.listing())
+        return feed(str(path), inner)
+
+    done = run(scripts.dump(str(path), project.argv("exec", "--no-TTY", "db", *dumps.dump(Login()))))
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split()[1] == str(path.stat().st_size)
     assert path.stat().st_mode & 0o077 == 0
-    listed = run(pg.list_dump(str(path), project.name, "db"))
+    listed = run(listing("db"))
     assert listed.returncode == 0
     assert b"Archive created" in listed.stdout
-    fed = run(pg.feed(str(path), ("cat",)))
+    fed = run(feed(str(path), ("cat",)))
     assert fed.stdout == path.read_bytes()
-    assert run(pg.list_dump(str(path), project.name, "other")).returncode == 66
+    assert run(listing("other")).returncode == 66
 
 
 def test_a_login_reaches_the_engine(project: ComposeProject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tasks.host.host_facts import parse_containers, parse_others, parse_readiness, parse_schema
+from tasks.host.host_facts import parse_containers, parse_others, parse_readiness
 
 
 def container(service: str, **changes: Any) -> dict[str, Any]:
@@ -83,9 +83,3 @@ def test_a_container_that_takes_the_place_of_another_is_told() -> None:
         ("0123456789ab_shop-backend-1", True),
         ("shop-worker-1", False),
     ]
-
-
-def test_schema_facts_are_read() -> None:
-    assert parse_schema("bytes=123\nrevision=b\nrevision=a\n") == ("a,b", 123)
-    assert parse_schema("bytes=123\n") == (None, 123)
-    assert parse_schema("") == (None, None)

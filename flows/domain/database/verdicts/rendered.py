@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from blocks.values.base import Value
 from blocks.values.releases import Revision
-from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements, read_tokens
-from flows.domain.words.text import one_line
+from tasks.database.engine import UnreadableSqlError
+from tasks.kernel.text import one_line
+
+if TYPE_CHECKING:
+    from tasks.database.engine import Judge
 
 # `-- Running upgrade a1, b1 -> c1`; Alembic before 0.7 wrote `None` for the base, some versions add `, message`.
 _MARKER = re.compile(r"-- Running upgrade [^\n]*? ?-> (?P<id>[\w.-]+)(?:,[^\n]*)?[ \t\r]*\Z")
@@ -38,7 +42,7 @@ class RenderedMigration(Value):
 
 
 def split_rendered(
-    text: str, revisions: Sequence[Revision], exit_code: int, reason: str
+    text: str, revisions: Sequence[Revision], exit_code: int, reason: str, judge: Judge
 ) -> tuple[RenderedMigration, ...]:
     """Take apart what `alembic upgrade A:head --sql` printed.
 
@@ -54,7 +58,7 @@ def split_rendered(
         One for each of the revisions, in the same order.
     """
     wanted = {revision.id: revision for revision in revisions}
-    sections = _sections(text, wanted)
+    sections = _sections(text, wanted, judge)
     twice = _repeated([name for name, _, _ in sections])
     rendered = {name: (sql, open_) for name, sql, open_ in reversed(sections)}
     # Where it failed, it failed in what it printed last, or did not come to the end of the order.
@@ -142,12 +146,12 @@ def _repeated(ids: Sequence[str]) -> str:
     return next((one for one, count in Counter(ids).items() if count > 1), "")
 
 
-def _sections(text: str, wanted: dict[str, Revision]) -> list[tuple[str, str, bool]]:
+def _sections(text: str, wanted: dict[str, Revision], judge: Judge) -> list[tuple[str, str, bool]]:
     """Return revision, SQL and whether a transaction is open, for each marker in order."""
-    marks = [mark for mark in _markers(text) if mark[2] in wanted]
+    marks = [mark for mark in _markers(text, judge) if mark[2] in wanted]
     found: list[tuple[str, str, bool]] = []
     open_ = False
-    lead = _preamble(text[: marks[0][0]]) if marks else ""
+    lead = _preamble(text[: marks[0][0]], judge) if marks else ""
     before = 0
     for index, (start, end, name) in enumerate(marks):
         open_ = _open_after(text[before:start], was_open=open_)
@@ -158,14 +162,12 @@ def _sections(text: str, wanted: dict[str, Revision]) -> list[tuple[str, str, bo
     return found
 
 
-def _markers(text: str) -> Iterator[tuple[int, int, str]]:
+def _markers(text: str, judge: Judge) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and revision of each line that begins a migration."""
     if "-- Running upgrade" not in text:
         return
     try:
-        comments = [
-            (token.start, token.end + 1) for token in read_tokens(text) if token.name == "SQL_COMMENT"
-        ]
+        comments = judge.comments(text)
     except UnreadableSqlError:
         # What ends in the middle of a string has no tokens: line by line then. A section that begins or ends
         # within a string does not parse, so that nothing passes that this takes apart in a wrong place.
@@ -176,10 +178,10 @@ def _markers(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, match["id"]
 
 
-def _preamble(text: str) -> str:
+def _preamble(text: str, judge: Judge) -> str:
     """Return what must be judged of the text before the first migration: `env.py` may execute SQL, or print words."""
     try:
-        read_statements(text)
+        judge.check(text)
     except UnreadableSqlError:
         begins = list(_TRANSACTION.finditer(text))
         return text[begins[-1].end() :].strip() if begins else ""

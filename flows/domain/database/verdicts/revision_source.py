@@ -9,11 +9,10 @@ opaque.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flows.domain.database.verdicts.source_types import existing_types
-from flows.domain.words.text import one_line
+from tasks.kernel.text import one_line
 
 # Modules whose functions, given plain values, only compute.
 _MODULES = "__future__ alembic collections datetime decimal enum json pathlib sqlalchemy textwrap typing uuid"
@@ -39,18 +38,21 @@ class SourceFacts:
 
     Attributes:
         hidden: Line number and what stands there, for each thing the SQL does not show.
-        types: `table.column` → the type the file says it had (`existing_type`), as PostgreSQL writes it.
+        types: `table.column` → the type the file says it had (`existing_type`), as the engine writes it.
     """
 
     hidden: tuple[tuple[int, str], ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_into(source: str) -> SourceFacts:
+def look_into(
+    source: str, existing_types: Callable[[ast.Module], Mapping[str, str]] | None = None
+) -> SourceFacts:
     """Look for Python in a revision file that its rendered SQL does not show.
 
     Args:
         source: The file's text. It is parsed, never run.
+        existing_types: The engine's own reading of the types it says.
 
     Returns:
         What was found. Nothing hidden means: the SQL is all that `upgrade()` does.
@@ -67,7 +69,7 @@ def look_into(source: str) -> SourceFacts:
         hidden = tuple(dict.fromkeys(_RevisionReader(module).read()))
     except RecursionError:
         hidden = ((1, "the file nests too deep to be looked through"),)
-    return SourceFacts(hidden=hidden, types=existing_types(module))
+    return SourceFacts(hidden=hidden, types=existing_types(module) if existing_types else {})
 
 
 class _RevisionReader:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tasks.database.commands import copies
-from tasks.database.commands.drill_host import variables
-from tasks.database.commands.live_database import LiveDatabase, parse_live, parse_rows
+from tasks.database.commands.copied import LiveDatabase, parse_live, parse_rows
+from tasks.database.postgresql import copies as own
+from tasks.kernel.argv import Argv
 from tasks.kernel.errors import TerminalError
 
 TOLD = """\
@@ -58,8 +61,21 @@ def test_what_does_not_tell_everything_is_refused(text: str) -> None:
         parse_live(text)
 
 
+def started(live: LiveDatabase, variables: Argv = ()) -> Argv:
+    return copies.start(
+        "one",
+        "shop/prod",
+        live,
+        service="db",
+        image=live.image,
+        needed_bytes=5,
+        variables=variables,
+        server=own.server(live.settings),
+    )
+
+
 def test_a_copy_is_like_the_live_one_and_apart_from_it(live: LiveDatabase) -> None:
-    argv = copies.start("one", "shop/prod", live, service="db", image=live.image, needed_bytes=5, beside=True)
+    argv = started(live, variables=own.variables())
     words = argv[argv.index("--pull=never") :]
     assert words[words.index("sha256:1234") + 1] == "postgres"
     assert {f"--network-alias={alias}" for alias in ("db", "database", "shop-db-1")} <= set(words)
@@ -70,15 +86,23 @@ def test_a_copy_is_like_the_live_one_and_apart_from_it(live: LiveDatabase) -> No
 
 
 def test_away_the_live_container_is_not_asked(live: LiveDatabase) -> None:
-    argv = copies.start("one", "shop/prod", live, service="db", image="i", needed_bytes=5, beside=False)
+    argv = started(live)
     assert live.container not in argv
-    assert b"PASSWORD" not in variables(live)
+    assert b"PASSWORD" not in own.bare_variables(live)
 
 
 def test_replication_that_is_needed_stays_possible(live: LiveDatabase) -> None:
-    words = copies.server_words({"wal_level": "logical"})
+    words = own.server({"wal_level": "logical"})
     assert "wal_level=logical" in words
     assert "max_wal_senders=0" not in words
+
+
+def test_one_commands_output_goes_to_another_whatever_their_words_are() -> None:
+    words = ("", "a b", "--", "$HOME", "it's")
+    argv = copies.piped(("printf", "%s\\n", *words), ("sh", "-c", 'cat; printf "%s|" "$@"', "x", *words))
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "\na b\n--\n$HOME\nit's\n|a b|--|$HOME|it's|"
+    assert subprocess.run(copies.piped(("true",), ("false",)), check=False).returncode == 1
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "$(id)", "../x"])
@@ -95,11 +119,11 @@ pg_restore: error: COPY failed for table "wish": ERROR:  relation "product" does
 Command was: COPY public.wish (name) FROM stdin;
 pg_restore: warning: errors ignored on restore: 1
 """
-    assert copies.restore_errors(text) == (
+    assert own.restore_errors(text) == (
         'COPY failed for table "wish": ERROR:  relation "product" does not exist',
     )
-    assert copies.restore_errors("") == ()
-    assert copies.restore_errors("pg_restore: error: x\n" * 12)[-1] == "and 2 more"
+    assert own.restore_errors("") == ()
+    assert own.restore_errors("pg_restore: error: x\n" * 12)[-1] == "and 2 more"
 
 
 def test_rows_keep_empty_fields() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.database.commands.drill import DatabaseFacts, TableFact, compare, parse_facts
+from tasks.database.commands.drill import DatabaseFacts, TableFact, compare
 
 ORDERS, PRODUCTS = "public.orders", "public.products"
 
@@ -25,39 +25,6 @@ def facts(
         revision=revision,
         counters=counters or {},
     )
-
-
-def test_rows_are_read() -> None:
-    found = parse_facts(
-        [
-            ["extension", "plpgsql", "1.0"],
-            ["sequence", "public.a_seq", ""],
-            ["sequence", "public.b_seq", "7"],
-            ["objects", "3"],
-            ["counters", "public.a", "10", "4"],
-            ["revision", "b2"],
-            ["revision", "a1"],
-            ["table", "public.a", "r", "f"],
-            ["table", "public.v", "v", "f"],
-            ["table", "public.p1", "r", "t"],
-            ["rows", "public.a", "6"],
-            ["rows", "public.p1", "2"],
-        ]
-    )
-    assert found == DatabaseFacts(
-        tables={
-            "public.a": TableFact("table", rows=6),
-            "public.v": TableFact("view"),
-            "public.p1": TableFact("table", partition=True, rows=2),
-        },
-        extensions={"plpgsql": "1.0"},
-        sequences={"public.a_seq": None, "public.b_seq": 7},
-        objects=3,
-        revision="a1,b2",
-        counters={"public.a": (10, 4)},
-    )
-    assert found.rows == 8
-    assert parse_facts([]) == DatabaseFacts()
 
 
 def test_equal_databases_have_nothing_to_tell() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from blocks.values.schema_changes import MigrationVerdict, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
+from tasks.database.engine import ColumnFacts
+from tasks.database.postgresql import POSTGRESQL
 
 FOLDER = Path(__file__).parent / "migrations"
 SIZES = {"public.orders": 2_000_000_000}
@@ -42,7 +44,9 @@ class Case:
     def verdict(self) -> MigrationVerdict:
         """Judge it."""
         migration = RenderedMigration(revision=self.name, sql=self.sql)
-        (verdict,) = judge_migrations([migration], sizes=SIZES, lint={}, sources=None, types=dict(self.types))
+        (verdict,) = judge_migrations(
+            [migration], POSTGRESQL, facts=ColumnFacts(SIZES, dict(self.types)), lint={}, sources=None
+        )
         return verdict
 
 

@@ -14,6 +14,7 @@ from alembic.config import Config
 from blocks.values.releases import Revision
 from blocks.values.schema_changes import MigrationVerdict, Risk
 from flows.domain.database.verdicts import judge_migrations, split_rendered
+from tasks.database.postgresql import POSTGRESQL
 from tests.flows.domain.database.verdicts.corpus import FOLDER
 
 ENV = """
@@ -51,8 +52,12 @@ def render(config: Config, start: str, end: str) -> tuple[str, int, str]:
 
 def verdict_of(config: Config, path: Path) -> MigrationVerdict:
     text, code, reason = render(config, "start", path.stem)
-    migrations = split_rendered(text, (Revision(id=path.stem, down=("start",)),), code, reason)
-    (verdict,) = judge_migrations(migrations, sizes={}, lint={}, sources={path.stem: path.read_text("utf-8")})
+    migrations = split_rendered(
+        text, (Revision(id=path.stem, down=("start",)),), code, reason, POSTGRESQL.judge
+    )
+    (verdict,) = judge_migrations(
+        migrations, POSTGRESQL, lint={}, sources={path.stem: path.read_text("utf-8")}
+    )
     return verdict
 
 
@@ -106,8 +111,8 @@ def graph(tmp_path: Path) -> Config:
 def risks(config: Config, start: str, end: str, names: str) -> list[Risk]:
     text, code, reason = render(config, start, end)
     wanted = tuple(Revision(id=name, down=DOWN[name]) for name in names.split())
-    migrations = split_rendered(text, wanted, code, reason)
-    return [one.risk for one in judge_migrations(migrations, sizes={}, lint={}, sources=None)]
+    migrations = split_rendered(text, wanted, code, reason, POSTGRESQL.judge)
+    return [one.risk for one in judge_migrations(migrations, POSTGRESQL, lint={}, sources=None)]
 
 
 def test_branches_and_merge_of_real_alembic(graph: Config) -> None:

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from blocks.values.schema_changes import LintFinding, MigrationVerdict, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
+from tasks.database.engine import ColumnFacts
+from tasks.database.postgresql import POSTGRESQL
 from tests.flows.domain.database.verdicts.corpus import CASES, Case
 
 
 def judge(sql: str, *, lint: tuple[LintFinding, ...] = (), **changes: object) -> MigrationVerdict:
     migration = RenderedMigration.model_validate({"revision": "r1", "sql": sql} | changes)
-    (verdict,) = judge_migrations([migration], sizes={}, lint={"r1": lint}, sources=None)
+    (verdict,) = judge_migrations([migration], POSTGRESQL, lint={"r1": lint}, sources=None)
     return verdict
 
 
@@ -61,9 +63,9 @@ def test_hostile_text_stays_on_one_printable_line() -> None:
 
 def test_other_database_is_opaque_and_told_as_such() -> None:
     migration = RenderedMigration(revision="r1", sql="CREATE TABLE a (b int);")
-    (verdict,) = judge_migrations([migration], sizes={}, lint={}, sources=None, dialect="mysql")
+    (verdict,) = judge_migrations([migration], None, lint={}, sources=None)
     assert verdict.risk is Risk.OPAQUE
-    assert "the database is mysql" in verdict.findings[0].reason
+    assert "only PostgreSQL's migrations can be judged" in verdict.findings[0].reason
 
 
 def test_what_did_not_render_to_the_end_is_opaque_and_judged_as_far_as_it_goes() -> None:
@@ -75,7 +77,7 @@ def test_what_did_not_render_to_the_end_is_opaque_and_judged_as_far_as_it_goes()
 def test_revision_without_its_file_is_opaque() -> None:
     migrations = [RenderedMigration(revision="r1", sql=""), RenderedMigration(revision="r2", sql="")]
     source = "def upgrade():\n    pass\n"
-    one, two = judge_migrations(migrations, sizes={}, lint={}, sources={"r2": source})
+    one, two = judge_migrations(migrations, POSTGRESQL, lint={}, sources={"r2": source})
     assert (one.risk, two.risk) == (Risk.OPAQUE, Risk.ADDITIVE)
 
 
@@ -85,20 +87,20 @@ def test_type_in_the_revision_file_counts_where_the_database_was_not_asked() -> 
         "from alembic import op\nimport sqlalchemy as sa\ndef upgrade():\n"
         "    op.alter_column('a', 'b', existing_type=sa.VARCHAR(length=20), type_=sa.String(50))\n"
     )
-    (told,) = judge_migrations([migration], sizes={}, lint={}, sources={"r1": source})
-    (asked,) = judge_migrations([migration], sizes={}, lint={}, sources={"r1": source}, types={"a.b": "text"})
+    (told,) = judge_migrations([migration], POSTGRESQL, lint={}, sources={"r1": source})
+    (asked,) = judge_migrations(
+        [migration], POSTGRESQL, lint={}, sources={"r1": source}, facts=ColumnFacts(types={"a.b": "text"})
+    )
     assert (told.risk, asked.risk) == (Risk.ADDITIVE, Risk.DESTRUCTIVE)
 
 
-def test_migrations_are_judged_alone_unless_they_are_told_to_come_together() -> None:
+def test_migrations_are_judged_alone() -> None:
     migrations = [
         RenderedMigration(revision="r1", sql="CREATE TABLE a (b int);"),
         RenderedMigration(revision="r2", sql="ALTER TABLE a ADD c int NOT NULL;"),
     ]
-    alone = judge_migrations(migrations, sizes={}, lint={}, sources=None)
-    together = judge_migrations(migrations, sizes={}, lint={}, sources=None, together=True)
+    alone = judge_migrations(migrations, POSTGRESQL, lint={}, sources=None)
     assert [one.risk for one in alone] == [Risk.ADDITIVE, Risk.DESTRUCTIVE]
-    assert [one.risk for one in together] == [Risk.ADDITIVE, Risk.ADDITIVE]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.values.releases import Revision
 from blocks.values.schema_changes import Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations, rendered_whole, split_rendered
+from tasks.database.postgresql import POSTGRESQL
 from tests.flows.domain.samples import revisions
 
 PREAMBLE = """BEGIN;
@@ -34,12 +37,15 @@ COMMIT;
 """
 
 
+split = partial(split_rendered, judge=POSTGRESQL.judge)
+
+
 def risks(migrations: tuple[RenderedMigration, ...]) -> list[Risk]:
-    return [one.risk for one in judge_migrations(migrations, sizes={}, lint={}, sources=None)]
+    return [one.risk for one in judge_migrations(migrations, POSTGRESQL, lint={}, sources=None)]
 
 
 def test_each_migration_gets_its_own_sql() -> None:
-    first, second = split_rendered(PREAMBLE + TWO, revisions("a1", "b2"), 0, "")
+    first, second = split(PREAMBLE + TWO, revisions("a1", "b2"), 0, "")
     assert "CREATE TABLE a (b INTEGER);" in first.sql
     assert "DROP TABLE" not in first.sql
     assert second.sql.startswith("DROP TABLE old;")
@@ -50,7 +56,7 @@ def test_each_migration_gets_its_own_sql() -> None:
 
 
 def test_output_that_breaks_off_leaves_the_last_and_all_after_it_incomplete() -> None:
-    one, two, three = split_rendered(TWO, revisions("a1", "b2", "c3"), 1, "KeyError: 'x'\n")
+    one, two, three = split(TWO, revisions("a1", "b2", "c3"), 1, "KeyError: 'x'\n")
     assert [one.complete, two.complete, three.complete] == [True, False, False]
     assert two.why_incomplete == "its SQL is incomplete (exit status 1): KeyError: 'x'"
     assert three.sql == ""
@@ -58,12 +64,12 @@ def test_output_that_breaks_off_leaves_the_last_and_all_after_it_incomplete() ->
 
 
 def test_failure_without_any_output_leaves_all_incomplete() -> None:
-    for one in split_rendered("", revisions("a1", "b2"), 255, ""):
+    for one in split("", revisions("a1", "b2"), 255, ""):
         assert one.why_incomplete == "its SQL is incomplete (exit status 255)"
 
 
 def test_output_without_the_migration_is_told_although_nothing_failed() -> None:
-    one, two = split_rendered("-- Running upgrade  -> a1\n\n", revisions("a1", "b2"), 0, "")
+    one, two = split("-- Running upgrade  -> a1\n\n", revisions("a1", "b2"), 0, "")
     assert one.complete
     assert two.why_incomplete == "its SQL is not in what Alembic printed"
 
@@ -79,7 +85,7 @@ def test_branches_and_their_merge() -> None:
         "-- Running upgrade b1, c1 -> d1\n\nDELETE FROM alembic_version WHERE alembic_version.version_num = 'b1';\n\n"
         "UPDATE alembic_version SET version_num='d1' WHERE alembic_version.version_num = 'c1';\n\nCOMMIT;\n"
     )
-    found = split_rendered(text, graph, 0, "")
+    found = split(text, graph, 0, "")
     assert [one.revision for one in found] == ["b1", "c1", "d1"]
     assert risks(found) == [Risk.ADDITIVE, Risk.DESTRUCTIVE, Risk.ADDITIVE]
 
@@ -87,7 +93,7 @@ def test_branches_and_their_merge() -> None:
 def test_several_heads_are_opaque() -> None:
     heads = (Revision(id="b1", down=("a1",)), Revision(id="c1", down=("a1",)))
     text = "-- Running upgrade a1 -> b1\n\n-- Running upgrade a1 -> c1\n"
-    for one in split_rendered(text, heads, 0, ""):
+    for one in split(text, heads, 0, ""):
         assert (
             one.why_incomplete
             == "the pending migrations have several heads (b1, c1), whose order is not fixed"
@@ -100,7 +106,7 @@ def test_marker_in_a_string_or_function_divides_nothing() -> None:
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n-- Running upgrade a1 -> b2\nSELECT 1 $$;\n\n"
         "-- Running upgrade a1 -> b2\n\nSELECT 2;\n"
     )
-    one, two = split_rendered(text, revisions("a1", "b2"), 0, "")
+    one, two = split(text, revisions("a1", "b2"), 0, "")
     assert two.sql == "SELECT 2;"
     assert risks((one, two)) == [Risk.ADDITIVE, Risk.ADDITIVE]
 
@@ -110,44 +116,42 @@ def test_forged_marker_makes_all_opaque() -> None:
         "-- Running upgrade  -> a1\n\nSELECT 1;\n-- Running upgrade a1 -> b2\nDROP TABLE a;\n"
         "-- Running upgrade a1 -> b2\n\nSELECT 2;\n"
     )
-    for one in split_rendered(text, revisions("a1", "b2"), 0, ""):
+    for one in split(text, revisions("a1", "b2"), 0, ""):
         assert "occurs twice" in one.why_incomplete
 
 
 def test_marker_of_a_stranger_stays_in_the_section() -> None:
     text = "-- Running upgrade  -> a1\n\nSELECT 1;\n-- Running upgrade a1 -> zz\nDROP TABLE a;\n"
-    (one,) = split_rendered(text, revisions("a1"), 0, "")
+    (one,) = split(text, revisions("a1"), 0, "")
     assert risks((one,)) == [Risk.DESTRUCTIVE]
 
 
 def test_text_that_ends_within_a_string_is_divided_by_lines_and_opaque() -> None:
-    one, two = split_rendered(TWO + "SELECT 'open", revisions("a1", "b2"), 1, "killed")
+    one, two = split(TWO + "SELECT 'open", revisions("a1", "b2"), 1, "killed")
     assert one.complete
     assert risks((one, two)) == [Risk.ADDITIVE, Risk.OPAQUE]
 
 
 def test_words_an_env_py_prints_are_passed_over_and_its_sql_is_judged() -> None:
-    (one,) = split_rendered(
-        f"Loading settings …\n{PREAMBLE}-- Running upgrade  -> a1\n", revisions("a1"), 0, ""
-    )
+    (one,) = split(f"Loading settings …\n{PREAMBLE}-- Running upgrade  -> a1\n", revisions("a1"), 0, "")
     assert risks((one,)) == [Risk.ADDITIVE]
-    (one,) = split_rendered("DROP TABLE a;\nBEGIN;\n-- Running upgrade  -> a1\n", revisions("a1"), 0, "")
+    (one,) = split("DROP TABLE a;\nBEGIN;\n-- Running upgrade  -> a1\n", revisions("a1"), 0, "")
     assert risks((one,)) == [Risk.DESTRUCTIVE]
 
 
 def test_old_forms_of_the_marker() -> None:
     text = "-- Running upgrade None -> a1\n\n-- Running upgrade a1 -> b2, add -> more\n\nSELECT 1;"
-    _, two = split_rendered(text, revisions("a1", "b2"), 0, "")
+    _, two = split(text, revisions("a1", "b2"), 0, "")
     assert two.sql == "SELECT 1;"
 
 
 def test_transaction_is_known_at_the_beginning_of_each() -> None:
     index = "CREATE INDEX CONCURRENTLY i ON a (b);"
     text = f"BEGIN;\n\n-- Running upgrade  -> a1\n\nCOMMIT;\n\n{index}\n\n-- Running upgrade a1 -> b2\n\n{index}\n"
-    one, two = split_rendered(text, revisions("a1", "b2"), 0, "")
+    one, two = split(text, revisions("a1", "b2"), 0, "")
     assert (one.in_transaction, two.in_transaction) == (True, False)
     assert risks((one, two)) == [Risk.ADDITIVE, Risk.ADDITIVE]
-    (one,) = split_rendered(f"BEGIN;\n\n-- Running upgrade  -> a1\n\n{index}\n", revisions("a1"), 0, "")
+    (one,) = split(f"BEGIN;\n\n-- Running upgrade  -> a1\n\n{index}\n", revisions("a1"), 0, "")
     assert risks((one,)) == [Risk.LOCKING]
 
 
@@ -172,18 +176,18 @@ LINES = st.sampled_from(
 
 @given(st.one_of(st.text(max_size=200), st.lists(LINES, max_size=12).map("\n".join)), st.integers(-1, 3))
 def test_splitting_any_text_gives_each_migration_once(text: str, exit_code: int) -> None:
-    found = split_rendered(text, revisions("a1", "b2", "c3"), exit_code, "why")
+    found = split(text, revisions("a1", "b2", "c3"), exit_code, "why")
     assert [one.revision for one in found] == ["a1", "b2", "c3"]
     if exit_code:
         assert not found[-1].complete
     assert all(one.complete == (not one.why_incomplete) for one in found)
-    judge_migrations(found, sizes={}, lint={}, sources=None)
+    judge_migrations(found, POSTGRESQL, lint={}, sources=None)
 
 
 @given(st.lists(LINES, max_size=12).map("\n".join))
 def test_no_drop_is_lost(text: str) -> None:
     whole = f"-- Running upgrade  -> a1\n{text}"
-    found = split_rendered(whole, revisions("a1", "b2"), 0, "")
+    found = split(whole, revisions("a1", "b2"), 0, "")
     if "DROP TABLE a;" in text and all(one is Risk.ADDITIVE for one in risks(found)):
         # Only within a string, a comment or a function it means nothing.
         assert any(mark in text for mark in ("'", "/*", "$$"))

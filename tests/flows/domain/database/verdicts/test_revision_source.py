@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.domain.database.verdicts.revision_source import look_into
-from flows.domain.database.verdicts.source_types import existing_types
+from tasks.database.postgresql.verdicts.source_types import existing_types
 
 HEAD = "import sqlalchemy as sa\nfrom alembic import op\n"
 

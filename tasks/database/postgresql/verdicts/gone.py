@@ -9,10 +9,10 @@ from pglast import ast
 from pglast.enums import DropBehavior, ObjectType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.tables import outside_transaction
-from flows.domain.database.verdicts.trees import dotted, is_on, relation_name, strings
-from flows.domain.words.text import one_line
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.tables import outside_transaction
+from tasks.database.postgresql.verdicts.trees import dotted, is_on, relation_name, strings
+from tasks.kernel.text import one_line
 
 _LATER = "stop using it in a first release; drop it in a later one, when no release that uses it can be rolled back to"
 # What no application names, so that it means nothing to its code.

@@ -8,9 +8,9 @@ from typing import Any
 from pglast.enums import ConstrType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.constraints import passes_by_itself, references
-from flows.domain.database.verdicts.migration_context import FreshColumn, MigrationContext, Remark
-from flows.domain.database.verdicts.trees import columns, is_null, may_refuse, same_for_all_rows, strings
+from tasks.database.postgresql.verdicts.constraints import passes_by_itself, references
+from tasks.database.postgresql.verdicts.migration_context import FreshColumn, MigrationContext, Remark
+from tasks.database.postgresql.verdicts.trees import columns, is_null, may_refuse, same_for_all_rows, strings
 
 _SERIAL = frozenset({"smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"})
 _STORED = "s"

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.column_types import ColumnType, read_type
-from flows.domain.words.text import one_line
-from tasks.kernel.text import human_bytes
+from tasks.database.postgresql.verdicts.column_types import ColumnType, read_type
+from tasks.kernel.text import human_bytes, one_line
 
 V = TypeVar("V")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blocks.values.schema_changes import LintFinding, Risk, SchemaFinding
-from flows.domain.database.verdicts.parse import Statement
-from flows.domain.words.text import one_line
+from tasks.database.postgresql.verdicts.parse import Statement
+from tasks.kernel.text import one_line
 
 # Squawk's rules about locks and rewrites. Left out are its rules of style, those about timeouts (Sluice sets both for
 # every migration), those about what breaks code (the parse tree says it with the migration's own tables in mind), and

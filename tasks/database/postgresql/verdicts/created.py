@@ -8,10 +8,10 @@ from typing import Any
 from pglast import ast
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.constraints import references, unique_by_itself
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.tables import outside_transaction
-from flows.domain.database.verdicts.trees import (
+from tasks.database.postgresql.verdicts.constraints import references, unique_by_itself
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.tables import outside_transaction
+from tasks.database.postgresql.verdicts.trees import (
     dotted,
     is_on,
     may_refuse,

@@ -10,17 +10,17 @@ from pglast.enums import AlterTableType as At
 from pglast.enums import DropBehavior, ObjectType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.added_columns import added_column
-from flows.domain.database.verdicts.column_types import TypeChange, compare, type_of
-from flows.domain.database.verdicts.constraints import (
+from tasks.database.postgresql.verdicts.added_columns import added_column
+from tasks.database.postgresql.verdicts.column_types import TypeChange, compare, type_of
+from tasks.database.postgresql.verdicts.constraints import (
     added_constraint,
     dropped_constraint,
     not_null,
     references,
     validated,
 )
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.trees import is_null, is_on, relation_name, same_for_all_rows, strings
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.trees import is_null, is_on, relation_name, same_for_all_rows, strings
 
 Command = Callable[[str, Any, MigrationContext], Remarks]
 

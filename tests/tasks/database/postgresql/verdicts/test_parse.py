@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pglast.error import Error
 from pglast.parser import scan
 
-from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements, read_tokens
+from tasks.database.engine import UnreadableSqlError
+from tasks.database.postgresql.verdicts.parse import read_statements, read_tokens
 
 
 def told(text: str) -> list[tuple[str, int, int]] | None:

@@ -10,7 +10,11 @@ import psycopg
 import pytest
 
 from blocks.values.evidence import LockFact
-from tasks.database.commands import locks, pg
+from tasks.database.commands.copied import parse_rows
+from tasks.database.commands.locks import parse_locks, rewritten, watch
+from tasks.database.engine import Login, TableFiles
+from tasks.database.postgresql import locks
+from tasks.database.postgresql.dumps import query as asking
 from tests.lab.postgres import Postgres
 from tests.lab.shell import wait_until
 
@@ -25,32 +29,32 @@ def database(postgres_server: Postgres) -> Iterator[psycopg.Connection]:
 
 
 def query(server: Postgres, database: psycopg.Connection) -> tuple[str, ...]:
-    return ("docker", "exec", "-i", server.container, *pg.psql("ledger", database.info.dbname))
+    return ("docker", "exec", "-i", server.container, *asking(Login("ledger", database.info.dbname)))
 
 
-def state(server: Postgres, database: psycopg.Connection) -> str:
+def state(server: Postgres, database: psycopg.Connection) -> TableFiles:
     done = subprocess.run(
-        query(server, database), input=locks.STATE, capture_output=True, text=True, check=False
+        query(server, database), input=locks.TABLE_FILES.sql, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return locks.TABLE_FILES.read(parse_rows(done.stdout))
 
 
 def test_rewritten_tables_and_the_revision(postgres_server: Postgres, database: psycopg.Connection) -> None:
     before = state(postgres_server, database)
-    assert locks.parse_revision(before) is None
+    assert before.revision is None
     database.execute("create table alembic_version (version_num text)")
     database.execute("insert into alembic_version values ('b'), ('a')")
     database.execute("alter table product alter column price type bigint")
     database.execute("alter table other add column note text")
     after = state(postgres_server, database)
-    assert locks.parse_revision(after) == "a,b"
-    assert locks.rewritten(before, after) == ("public.product",)
+    assert after.revision == "a,b"
+    assert rewritten(before.files, after.files) == ("public.product",)
 
 
 def test_locks_are_seen(postgres_server: Postgres, database: psycopg.Connection) -> None:
     watching = subprocess.Popen(
-        locks.watch(query(postgres_server, database)),
+        watch(query(postgres_server, database)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -69,7 +73,7 @@ def test_locks_are_seen(postgres_server: Postgres, database: psycopg.Connection)
         database.execute("select pg_sleep(3)")
     database.execute(locks.STOP_WATCH)
     reader.join(60)
-    seen = locks.parse_locks(told[0])
+    seen = parse_locks(told[0], locks.MODES)
     assert [(one.table, one.mode) for one in seen] == [
         ("public.product", "AccessExclusiveLock"),
         ("public.other", "RowExclusiveLock"),
@@ -86,13 +90,13 @@ def test_the_strongest_lock_of_each_table_is_told() -> None:
         "10.0\t10.0\t3/1\tRowExclusiveLock\tpublic.b",
         "something else",
     )
-    assert locks.parse_locks("\n".join(lines)) == (
+    assert parse_locks("\n".join(lines), locks.MODES) == (
         LockFact(table="public.a", mode="AccessExclusiveLock", seconds=1.05),
         LockFact(table="public.b", mode="RowExclusiveLock", seconds=0.05),
     )
 
 
 def test_a_table_that_is_new_or_gone_is_not_rewritten() -> None:
-    before = "file\tpublic.a\t1\t10\nfile\tpublic.b\t2\t20"
-    after = "file\tpublic.renamed\t1\t11\nfile\tpublic.c\t3\t30"
-    assert locks.rewritten(before, after) == ("public.renamed",)
+    before = {"1": ("public.a", "10"), "2": ("public.b", "20")}
+    after = {"1": ("public.renamed", "11"), "3": ("public.c", "30")}
+    assert rewritten(before, after) == ("public.renamed",)

@@ -1,22 +1,25 @@
-"""PURE: databases beside the live one in its own server: made, filled, and swapped for it by name.
+"""Databases beside the live one in its own server: made, filled, and swapped for it by name.
 
-Inside the database's container, in a database that is neither of them. What varies reaches the SQL as variables
-of `psql`, which quotes them; the live database's name is `live`.
+The changes are made in a database that is neither of them. What varies reaches the SQL as variables of `psql`, which
+quotes them; the live database's name is `live`.
 """
 
 # ruff: noqa: S608 - psql itself quotes what varies
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from tasks.database.commands.pg import LOGIN
+from tasks.database.postgresql.login import LOGIN
 from tasks.host.scripts import script
-from tasks.kernel.argv import Argv
+
+if TYPE_CHECKING:
+    from tasks.database.commands.names import Names
+    from tasks.database.engine import Login
+    from tasks.kernel.argv import Argv
 
 # Runs SQL from standard input: USER DATABASE NAME=VALUE….
-_ADMIN = (
+_CHANGE = (
     LOGIN
     + r"""
 maintenance=postgres
@@ -53,9 +56,6 @@ select format('select set_config(%L, %L, true); ', split_part(c, '=', 1), substr
 from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
 where d.datname = :'live' \gexec
 """
-
-# Says which of the two are there, one a line: NEW OLD BAD.
-STATE = "select datname from pg_database where datname in (:'new', :'old', :'bad');\n"
 
 # Makes an empty database like the live one; a half-filled one of the name goes first.
 MAKE = (
@@ -133,33 +133,17 @@ drop database if exists :"bad" with (force);
 """
 
 
-@dataclass(frozen=True)
-class Names:
-    """The names of the databases beside the live one; those of one promotion are no other's.
-
-    Attributes:
-        new: What takes the live database's place.
-        old: The live database as it was before.
-        bad: What had taken its place and did not do.
-    """
-
-    new: str
-    old: str
-    bad: str
-
-    @classmethod
-    def of(cls, promotion_id: int, opened_at: datetime) -> Names:
-        """Return a promotion's names: also a ledger that begins again at number 1 makes others."""
-        mark = f"{promotion_id}_{opened_at.astimezone(UTC):%Y%m%d%H%M%S}"
-        return cls(f"sluice_new_{mark}", f"sluice_old_{mark}", f"sluice_bad_{mark}")
-
-
-def admin(names: Names, user: str = "", database: str = "") -> Argv:
-    """Return the command, inside the container, that runs one of the scripts of SQL from standard input."""
+def change(names: Names, login: Login) -> Argv:
+    """Return the command that makes one of the changes, which it reads from standard input."""
     pairs = (f"new={names.new}", f"old={names.old}", f"bad={names.bad}")
-    return script(_ADMIN, "sluice-databases", user, database, *pairs)
+    return script(_CHANGE, "sluice-databases", *login, *pairs)
 
 
-def fill(name: str, user: str = "", database: str = "") -> Argv:
-    """Return the command, inside the container, that restores a dump from standard input into a database."""
-    return script(_FILL, "sluice-fill", user, database, name)
+def fill(name: str, login: Login) -> Argv:
+    """Return the command that restores a dump from standard input into an empty database."""
+    return script(_FILL, "sluice-fill", *login, name)
+
+
+def is_in_use(said: str) -> bool:
+    """Say whether a rename failed because a client came back at once; it waits 5 s by itself."""
+    return "being accessed by other users" in said

@@ -9,9 +9,9 @@ from pglast import ast
 from pglast.enums import OnConflictAction
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.created import calls
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.trees import nodes_in, relation_name, strings
+from tasks.database.postgresql.verdicts.created import calls
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.trees import nodes_in, relation_name, strings
 
 _WRITES = (ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
 _DATA = "first release code that reads both forms; change the rows in batches, apart from the switch"

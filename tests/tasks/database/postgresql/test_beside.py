@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks.database.commands.databases import DROP, KEEP, MAKE, PUT_BACK, STATE, SWAP, Names, admin, fill
-from tasks.database.commands.pg import dump, psql
+from tasks.database.commands.names import Names
+from tasks.database.engine import Login
+from tasks.database.postgresql.beside import DROP, KEEP, MAKE, PUT_BACK, SWAP, change, fill
+from tasks.database.postgresql.dumps import dump, query
 from tasks.kernel.argv import Argv
 from tests.flows.domain.samples import NOW
 from tests.lab.postgres import USER, Postgres
@@ -38,13 +40,17 @@ class Live:
         return (done.stdout + (b"" if done.returncode == 0 else done.stderr)).decode()
 
     def alter(self, sql: str, *, check: bool = True) -> str:
-        return self.inside(admin(NAMES, USER, self.database), sql.encode(), check=check)
+        return self.inside(change(NAMES, Login(USER, self.database)), sql.encode(), check=check)
 
     def ask(self, sql: str, database: str = "") -> list[str]:
-        return self.inside(psql(USER, database or self.database), sql.encode()).splitlines()
+        return self.inside(query(Login(USER, database or self.database)), sql.encode()).splitlines()
+
+    def beside(self) -> list[str]:
+        listed = "select datname from pg_database where datname like 'sluice_%'"
+        return self.ask(listed, "postgres")
 
     def dump(self) -> bytes:
-        argv = ("docker", "exec", self.container, *dump(USER, self.database))
+        argv = ("docker", "exec", self.container, *dump(Login(USER, self.database)))
         return subprocess.run(argv, capture_output=True, check=True).stdout
 
 
@@ -54,7 +60,7 @@ def live(postgres_server: Postgres) -> Iterator[Live]:
     made = Live(postgres_server.container, f'sh"op {mark}')
     owner, reader = f'own"er {mark}', f"reader {mark}"
     made.inside(
-        psql(USER, "postgres"),
+        query(Login(USER, "postgres")),
         f"""
         create role {quoted(owner)}; create role {quoted(reader)};
         create database {quoted(made.database)} owner {quoted(owner)} template template0 encoding 'LATIN1'
@@ -71,9 +77,9 @@ def live(postgres_server: Postgres) -> Iterator[Live]:
         f"alter table public.orders owner to {quoted(reader)}; grant select on public.orders to {quoted(owner)}"
     )
     yield made
-    made.inside(admin(NAMES, USER, made.database), DROP.encode())
+    made.inside(change(NAMES, Login(USER, made.database)), DROP.encode())
     gone = f"drop database {quoted(made.database)} with (force); drop role {quoted(owner)}, {quoted(reader)}"
-    made.inside(psql(USER, "postgres"), gone.encode(), check=False)
+    made.inside(query(Login(USER, "postgres")), gone.encode(), check=False)
 
 
 def quoted(name: str) -> str:
@@ -94,7 +100,7 @@ from pg_tables where tablename = 'orders';
 def restored_beside(live: Live) -> None:
     dumped = live.dump()
     live.alter(MAKE)
-    live.inside(fill(NAMES.new, USER, live.database), dumped)
+    live.inside(fill(NAMES.new, Login(USER, live.database)), dumped)
 
 
 def test_a_dump_restored_beside_looks_like_the_live_database(live: Live) -> None:
@@ -113,11 +119,11 @@ def test_a_swap_keeps_the_one_before_and_is_taken_back(live: Live) -> None:
     for _ in range(2):
         live.alter(SWAP)
         assert live.ask("select count(*) from public.orders") == ["2"]
-    assert live.alter(STATE).split() == [NAMES.old]
+    assert live.beside() == [NAMES.old]
     for _ in range(2):
         live.alter(PUT_BACK)
         assert live.ask("select count(*) from public.orders") == ["3"]
-    assert live.alter(STATE).split() == []
+    assert live.beside() == []
 
 
 def test_a_kept_database_comes_back_as_it_was(live: Live) -> None:
@@ -131,12 +137,12 @@ def test_a_kept_database_comes_back_as_it_was(live: Live) -> None:
     assert live.ask("select count(id) from public.orders") == ["2"]
     assert live.ask(LOOKS) == looks
     live.alter(DROP)
-    assert live.alter(STATE).split() == []
+    assert live.beside() == []
 
 
 def test_who_is_connected_does_not_stand_in_the_way(live: Live) -> None:
     restored_beside(live)
-    argv = ("docker", "exec", "-i", live.container, *psql(USER, live.database))
+    argv = ("docker", "exec", "-i", live.container, *query(Login(USER, live.database)))
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as session:
@@ -155,7 +161,7 @@ def test_who_is_connected_does_not_stand_in_the_way(live: Live) -> None:
 def test_a_failed_swap_changes_neither_name(live: Live) -> None:
     # There is nothing to swap with: the second rename fails, and takes the first one back.
     assert "does not exist" in live.alter(SWAP, check=False)
-    assert live.alter(STATE).split() == []
+    assert live.beside() == []
     assert live.ask("select count(*) from public.orders") == ["2"]
 
 

@@ -9,10 +9,10 @@ from pglast import ast
 from pglast.enums import TransactionStmtKind as Ts
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts import created, data, gone
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.tables import altered, outside_transaction
-from flows.domain.database.verdicts.trees import relation_name
+from tasks.database.postgresql.verdicts import created, data, gone
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.tables import altered, outside_transaction
+from tasks.database.postgresql.verdicts.trees import relation_name
 
 Judge = Callable[[Any, MigrationContext], Remarks]
 

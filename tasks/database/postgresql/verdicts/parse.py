@@ -11,7 +11,8 @@ from pglast import ast, parse_sql
 from pglast.error import Error
 from pglast.parser import Token, scan
 
-from flows.domain.words.text import one_line
+from tasks.database.engine import UnreadableSqlError
+from tasks.kernel.text import one_line
 
 # The parser's tree becomes Python objects by recursion in C: 15,000 additions in a row are read, 25,000 end the
 # process. A shorter text cannot nest so deep.
@@ -28,10 +29,6 @@ _OPERATOR_RUN = re.compile(r"(?<![~!@#^&|`?+*/%<>=-])[~!@#^&|`?+*/%<>=-]{2001}")
 _MOST_STEPS = 2_000_000_000
 _BEYOND, _TAG_BEYOND = re.compile(r"[^\x00-\x7f]"), re.compile(r"\$[A-Za-z0-9_]*+[^\x00-\x7f]")
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)+")
-
-
-class UnreadableSqlError(ValueError):
-    """PostgreSQL's parser does not take the text. The message says why, on one line."""
 
 
 @dataclass(frozen=True)

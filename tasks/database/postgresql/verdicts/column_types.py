@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from pglast import ast
 
-from flows.domain.database.verdicts.parse import UnreadableSqlError, read_statements
-from flows.domain.database.verdicts.trees import strings
+from tasks.database.engine import UnreadableSqlError
+from tasks.database.postgresql.verdicts.parse import read_statements
+from tasks.database.postgresql.verdicts.trees import strings
 
 _INTEGERS = ("int2", "int4", "int8")
 _FLOATS = ("float4", "float8")

@@ -9,8 +9,8 @@ from pglast import ast
 from pglast.enums import ConstrType
 
 from blocks.values.schema_changes import Risk
-from flows.domain.database.verdicts.migration_context import MigrationContext, Remark, Remarks
-from flows.domain.database.verdicts.trees import columns, functions, nodes_in, relation_name, strings
+from tasks.database.postgresql.verdicts.migration_context import MigrationContext, Remark, Remarks
+from tasks.database.postgresql.verdicts.trees import columns, functions, nodes_in, relation_name, strings
 
 _CONTRACT = (
     "first release code that keeps the rule; add it when no release that breaks it can be rolled back to"

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from blocks.pipeline import DatabaseRules
-from tasks.database.commands import pg
+from tasks.database.engine import Login
+from tasks.database.postgresql import beside, dumps, locks
 from tasks.kernel.argv import Argv
 from tests.lab.postgres import USER, Postgres
 
@@ -27,9 +28,14 @@ def inside(
 
 
 def query(server: Postgres, database: str, sql: str) -> str:
-    done = inside(server, pg.psql(database=database), sql.encode())
+    done = inside(server, dumps.query(Login(database=database)), sql.encode())
     assert done.returncode == 0, done.stderr
     return done.stdout.decode()
+
+
+def drop(server: Postgres, database: str) -> None:
+    quoted = database.replace('"', '""')
+    query(server, "", f'drop database "{quoted}" with (force)')
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def database(postgres_server: Postgres) -> Iterator[str]:
         f"create table item as select n, 'x' || n as text from generate_series(1, {ROWS}) n",
     )
     yield name
-    inside(postgres_server, pg.drop(name))
+    drop(postgres_server, name)
 
 
 def test_rows_come_one_a_line(postgres_server: Postgres, database: str) -> None:
@@ -56,7 +62,9 @@ def test_rows_come_one_a_line(postgres_server: Postgres, database: str) -> None:
 
 def test_a_failed_query_is_told_by_its_status(postgres_server: Postgres, database: str) -> None:
     done = inside(
-        postgres_server, pg.psql(database=database), b"select 1;\nselect * from nothing;\nselect 2;"
+        postgres_server,
+        dumps.query(Login(database=database)),
+        b"select 1;\nselect * from nothing;\nselect 2;",
     )
     assert done.returncode != 0
     assert done.stdout == b"1\n"
@@ -64,31 +72,30 @@ def test_a_failed_query_is_told_by_its_status(postgres_server: Postgres, databas
 
 
 def test_a_dump_is_restored_into_a_database_of_its_own(postgres_server: Postgres, database: str) -> None:
-    dumped = inside(postgres_server, pg.dump(database=database))
+    dumped = inside(postgres_server, dumps.dump(Login(database=database)))
     assert dumped.returncode == 0, dumped.stderr
     assert dumped.stdout.startswith(b"PGDMP")
-    listed = inside(postgres_server, ("pg_restore", "--list"), dumped.stdout).stdout.decode()
-    assert pg.parse_listing(listed) == (2, 1)
+    listed = inside(postgres_server, dumps.listing(), dumped.stdout).stdout.decode()
+    assert dumps.read_listing(listed) == (2, 1)
     drill = f"drill-{uuid4().hex[:8]} 'x'"
-    for _ in range(2):
-        restored = inside(postgres_server, pg.restore(drill), dumped.stdout)
-        assert restored.returncode == 0, restored.stderr
-        assert query(postgres_server, drill, "select count(*) from item") == f"{ROWS}\n"
-    for _ in range(2):
-        assert inside(postgres_server, pg.drop(drill)).returncode == 0
-    assert query(postgres_server, "", "select count(*) from pg_database where datname like 'drill%'") == "0\n"
+    query(postgres_server, "", f'create database "{drill}"')
+    restored = inside(postgres_server, beside.fill(drill, Login()), dumped.stdout)
+    assert restored.returncode == 0, restored.stderr
+    assert query(postgres_server, drill, "select count(*) from item") == f"{ROWS}\n"
+    drop(postgres_server, drill)
 
 
 def test_half_a_dump_is_not_restored(postgres_server: Postgres, database: str) -> None:
-    dumped = inside(postgres_server, pg.dump(database=database)).stdout
+    dumped = inside(postgres_server, dumps.dump(Login(database=database))).stdout
     drill = f"drill-{uuid4().hex[:8]}"
-    assert inside(postgres_server, pg.restore(drill), dumped[: len(dumped) // 2]).returncode != 0
-    assert query(postgres_server, drill, "select count(*) from pg_class where relname = 'item'") == "0\n"
-    inside(postgres_server, pg.drop(drill))
+    query(postgres_server, "", f'create database "{drill}"')
+    half = dumped[: len(dumped) // 2]
+    assert inside(postgres_server, beside.fill(drill, Login()), half).returncode != 0
+    drop(postgres_server, drill)
 
 
 def test_a_database_that_is_not_there_is_told(postgres_server: Postgres) -> None:
-    done = inside(postgres_server, pg.dump(database="nothing"))
+    done = inside(postgres_server, dumps.dump(Login(database="nothing")))
     assert done.returncode != 0
     assert b"nothing" in done.stderr
     assert done.stdout == b""
@@ -109,7 +116,7 @@ def test_user_and_database_are_the_images_own(
 ) -> None:
     inside(postgres_server, ("tee", "/tmp/user"), f"{USER}\n".encode())
     sql = b"select current_user || ' ' || current_database()"
-    done = inside(postgres_server, pg.psql(user), sql, **environment)
+    done = inside(postgres_server, dumps.query(Login(user)), sql, **environment)
     assert (done.stdout.decode(), done.stderr) == (f"{expected}\n", b"")
 
 
@@ -136,14 +143,14 @@ LISTING = """;
     ],
 )
 def test_entries_and_tables_of_a_listing_are_counted(text: str, counted: tuple[int, int]) -> None:
-    assert pg.parse_listing(text) == counted
+    assert dumps.read_listing(text) == counted
 
 
 def test_a_dump_is_compressed_with_zstd_where_the_server_has_it(
     postgres_server: Postgres, database: str
 ) -> None:
-    dumped = inside(postgres_server, pg.dump(database=database)).stdout
-    listed = inside(postgres_server, ("pg_restore", "--list"), dumped).stdout.decode()
+    dumped = inside(postgres_server, dumps.dump(Login(database=database))).stdout
+    listed = inside(postgres_server, dumps.listing(), dumped).stdout.decode()
     assert "Compression: zstd" in listed
 
 
@@ -170,7 +177,7 @@ def test_a_server_without_zstd_is_dumped_all_the_same(
     )
     program.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    done = subprocess.run(pg.dump("me", "it's"), env=environment, capture_output=True, check=True)
+    done = subprocess.run(dumps.dump(Login("me", "it's")), env=environment, capture_output=True, check=True)
     words = done.stdout.decode().splitlines()
     assert f"--compress={compress}" in words
     assert words[-2:] == ["--dbname=it's", "--no-password"]
@@ -178,4 +185,4 @@ def test_a_server_without_zstd_is_dumped_all_the_same(
 
 def test_a_migration_s_waiting_is_bounded_in_milliseconds() -> None:
     rules = DatabaseRules(lock_timeout=2.5, statement_timeout=900.0)
-    assert pg.pg_options(rules) == {"PGOPTIONS": "-c lock_timeout=2500 -c statement_timeout=900000"}
+    assert locks.limits(rules) == {"PGOPTIONS": "-c lock_timeout=2500 -c statement_timeout=900000"}
