@@ -15,7 +15,7 @@ from tasks.database.engine import Login
 from tasks.database.postgresql import dumps
 from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Call, Host, Limits
 from tasks.steps.run import Run
 from tests.lab.server import Server
 from tests.tasks.conftest import connect
@@ -44,9 +44,14 @@ APP = "/home/deploy/sluice/shop"
 
 def run_on(server: Server, *others: Server, backup: str = "", database: str = "") -> Run:
     """Return a run whose environment is one server; further servers are known to it too."""
-    text = PIPELINE.format(host=server.name, backup=backup, database=database)
-    pipeline = load_pipeline(text, "pipeline.yaml")
     hosts = {one.name: connect(one) for one in (server, *others)}
+    return run_with(hosts, backup=backup, database=database)
+
+
+def run_with(hosts: Mapping[str, Host], *, backup: str = "", database: str = "") -> Run:
+    """Return a run whose environment is the first of some hosts."""
+    text = PIPELINE.format(host=next(iter(hosts)), backup=backup, database=database)
+    pipeline = load_pipeline(text, "pipeline.yaml")
     nothing = cast("Any", None)
     return Run(
         pipeline="shop",
@@ -82,6 +87,11 @@ class LiveDatabase:
         """Run SQL in it as root of the server; return what it prints."""
         words = ("docker", "exec", "-i", self.container, *dumps.query(Login()))
         return self.server.run(words, stdin=text).stdout
+
+    def try_sql(self, text: str) -> None:
+        """Run SQL in it that may be ended from outside."""
+        words = ("docker", "exec", "-i", self.container, *dumps.query(Login()))
+        self.server.run(words, stdin=text, check=False)
 
     def dump(self, run: Run, name: str = "one", *options: str) -> BackupReceipt:
         """Dump it to a file of the server, as the step does; with options of pg_dump, not quite."""

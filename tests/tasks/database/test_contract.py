@@ -1,0 +1,288 @@
+"""The contract of database engines, on the fake one, on PostgreSQL, and on engines that are broken on purpose."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from blocks.pipeline.sections import DatabaseRules
+from blocks.values.lifecycle import Status
+from blocks.values.schema_changes import SchemaFinding
+from tasks.database.commands.shapes import Pair
+from tasks.database.engine import DatabaseEngine, Login, Question, SchemaFacts, UnreadableSqlError
+from tasks.database.engines import ENGINES
+from tasks.database.postgresql import POSTGRESQL, dumps
+from tasks.kernel.argv import Argv
+from tasks.kernel.errors import SluiceError
+from tasks.kernel.protocols import Call, Fence, Result
+from tasks.ledger.store import Ledger
+from tasks.steps.run import Run
+from tests.fakes.database import (
+    FAKE_ENGINE,
+    FakeBeside,
+    FakeComparison,
+    FakeCopies,
+    FakeDatabaseHost,
+    FakeDumps,
+    FakeJudge,
+    FakeLocks,
+)
+from tests.lab.lab import Lab
+from tests.lab.shell import wait_until
+from tests.tasks.database import contract
+from tests.tasks.database.contract import CONTRACT, WAITED_TOO_LONG, Place
+from tests.tasks.database.postgres import APP, LiveDatabase, live_database, run_on, run_with
+from tests.tasks.ledger.samples import bring
+
+Check = Callable[[Place], None]
+each = pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+
+
+class LeaseOfNobodyElse:
+    """Holds a lease that nobody else wants."""
+
+    def token(self) -> int:
+        return 1
+
+
+@contextmanager
+def holding(run: Run, folder: Path) -> Iterator[Run]:
+    """Give a run a ledger, a promotion and the lease."""
+    run.hosts["prod"].raise_fence(Fence(APP, 1))
+    with Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger:
+        promotion = bring(ledger, "one", Status.RUNNING)
+        keeper = cast("Any", LeaseOfNobodyElse())
+        yield replace(run, ledger=ledger, promotion_id=promotion.id, keeper=keeper)
+
+
+@contextmanager
+def fake_place(folder: Path) -> Iterator[Place]:
+    host = FakeDatabaseHost()
+    with holding(run_with({"prod": host}), folder) as run:
+        query = FAKE_ENGINE.dumps.query(Login())
+
+        def migrate(sql: str, limits: Mapping[str, str]) -> Result:
+            code, stdout, stderr = host.live.execute(query, sql.encode(), limits)
+            status = WAITED_TOO_LONG if "until somebody killed it" in stderr else code
+            return Result(query, status, stdout.decode(), stderr, 0.0)
+
+        def sql(text: str) -> None:
+            host.live.databases["store"].executescript(text)
+
+        yield Place(
+            run=run,
+            sql=sql,
+            write=host.files.__setitem__,
+            read=host.files.__getitem__,
+            migrate=migrate,
+            locked=host.locked,
+        )
+
+
+@each
+def test_the_fake_engine(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "postgresql", FAKE_ENGINE)
+    with fake_place(tmp_path) as place:
+        check(place)
+
+
+@pytest.fixture(scope="module")
+def live(lab: Lab) -> Iterator[LiveDatabase]:
+    server = lab.servers["prod"]
+    server.reset()
+    with live_database(server) as database:
+        yield database
+
+
+@contextmanager
+def locked(live: LiveDatabase, table: str) -> Iterator[None]:
+    """Have a session hold a lock on a table until it is ended."""
+    taken = f"set application_name = 'holder'; begin; lock table {table}; select pg_sleep(600);"
+    holder = threading.Thread(target=lambda: live.try_sql(taken), daemon=True)
+    holder.start()
+    held = f"select count(*) from pg_locks where relation = '{table}'::regclass and granted"
+    wait_until(lambda: live.sql(held).strip() != "0", "the lock", seconds=60)
+    yield
+    live.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'")
+    holder.join(60)
+
+
+@each
+@pytest.mark.timeout(900)
+def test_postgresql(check: Check, live: LiveDatabase, tmp_path: Path) -> None:
+    live.sql("drop schema public cascade; create schema public")
+    with holding(run_on(live.server), tmp_path) as run:
+        host = run.hosts["prod"]
+
+        def migrate(sql: str, limits: Mapping[str, str]) -> Result:
+            given = (f"--env={key}={value}" for key, value in limits.items())
+            inside = ("docker", "exec", "-i", *given, live.container, *dumps.query(Login()))
+            return host.run(Call(("timeout", "20", *inside), stdin=sql.encode()))
+
+        check(
+            Place(
+                run=run,
+                sql=live.sql,
+                write=host.write_file,
+                read=lambda path: host.read_file(path) or b"",
+                migrate=migrate,
+                locked=lambda table: locked(live, table),
+            )
+        )
+
+
+class CountsOneTable(FakeDumps):
+    """Takes every listing for one of a table."""
+
+    def read_listing(self, text: str) -> tuple[int, int]:
+        return 1, 1
+
+
+class ListsAnything(FakeDumps):
+    """Says that it read whatever it was given."""
+
+    def listing(self) -> Argv:
+        return ("fakedb", "nothing")
+
+
+class LosesTheRevision(FakeDumps):
+    """Never finds a revision."""
+
+    SCHEMA = Question("\\facts", lambda _: SchemaFacts(None, 4096))
+
+
+class SaysWhatWasDumped(FakeDumps):
+    """Counts the rows of no table."""
+
+    DATABASE_FACTS = Question("\\facts", lambda _: FakeDumps.DATABASE_FACTS.read([[_NO_FACTS]]))
+
+
+_NO_FACTS = '{"tables": {}, "revisions": []}'
+
+
+class ForgetsToDouble(FakeCopies):
+    """Does not make the second database."""
+
+    def duplicate(self, database: str, name: str) -> str:
+        return "select 1;"
+
+
+class FillsNothing(FakeBeside):
+    """Leaves the new database as empty as it was made."""
+
+    def fill(self, name: str, login: Login) -> Argv:
+        return ("fakedb", "nothing")
+
+
+class SwapsNothing(FakeBeside):
+    """Does not change any name."""
+
+    SWAP = "nothing"
+
+
+class KeepsNothing(FakeBeside):
+    """Does not keep the live database."""
+
+    KEEP = "nothing"
+
+
+class CountsRowsOnly(FakeComparison):
+    """Takes two tables with as many rows for equal."""
+
+    def totals(self, compared: Sequence[Pair]) -> str:
+        return "".join(f"select {at}, count(*), 0 from {one.name};" for at, one in enumerate(compared))
+
+
+class MixesUpRows(FakeComparison):
+    """Looks at the keys of rows alone."""
+
+    def _row(self, pair: Pair) -> str:
+        return self._key(pair)
+
+
+class PastesNames(FakeComparison):
+    """Does not quote columns."""
+
+    def _sum(self, columns: Sequence[str]) -> str:
+        return f"checksum({', '.join(columns)})"
+
+
+class WaitsForEver(FakeLocks):
+    """Does not bound a migration's waiting."""
+
+    def limits(self, rules: DatabaseRules) -> dict[str, str]:
+        return {}
+
+
+class TrustsWhatItCannotRead(FakeJudge):
+    """Has nothing to say of SQL that it cannot read."""
+
+    def findings(self, sql: str, **known: Any) -> Iterator[SchemaFinding]:
+        try:
+            return iter(list(super().findings(sql, **known)))
+        except UnreadableSqlError:
+            return iter(())
+
+
+class TrustsEveryStatement(FakeJudge):
+    """Finds nothing anywhere."""
+
+    def findings(self, sql: str, **known: Any) -> Iterator[SchemaFinding]:
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An engine that is broken on purpose, and the check that has to see it."""
+
+    engine: DatabaseEngine
+    check: Check
+    name: str
+
+
+def broken(check: Check, **parts: Any) -> Broken:
+    (part,) = parts.values()
+    return Broken(replace(FAKE_ENGINE, **parts), check, type(part).__name__)
+
+
+BROKEN = (
+    broken(contract.a_dump_without_a_table_is_told, dumps=CountsOneTable()),
+    broken(contract.what_is_no_whole_dump_is_found, dumps=ListsAnything()),
+    broken(contract.the_revision_is_read, dumps=LosesTheRevision()),
+    broken(contract.a_dump_of_less_than_is_live_is_found, dumps=SaysWhatWasDumped()),
+    broken(contract.a_copy_is_doubled_and_apart, copies=ForgetsToDouble()),
+    broken(contract.equal_databases_have_no_differences, beside=FillsNothing()),
+    broken(contract.what_is_no_whole_dump_is_found, beside=FillsNothing()),
+    broken(contract.databases_are_swapped_and_put_back, beside=SwapsNothing()),
+    broken(contract.a_kept_database_comes_back, beside=KeepsNothing()),
+    broken(contract.what_a_restore_loses_is_told_row_by_row, comparison=CountsRowsOnly()),
+    broken(contract.what_a_restore_loses_is_told_row_by_row, comparison=MixesUpRows()),
+    broken(contract.names_are_data, comparison=PastesNames()),
+    broken(contract.a_migration_that_waits_for_a_lock_is_stopped, locks=WaitsForEver()),
+    broken(contract.what_cannot_be_read_is_never_harmless, judge=TrustsWhatItCannotRead()),
+    broken(contract.what_cannot_be_read_is_never_harmless, judge=TrustsEveryStatement()),
+)
+
+
+@pytest.mark.parametrize("one", BROKEN, ids=lambda one: f"{one.name}-{one.check.__name__}")
+def test_the_contract_sees_a_broken_engine(
+    one: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "postgresql", one.engine)
+    with fake_place(tmp_path) as place, pytest.raises((AssertionError, SluiceError, pytest.fail.Exception)):
+        one.check(place)
+
+
+def test_every_check_was_seen_to_fail() -> None:
+    unseen = {check.__name__ for check in CONTRACT} - {one.check.__name__ for one in BROKEN}
+    assert unseen == {"a_dump_holds_what_was_dumped"}
+
+
+def test_postgresql_is_registered_under_its_dialect() -> None:
+    assert ENGINES == {"postgresql": POSTGRESQL}
