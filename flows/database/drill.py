@@ -79,11 +79,6 @@ def _drill(run: Run) -> State[Any]:
 
 
 def _newest(run: Run) -> BackupReceipt:
-    """Return the newest dump.
-
-    Raises:
-        TerminalError: There is none, or its host is no longer the environment's.
-    """
     found = run.ledger.backups.of(run.pipeline, run.environment)
     if not found:
         raise TerminalError(
@@ -106,7 +101,6 @@ def _said(error: SluiceError) -> str:
 
 
 def _told(policy: Policy, state: State[Any]) -> State[Any]:
-    """Tell the environment's channels of a failure."""
     if state.is_failed():
         link = run_link(flow_run_key())
         text = failure_text(policy.pipeline, policy.name, state.message or "", link)

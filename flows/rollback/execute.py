@@ -17,7 +17,7 @@ from flows.promotion.release_data import refuse_left
 from tasks.database.backup import back_up
 from tasks.database.commands.names import Names
 from tasks.database.downgrade import downgrade
-from tasks.database.live import ask_live, engine
+from tasks.database.live import ask_live, database_engine
 from tasks.database.loss import compare, loss_from_copy, lost_by_downgrade
 from tasks.database.restore import (
     drop_kept,
@@ -180,7 +180,9 @@ def _pause_and_back_up(run: Run, change: Change) -> None:
 def _compared(run: Run, database: str) -> Differences:
     """Compare a database beside the live one with that one."""
     return compare(
-        engine(run).comparison, lambda sql: ask_live(run, sql, database), lambda sql: ask_live(run, sql)
+        database_engine(run).comparison,
+        partial(ask_live, run, database=database),
+        partial(ask_live, run),
     )
 
 

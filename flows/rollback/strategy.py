@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Kind, Status
@@ -14,7 +15,7 @@ from flows.domain.words.names import one_off_name
 from flows.rollback.evidence import evidence_of, past_promotions
 from tasks.database.copies import BrokenDumpError, ask_copy, open_copy
 from tasks.database.downgrade import try_downgrade
-from tasks.database.live import ask_live, engine
+from tasks.database.live import ask_live, database_engine
 from tasks.database.loss import compare, loss_from_copy, loss_from_counters
 from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.steps.step import log
@@ -177,9 +178,9 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
                     "go back to another one",
                 )
             found = compare(
-                engine(run).comparison,
-                lambda sql: ask_copy(run, copy, sql),
-                lambda sql: ask_live(run, sql),
+                database_engine(run).comparison,
+                partial(ask_copy, run, copy),
+                partial(ask_live, run),
             )
         return loss_from_copy(found, backup_path=backup.path, taken_at=backup.taken_at)
     except BrokenDumpError:
@@ -192,7 +193,7 @@ def loss_of(run: Run, backup: BackupReceipt) -> LossReport:
 
 
 def _counted(run: Run, backup: BackupReceipt, why: str) -> LossReport:
-    now = engine(run).dumps.DUMP_FACTS.put(lambda sql: ask_live(run, sql))
+    now = database_engine(run).dumps.DUMP_FACTS.put(partial(ask_live, run))
     return loss_from_counters(
         backup.counters, now.counters, backup_path=backup.path, taken_at=backup.taken_at, why=why
     )

@@ -10,7 +10,7 @@ from tasks.database.commands.copied import parse_rows
 from tasks.database.commands.copies import feed
 from tasks.database.empty_dump import explain_empty, refuse_other
 from tasks.database.engine import DumpFacts
-from tasks.database.live import backup_of, call, engine, login_of, within
+from tasks.database.live import backup_of, call, database_engine, login_of, within
 from tasks.database.offsite import stored_dumps
 from tasks.database.retain import removable
 from tasks.host.files import measure_dump, remove_dumps
@@ -37,14 +37,10 @@ def back_up(
     already with its checksum is not taken again.
 
     Args:
-        host: The host that keeps the database.
         name: The dump's file name; it names the promotion, so a second try finds the first one's file.
         known: What was found out a moment ago under this very lease; it is not found out again. None for nothing.
         empty_counts: True on the way back, which an emptied database must not stop: without a table the dump is taken
             all the same, and is not one to go back to.
-
-    Returns:
-        Where the dump is, its size, checksum and revision.
 
     Raises:
         TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
@@ -59,12 +55,8 @@ def take_dump(
     """Dump the database under the lease that is held; `back_up` is the same as a step of the journal.
 
     Args:
-        host: The host that keeps the database.
         anew: True to replace a dump that has the name already.
         empty_counts: As for `back_up`.
-
-    Returns:
-        Where the dump is, its size, checksum and revision.
 
     Raises:
         TerminalError: The database does not run, the dump failed, cannot be read back, or holds no table where the
@@ -118,7 +110,7 @@ def _kept(run: Run, there: Host, path: str) -> BackupReceipt | None:
 
 def _facts(run: Run, there: Host) -> DumpFacts:
     """Read the schema revision and the statistics' counters; what the database does not say is left out."""
-    backup, dumps = backup_of(run), engine(run).dumps
+    backup, dumps = backup_of(run), database_engine(run).dumps
     if not backup.built_in:
         return DumpFacts()
     argv = within(run, dumps.query(login_of(backup)))
@@ -135,7 +127,7 @@ def _facts(run: Run, there: Host) -> DumpFacts:
 def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
     """Write the dump; return its checksum and size as counted in the stream."""
     backup = backup_of(run)
-    inner = within(run, backup.command or engine(run).dumps.dump(login_of(backup)))
+    inner = within(run, backup.command or database_engine(run).dumps.dump(login_of(backup)))
     change = run.change(there.name, dump(path, inner), seconds=backup.timeout)
     result = there.run(change, on_line=log().info)
     if result.exit_code == NOT_RUNNING:
@@ -155,7 +147,7 @@ def _dump(run: Run, there: Host, path: str) -> tuple[str, int]:
 
 def _read_back(run: Run, there: Host, path: str) -> tuple[int, int] | tuple[None, None]:
     """Have the engine's own tool list the dump; return how many entries and tables that names."""
-    backup, dumps = backup_of(run), engine(run).dumps
+    backup, dumps = backup_of(run), database_engine(run).dumps
     if not backup.built_in:
         return None, None
     listing = there.run(call(feed(path, within(run, dumps.listing())), backup.timeout))
@@ -189,7 +181,6 @@ def remove_dump(run: Run, host: str, name: str) -> None:
 
     Args:
         run: The promotion, holding the lease.
-        host: The host that keeps it.
         name: Its file name; none of that name is no error.
     """
     folder = f"{run.directories[host]}/backups"
@@ -197,14 +188,7 @@ def remove_dump(run: Run, host: str, name: str) -> None:
 
 
 def prune_backups(run: Run, host: str) -> None:
-    """Remove the dumps that the policy does not keep; the last good one always stays.
-
-    Args:
-        host: The host that keeps them.
-
-    Raises:
-        TerminalError: The folder cannot be read.
-    """
+    """Remove the dumps that the policy does not keep; the last good one always stays."""
     if run.policy.backup is not None:
         folder = f"{run.directories[host]}/backups"
         names = removable(run, stored_dumps(run.hosts[host], folder))

@@ -13,7 +13,7 @@ from tasks.database.commands import copies
 from tasks.database.commands.copied import live_database, parse_live
 from tasks.database.drill_host import dump_on, find_image, place_of
 from tasks.database.engine import Login
-from tasks.database.live import ask, backup_of, call, engine, login_of, not_running
+from tasks.database.live import ask, backup_of, call, database_engine, login_of, not_running
 from tasks.host.host_facts import NOT_RUNNING
 from tasks.host.read import QUICK
 from tasks.kernel.errors import SluiceError, TerminalError
@@ -42,13 +42,7 @@ class Copy:
     """A running copy of the database.
 
     Attributes:
-        host: The host it runs on.
-        container: Its container.
         network: Its network, which only leads to the copy.
-        service: The compose service it stands for, and its name on that network.
-        user: Its superuser.
-        database: The database's name.
-        restore_seconds: How long the restore took.
         restore_errors: What could not be restored, one line each; empty: everything was.
     """
 
@@ -70,15 +64,10 @@ def open_copy(run: Run, *, name: str, backup: BackupReceipt, host: str | None = 
     so is every copy on that host that is older than a day.
 
     Args:
-        name: What tells this copy from others on the host, such as `shop-prod-drill-17`.
         host: Where; None for the policy's drill host, else the dump's own.
-
-    Yields:
-        The copy, restored.
 
     Raises:
         BrokenDumpError: The dump is gone, or its checksum is not the one it had.
-        TerminalError: The database does not run, or the copy cannot be made there; the message says why.
     """
     _refuse_own_command(run)
     place = host or run.policy.database.drill_host or backup.host
@@ -96,23 +85,24 @@ def open_copy(run: Run, *, name: str, backup: BackupReceipt, host: str | None = 
 
 def ask_copy(run: Run, copy: Copy, sql: str, database: str = "") -> list[list[str]]:
     """Ask a copy, or another database of its server; see `ask_live`."""
-    argv = copies.inside(copy.container, engine(run).dumps.query(Login(copy.user, database or copy.database)))
+    argv = copies.inside(
+        copy.container, database_engine(run).dumps.query(Login(copy.user, database or copy.database))
+    )
     return ask(run, place_of(run, copy.host)[0], argv, sql, f"the copy {copy.container}")
 
 
 def _refuse_own_command(run: Run) -> None:
     if not backup_of(run).built_in:
         raise TerminalError(
-            f"the dumps of {run.environment} are made by backup.command: only {engine(run).name}'s own dumps can be "
-            "drilled",
+            f"the dumps of {run.environment} are made by backup.command: only {database_engine(run).name}'s own dumps "
+            "can be drilled",
             "remove backup.command in pipeline.yaml, or set database.drill and database.rehearse to false",
         )
 
 
 def _read_live(run: Run) -> LiveDatabase:
-    """Read what a copy must be like."""
     there, backup = run.hosts[run.primary], backup_of(run)
-    describe = engine(run).copies.describe(login_of(backup))
+    describe = database_engine(run).copies.describe(login_of(backup))
     result = there.run(call(live_database(run.pipeline, backup.service, describe), 60))
     if result.exit_code == NOT_RUNNING:
         raise not_running(run, there)
@@ -121,7 +111,7 @@ def _read_live(run: Run) -> LiveDatabase:
     except ValueError as error:
         raise TerminalError(
             f"the database on {there.name} cannot be described ({error}): {result.tail(2)}",
-            f"a copy needs {engine(run).name} in a container; check backup.service in pipeline.yaml",
+            f"a copy needs {database_engine(run).name} in a container; check backup.service in pipeline.yaml",
             result.tail(20),
         ) from None
 
@@ -132,7 +122,7 @@ def _start(run: Run, there: Host, container: str, live: LiveDatabase, backup: Ba
         checking = beside.submit(copy_context().run, _check_dump, run, backup)
         _run_container(run, there, container, live, 2 * live.bytes + backup.bytes)
         checking.result()
-    commands = engine(run).copies
+    commands = database_engine(run).copies
     waiting = commands.ready(live.superuser, _READY_SECONDS)
     waited = there.run(call(copies.ready(container, waiting), 2 * _READY_SECONDS))
     if not waited.ok:
@@ -158,7 +148,7 @@ def _login(live: LiveDatabase) -> Login:
 
 def _roles_of(run: Run, live: LiveDatabase) -> bytes:
     """Return the live database's roles without passwords: nobody logs in to a copy on another host."""
-    roles = engine(run).copies.roles(_login(live), passwords=False)
+    roles = database_engine(run).copies.roles(_login(live), passwords=False)
     result = run.hosts[run.primary].run(Call(argv=("docker", "exec", live.container, *roles), limits=QUICK))
     if not result.ok:
         log().warning("the database's roles cannot be read: %s", result.tail(1))
@@ -166,7 +156,7 @@ def _roles_of(run: Run, live: LiveDatabase) -> bytes:
 
 
 def _run_container(run: Run, there: Host, container: str, live: LiveDatabase, needed_bytes: int) -> None:
-    home, commands = there.name == run.primary, engine(run).copies
+    home, commands = there.name == run.primary, database_engine(run).copies
     argv = copies.start(
         container,
         f"{run.pipeline}/{run.environment}",
@@ -232,7 +222,7 @@ def _check_dump(run: Run, backup: BackupReceipt) -> None:
 
 
 def _restore(run: Run, there: Host, container: str, live: LiveDatabase, path: str) -> Copy:
-    commands = engine(run).copies
+    commands = database_engine(run).copies
     argv = copies.feed(path, copies.inside(container, commands.restore(live.superuser)))
     result = there.run(call(argv, backup_of(run).timeout))
     if not result.ok and "No space left on device" in result.stderr:

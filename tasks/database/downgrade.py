@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import BackupReceipt, MigrateReceipt
 from blocks.values.rollback import DowngradeTrial
 from tasks.database.copies import ask_copy, open_copy
-from tasks.database.live import backup_of, call, engine, login_of, within
+from tasks.database.live import backup_of, call, database_engine, login_of, within
 from tasks.database.loss import compare, lost_by_downgrade
+from tasks.database.migrate import end_earlier, run_migration
 from tasks.database.rehearse import downgrade_on_copy
 from tasks.database.schema import read_schema
 from tasks.host.alembic import downgrade_words
@@ -33,17 +35,8 @@ def try_downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, 
 
     Running it twice is safe: nothing live is touched, and what a killed try left is removed first.
 
-    Args:
-        host: The host that keeps the database.
-        manifest: The release that runs, which has the down-migrations.
-        to_revision: The revision to go to.
-        name: What tells this trial from others on the host.
-
     Returns:
         How it went; down-migrations that fail, or lose something, are such a result.
-
-    Raises:
-        TerminalError: The database could not be dumped or copied.
     """
     began = time.monotonic()
     path = f"{run.directories[host]}/rehearsals/{name}.dump"
@@ -60,7 +53,7 @@ def try_downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, 
 def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
     """Dump the database for this trial alone; it changes nothing there, so no lease is needed."""
     backup, began = backup_of(run), time.monotonic()
-    inner = within(run, engine(run).dumps.dump(login_of(backup)))
+    inner = within(run, database_engine(run).dumps.dump(login_of(backup)))
     result = run.hosts[host].run(call(dump(path, inner), backup.timeout))
     if not result.ok:
         raise TerminalError(
@@ -83,16 +76,16 @@ def _dump_now(run: Run, host: str, path: str) -> BackupReceipt:
 def _try(run: Run, copy: Copy, manifest: Manifest, to_revision: str, name: str) -> DowngradeTrial:
     if copy.restore_errors:
         return DowngradeTrial(to_revision=to_revision, passed=False, reason=copy.restore_errors[0])
-    ask_copy(run, copy, engine(run).copies.duplicate(copy.database, _BEFORE))
+    ask_copy(run, copy, database_engine(run).copies.duplicate(copy.database, _BEFORE))
     outcome = downgrade_on_copy(run, copy=copy, manifest=manifest, to_revision=to_revision, name=name)
     if not outcome.ok:
         return DowngradeTrial(
             to_revision=to_revision, passed=False, reason=outcome.reason, seconds=outcome.seconds
         )
     found = compare(
-        engine(run).comparison,
-        lambda sql: ask_copy(run, copy, sql, _BEFORE),
-        lambda sql: ask_copy(run, copy, sql),
+        database_engine(run).comparison,
+        partial(ask_copy, run, copy, database=_BEFORE),
+        partial(ask_copy, run, copy),
     )
     return DowngradeTrial(
         to_revision=to_revision, passed=True, lost=lost_by_downgrade(found), seconds=outcome.seconds
@@ -116,36 +109,15 @@ def downgrade(run: Run, *, host: str, manifest: Manifest, to_revision: str, cont
 
     Args:
         run: The promotion, its services paused and its database kept under another name.
-        host: The host that keeps the database.
-        manifest: The release that is left.
-        to_revision: The revision to go to.
-        container: The one-off container's name, the promotion's own.
-
-    Returns:
-        The schema revision before and after.
-
-    Raises:
-        TerminalError: The command failed, or ended elsewhere.
     """
     began = time.monotonic()
     there, migration = run.hosts[host], run.description.migration
     words = downgrade_words(migration, to_revision) if migration else None
     if migration is None or words is None:
         raise RuntimeError("a downgrade was asked for where the release has none")
-    target = run.target(host)
-    target.end_once(container, seconds=migration.timeout)
+    end_earlier(run, there, container)
     _, before, _ = read_schema(run, there)
-    result = target.run_once(
-        manifest,
-        migration.service,
-        words,
-        name=container,
-        seconds=migration.timeout,
-        alone=True,
-        env=engine(run).locks.limits(run.policy.database),
-        on_line=log().info,
-    )
-    _, after, _ = read_schema(run, there)
+    result, after = run_migration(run, host, manifest, migration, words, container=container)
     if not result.ok:
         raise TerminalError(
             f"downgrade: {' '.join(words)} on {host} failed with status {result.exit_code}: {result.reason()}",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import DrillReceipt
 from tasks.database.commands.drill import DatabaseFacts, compare, empty_difference
 from tasks.database.copies import BrokenDumpError, Copy, ask_copy, open_copy
-from tasks.database.live import ask_live, engine
+from tasks.database.live import ask_live, database_engine
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError
 from tasks.steps.step import fact, log, step
@@ -26,15 +27,9 @@ def drill(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
 
     Running it twice is safe: it touches nothing live, and removes the copy an earlier try left.
 
-    Args:
-        host: The host that drills where the policy names none: the dump's own.
-
     Returns:
         What was compared, what differs, and how long the restore took. A dump that is not what was written, or that
         does not restore, is a difference: the receipt says so, and nothing is raised.
-
-    Raises:
-        TerminalError: The database does not run, or a copy cannot be made there.
     """
     name = f"{run.pipeline}.{run.environment}.drill.{run.promotion_id}"
     return prove(run, name=name, backup=backup, host=run.policy.database.drill_host or host)
@@ -45,27 +40,13 @@ def prove_dump(run: Run, *, host: str, backup: BackupReceipt) -> DrillReceipt:
     """Do the same outside of a promotion, on schedule.
 
     Running it twice is safe: it touches nothing live, and removes the copy an earlier try left.
-
-    Args:
-        host: The host that drills where the policy names none: the dump's own.
-
-    Raises:
-        TerminalError: The database does not run, or a copy cannot be made there.
     """
     name = f"{run.pipeline}.{run.environment}.drill"
     return prove(run, name=name, backup=backup, host=run.policy.database.drill_host or host)
 
 
 def prove(run: Run, *, name: str, backup: BackupReceipt, host: str | None = None) -> DrillReceipt:
-    """Open a copy of a dump and drill it.
-
-    Args:
-        name: The copy's name; see `open_copy`.
-        host: Where; None for the policy's drill host, else the dump's own.
-
-    Raises:
-        TerminalError: The database does not run, or a copy cannot be made there.
-    """
+    """Open a copy of a dump and drill it."""
     began = time.monotonic()
     try:
         with open_copy(run, name=name, backup=backup, host=host) as copy:
@@ -80,19 +61,13 @@ def prove(run: Run, *, name: str, backup: BackupReceipt, host: str | None = None
 def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
     """Compare an open copy, before anything in it is changed, with the live database.
 
-    Args:
-        backup: The dump it was restored from.
-
     Returns:
         What was found. Its seconds are those of the restore and the comparison.
-
-    Raises:
-        TerminalError: One of the two does not answer.
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
-        question = engine(run).dumps.DATABASE_FACTS
-        asking = beside.submit(copy_context().run, question.put, lambda sql: ask_live(run, sql))
+        question = database_engine(run).dumps.DATABASE_FACTS
+        asking = beside.submit(copy_context().run, question.put, partial(ask_live, run))
         restored = _ask_restored(run, copy)
         live = asking.result()
     found = compare(live, restored, revision=backup.revision, counters=backup.counters)
@@ -106,7 +81,7 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
         revision=restored.revision,
         why_empty="" if restored.tables else backup.why_empty,
         differences=(
-            *(f"{engine(run).copies.RESTORE_TOOL}: {line}" for line in copy.restore_errors),
+            *(f"{database_engine(run).copies.RESTORE_TOOL}: {line}" for line in copy.restore_errors),
             *empty_difference(restored, backup.why_empty),
             *found.differences,
         ),
@@ -119,7 +94,7 @@ def drill_copy(run: Run, copy: Copy, backup: BackupReceipt) -> DrillReceipt:
 
 def _ask_restored(run: Run, copy: Copy) -> DatabaseFacts:
     try:
-        return engine(run).dumps.DATABASE_FACTS.put(lambda sql: ask_copy(run, copy, sql))
+        return database_engine(run).dumps.DATABASE_FACTS.put(partial(ask_copy, run, copy))
     except TerminalError:
         if not copy.restore_errors:
             raise

@@ -32,24 +32,21 @@ def place_of(run: Run, name: str) -> tuple[Host, str]:
 
     Args:
         name: One of the environment's hosts, or any other ComposeHost block.
-
-    Raises:
-        TransientError: It does not answer.
-        TerminalError: There is no such block.
     """
     if name in run.hosts:
         return run.hosts[name], run.directories[name]
+    return other_host(run.pipeline, name)
+
+
+def other_host(pipeline: str, name: str) -> tuple[Host, str]:
+    """Return a host that may be none of the environment's, and the application's directory there."""
     block = read_block(ComposeHost, name)
     host = host_for(block, name)
-    return host, app_directory(host, block.directory, run.pipeline)
+    return host, app_directory(host, block.directory, pipeline)
 
 
 def find_image(run: Run, there: Host, live: LiveDatabase) -> str:
-    """Return the live database's image as a host has it; it is pulled where it is not there.
-
-    Raises:
-        TerminalError: The host cannot get it.
-    """
+    """Return the live database's image as a host has it; it is pulled where it is not there."""
     seconds = run.policy.timeouts.pull
     call = Call(
         argv=commands.find_image(live),
@@ -68,19 +65,7 @@ def find_image(run: Run, there: Host, live: LiveDatabase) -> str:
 
 @contextmanager
 def dump_on(run: Run, place: str, backup: BackupReceipt, name: str) -> Iterator[str]:
-    """Have a dump on a host, brought there through this process and removed at the end where it is not at home.
-
-    Args:
-        backup: The dump; its checksum was compared.
-        name: What it is called there meanwhile.
-
-    Yields:
-        Its path there.
-
-    Raises:
-        TransientError: Either host does not answer.
-        TerminalError: It could not be read or written, or other bytes arrived.
-    """
+    """Have a dump on a host, brought there through this process and removed at the end where it is not at home."""
     if place == backup.host:
         yield backup.path
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.database.commands.empty_dump import parse_others
-from tasks.database.live import engine, login_of
+from tasks.database.live import database_engine, login_of
 from tasks.host.read import read_manifest
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
@@ -23,14 +23,7 @@ _LIMITS = Limits(total_seconds=180, idle_seconds=180)
 
 
 def explain_empty(run: Run, there: Host) -> str:
-    """Say why it is right that a dump holds no table.
-
-    Args:
-        there: The host that keeps the database.
-
-    Raises:
-        TerminalError: Tables are elsewhere, or nobody can say that there are none.
-    """
+    """Say why it is right that a dump holds no table."""
     backup = run.policy.backup
     if backup is None:
         raise RuntimeError("a dump was looked at where the policy takes none")
@@ -66,14 +59,7 @@ def explain_empty(run: Run, there: Host) -> str:
 
 
 def refuse_other(run: Run, there: Host) -> None:
-    """Refuse a dump that holds tables, where the service that migrates is seen to use another database.
-
-    Args:
-        there: The host that keeps the dumped database.
-
-    Raises:
-        TerminalError: It is.
-    """
+    """Refuse a dump that holds tables, where the service that migrates is seen to use another database."""
     backup, migration = run.policy.backup, run.description.migration
     if backup is None or migration is None:
         return
@@ -92,7 +78,7 @@ def refuse_other(run: Run, there: Host) -> None:
 def _look(run: Run, there: Host, backup: Backup) -> tuple[OtherDatabases, bool]:
     directory = run.directories[there.name]
     files = tuple(f"{directory}/{name}" for name in run.policy.env_files)
-    argv = engine(run).dumps.other_databases(run.pipeline, backup.service, login_of(backup), files)
+    argv = database_engine(run).dumps.other_databases(run.pipeline, backup.service, login_of(backup), files)
     result = there.run(Call(argv=argv, limits=_LIMITS))
     return parse_others(result.stdout), result.ok
 
@@ -102,7 +88,6 @@ def _named(database: str | None, service: str) -> str:
 
 
 def _last(run: Run, there: Host) -> BackupReceipt | None:
-    """Return the receipt of the newest dump that was taken on the host."""
     receipts = (one.receipt for one in run.ledger.backups.of(run.pipeline, run.environment))
     return next((one for one in receipts if one.host == there.name), None)
 

@@ -103,27 +103,21 @@ class Dumps(Protocol):
 
     def dump(self, login: Login) -> Argv:
         """Return the command that writes a dump to standard output."""
-        ...
 
     def listing(self) -> Argv:
         """Return the command that lists what a dump on standard input holds, and fails where it is none."""
-        ...
 
     def read_listing(self, text: str) -> tuple[int, int]:
         """Return how many entries, and how many tables among them, were listed."""
-        ...
 
     def query(self, login: Login) -> Argv:
         """Return the command that runs SQL from standard input: one row a line, fields separated by tabs."""
-        ...
 
     def refusal(self, stderr: str) -> str:
         """Return the line in which it said why it refused SQL; empty where there is none."""
-        ...
 
     def other_databases(self, project: str, service: str, login: Login, env_files: Sequence[str]) -> Argv:
         """Return the command, on the host, whose lines `parse_others` reads: where the application's tables may be."""
-        ...
 
     SCHEMA: Question[SchemaFacts]
     DUMP_FACTS: Question[DumpFacts]
@@ -142,43 +136,33 @@ class Copies(Protocol):
 
     def describe(self, login: Login) -> Argv:
         """Return the command that describes the live database, a `key=value` a line: see `parse_live`."""
-        ...
 
     def variables(self) -> Argv:
         """Return the command, in the live container, that prints the variables a copy beside it is started with."""
-        ...
 
     def bare_variables(self, live: LiveDatabase) -> bytes:
         """Return the variables a copy on another host is started with: no secrets, since nobody logs in there."""
-        ...
 
     def server(self, settings: Mapping[str, str]) -> Argv:
         """Return how a copy's server is started: like the live one where it matters, else as fast as can be."""
-        ...
 
     def ready(self, superuser: str, seconds: int) -> Argv:
         """Return the command that waits until a copy accepts logins over the network."""
-        ...
 
     def roles(self, login: Login, *, passwords: bool) -> Argv:
         """Return the command that prints the live database's roles as SQL."""
-        ...
 
     def take_roles(self, superuser: str) -> Argv:
         """Return the command that gives a copy the roles from standard input; those it has are changed."""
-        ...
 
     def restore(self, superuser: str) -> Argv:
         """Return the command that restores a dump from standard input, the database with it."""
-        ...
 
     def restore_errors(self, stderr: str) -> tuple[str, ...]:
         """Return what a restore complained about, a line each."""
-        ...
 
     def duplicate(self, database: str, name: str) -> str:
         """Return the SQL that makes a second database like one that nobody is connected to but who asks."""
-        ...
 
 
 class Beside(Protocol):
@@ -202,15 +186,12 @@ class Beside(Protocol):
 
     def change(self, names: Names, login: Login) -> Argv:
         """Return the command that makes one of the changes, which it reads from standard input."""
-        ...
 
     def fill(self, name: str, login: Login) -> Argv:
         """Return the command that restores a dump from standard input into an empty database."""
-        ...
 
     def is_in_use(self, said: str) -> bool:
         """Say whether a change failed because somebody is connected: another try may do."""
-        ...
 
 
 class Comparison(Protocol):
@@ -220,15 +201,12 @@ class Comparison(Protocol):
 
     def totals(self, compared: Sequence[Pair]) -> str:
         """Return SQL that answers `TABLE ROWS CHECKSUM`, TABLE as a position among those compared."""
-        ...
 
     def groups(self, compared: Sequence[Pair], count: int) -> str:
         """Return SQL that answers `TABLE GROUP ROWS CHECKSUM`, the rows in so many groups by their key."""
-        ...
 
     def rows(self, compared: Sequence[Pair], count: int, groups: Sequence[Sequence[int]]) -> str:
         """Return SQL that answers `TABLE KEY CHECKSUM` of each row in some of each table's groups."""
-        ...
 
     def contents(self, shapes: Sequence[DatabaseShape], gone: Sequence[Pair]) -> str:
         """Return SQL that looks into whole tables, and into columns that have something in them.
@@ -240,7 +218,6 @@ class Comparison(Protocol):
         Returns:
             SQL that answers `TABLE COLUMN ROWS CHECKSUM`: see `contents_of`.
         """
-        ...
 
 
 class Locks(Protocol):
@@ -259,7 +236,6 @@ class Locks(Protocol):
 
     def limits(self, rules: DatabaseRules) -> dict[str, str]:
         """Return the variables that bound a migration's waiting for locks and each of its statements."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -267,7 +243,6 @@ class SqlLinter:
     """A program on the control machine that has an opinion on files of SQL in its working folder.
 
     Attributes:
-        name: What people call it.
         argv: Returns how it is started.
         files: Further files it needs there, name → content.
         read: Reads its standard output; each finding with the name of its file.
@@ -290,7 +265,6 @@ class Judge(Protocol):
         Raises:
             UnreadableSqlError: The text cannot be taken apart.
         """
-        ...
 
     def check(self, text: str) -> None:
         """See that a text is SQL.
@@ -298,11 +272,9 @@ class Judge(Protocol):
         Raises:
             UnreadableSqlError: It is not.
         """
-        ...
 
     def existing_types(self, module: ast.Module) -> Mapping[str, str]:
         """Return what an Alembic revision says of the types before it, `table.column` → type."""
-        ...
 
     def findings(
         self,
@@ -321,16 +293,11 @@ class Judge(Protocol):
         Raises:
             UnreadableSqlError: The SQL cannot be read, so that nothing is known of it.
         """
-        ...
 
 
 @dataclass(frozen=True)
 class DatabaseEngine:
-    """A kind of database server.
-
-    Attributes:
-        name: What people call it.
-    """
+    """A kind of database server."""
 
     name: str
     dumps: Dumps

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.database.commands import rehearsal
 from tasks.database.commands.isolation import IsolatedPlace, breaches, override
+from tasks.database.live import call
 from tasks.host.compose import complaint
 from tasks.host.read import QUICK
 from tasks.host.shape import (
@@ -22,7 +23,7 @@ from tasks.host.shape import (
 from tasks.kernel.argv import name as checked_name
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.lines import lines
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.protocols import Call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,11 +43,8 @@ class IsolatedServices:
     """What a release's bundle says of the services that are to be tried.
 
     Attributes:
-        manifest: The release, as the host knows it.
         project: The compose project on its bundle, all profiles in it.
         shape: What compose says, without values.
-        services: Those of the services to be tried that it has.
-        missing: Those it does not have.
         needed: All that may be started: these, those beside them, and what they depend on.
         kinds: Path on the host → what is there.
     """
@@ -65,11 +63,7 @@ class Aside:
     """A release made ready to run beside the live one.
 
     Attributes:
-        release_id: The release.
         project: Its compose project, under a name of its own, with the override that isolates it.
-        services: The services that are tried.
-        missing: The services it does not have.
-        patience_seconds: How long they may take to become healthy, by their own health checks.
     """
 
     release_id: str
@@ -85,16 +79,7 @@ def describe(
     """Read how a release's services would run.
 
     Args:
-        host: The host its bundle is on.
-        manifest: The release, as the host knows it.
-        wanted: The services that are to be tried.
         beside: Further services of which one-off containers are started.
-
-    Returns:
-        The description; nothing was started or written.
-
-    Raises:
-        TerminalError: Compose cannot read the bundle.
     """
     everything = manifest.model_copy(update={"profiles": ("*",)})
     live = run.app(host).project(everything, current=False)
@@ -140,20 +125,7 @@ def _read_kinds(there: Host, bundle: str, paths: tuple[str, ...]) -> dict[str, s
 def set_aside(
     run: Run, copy: Copy, described: IsolatedServices, *, mark: str, role: str, folder: str
 ) -> Aside:
-    """Write the override that takes a release's services out of the live application, and check that it does.
-
-    Args:
-        copy: The copy of the database.
-        mark: What tells the rehearsal's containers from all others.
-        role: What tells this release from the other one.
-        folder: The rehearsal's folder on the host.
-
-    Returns:
-        The release, ready to be started.
-
-    Raises:
-        TerminalError: Something live would still be reached; nothing was started.
-    """
+    """Write the override that takes a release's services out of the live application, and check that it does."""
     there, shape, services = run.hosts[copy.host], described.shape, described.needed
     place = IsolatedPlace(
         network=copy.network,
@@ -197,12 +169,8 @@ def _address(there: Host, copy: Copy) -> str:
 
 
 def clear(there: Host, *, mark: str, folder: str) -> None:
-    """Remove a rehearsal's containers, volumes and files, and what killed ones left days ago.
-
-    Raises:
-        TerminalError: Something cannot be removed.
-    """
-    result = there.run(Call(rehearsal.clear(mark, folder), limits=Limits(_CLEAR_SECONDS, _CLEAR_SECONDS)))
+    """Remove a rehearsal's containers, volumes and files, and what killed ones left days ago."""
+    result = there.run(call(rehearsal.clear(mark, folder), _CLEAR_SECONDS))
     if not result.ok:
         raise TerminalError(
             f"what the rehearsal {mark} left on {there.name} cannot be removed: {result.tail(2)}",

@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from tasks.steps.site import Site
 
 
-def engine(run: Run) -> DatabaseEngine:
+def database_engine(run: Run) -> DatabaseEngine:
     """Return the engine of a run's database."""
     return engine_of(run.description.migration)
 
 
 def backup_of(site: Site) -> Backup:
-    """Return what the policy says of dumps.
-
-    Raises:
-        TerminalError: It has none.
-    """
+    """Return what the policy says of dumps."""
     if site.policy.backup is None:
         raise TerminalError(
             f"{site.environment} has no backup, so there is nothing to copy", "add backup to pipeline.yaml"
@@ -65,26 +61,19 @@ def ask_live(run: Run, sql: str, database: str = "") -> list[list[str]]:
 
     Returns:
         The rows of all its results, fields as text; NULL is empty.
-
-    Raises:
-        TerminalError: It does not run, or refused it.
     """
     login = login_of(backup_of(run))
-    argv = within(run, engine(run).dumps.query(Login(login.user, database or login.database)))
+    argv = within(run, database_engine(run).dumps.query(Login(login.user, database or login.database)))
     return ask(run, run.hosts[run.primary], argv, sql, database or "the database")
 
 
 def ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[str]]:
-    """Ask a database by the command that runs SQL in it; see `ask_live`.
-
-    Args:
-        whom: What messages call it.
-    """
+    """Ask a database by the command that runs SQL in it; see `ask_live`."""
     result = there.run(call(argv, backup_of(run).timeout, sql.encode()))
     if result.exit_code == NOT_RUNNING:
         raise not_running(run, there)
     if not result.ok:
-        said = engine(run).dumps.refusal(result.stderr) or result.tail(2)
+        said = database_engine(run).dumps.refusal(result.stderr) or result.tail(2)
         raise TerminalError(
             f"{whom} on {there.name} refused a question: {said}",
             "nothing was changed; check the database, then retry",

@@ -31,9 +31,6 @@ def compare(sql: Comparison, first: Ask, second: Ask) -> Differences:
 
     Args:
         first: Asks the first database, the earlier one.
-
-    Returns:
-        How the second differs from the first.
     """
     mine, theirs = sql.SHAPES.put(first), sql.SHAPES.put(second)
     both = pairs(mine, theirs)
@@ -51,7 +48,6 @@ def compare(sql: Comparison, first: Ask, second: Ask) -> Differences:
 def _contents(
     sql: Comparison, ask: Ask, own: Mapping[str, DatabaseShape], other: Mapping[str, DatabaseShape]
 ) -> tuple[Gone, ...]:
-    """Look what is in the tables and columns the other database lacks."""
     tables = [shape for name, shape in own.items() if name not in other]
     columns = [pair for pair in pairs(own, other) if pair.gone]
     if not tables and not columns:
@@ -62,7 +58,6 @@ def _contents(
 def _rows(
     sql: Comparison, first: Ask, second: Ask, compared: Sequence[Pair]
 ) -> tuple[tuple[TableLoss, ...], tuple[str, ...]]:
-    """Find the rows that differ, in the tables that do."""
     if not compared:
         return (), ()
     by_group = sql.groups(compared, GROUPS)
@@ -89,14 +84,7 @@ def _affordable(found: Sequence[Suspects]) -> list[int]:
 
 
 def lost_by_downgrade(differences: Differences) -> tuple[str, ...]:
-    """Say what down-migrations lost, from the database before them to the one after; empty: nothing.
-
-    Args:
-        differences: How the database differs from what it was.
-
-    Returns:
-        One line for each table or column that lost something.
-    """
+    """Say what down-migrations lost, from the database before them to the one after; empty: nothing."""
     changed = [f"{loss.table}: {loss.rows} rows changed" for loss in differences.tables]
     return (*(str(gone) for gone in differences.only_first), *changed)
 

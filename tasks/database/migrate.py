@@ -8,16 +8,17 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from blocks.values.receipts import MigrateReceipt
-from tasks.database.live import engine
+from tasks.database.live import database_engine
 from tasks.database.schema import read_schema
 from tasks.kernel.errors import TerminalError
 from tasks.steps.run import Run
 from tasks.steps.step import log, step
 
 if TYPE_CHECKING:
+    from blocks.pipeline import Migration
     from blocks.values.facts import HostFacts
     from blocks.values.manifests import Manifest
-    from tasks.kernel.protocols import Host
+    from tasks.kernel.protocols import Host, Result
 
 
 @step("migrate", MigrateReceipt)
@@ -30,13 +31,8 @@ def migrate(
     the migration tool itself does only what is missing.
 
     Args:
-        host: The host that keeps the database.
-        container: The one-off container's name, the promotion's own.
         known: The host as it was read a moment ago under this very lease, when no earlier try had begun to migrate;
             it is not read again. None for nothing.
-
-    Returns:
-        The schema revision before and after.
 
     Raises:
         TerminalError: The command failed or took too long; the message names the revision the database has.
@@ -50,18 +46,9 @@ def migrate(
     migration = run.description.migration
     if migration is None:
         raise RuntimeError("a migration was asked for where the release has none")
-    result = run.target(host).run_once(
-        manifest,
-        migration.service,
-        migration.command,
-        name=container,
-        seconds=migration.timeout,
-        alone=database_running,
-        # A migration that waits for a lock would make everybody behind it wait too.
-        env=engine(run).locks.limits(run.policy.database),
-        on_line=log().info,
+    result, after = run_migration(
+        run, host, manifest, migration, migration.command, container=container, alone=database_running
     )
-    _, after, _ = read_schema(run, there)
     if not result.ok:
         raise TerminalError(
             f"migrate: {' '.join(migration.command)} on {host} failed with status {result.exit_code}: "
@@ -74,17 +61,42 @@ def migrate(
     return MigrateReceipt(before=before, after=after, seconds=time.monotonic() - began)
 
 
+def run_migration(
+    run: Run,
+    host: str,
+    manifest: Manifest,
+    migration: Migration,
+    words: tuple[str, ...],
+    *,
+    container: str,
+    alone: bool = True,
+) -> tuple[Result, str | None]:
+    """Run a migration command of a release in a one-off container; return its end and the revision after it."""
+    result = run.target(host).run_once(
+        manifest,
+        migration.service,
+        words,
+        name=container,
+        seconds=migration.timeout,
+        alone=alone,
+        # A migration that waits for a lock would make everybody behind it wait too.
+        env=database_engine(run).locks.limits(run.policy.database),
+        on_line=log().info,
+    )
+    return result, read_schema(run, run.hosts[host])[1]
+
+
 def _look(run: Run, there: Host, container: str) -> tuple[bool, str | None]:
     """Say whether the database runs, and its revision once no migration of an earlier try is at work."""
     with ThreadPoolExecutor(1) as beside:
-        clearing = beside.submit(copy_context().run, _clear, run, there, container)
+        clearing = beside.submit(copy_context().run, end_earlier, run, there, container)
         running, revision, _ = read_schema(run, there)
         if clearing.result():
             _, revision, _ = read_schema(run, there)
         return running, revision
 
 
-def _clear(run: Run, there: Host, container: str) -> bool:
+def end_earlier(run: Run, there: Host, container: str) -> bool:
     """Wait for a migration an earlier try left running, then remove its container; False where there is none."""
     migration = run.description.migration
     seconds = migration.timeout if migration else 60.0

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from blocks.compose_host import ComposeHost
 from blocks.values.receipts import BackupReceipt, StepReceipt
-from tasks.adapters.pool import host_for
 from tasks.adapters.relay import Touch, relay
 from tasks.adapters.url_folder import UrlFolder, parse_options, public_url
+from tasks.database.drill_host import other_host
 from tasks.database.retain import removable
 from tasks.host.files import list_dumps, parse_dumps, remove_dumps
-from tasks.host.read import QUICK, app_directory
-from tasks.kernel.blocks import read_block
+from tasks.host.read import QUICK
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.step import log, step
@@ -39,23 +37,18 @@ class DumpStore(Protocol):
     @property
     def name(self) -> str:
         """The name people know it by."""
-        ...
 
     def store(self, backup: BackupReceipt, pieces: Iterator[bytes], touch: Touch) -> str:
         """Write a dump and, when it is known to be whole, its receipt; return where it is."""
-        ...
 
     def list(self) -> tuple[StoredDump, ...]:
         """Return the dumps there."""
-        ...
 
     def remove(self, names: tuple[str, ...]) -> None:
         """Remove dumps with their receipts."""
-        ...
 
     def probe(self) -> None:
         """Write a small file and remove it."""
-        ...
 
 
 def file_name(backup: BackupReceipt) -> str:
@@ -68,8 +61,6 @@ class HostPlace:
     """A folder on another host.
 
     Attributes:
-        host: The host.
-        directory: The folder, absolute.
         limits: How long writing one dump may take.
     """
 
@@ -106,11 +97,7 @@ class HostPlace:
 
 @dataclass(frozen=True)
 class UrlPlace:
-    """A folder that fsspec reaches.
-
-    Attributes:
-        folder: The folder.
-    """
+    """A folder that fsspec reaches."""
 
     folder: UrlFolder
 
@@ -165,16 +152,7 @@ def place_names(policy: Policy) -> tuple[str, ...]:
 
 
 def open_place(policy: Policy, name: str, secret: Callable[[str], str]) -> DumpStore:
-    """Return a place of the policy, ready to be used.
-
-    Args:
-        name: One of `place_names`.
-        secret: Gives the value of a Secret block.
-
-    Raises:
-        TransientError: It does not answer.
-        TerminalError: Its block is missing or wrong, its address is no address, or it is the database's own host.
-    """
+    """Return a place of the policy, ready to be used."""
     backup = policy.backup
     if backup is None or name not in place_names(policy):
         raise TerminalError(f"{name} is no longer a place for copies", "look at backup in pipeline.yaml")
@@ -189,9 +167,7 @@ def _host_place(policy: Policy, name: str, limits: Limits) -> HostPlace:
             f"copies of {policy.name}'s dumps would stay on {name} itself",
             "name another host in backup.copy_host",
         )
-    block = read_block(ComposeHost, name)
-    host = host_for(block, name)
-    directory = app_directory(host, block.directory, policy.pipeline)
+    host, directory = other_host(policy.pipeline, name)
     return HostPlace(host, f"{directory}/copies/{policy.name}", limits)
 
 
@@ -208,17 +184,6 @@ def copy_backup(run: Run, *, target: str, place: str, backup: BackupReceipt) -> 
 
     Running it twice is safe: it writes the same bytes under the same name, and what is there counts only with the
     receipt that is written last. It changes nothing on the environment's hosts, so it needs no lease.
-
-    Args:
-        target: What is copied where, for the journal and for people.
-        place: One of `place_names`.
-
-    Returns:
-        Where the copy is.
-
-    Raises:
-        TransientError: Either side does not answer.
-        TerminalError: The dump is not what it was, the place refuses, or other bytes arrived.
     """
     began = time.monotonic()
     there = open_place(run.policy, place, run.secret)
@@ -239,19 +204,7 @@ def _seconds(run: Run) -> float:
 
 
 def copy_dump(source: Host, place: DumpStore, backup: BackupReceipt, *, seconds: float) -> str:
-    """Carry a dump from its host to a place.
-
-    Args:
-        source: The host that keeps the dump.
-        seconds: How long it may take.
-
-    Returns:
-        Where the copy is.
-
-    Raises:
-        TransientError: Either side does not answer.
-        TerminalError: The dump is not what it was, the place refuses, or other bytes arrived.
-    """
+    """Carry a dump from its host to a place."""
     limits = _limits(seconds)
 
     def read(take: PieceSink) -> None:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from blocks.values.evidence import HealthProof
 from tasks.database.commands import rehearsal
+from tasks.database.live import call
 from tasks.host.read import QUICK, read_containers
 from tasks.kernel.errors import TerminalError
-from tasks.kernel.protocols import Call, Limits
+from tasks.kernel.poll import poll
+from tasks.kernel.protocols import Call
 from tasks.kernel.redact import reason_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from blocks.values.facts import ContainerFact
     from tasks.database.isolated_release import Aside
     from tasks.kernel.protocols import Host
@@ -23,14 +27,7 @@ _CLEAR_SECONDS = 120
 
 
 def prove(run: Run, host: str, aside: Aside, *, seconds: float) -> HealthProof:
-    """Start a release's services on the copy and see whether they become healthy; then end them.
-
-    Args:
-        seconds: How long they may take.
-
-    Returns:
-        Whether the release runs on the schema the copy has.
-    """
+    """Start a release's services on the copy and see whether they become healthy; then end them."""
     began = time.monotonic()
     passed, reason = _try(run, run.hosts[host], aside, seconds)
     proof = HealthProof(
@@ -40,9 +37,7 @@ def prove(run: Run, host: str, aside: Aside, *, seconds: float) -> HealthProof:
         reason=reason_line(reason),
         seconds=time.monotonic() - began,
     )
-    run.hosts[host].run(
-        Call(rehearsal.end(aside.project.name), limits=Limits(_CLEAR_SECONDS, _CLEAR_SECONDS))
-    )
+    run.hosts[host].run(call(rehearsal.end(aside.project.name), _CLEAR_SECONDS))
     return proof
 
 
@@ -52,22 +47,27 @@ def _try(run: Run, there: Host, aside: Aside, seconds: float) -> tuple[bool | No
     deadline = time.monotonic() + seconds
     argv = aside.project.up(*aside.services, remove_orphans=False)
     try:
-        started = there.run(Call(argv=argv, limits=Limits(seconds + 60, seconds + 60)))
+        started = there.run(call(argv, seconds + 60))
     except TerminalError as error:
         return None, error.what
     if not started.ok:
         return _not_started(there, aside, started.tail(1))
-    while True:
-        containers = read_containers(there, aside.project.name)
-        bad = next((one for one in containers if _fails(one)), None)
-        waiting = [one for one in containers if one.service in aside.services and one.health == "starting"]
-        if bad is not None:
-            return False, _complaint(there, bad)
-        if not waiting:
-            return _verdict(run, there, aside, containers)
-        if time.monotonic() >= deadline:
-            return False, f"not healthy within {seconds:.0f} s: {_complaint(there, waiting[0])}"
-        time.sleep(_PAUSE_SECONDS)
+    containers = poll(
+        lambda: read_containers(there, aside.project.name),
+        lambda found: any(map(_fails, found)) or not _waiting(aside, found),
+        seconds=max(0.0, deadline - time.monotonic()),
+        every=_PAUSE_SECONDS,
+    )
+    bad, waiting = next(filter(_fails, containers), None), _waiting(aside, containers)
+    if bad is not None:
+        return False, _complaint(there, bad)
+    if waiting:
+        return False, f"not healthy within {seconds:.0f} s: {_complaint(there, waiting[0])}"
+    return _verdict(run, there, aside, containers)
+
+
+def _waiting(aside: Aside, containers: Iterable[ContainerFact]) -> list[ContainerFact]:
+    return [one for one in containers if one.service in aside.services and one.health == "starting"]
 
 
 def _fails(container: ContainerFact) -> bool:
@@ -91,7 +91,6 @@ def _complaint(there: Host, container: ContainerFact) -> str:
 def _verdict(
     run: Run, there: Host, aside: Aside, containers: tuple[ContainerFact, ...]
 ) -> tuple[bool | None, str]:
-    """Judge services none of which fails or is still starting."""
     own = [one for one in containers if one.service in aside.services]
     check = run.policy.database.check
     if check is not None:
@@ -109,5 +108,5 @@ def _checked(
     if first is None:
         return None, "no container runs that database.check could be run in"
     seconds = run.policy.timeouts.up
-    done = there.run(Call(argv=("docker", "exec", first.id, *check), limits=Limits(seconds, seconds)))
+    done = there.run(call(("docker", "exec", first.id, *check), seconds))
     return done.ok, "" if done.ok else f"database.check ended with status {done.exit_code}: {done.reason()}"

@@ -53,19 +53,10 @@ def rehearse(
     Running it twice is safe: what a killed try left under the same name is removed first.
 
     Args:
-        host: The host the release's bundle is staged on.
-        release: The release that brings the migration.
-        manifest: That release, as the host knows it.
-        previous: The release that runs now, None where nothing does.
-        name: What tells this rehearsal from others on the host.
         asks: True to ask a tool other than Alembic there which migrations are pending, before they are run.
 
     Returns:
         What was proven. A migration that fails is such a result.
-
-    Raises:
-        TransientError: The host does not answer.
-        TerminalError: The copy cannot be made, or the release cannot be kept apart from the live one.
     """
     began = time.monotonic()
     trial = Trial.of(run, host, name)
@@ -117,7 +108,6 @@ def _play(
     *,
     asks: bool,
 ) -> RehearsalReceipt:
-    """Migrate the copy, and start both releases on it."""
     nothing = RehearsalReceipt(
         host=trial.host,
         release_id=new.release_id,
@@ -169,7 +159,6 @@ def _migrate(trial: Trial, copy: Copy, new: Aside) -> tuple[TrialOutcome, Health
 def _prove_earlier(
     trial: Trial, earlier: Aside | HealthProof | None, new: HealthProof | None
 ) -> HealthProof | None:
-    """See whether the running release runs on the migrated copy."""
     if earlier is None or isinstance(earlier, HealthProof):
         return earlier
     seconds = earlier.patience_seconds
@@ -202,15 +191,7 @@ def downgrade_on_copy(
 
     Args:
         run: The promotion; its description is that release's.
-        manifest: That release, as the host of the copy knows it.
         to_revision: The revision to go to; `base` for none.
-        name: What tells this trial from others on the host.
-
-    Returns:
-        How it ended; a command that fails, or takes too long, is such an end.
-
-    Raises:
-        TerminalError: The release has no way back, or cannot be kept apart from the live application.
     """
     migration = run.description.migration
     words = downgrade_words(migration, to_revision) if migration else None

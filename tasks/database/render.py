@@ -39,12 +39,7 @@ exit "$rendered"
 
 
 class ToldMigrations(Value):
-    """What the new image tells of its migrations.
-
-    Attributes:
-        revisions: All that it knows, oldest first.
-        rendered: The SQL of the pending ones.
-    """
+    """What the new image tells of its migrations."""
 
     revisions: tuple[Revision, ...]
     rendered: Rendered
@@ -59,16 +54,8 @@ def tell_migrations(
     It is what `list migrations` and `render migrations` do one after the other. Running it twice is safe: it only
     reads, in a confined container that is removed.
 
-    Args:
-        host: The host that has the image.
-        service: The new release's service that has the migration command, confined.
-        start: The revision the database stands at.
-
     Returns:
         Both; None where one of them failed, or the image has no shell: asked for each by itself, it says why.
-
-    Raises:
-        TransientError: The host does not answer.
     """
     migration = run.description.migration
     words = migration.alembic if migration else None
@@ -93,15 +80,10 @@ def render_migrations(
     Running it twice is safe: it only reads, in a confined container that is removed.
 
     Args:
-        host: The host that has the image.
-        service: The new release's service that has the migration command, confined.
         start: The revision the database stands at, None for a database without any.
 
     Returns:
         What was printed. A tool that cannot render so says so in it; that is no error here.
-
-    Raises:
-        TransientError: The host does not answer.
     """
     migration = run.description.migration
     if migration is None:
@@ -133,16 +115,11 @@ def list_pending(
     Running it twice is safe: it only reads, in a confined container that is removed.
 
     Args:
-        host: The host that has the image.
-        service: The new release's service that has the migration command, confined.
         current: The revisions the database stands at; none where it has none, or they are not known.
 
     Returns:
         The pending migrations: of another tool one for each line the command printed, in its order. None where it
         failed or printed nothing, which without the database says nothing.
-
-    Raises:
-        TransientError: The host does not answer.
     """
     migration = run.description.migration
     words = migration.alembic if migration else None
@@ -167,9 +144,6 @@ def _named(text: str, current: tuple[str, ...], *, alembic: bool) -> tuple[Revis
 
 def revision_sources(checkout: Path, revisions: tuple[str, ...]) -> dict[str, str]:
     """Find the files of Alembic's revisions in a checkout: SQL alone does not show what their Python does.
-
-    Args:
-        revisions: The revisions to look for.
 
     Returns:
         Revision → the text of its file; without those that are not found.

@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from blocks.values.receipts import StepReceipt
 from tasks.database.commands.copies import checksum, feed
-from tasks.database.live import backup_of, call, engine, login_of, within
+from tasks.database.live import backup_of, call, database_engine, login_of, within
 from tasks.host.host_facts import NOT_RUNNING
 from tasks.kernel.errors import TerminalError
 from tasks.steps.step import log, step
@@ -31,17 +31,8 @@ def restore_beside(run: Run, *, host: str, backup: BackupReceipt, names: Names) 
     """Restore a dump into a new database beside the live one, which goes on working meanwhile.
 
     Running it twice is safe: a database an earlier try left half-filled is made anew.
-
-    Args:
-        host: The host that keeps the database.
-
-    Returns:
-        A line that says so.
-
-    Raises:
-        TerminalError: The dump is not what was written, or it does not restore.
     """
-    began, beside = time.monotonic(), engine(run).beside
+    began, beside = time.monotonic(), database_engine(run).beside
     _check_dump(run, host, backup)
     _alter(run, host, names, beside.MAKE, "restore: no database could be made beside the live one")
     policy = backup_of(run)
@@ -74,14 +65,7 @@ def pause(run: Run, *, host: str, manifest: Manifest, services: tuple[str, ...])
     Running it twice is safe: what is stopped stays stopped. Database, containers and volumes stay.
 
     Args:
-        manifest: The release that runs.
         services: The services of its own images.
-
-    Returns:
-        A line that says so.
-
-    Raises:
-        TerminalError: They do not stop.
     """
     run.target(host).pause(manifest, services)
     return StepReceipt(text=f"{host}: {', '.join(services) or 'nothing'} stopped")
@@ -95,12 +79,10 @@ def keep_database(run: Run, *, host: str, names: Names) -> StepReceipt:
 
     Args:
         run: The promotion, its services paused.
-        host: The host that keeps the database.
-
-    Raises:
-        TerminalError: It could not be copied.
     """
-    _patiently(run, host, names, engine(run).beside.KEEP, "keep: the live database could not be copied")
+    _patiently(
+        run, host, names, database_engine(run).beside.KEEP, "keep: the live database could not be copied"
+    )
     return StepReceipt(text=f"{host}: kept as {names.old}")
 
 
@@ -112,12 +94,11 @@ def swap_database(run: Run, *, host: str, names: Names) -> StepReceipt:
 
     Args:
         run: The promotion, its services paused.
-        host: The host that keeps the database.
 
     Raises:
         TerminalError: The names could not be changed; the live database is the one it was.
     """
-    _patiently(run, host, names, engine(run).beside.SWAP, "swap: the database could not be renamed")
+    _patiently(run, host, names, database_engine(run).beside.SWAP, "swap: the database could not be renamed")
     return StepReceipt(text=f"{host}: the restored database is live, the one before is {names.old}")
 
 
@@ -127,14 +108,11 @@ def put_database_back(run: Run, *, host: str, names: Names) -> StepReceipt:
 
     Running it twice is safe: it looks which of them is there.
 
-    Args:
-        host: The host that keeps the database.
-
     Raises:
         TerminalError: The names could not be changed; both databases are still there.
     """
     what = f"put back: {names.old} could not get its name again"
-    _patiently(run, host, names, engine(run).beside.PUT_BACK, what)
+    _patiently(run, host, names, database_engine(run).beside.PUT_BACK, what)
     return StepReceipt(text=f"{host}: the database is the one it was")
 
 
@@ -143,22 +121,15 @@ def drop_kept(run: Run, *, host: str, names: Names) -> StepReceipt:
     """Remove what was kept of the database before: its dump is there, read back, and listed in the ledger.
 
     Running it twice is safe: what is gone is gone.
-
-    Args:
-        run: The promotion, ended well.
-        host: The host that keeps the database.
-
-    Raises:
-        TerminalError: It could not be removed.
     """
     what = "drop: what was kept of the database could not be removed"
-    _alter(run, host, names, engine(run).beside.DROP, what)
+    _alter(run, host, names, database_engine(run).beside.DROP, what)
     return StepReceipt(text=f"{host}: {names.old} removed")
 
 
 def _patiently(run: Run, host: str, names: Names, sql: str, what: str) -> None:
     """Change names, and try again while somebody is still connected."""
-    beside = engine(run).beside
+    beside = database_engine(run).beside
     for attempt in Retrying(
         retry=retry_if_exception(
             lambda error: isinstance(error, TerminalError) and beside.is_in_use(error.detail)
@@ -173,7 +144,7 @@ def _patiently(run: Run, host: str, names: Names, sql: str, what: str) -> None:
 
 def _alter(run: Run, host: str, names: Names, sql: str, what: str) -> None:
     policy = backup_of(run)
-    argv = within(run, engine(run).beside.change(names, login_of(policy)))
+    argv = within(run, database_engine(run).beside.change(names, login_of(policy)))
     change = run.change(host, argv, seconds=max(policy.timeout, _QUICK_SECONDS), stdin=sql.encode())
     _good(run.hosts[host].run(change), what, "look at the database's log there")
 

@@ -33,11 +33,7 @@ def history_of(ledger: Ledger, pipeline: str, environment: str) -> History:
 
 
 def removable(run: Run, stored: Iterable[StoredDump]) -> tuple[str, ...]:
-    """Decide which of the dumps at one place may go; see `tasks.host.retention.to_remove`.
-
-    Returns:
-        The names of those to remove.
-    """
+    """Decide which of the dumps at one place may go; see `tasks.host.retention.to_remove`."""
     backup = run.policy.backup
     if backup is None:
         return ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.database.commands.copied import parse_rows
 from tasks.database.engine import ColumnFacts, SchemaFacts
 from tasks.database.engines import engine_of, judge_of
-from tasks.database.live import ask_live, engine, login_of, within
+from tasks.database.live import ask_live, database_engine, login_of, within
 from tasks.host.host_facts import NOT_RUNNING
 from tasks.host.read import QUICK
 from tasks.kernel.errors import SluiceError
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
 def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
     """Read the database's schema revision and size from its container.
 
-    Args:
-        host: The host that keeps the database.
-
     Returns:
         Whether the database's container runs, its revision and its size in bytes.
     """
-    result = _ask(run, host, engine(run))
+    result = _ask(run, host, database_engine(run))
     if result is None or result.exit_code == NOT_RUNNING:
         return False, None, None
     if not result.ok:
@@ -38,7 +36,7 @@ def read_schema(run: Run, host: Host) -> tuple[bool, str | None, int | None]:
             "%s: the database does not answer questions about its schema: %s", host.name, result.tail(2)
         )
         return True, None, None
-    return True, *_read(engine(run), result)
+    return True, *_read(database_engine(run), result)
 
 
 def read_applied(site: Site, host: Host) -> tuple[str, ...] | None:
@@ -76,7 +74,7 @@ def read_columns(run: Run) -> ColumnFacts:
     if judge is None or backup is None or not backup.built_in:
         return ColumnFacts()
     try:
-        return judge.dumps.COLUMN_FACTS.put(lambda sql: ask_live(run, sql))
+        return judge.dumps.COLUMN_FACTS.put(partial(ask_live, run))
     except (SluiceError, ValueError) as error:
         log().warning("sizes and types of the tables are not known: %s", error)
         return ColumnFacts()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from blocks.values.evidence import NO_SQL_COMMAND, AskedOnCopy, LockFact, Rendered
@@ -16,12 +17,11 @@ from tasks.database.commands.copies import inside
 from tasks.database.copies import ask_copy
 from tasks.database.engine import Login, TableFiles
 from tasks.database.isolated_release import clear, set_aside
-from tasks.database.live import engine
+from tasks.database.live import call, database_engine
 from tasks.host.alembic import parse_pending
 from tasks.host.confined import MOST_BYTES, MOST_SECONDS, TOO_MUCH
 from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.logs import log
-from tasks.kernel.protocols import Call, Limits
 from tasks.kernel.redact import reason_line
 from tasks.steps.run import Run
 
@@ -30,16 +30,11 @@ if TYPE_CHECKING:
     from tasks.database.copies import Copy
     from tasks.database.isolated_release import Aside, IsolatedServices
     from tasks.host.compose import ComposeProject
+    from tasks.kernel.protocols import Result
 
 
 class TrialOutcome(NamedTuple):
-    """How a command on a copy ended.
-
-    Attributes:
-        ok: True when it ended well.
-        reason: Why not, one line; empty when it did.
-        seconds: How long it took.
-    """
+    """How a command on a copy ended."""
 
     ok: bool
     reason: str
@@ -51,10 +46,7 @@ class Trial:
     """One try on a copy of the database, with all that it leaves on the host.
 
     Attributes:
-        run: The promotion.
-        host: The host.
         mark: What tells its containers from all others.
-        folder: Its folder on the host.
     """
 
     run: Run
@@ -97,36 +89,29 @@ def run_aside(
     *,
     container: str,
 ) -> TrialOutcome:
-    """Run a migration command on a copy of the database.
-
-    Args:
-        project: The release's compose project, taken out of the live application.
-
-    Returns:
-        How it ended; a command that fails, or takes too long, is such an end.
-    """
+    """Run a migration command on a copy of the database."""
     argv = project.run_once(
         migration.service,
         words,
         name=container,
         no_deps=True,
-        env=engine(run).locks.limits(run.policy.database),
+        env=database_engine(run).locks.limits(run.policy.database),
     )
     began = time.monotonic()
     try:
-        call = Call(argv=argv, limits=Limits(migration.timeout, migration.timeout))
-        result = run.hosts[copy.host].run(call, on_line=log().info)
+        result = run.hosts[copy.host].run(call(argv, migration.timeout), on_line=log().info)
     except TerminalError as error:
         return TrialOutcome(ok=False, reason=reason_line(error.what), seconds=time.monotonic() - began)
-    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
-    return TrialOutcome(ok=result.ok, reason=reason, seconds=result.seconds)
+    return TrialOutcome(ok=result.ok, reason=_why(result), seconds=result.seconds)
+
+
+def _why(result: Result) -> str:
+    """Return why a command failed, one line; empty where it did not."""
+    return "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
 
 
 def ask_aside(trial: Trial, copy: Copy, new: Aside) -> AskedOnCopy | None:
     """Ask a tool other than Alembic, on a copy of the database, which migrations are pending and what they do.
-
-    Args:
-        new: The release that has them, taken out of the live application.
 
     Returns:
         What it told; None where the release has no command that asks it.
@@ -151,29 +136,24 @@ def _answer(trial: Trial, copy: Copy, new: Aside, words: tuple[str, ...], what: 
     argv = new.project.run_once(migration.service, words, name=name, no_deps=True)
     seconds = min(migration.timeout, MOST_SECONDS)
     try:
-        result = trial.run.hosts[copy.host].run(Call(argv=argv, limits=Limits(seconds, seconds)))
+        result = trial.run.hosts[copy.host].run(call(argv, seconds))
     except TerminalError as error:
         return Rendered(text="", exit_code=1, reason=reason_line(error.what))
     if len(result.stdout.encode()) > MOST_BYTES:
         return Rendered(text="", exit_code=1, reason=TOO_MUCH)
-    reason = "" if result.ok else reason_line(result.reason()) or f"it ended with status {result.exit_code}"
-    return Rendered(text=result.stdout, exit_code=result.exit_code, reason=reason)
+    return Rendered(text=result.stdout, exit_code=result.exit_code, reason=_why(result))
 
 
 @contextmanager
 def watched(run: Run, copy: Copy) -> Iterator[Callable[[], tuple[LockFact, ...]]]:
-    """Watch a copy's locks while something is done to it.
-
-    Yields:
-        What returns the locks, once that is done.
-    """
+    """Watch a copy's locks while something is done to it."""
     seconds = 2 * _longest(run)
-    commands = engine(run).locks
-    query = engine(run).dumps.query(Login(copy.user, copy.database))
+    commands = database_engine(run).locks
+    query = database_engine(run).dumps.query(Login(copy.user, copy.database))
     argv = locks.watch(inside(copy.container, query))
-    call = Call(argv=argv, stdin=commands.WATCH.encode(), limits=Limits(seconds, seconds))
+    watch = call(argv, seconds, commands.WATCH.encode())
     with ThreadPoolExecutor(1) as beside:
-        watching = beside.submit(copy_context().run, run.hosts[copy.host].run, call)
+        watching = beside.submit(copy_context().run, run.hosts[copy.host].run, watch)
         try:
             yield lambda: locks.parse_locks(watching.result().stdout, commands.MODES)
         finally:
@@ -187,4 +167,4 @@ def _longest(run: Run) -> float:
 
 def read_state(run: Run, copy: Copy) -> TableFiles:
     """Read what a migration may change beside the data."""
-    return engine(run).locks.TABLE_FILES.put(lambda sql: ask_copy(run, copy, sql))
+    return database_engine(run).locks.TABLE_FILES.put(partial(ask_copy, run, copy))

@@ -16,11 +16,7 @@ _MOST = 50
 
 
 def drill_line(environment: str, backup: BackupReceipt, receipt: DrillReceipt) -> str:
-    """Return the one line a drill's run ends with.
-
-    Returns:
-        What was proven, or the first difference and what to do.
-    """
+    """Return the one line a drill's run ends with."""
     taken = f"{backup.taken_at:%Y-%m-%d %H:%M} UTC"
     if receipt.passed:
         return (
@@ -39,7 +35,6 @@ def failure_text(pipeline: str, environment: str, line: str, link: str) -> str:
     """Return what people are told of a drill that failed.
 
     Args:
-        line: The line of its run.
         link: The address of the run; empty for none.
     """
     head = f"Drill failed: {pipeline} {environment} has no dump that is known to restore"

@@ -17,20 +17,12 @@ _SIGNS = {Risk.ADDITIVE: "🟢", Risk.LOCKING: "🟡", Risk.DESTRUCTIVE: "🔴",
 
 
 def evidence_markdown(plan: Plan) -> list[str]:
-    """Render the verdicts, the pending SQL and the rehearsal of a plan.
-
-    Returns:
-        Markdown sections; none for a plan without judged migrations.
-    """
+    """Render the verdicts, the pending SQL and the rehearsal of a plan."""
     return [*_verdicts(plan), *_proof(plan), *_sql(plan.verdicts)]
 
 
 def evidence_rows(plan: Plan) -> list[tuple[str, str]]:
-    """Render the same for the terminal, the SQL left out.
-
-    Returns:
-        Rows of name and plain text.
-    """
+    """Render the same for the terminal, the SQL left out."""
     rows = [("override", one_line(plan.override, 300))] if plan.override else []
     for verdict in plan.verdicts:
         rows.append((f"verdict {one_line(verdict.revision, 40)}", str(verdict.risk)))

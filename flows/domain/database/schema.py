@@ -61,13 +61,9 @@ def schema_path(
     """Walk the migration graph from where the database stands to the release's newest migrations.
 
     Args:
-        revisions: Every migration the release knows.
         current: The revisions the database stands at: several after a branch, none for a database that has
             none yet; None where it could not be read, which counts as none.
         known: The migrations of other releases that ran here, which may be newer ones.
-
-    Returns:
-        What is pending and what the database is ahead by.
 
     Raises:
         UnknownRevisionError: Nobody knows a revision, or the database has migrations this release
@@ -95,9 +91,7 @@ def ahead_of(
     """Return what the database has and a release lacks, for a rollback, which runs no migration.
 
     Args:
-        revisions: Every migration the release knows.
         current: The revisions the database stands at.
-        known: The migrations of other releases.
 
     Returns:
         The migrations, each after those it follows; one that nobody knows is told by its bare identifier.

@@ -20,15 +20,10 @@ class SchemaFacts(Value):
     """What the gate looks at.
 
     Attributes:
-        environment: The environment's name.
-        rules: What may happen to its database.
-        verdicts: What the pending migrations do.
         rehearsal: How they went on a copy, None where none was made.
         runs_now: True when a release runs that they could break.
         running_since: Since when the running release has run alone, None where that is not known.
         override: Why they may come in nevertheless; empty without.
-        approvers: How many people may approve here.
-        now: The time, aware.
     """
 
     environment: str
@@ -43,11 +38,7 @@ class SchemaFacts(Value):
 
 
 def schema_may_change(facts: SchemaFacts) -> GateAnswer:
-    """Say whether the pending migrations may come together with the switch.
-
-    Returns:
-        The gate's answer; a refusal names the statements, the safer way, and what would let them in.
-    """
+    """Say whether the pending migrations may come together with the switch."""
     refuted = _refuted(facts.rehearsal)
     if refuted:
         return _no(refuted)

@@ -18,7 +18,7 @@ _SIGNS = {
 }
 _SOURCES = {
     "copy": "compared row by row with a restored copy",
-    "statistics": "read from PostgreSQL's counters, so these are upper bounds",
+    "statistics": "read from the database's counters, so these are upper bounds",
 }
 
 

@@ -37,12 +37,8 @@ class LiveDatabase:
     """The live database, as far as a copy has to be like it.
 
     Attributes:
-        container: The id of its container.
-        image: The id of the image it runs.
         reference: What the image is called in the compose files.
-        digests: The image's repository digests, by which another host can pull it.
         aliases: The names it is reached by.
-        user: The user it is dumped by.
         superuser: The user its image was started with.
         settings: The settings a copy shares with it.
     """

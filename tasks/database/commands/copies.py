@@ -152,13 +152,10 @@ def start(
     memory runs out.
 
     Args:
-        copy: The name of container and network.
         label: `pipeline/environment`.
         service: Its compose service, by which the application reaches it.
-        image: The image, as the host knows it.
         variables: What prints its variables in the live container, on that one's own host; empty elsewhere, where
             they come by standard input.
-        server: How its server is started.
     """
     options = (
         "--pull=never",

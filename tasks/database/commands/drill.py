@@ -17,8 +17,6 @@ class TableFact:
     """One table or view.
 
     Attributes:
-        kind: `table`, `view`, …
-        partition: True for a part of a partitioned table.
         rows: How many rows it has itself; None where it keeps none.
     """
 
@@ -33,9 +31,7 @@ class DatabaseFacts:
 
     Attributes:
         tables: Name with schema, quoted as SQL needs it → the table.
-        extensions: Name → version.
         sequences: Name → the last value, None before the first.
-        objects: How many large objects it has.
         revision: The schema revision, several heads joined by a comma; None without one.
         counters: Table → rows inserted and deleted since the statistics began.
     """
@@ -59,7 +55,6 @@ class Comparison:
 
     Attributes:
         differences: What a dump of a living database does not explain, one line each.
-        notes: What it explains, one line each.
     """
 
     differences: tuple[str, ...]
@@ -96,7 +91,6 @@ def compare(
       one in a hundred.
 
     Args:
-        live: The live database, now.
         revision: The revision recorded with the dump; None when unknown.
         counters: Table → rows inserted, updated, deleted when the dump was taken; empty when unknown.
     """
@@ -128,7 +122,6 @@ def compare(
 
 
 def _missing(live: DatabaseFacts, restored: DatabaseFacts) -> Iterator[str]:
-    """Say what the live database has and the restored one has not."""
     for name, table in live.tables.items():
         if name not in restored.tables and not table.partition:
             yield f"the {table.kind} {name} was not restored"

@@ -12,7 +12,6 @@ class Connection:
     """Where a variable of the application leads.
 
     Attributes:
-        key: The variable.
         service: The service that has it; empty for one of an env file.
         what: The database behind it, as a person would name it; empty where only its server is known.
     """
@@ -39,7 +38,6 @@ class OtherDatabases:
         named: Variables that name one of the server's databases, with what they name.
         elsewhere: Connections that lead to another server, which could not be asked.
         unknown: What could not be asked.
-        services: The application's other services that run.
     """
 
     neighbours: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ class Gone(Value):
     """What the first database has and the second lacks altogether.
 
     Attributes:
-        table: Schema and name.
         column: The column; None for the whole table.
         rows: The rows of the table; for a column those that have something else in it than its default.
         content: A checksum of what is in it, by which it is found under another name.
@@ -56,7 +55,6 @@ def really_gone(gone: Sequence[Gone], come: Sequence[Gone]) -> tuple[Gone, ...]:
 
     Args:
         gone: What one database has and the other lacks.
-        come: And the other way round.
     """
     renamed = Counter(_mark(one) for one in come)
     found: list[Gone] = []

@@ -52,12 +52,8 @@ class IsolatedPlace:
     """Where the services run instead.
 
     Attributes:
-        network: The copy's internal network.
-        container: The copy's container.
         address: Its address on that network; empty where it is not known.
-        database: The database's compose service.
         mark: What tells the rehearsal's containers and volumes from all others; its projects' names begin with it.
-        seconds: How long a service may take to become healthy.
     """
 
     network: str
@@ -78,8 +74,6 @@ def override(
     """Write the compose file that takes services out of the live application.
 
     Args:
-        shape: The application, variables filled in.
-        services: The services that will be started.
         kinds: Path on the host → what is there: `file`, `inside` (a folder of the release's bundle), `outside` (any
             other folder), `missing`, or `other` (a socket, a device).
         brought: The labels of the images, which are emptied: proxies and schedulers on the host obey those of all
@@ -113,7 +107,6 @@ def override(
 def _service(
     shape: ComposeShape, name: str, services: tuple[str, ...], place: IsolatedPlace, kinds: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Return the lines of one service: key and value."""
     service = shape.services[name]
     shares = service.get("network_mode") == "host"
     own = _OWN - _SHARED_WITH_COPY if shares else _OWN
@@ -221,8 +214,6 @@ def breaches(
     """Say what of an overridden application would still reach something live.
 
     Args:
-        shape: The application with the override.
-        services: The services that will be started.
         kinds: As for `override`.
 
     Returns:

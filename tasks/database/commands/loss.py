@@ -26,7 +26,6 @@ class Differences(Value):
     Attributes:
         tables: The tables both have whose rows differ: inserted, updated and deleted from the first to the second.
         only_first: The tables and columns only the first has, where there is something in them.
-        only_second: And those only the second has.
         notes: What was told by its counts only, one line each.
     """
 
@@ -46,9 +45,7 @@ class Suspects(Value):
     """The groups of one table's rows that differ, and how many rows they have.
 
     Attributes:
-        groups: Their numbers.
         first: Their rows in the first database.
-        second: And in the second.
     """
 
     groups: tuple[int, ...]
@@ -80,15 +77,7 @@ def _by_table(compared: Sequence[Pair], rows: Rows) -> list[dict[int, tuple[str,
 
 
 def losses(compared: Sequence[Pair], first: Rows, second: Rows) -> tuple[TableLoss, ...]:
-    """Tell inserted, updated and deleted rows apart, from the third round's answers.
-
-    Args:
-        compared: The tables that were asked about.
-        first: The first database's answer.
-
-    Returns:
-        The tables that differ.
-    """
+    """Tell inserted, updated and deleted rows apart, from the third round's answers."""
     mine, theirs = _rows_by_table(compared, first), _rows_by_table(compared, second)
     found = [_loss(pair, one, other) for pair, one, other in zip(compared, mine, theirs, strict=True)]
     return tuple(loss for loss in found if loss.rows)

@@ -11,7 +11,6 @@ class Names:
     """The names of the databases beside the live one; those of one promotion are no other's.
 
     Attributes:
-        new: What takes the live database's place.
         old: The live database as it was before.
         bad: What had taken its place and did not do.
     """

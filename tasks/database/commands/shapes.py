@@ -13,7 +13,6 @@ class DatabaseShape(Value):
     """A table's shape.
 
     Attributes:
-        name: Schema and name, quoted where SQL needs it.
         columns: Column → the SQL of its default, None without one; in the table's order.
         key: The columns of its primary key, empty without one.
     """
@@ -27,7 +26,6 @@ class Pair(Value):
     """A table that both databases have.
 
     Attributes:
-        name: Schema and name.
         columns: The columns both have.
         key: What tells its rows apart; empty where they are told apart by their whole content.
         gone: The columns only the first database has, each with its default.

@@ -24,7 +24,7 @@ from tasks.database.commands.names import Names
 from tasks.database.copies import ask_copy, open_copy
 from tasks.database.drill import prove
 from tasks.database.engine import Question
-from tasks.database.live import ask_live, call, engine, within
+from tasks.database.live import ask_live, call, database_engine, within
 from tasks.database.loss import compare
 from tasks.database.restore import (
     drop_kept,
@@ -95,7 +95,7 @@ class Place:
         """Restore a dump beside the live database; return how that one differs from what was restored."""
         restore_beside.fn(self.run, host="prod", backup=backup, names=self.names)
         return compare(
-            engine(self.run).comparison,
+            database_engine(self.run).comparison,
             lambda sql: ask_live(self.run, sql, self.names.new),
             lambda sql: ask_live(self.run, sql),
         )
@@ -119,7 +119,7 @@ def what_is_no_whole_dump_is_found(place: Place) -> None:
         assert not prove(place.run, name="drill", backup=broken).passed
         with pytest.raises(TerminalError, match="does not restore"):
             restore_beside.fn(place.run, host="prod", backup=broken, names=place.names)
-    listing = feed(backup.path, within(place.run, engine(place.run).dumps.listing()))
+    listing = feed(backup.path, within(place.run, database_engine(place.run).dumps.listing()))
     assert not place.run.hosts["prod"].run(call(listing, 60)).ok
 
 
@@ -206,7 +206,7 @@ def the_revision_is_read(place: Place) -> None:
 def a_migration_that_waits_for_a_lock_is_stopped(place: Place) -> None:
     place.sql(SHOP)
     rules = place.run.policy.database.model_copy(update={"lock_timeout": 0.5})
-    limits = engine(place.run).locks.limits(rules)
+    limits = database_engine(place.run).locks.limits(rules)
     migration = "alter table orders add column price int;"
     with place.locked("orders"):
         stopped = place.migrate(migration, limits)
@@ -228,7 +228,7 @@ def names_are_data(place: Place) -> None:
 def a_copy_is_doubled_and_apart(place: Place) -> None:
     place.sql(SHOP)
     with open_copy(place.run, name="one", backup=place.dump()) as copy:
-        ask_copy(place.run, copy, engine(place.run).copies.duplicate(copy.database, "be'fo\"re"))
+        ask_copy(place.run, copy, database_engine(place.run).copies.duplicate(copy.database, "be'fo\"re"))
         ask_copy(place.run, copy, "delete from orders;")
         count = Question("select count(*) from orders;", lambda rows: rows[0][0])
         assert count.put(lambda sql: ask_copy(place.run, copy, sql)) == "0"
@@ -245,7 +245,7 @@ def what_cannot_be_read_is_never_harmless(place: Place) -> None:
         assert verdict(place, sql).risk is Risk.OPAQUE, sql
     hidden = "-- Running upgrade  -> a1\nselect '\n-- Running upgrade a1 -> b2\n';\ndrop table orders;\n"
     wanted = (Revision(id="a1"), Revision(id="b2", down=("a1",)))
-    judged = engine(place.run)
+    judged = database_engine(place.run)
     found = judge_migrations(
         split_rendered(hidden, wanted, 0, "", judged.judge), judged, lint={}, sources=None
     )
@@ -254,7 +254,7 @@ def what_cannot_be_read_is_never_harmless(place: Place) -> None:
 
 def verdict(place: Place, sql: str) -> MigrationVerdict:
     migration = RenderedMigration(revision="r1", sql=sql)
-    (found,) = judge_migrations([migration], engine(place.run), lint={}, sources=None)
+    (found,) = judge_migrations([migration], database_engine(place.run), lint={}, sources=None)
     return found
 
 

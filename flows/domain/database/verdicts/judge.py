@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.values.schema_changes import UNKNOWN, MigrationVerdict, Risk, SchemaFinding
 from flows.domain.database.verdicts.revision_source import SourceFacts, look_into
 from tasks.database.engine import ColumnFacts, UnreadableSqlError
+from tasks.database.engines import ENGINES
 from tasks.kernel.text import one_line
 
 if TYPE_CHECKING:
@@ -52,9 +53,6 @@ def judge_migrations(
         lint: Revision → the linter's findings; it can only make a verdict worse.
         sources: Revision → the Python source of its file, which is read for what the SQL does not show. A revision
             that is missing is opaque. None for tools whose migrations are SQL.
-
-    Returns:
-        One verdict for each migration, in the same order.
     """
     return tuple(_judge(one, engine, facts, lint.get(one.revision, ()), sources) for one in migrations)
 
@@ -113,7 +111,8 @@ def _opaque_as_a_whole(
     migration: RenderedMigration, engine: DatabaseEngine | None
 ) -> Iterator[SchemaFinding]:
     if engine is None:
-        reason = "the database is another one: only PostgreSQL's migrations can be judged"
+        known = " and ".join(f"{one.name}'s" for one in ENGINES.values())
+        reason = f"the database is another one: only {known} migrations can be judged"
         yield SchemaFinding(risk=Risk.OPAQUE, statement="", reason=reason, safer=_BY_HAND)
     if not migration.complete:
         reason = one_line(migration.why_incomplete, _LONGEST) or "its SQL is not complete"

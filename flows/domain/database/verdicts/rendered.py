@@ -25,8 +25,6 @@ class RenderedMigration(Value):
     """One migration's SQL as its tool rendered it.
 
     Attributes:
-        revision: Its identifier.
-        message: Its one-line description.
         sql: Its SQL; what there is of it where it is not complete.
         complete: True when it rendered to its end.
         why_incomplete: Why it did not, one line; empty when it did.
@@ -52,7 +50,6 @@ def split_rendered(
     Args:
         revisions: The migrations that were asked for: the pending ones, in order.
         exit_code: Its exit status; anything but 0 means that the output breaks off.
-        reason: Why it failed, for people.
 
     Returns:
         One for each of the revisions, in the same order.
@@ -74,11 +71,6 @@ def rendered_whole(
     text: str, revisions: Sequence[Revision], exit_code: int, reason: str
 ) -> tuple[RenderedMigration, ...]:
     """Take what another tool printed as one migration: its parts cannot be told apart.
-
-    Args:
-        text: Its standard output, the SQL of all pending migrations.
-        revisions: The pending migrations, in order.
-        reason: Why it failed, for people.
 
     Returns:
         One migration that is called like the last of the revisions; none where nothing is pending.

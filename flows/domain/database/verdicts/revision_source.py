@@ -51,7 +51,6 @@ def look_into(
     """Look for Python in a revision file that its rendered SQL does not show.
 
     Args:
-        source: The file's text. It is parsed, never run.
         existing_types: The engine's own reading of the types it says.
 
     Returns:

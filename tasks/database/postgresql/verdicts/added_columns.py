@@ -17,14 +17,7 @@ _STORED = "s"
 
 
 def added_column(table: str, definition: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
-    """Judge a column that is added to a table that was there, and note it as fresh.
-
-    Args:
-        ground: What is known; the column is added to it.
-
-    Yields:
-        The remarks.
-    """
+    """Judge a column that is added to a table that was there, and note it as fresh."""
     kinds = {one.contype: one for one in definition.constraints or ()}
     name = str(definition.colname)
     fresh = _fresh(definition, kinds)

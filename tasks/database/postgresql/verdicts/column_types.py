@@ -80,12 +80,6 @@ def compare(old: ColumnType, new: ColumnType) -> TypeChange:
     """Say what changing a column's type does.
 
     Only pairs that are known to be harmless are; every other is a break.
-
-    Args:
-        old: The type the column has.
-
-    Returns:
-        What happens, by PostgreSQL 17's rules.
     """
     if old == new or (old.name, new.name) == ("cidr", "inet"):
         return TypeChange.NOTHING

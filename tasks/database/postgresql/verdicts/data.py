@@ -63,7 +63,6 @@ def is_version_keeping(statement: Any, revision: str, tables: set[str]) -> bool:
     """Say whether a statement is Alembic's own note of which revision the database has.
 
     Args:
-        revision: The migration it stands in.
         tables: The version tables seen in this migration; one that is found is added.
 
     Returns:

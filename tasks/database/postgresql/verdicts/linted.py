@@ -34,7 +34,6 @@ def lint_remarks(
     """Return what the linter adds to a verdict.
 
     Args:
-        findings: The linter's findings in one migration.
         open_to: For each statement, whether the linter is heard: not where the parse tree has said something of it,
             nor where it is about what the migration made itself, which the linter takes for known tables.
 

@@ -17,10 +17,7 @@ class Remark(NamedTuple):
     """What is said of a statement.
 
     Attributes:
-        risk: What it means.
-        reason: Why, one line.
         safer: The safer way, one line; empty for none.
-        table: The table it is about.
     """
 
     risk: Risk
@@ -38,7 +35,6 @@ class FreshColumn(NamedTuple):
     Attributes:
         filled: True when rows of the running release get a value in it, by a default or a computation.
         equal: True when they all get the same one.
-        required: True when it is NOT NULL.
     """
 
     filled: bool
@@ -51,9 +47,7 @@ class MigrationContext:
     """The ground one migration is judged on; it grows with each statement.
 
     Attributes:
-        sizes: Table → bytes.
         types: `table.column` → the type it has now, as PostgreSQL prints it.
-        in_transaction: True while a transaction is open.
         new: The tables, views and types the migration made.
         fresh: The columns it added to tables that were there.
         locked: The tables it has locked in the open transaction.

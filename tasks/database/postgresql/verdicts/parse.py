@@ -36,7 +36,6 @@ class Statement:
     """One parsed statement.
 
     Attributes:
-        node: The root of its parse tree.
         text: Its text without leading comments, on one line, cut to 200 characters.
         first_line: The line it begins on, counted within the text from 0.
         last_line: The line it ends on.
@@ -63,9 +62,6 @@ def read_tokens(text: str) -> list[Token]:
 
 def read_statements(text: str) -> tuple[Statement, ...]:
     """Parse SQL text.
-
-    Returns:
-        Its statements, in order.
 
     Raises:
         UnreadableSqlError: PostgreSQL would not take it, or it nests too deep to be read safely.

@@ -26,24 +26,12 @@ Command = Callable[[str, Any, MigrationContext], Remarks]
 
 _LATER = "stop using it in a first release; drop it in a later one, when no release that uses it can be rolled back to"
 # What only writes the catalogue and means nothing to the code that runs.
-_HARMLESS = frozenset(
-    {
-        At.AT_SetStatistics,
-        At.AT_SetOptions,
-        At.AT_ResetOptions,
-        At.AT_SetStorage,
-        At.AT_SetCompression,
-        At.AT_ClusterOn,
-        At.AT_DropCluster,
-        At.AT_ResetRelOptions,
-        At.AT_ReplicaIdentity,
-        At.AT_AddOf,
-        At.AT_DropOf,
-        At.AT_DetachPartitionFinalize,
-        At.AT_DisableRowSecurity,
-        At.AT_NoForceRowSecurity,
-    }
+_CATALOGUE_ONLY = (
+    "SetStatistics SetOptions ResetOptions SetStorage SetCompression ClusterOn DropCluster "
+    "ResetRelOptions ReplicaIdentity AddOf DropOf DetachPartitionFinalize DisableRowSecurity "
+    "NoForceRowSecurity"
 )
+_HARMLESS = frozenset(At[f"AT_{name}"] for name in _CATALOGUE_ONLY.split())
 _REWRITES = {
     At.AT_SetLogged: "to log it",
     At.AT_SetUnLogged: "without a log: a crash of the server then empties it",
@@ -83,14 +71,7 @@ _TRIGGERS = frozenset(one for one in At if one.name.startswith(("AT_EnableTrig",
 
 
 def altered(statement: Any, ground: MigrationContext) -> Iterator[Remark]:  # noqa: ANN401 - untyped trees
-    """Judge ALTER TABLE, ALTER INDEX, ALTER VIEW and their kin.
-
-    Args:
-        ground: What is known; it grows.
-
-    Yields:
-        The remarks, command by command.
-    """
+    """Judge ALTER TABLE, ALTER INDEX, ALTER VIEW and their kin."""
     table = relation_name(statement.relation)
     for command in statement.cmds or ():
         yield from _command(table, statement.objtype, command, ground)
