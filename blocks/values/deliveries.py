@@ -44,21 +44,20 @@ PULL_REQUESTS = "pull-requests"
 DELIVERY_ENDED = frozenset(DeliveryStatus) - {DeliveryStatus.RECEIVED, DeliveryStatus.ACCEPTED}
 
 
-class Arrived(Value):
-    """A delivery as it is stored: what decides, not the whole payload.
+class DeliveryFacts(Value):
+    """What GitHub told with a delivery, as far as it decides something.
 
     Attributes:
         delivery: GitHub's id of it (`X-GitHub-Delivery`).
         event: The event's name (`X-GitHub-Event`).
         action: What happened, such as `opened`; empty for events without actions.
-        repository: The repository, `owner/name`, as it is configured.
+        repository: `owner/name`, as it is configured.
         ref: The branch or tag it is about, as `refs/…`; empty where there is none.
         sha: The commit it is about; empty where there is none.
         number: The pull request or issue it is about.
         sender: The login of whoever caused it.
         digest: Sha256 over the body, hex.
         facts: What the decision needs of the payload, as JSON text.
-        refusal: Why it starts nothing, where that is known already; else empty.
     """
 
     delivery: str
@@ -71,21 +70,28 @@ class Arrived(Value):
     sender: str = ""
     digest: str
     facts: str = "{}"
+
+
+class Arrived(DeliveryFacts):
+    """A delivery as it is stored.
+
+    Attributes:
+        refusal: Why it starts nothing, where that is known already; else empty.
+    """
+
     refusal: str = ""
 
 
-class Start(Value):
-    """One flow run that a delivery asks for.
+class StartFacts(Value):
+    """Which flow run a delivery asks for.
 
     Attributes:
-        environment: The environment; of an errand what it is about.
-        kind: Promote or rollback, or an errand.
+        environment: Of an errand what it is about.
         ref: The branch, tag, commit or release the run is given; empty for the flow's own default.
         branch: The branch whose newest push counts; empty for tags and comments.
         sha: The commit, empty where the flow finds it.
         by_commit: True where a second event of the same commit starts nothing more.
         requested_by: The login of whoever asks.
-        reason: Why, for a rollback.
     """
 
     environment: str
@@ -95,6 +101,15 @@ class Start(Value):
     sha: str = ""
     by_commit: bool = True
     requested_by: str = ""
+
+
+class Start(StartFacts):
+    """One flow run that a delivery asks for.
+
+    Attributes:
+        reason: Why, for a rollback.
+    """
+
     reason: str = ""
 
     @property

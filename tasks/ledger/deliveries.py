@@ -4,38 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from blocks.values.deliveries import DELIVERY_ENDED, MISSED, DeliveryStatus
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.delivery_records import DeliveryRecord
-from tasks.ledger.models import DeliveryRow
+from tasks.ledger.models import DELIVERIES
+from tasks.ledger.rows import Rows
 from tasks.ledger.starts import add_start, fold_starts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from blocks.values.deliveries import Arrived, Start
-    from tasks.ledger.database import Database
 
 Taken = Literal["stored", "repeated", "copied"]
 REPLAYED = "replayed by hand"
 
+_ROW = DELIVERIES.c
+_PUSHES = ("push", MISSED)
 
-class Deliveries:
-    """The deliveries of a ledger.
 
-    Args:
-        database: The ledger's database.
-    """
+class Deliveries(Rows[DeliveryRecord]):
+    """The deliveries of a ledger."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    table = DELIVERIES
+    kind = DeliveryRecord
 
     def take_in(self, arrived: Sequence[Arrived], now: datetime) -> list[Taken]:
         """Store deliveries, all in one transaction. Running it twice is safe: an id is stored once.
@@ -44,14 +43,13 @@ class Deliveries:
         is recorded and starts nothing.
 
         Args:
-            arrived: The deliveries, in the order they came.
-            now: The present time, UTC.
+            arrived: In the order they came.
 
         Returns:
             For each: stored, repeated (the id was known), or copied (the body was).
         """
         insert = sqlite_insert if self._database.is_sqlite else postgresql_insert
-        new = insert(DeliveryRow).on_conflict_do_nothing().returning(DeliveryRow.delivery)
+        new = insert(DELIVERIES).on_conflict_do_nothing().returning(_ROW.delivery)
         with self._database.writing() as connection:
             originals = _originals(connection, arrived)
             rows = [_row(one, originals[one.digest], now) for one in arrived]
@@ -70,11 +68,10 @@ class Deliveries:
         """Return the deliveries to decide about now, in the order they came.
 
         Args:
-            now: The present time, UTC.
             without: Repositories that are left alone.
         """
-        undecided = (DeliveryRow.status == DeliveryStatus.RECEIVED, DeliveryRow.repository.not_in(without))
-        due = DeliveryRow.next_try_at.is_(None) | (DeliveryRow.next_try_at <= now)
+        undecided = (_ROW.status == DeliveryStatus.RECEIVED, _ROW.repository.not_in(without))
+        due = _ROW.next_try_at.is_(None) | (_ROW.next_try_at <= now)
         return self._all(*undecided, due, limit=limit)
 
     def decide(
@@ -93,20 +90,15 @@ class Deliveries:
             starts: What it starts; nothing: it is ignored, unless a status is given.
             reason: One line for a person.
             superseded: The pending starts whose place these take.
-            status: The delivery's status where it starts nothing.
-            now: The present time, UTC.
 
         Returns:
             False where somebody else decided meanwhile.
         """
         status = DeliveryStatus.ACCEPTED if starts else status or DeliveryStatus.IGNORED
         with self._database.writing() as connection:
-            decided = connection.execute(
-                update(DeliveryRow)
-                .where(DeliveryRow.id == row.id, DeliveryRow.status == DeliveryStatus.RECEIVED)
-                .values(status=status, reason=reason, next_try_at=None, updated_at=now)
-            )
-            if not decided.rowcount:
+            undecided = (_ROW.id == row.id, _ROW.status == DeliveryStatus.RECEIVED)
+            values = {"status": status, "reason": reason, "next_try_at": None, "updated_at": now}
+            if not self._change_within(connection, *undecided, **values):
                 return False
             for start in starts:
                 add_start(connection, row, start, now)
@@ -117,130 +109,84 @@ class Deliveries:
         """Leave deliveries for later, because something they need does not answer.
 
         Args:
-            until: Not before this time, UTC; None: as soon as it answers.
-            now: The present time, UTC.
+            until: Not before this time; None: as soon as it answers.
         """
-        with self._database.writing() as connection:
-            connection.execute(
-                update(DeliveryRow)
-                .where(DeliveryRow.id.in_(rows))
-                .values(attempts=DeliveryRow.attempts + 1, reason=reason, next_try_at=until, updated_at=now)
-            )
+        later = {"attempts": _ROW.attempts + 1, "reason": reason, "next_try_at": until}
+        self._change(_ROW.id.in_(rows), **later, updated_at=now)
 
     def replay(self, delivery: str, now: datetime) -> DeliveryRecord:
         """Have a delivery decided anew; what it starts are new runs.
 
-        Args:
-            now: The present time, UTC.
-
-        Returns:
-            The delivery, received again.
-
         Raises:
             TerminalError: There is none of that id, or it is being dealt with.
         """
-        with self._database.writing() as connection:
-            found = connection.execute(
-                update(DeliveryRow)
-                .where(DeliveryRow.delivery == delivery, DeliveryRow.status.in_(DELIVERY_ENDED))
-                .values(
-                    status=DeliveryStatus.RECEIVED,
-                    reason=REPLAYED,
-                    replays=DeliveryRow.replays + 1,
-                    attempts=0,
-                    next_try_at=None,
-                    updated_at=now,
-                )
-                .returning(DeliveryRow)
-            ).one_or_none()
-        if found is not None:
-            return DeliveryRecord.of(found)
+        received = self._change_one(
+            _ROW.delivery == delivery,
+            _ROW.status.in_(DELIVERY_ENDED),
+            status=DeliveryStatus.RECEIVED,
+            reason=REPLAYED,
+            replays=_ROW.replays + 1,
+            attempts=0,
+            next_try_at=None,
+            updated_at=now,
+        )
+        if received is not None:
+            return received
         if self.get(delivery) is None:
             raise TerminalError(f"the ledger has no delivery {delivery}", "see `sluice deliveries`")
         raise TerminalError(f"delivery {delivery} is already being handled", "see `sluice deliveries`")
 
     def get(self, delivery: str) -> DeliveryRecord | None:
         """Return a delivery by GitHub's id, None where there is none."""
-        found = self._all(DeliveryRow.delivery == delivery)
-        return found[0] if found else None
+        return self._first(_ROW.delivery == delivery)
 
     def newest(self, limit: int) -> list[DeliveryRecord]:
         """Return the deliveries that came last, the newest first."""
-        query = select(DeliveryRow).order_by(DeliveryRow.id.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return [DeliveryRecord.of(row) for row in connection.execute(query)]
+        return self._all(order=[_ROW.id.desc()], limit=limit)
 
     def pushes_of(self, repository: str, sha: str) -> list[DeliveryRecord]:
         """Return the pushes that brought a commit, oldest first."""
-        return self._all(
-            DeliveryRow.repository == repository, DeliveryRow.sha == sha, DeliveryRow.event == "push"
-        )
+        return self._all(_ROW.repository == repository, _ROW.sha == sha, _ROW.event == "push")
 
     def merges_of(self, repository: str, sha: str) -> list[DeliveryRecord]:
         """Return the closed pull requests whose merge made a commit, oldest first."""
-        return self._all(
-            DeliveryRow.repository == repository,
-            DeliveryRow.sha == sha,
-            DeliveryRow.event == "pull_request",
-            DeliveryRow.action == "closed",
-        )
+        closed = (_ROW.event == "pull_request", _ROW.action == "closed")
+        return self._all(_ROW.repository == repository, _ROW.sha == sha, *closed)
 
     def pushes_to(self, repository: str, ref: str) -> list[DeliveryRecord]:
         """Return the pushes to a branch, oldest first; one that GitHub did not deliver is there by its sender.
 
         Args:
-            repository: The repository, `owner/name`; its case does not matter.
+            repository: `owner/name`; its case does not matter.
             ref: The branch, as `refs/heads/…`.
         """
-        return self._all(
-            func.lower(DeliveryRow.repository) == repository.lower(),
-            DeliveryRow.ref == ref,
-            DeliveryRow.event.in_(("push", MISSED)),
-        )
+        there = func.lower(_ROW.repository) == repository.lower()
+        return self._all(there, _ROW.ref == ref, _ROW.event.in_(_PUSHES))
 
     def pull_request(self, repository: str, number: int) -> DeliveryRecord | None:
         """Return what was told last about a pull request, None where nothing was."""
-        found = self._all(
-            DeliveryRow.repository == repository,
-            DeliveryRow.number == number,
-            DeliveryRow.event == "pull_request",
-        )
-        return found[-1] if found else None
+        told = (_ROW.repository == repository, _ROW.number == number, _ROW.event == "pull_request")
+        return self._first(*told, order=[_ROW.id.desc()])
 
     def known_refs(self, repository: str) -> dict[str, str]:
         """Return which commit each branch and tag was last told to be at: `refs/…` → commit."""
-        newest = (
-            select(func.max(DeliveryRow.id))
-            .where(
-                DeliveryRow.repository == repository,
-                DeliveryRow.event.in_(("push", MISSED)),
-                DeliveryRow.ref != "",
-                DeliveryRow.sha != "",
-            )
-            .group_by(DeliveryRow.ref)
-        )
-        query = select(DeliveryRow.ref, DeliveryRow.sha).where(DeliveryRow.id.in_(newest))
-        with self._database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+        pushed = (_ROW.repository == repository, _ROW.event.in_(_PUSHES), _ROW.ref != "", _ROW.sha != "")
+        newest = select(func.max(_ROW.id)).where(*pushed).group_by(_ROW.ref)
+        return self._pairs(_ROW.ref, _ROW.sha, _ROW.id.in_(newest))
 
     def counts(self) -> dict[DeliveryStatus, int]:
         """Return how many deliveries stand where."""
-        query = select(DeliveryRow.status, func.count()).group_by(DeliveryRow.status)
+        query = select(_ROW.status, func.count()).group_by(_ROW.status)
         with self._database.reading() as connection:
             return {DeliveryStatus(status): number for status, number in connection.execute(query)}
-
-    def _all(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[DeliveryRecord]:
-        query = select(DeliveryRow).where(*wanted).order_by(DeliveryRow.id).limit(limit)
-        with self._database.reading() as connection:
-            return [DeliveryRecord.of(row) for row in connection.execute(query)]
 
 
 def _originals(connection: Connection, arrived: Sequence[Arrived]) -> dict[str, str]:
     """Return under which id each body came first: digest → delivery."""
     query = (
-        select(DeliveryRow.digest, DeliveryRow.delivery)
-        .where(DeliveryRow.digest.in_({one.digest for one in arrived}))
-        .order_by(DeliveryRow.id.desc())
+        select(_ROW.digest, _ROW.delivery)
+        .where(_ROW.digest.in_({one.digest for one in arrived}))
+        .order_by(_ROW.id.desc())
     )
     found = dict(connection.execute(query).tuples().all())
     return {one.digest: one.delivery for one in reversed(arrived)} | found

@@ -9,30 +9,27 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, insert, or_, select, update
+from sqlalchemy import case, or_
 
 from tasks.kernel.errors import FencedError
 from tasks.ledger.errors import Conflict, LeaseHeld
-from tasks.ledger.models import LeaseRow
+from tasks.ledger.models import LEASES
 from tasks.ledger.records import Lease
+from tasks.ledger.rows import Rows
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
 
-    from tasks.ledger.database import Database
+_ROW = LEASES.c
 
 
-class Leases:
-    """The leases of a ledger's environments.
+class Leases(Rows[Lease]):
+    """The leases of a ledger's environments."""
 
-    Args:
-        database: The ledger's database.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    table = LEASES
+    kind = Lease
 
     def acquire(
         self,
@@ -51,8 +48,6 @@ class Leases:
 
         Args:
             owner: The promotion that takes it.
-            ttl_seconds: How long it lasts unless renewed.
-            now: The present time, UTC.
             above: The highest token a host knows: an offline rollback raises it without the ledger, by the clock
                 of another machine.
 
@@ -60,64 +55,44 @@ class Leases:
             LeaseHeld: Another promotion has it.
         """
         least, until = max(int(now.timestamp()), above + 1), now + timedelta(seconds=ttl_seconds)
-        takeable = update(LeaseRow).where(
+        taken = self._change_one(
             *_place(pipeline, environment),
-            or_(LeaseRow.owner.is_(None), LeaseRow.owner == owner, LeaseRow.expires_at <= now),
-        )
-        taken = takeable.values(
+            or_(_ROW.owner.is_(None), _ROW.owner == owner, _ROW.expires_at <= now),
             owner=owner,
-            token=case((LeaseRow.token < least, least), else_=LeaseRow.token + 1),
+            token=case((_ROW.token < least, least), else_=_ROW.token + 1),
             acquired_at=now,
             expires_at=until,
         )
-        with self._database.writing() as connection:
-            row = connection.execute(taken.returning(LeaseRow)).one_or_none()
-        if row is not None:
-            return Lease.of(row)
-        return self._first(
-            Lease(
+        return taken or self._acquire_first(pipeline, environment, owner, least, now, until)
+
+    def _acquire_first(
+        self, pipeline: str, environment: str, owner: int, token: int, now: datetime, until: datetime
+    ) -> Lease:
+        """Write the environment's first lease, unless there is one that could not be taken."""
+        try:
+            return self._add(
                 pipeline=pipeline,
                 environment=environment,
                 owner=owner,
-                token=least,
+                token=token,
                 acquired_at=now,
                 expires_at=until,
             )
-        )
-
-    def _first(self, lease: Lease) -> Lease:
-        """Write the environment's first lease, unless there is one that could not be taken."""
-        try:
-            with self._database.writing() as connection:
-                connection.execute(insert(LeaseRow).values(lease.model_dump()))
         except Conflict:
-            held = self.get(lease.pipeline, lease.environment)
+            held = self.get(pipeline, environment)
             if held is None:  # no such promotion
                 raise
             raise _held(held) from None
-        return lease
 
     def renew(self, lease: Lease, ttl_seconds: float, now: datetime) -> Lease:
-        """Keep a lease for longer.
-
-        Args:
-            lease: The lease as it was taken or last renewed.
-            ttl_seconds: How long it lasts from now.
-            now: The present time, UTC.
-
-        Returns:
-            The lease with its new end.
+        """Keep a lease, as it was taken or last renewed, for so long from now.
 
         Raises:
             FencedError: It was taken by another run, or given back.
         """
-        renewed = (
-            update(LeaseRow).where(*_still(lease)).values(expires_at=now + timedelta(seconds=ttl_seconds))
-        )
-        with self._database.writing() as connection:
-            row = connection.execute(renewed.returning(LeaseRow)).one_or_none()
-        if row is not None:
-            return Lease.of(row)
+        renewed = self._change_one(*_still(lease), expires_at=now + timedelta(seconds=ttl_seconds))
+        if renewed is not None:
+            return renewed
         now_there = self.get(lease.pipeline, lease.environment)
         owner = now_there.owner if now_there else None
         holder = "nobody has it now" if owner is None else f"promotion {owner} has it now"
@@ -128,24 +103,20 @@ class Leases:
 
     def release(self, lease: Lease, now: datetime) -> None:  # noqa: ARG002 - `now` is part of every change
         """Give a lease back, if it is still the one that was taken. The token is kept."""
-        freed = update(LeaseRow).where(*_still(lease)).values(owner=None, expires_at=None)
-        with self._database.writing() as connection:
-            connection.execute(freed)
+        self._change(*_still(lease), owner=None, expires_at=None)
 
     def get(self, pipeline: str, environment: str) -> Lease | None:
         """Return an environment's lease, held or free; None where there never was one."""
-        with self._database.reading() as connection:
-            row = connection.execute(select(LeaseRow).where(*_place(pipeline, environment))).one_or_none()
-        return None if row is None else Lease.of(row)
+        return self._first(*_place(pipeline, environment))
 
 
 def _place(pipeline: str, environment: str) -> tuple[ColumnElement[bool], ...]:
-    return LeaseRow.pipeline == pipeline, LeaseRow.environment == environment
+    return _ROW.pipeline == pipeline, _ROW.environment == environment
 
 
 def _still(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     place = _place(lease.pipeline, lease.environment)
-    return *place, LeaseRow.token == lease.token, LeaseRow.owner == lease.owner
+    return *place, _ROW.token == lease.token, _ROW.owner == lease.owner
 
 
 def _held(lease: Lease) -> LeaseHeld:

@@ -1,356 +1,187 @@
-"""The ledger's tables. They stay inside this package; outsiders get the records."""
+"""The ledger's tables: the columns are the fields of the records, and here is what else holds for them.
+
+They stay inside this package; outsiders get the records.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, UniqueConstraint, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from blocks.values.lifecycle import ACTIVE
-from tasks.ledger.columns import Moment, PlainText
+from tasks.ledger.columns import columns_of
+from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
+from tasks.ledger.records import (
+    ApprovalRecord,
+    BackupRecord,
+    DriftRecord,
+    DrillRecord,
+    Hold,
+    Lease,
+    PromotionRecord,
+    RehearsalRecord,
+    ReleaseRecord,
+    StepRecord,
+)
+from tasks.ledger.relaxation_records import RelaxationRecord
+
+if TYPE_CHECKING:
+    from sqlalchemy.schema import SchemaItem
 
 HEAD = "0005"
 VERSION_TABLE = "ledger_version"
 
-Id = Annotated[int, mapped_column(primary_key=True)]
-Promotion = Annotated[int, mapped_column(ForeignKey("promotions.id"))]
-Large = Annotated[int, mapped_column(BigInteger)]
-
-_ACTIVE = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE))))
-_UNRELEASED = text("released_at IS NULL")
-_STANDING = text("gone_at IS NULL")
-_WITH_CODE = text("code_step IS NOT NULL")
-_RELAXED = text("status IN ('begun', 'relaxed')")
-
-
-class Base(DeclarativeBase):
-    """The base of the tables: times are UTC, texts are unbounded, constraints have predictable names."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: Moment(), str: PlainText()}
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
-class ReleaseRow(Base):
-    """A release, whole, as JSON text: a text keeps the order of keys, on which checksums rest."""
-
-    __tablename__ = "releases"
-    __table_args__ = (Index(None, "pipeline", "commit_sha"),)
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    pipeline: Mapped[str]
-    commit_sha: Mapped[str]
-    data: Mapped[str]
-    created_at: Mapped[datetime]
+def _refers(column: str, table: str) -> SchemaItem:
+    return ForeignKeyConstraint([column], [f"{table}.id"])
 
 
-class PromotionRow(Base):
-    """One attempt to bring a release into an environment.
-
-    `previous_release_id` is no foreign key: it is what the host says runs there, which a ledger made
-    anew may not know.
-    """
-
-    __tablename__ = "promotions"
-    __table_args__ = (
-        Index(None, "pipeline", "environment", "status"),
-        Index(
-            "uq_promotions_active",
-            "pipeline",
-            "environment",
-            unique=True,
-            sqlite_where=_ACTIVE,
-            postgresql_where=_ACTIVE,
-        ),
-    )
-
-    id: Mapped[Id]
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    kind: Mapped[str]
-    ref: Mapped[str]
-    release_id: Mapped[str | None] = mapped_column(ForeignKey("releases.id"), index=True)
-    previous_release_id: Mapped[str | None]
-    status: Mapped[str]
-    flow_run_id: Mapped[str | None] = mapped_column(unique=True)
-    requested_by: Mapped[str]
-    cause: Mapped[str]
-    message: Mapped[str]
-    plan_json: Mapped[str | None] = mapped_column("plan")
-    plan_hash: Mapped[str | None]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-    asked_json: Mapped[str | None] = mapped_column("asked")
+def _one_at_a_time(name: str, *columns: str, where: str) -> SchemaItem:
+    """Return an index that lets only one row at a time be so."""
+    return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
 
 
-class StepRow(Base):
-    """One step of a promotion, on one host or on none."""
+RELEASES = Table("releases", METADATA, *columns_of(ReleaseRecord), Index(None, "pipeline", "commit_sha"))
 
-    __tablename__ = "steps"
-    __table_args__ = (UniqueConstraint("promotion_id", "name", "host"),)
+# `previous_release_id` is no foreign key: it is what the host says runs there, which a ledger made anew may not know.
+PROMOTIONS = Table(
+    "promotions",
+    METADATA,
+    *columns_of(PromotionRecord),
+    _refers("release_id", "releases"),
+    UniqueConstraint("flow_run_id"),
+    Index(None, "release_id"),
+    Index(None, "pipeline", "environment", "status"),
+    _one_at_a_time(
+        "uq_promotions_active",
+        "pipeline",
+        "environment",
+        where="status IN ({})".format(", ".join(f"'{status}'" for status in sorted(ACTIVE))),
+    ),
+)
 
-    id: Mapped[Id]
-    promotion_id: Mapped[Promotion]
-    name: Mapped[str]
-    host: Mapped[str]
-    status: Mapped[str]
-    attempts: Mapped[int]
-    receipt: Mapped[str | None]
-    error: Mapped[str | None]
-    started_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
+STEPS = Table(
+    "steps",
+    METADATA,
+    *columns_of(StepRecord),
+    _refers("promotion_id", "promotions"),
+    UniqueConstraint("promotion_id", "name", "host"),
+)
 
+# A valid one-time code has its time step here, and so is used once, for whatever it was given.
+APPROVALS = Table(
+    "approvals",
+    METADATA,
+    *columns_of(ApprovalRecord, large=["code_step"]),
+    _refers("promotion_id", "promotions"),
+    _refers("relaxation_id", "relaxations"),
+    Index(None, "promotion_id", "plan_hash"),
+    Index(None, "relaxation_id"),
+    _one_at_a_time("uq_approvals_code", "approver", "code_step", where="code_step IS NOT NULL"),
+)
 
-class ApprovalRow(Base):
-    """One person's answer to one plan, or to one request to relax a rule.
+BACKUPS = Table(
+    "backups",
+    METADATA,
+    *columns_of(BackupRecord),
+    _refers("promotion_id", "promotions"),
+    Index(None, "promotion_id"),
+    Index(None, "pipeline", "environment"),
+)
 
-    A valid code has its time step here, and so is used once, for whatever it was given.
-    """
+DRILLS = Table(
+    "drills",
+    METADATA,
+    *columns_of(DrillRecord),
+    Column("passed", Boolean(), nullable=False),
+    _refers("promotion_id", "promotions"),
+    Index(None, "pipeline", "environment"),
+)
 
-    __tablename__ = "approvals"
-    __table_args__ = (
-        Index(None, "promotion_id", "plan_hash"),
-        Index(None, "relaxation_id"),
-        Index(
-            "uq_approvals_code",
-            "approver",
-            "code_step",
-            unique=True,
-            sqlite_where=_WITH_CODE,
-            postgresql_where=_WITH_CODE,
-        ),
-    )
+REHEARSALS = Table(
+    "rehearsals",
+    METADATA,
+    *columns_of(RehearsalRecord),
+    _refers("promotion_id", "promotions"),
+    Index(None, "promotion_id"),
+    Index(None, "pipeline", "environment"),
+)
 
-    id: Mapped[Id]
-    promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
-    relaxation_id: Mapped[int | None] = mapped_column(ForeignKey("relaxations.id"))
-    plan_hash: Mapped[str]
-    approver: Mapped[str]
-    decision: Mapped[str]
-    counted: Mapped[bool]
-    refusal: Mapped[str]
-    reason: Mapped[str]
-    code_step: Mapped[Large | None]
-    created_at: Mapped[datetime]
+# The row stays when the lease is given back, so the token only grows.
+LEASES = Table(
+    "leases",
+    METADATA,
+    *columns_of(Lease, keys=["pipeline", "environment"], large=["token"]),
+    _refers("owner", "promotions"),
+)
 
+HOLDS = Table(
+    "holds",
+    METADATA,
+    *columns_of(Hold),
+    _one_at_a_time("uq_holds_active", "pipeline", "environment", "release_id", where="released_at IS NULL"),
+)
 
-class BackupRow(Base):
-    """One database dump."""
+DRIFT = Table(
+    "drift",
+    METADATA,
+    *columns_of(DriftRecord),
+    _one_at_a_time(
+        "uq_drift_standing", "pipeline", "environment", "host", "kind", "subject", where="gone_at IS NULL"
+    ),
+)
 
-    __tablename__ = "backups"
-    __table_args__ = (Index(None, "pipeline", "environment"),)
+# The unique id is what makes a repeated delivery do nothing.
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    *columns_of(DeliveryRecord, large=["number"]),
+    UniqueConstraint("delivery"),
+    Index(None, "digest"),
+    Index(None, "status", "id"),
+    Index(None, "repository", "ref"),
+    Index(None, "repository", "sha"),
+    Index(None, "repository", "number"),
+)
 
-    id: Mapped[Id]
-    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), index=True)
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    receipt: Mapped[str]
-    created_at: Mapped[datetime]
+STARTS = Table(
+    "starts",
+    METADATA,
+    *columns_of(StartRecord),
+    _refers("delivery_id", "deliveries"),
+    UniqueConstraint("key"),
+    Index(None, "delivery_id"),
+    Index(None, "status", "id"),
+    Index(None, "repository", "environment"),
+)
 
-
-class LeaseRow(Base):
-    """The lease of one environment. The row stays when the lease is given back, so the token only grows."""
-
-    __tablename__ = "leases"
-
-    pipeline: Mapped[str] = mapped_column(primary_key=True)
-    environment: Mapped[str] = mapped_column(primary_key=True)
-    owner: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
-    token: Mapped[Large]
-    acquired_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-
-
-class HoldRow(Base):
-    """A release that may not be promoted into an environment until a person says so."""
-
-    __tablename__ = "holds"
-    __table_args__ = (
-        Index(
-            "uq_holds_active",
-            "pipeline",
-            "environment",
-            "release_id",
-            unique=True,
-            sqlite_where=_UNRELEASED,
-            postgresql_where=_UNRELEASED,
-        ),
-    )
-
-    id: Mapped[Id]
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    release_id: Mapped[str]
-    reason: Mapped[str]
-    created_by: Mapped[str]
-    created_at: Mapped[datetime]
-    released_at: Mapped[datetime | None]
-    released_by: Mapped[str | None]
-    release_reason: Mapped[str | None]
-
-
-class DrillRow(Base):
-    """A dump that was restored and compared, in a promotion or on schedule."""
-
-    __tablename__ = "drills"
-    __table_args__ = (Index(None, "pipeline", "environment"),)
-
-    id: Mapped[Id]
-    promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    passed: Mapped[bool]
-    receipt: Mapped[str]
-    created_at: Mapped[datetime]
-
-
-class RehearsalRow(Base):
-    """A pending migration that was run on a copy, and what ran on it afterwards."""
-
-    __tablename__ = "rehearsals"
-    __table_args__ = (Index(None, "pipeline", "environment"),)
-
-    id: Mapped[Id]
-    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), index=True)
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    receipt: Mapped[str]
-    created_at: Mapped[datetime]
-
-
-class DriftRow(Base):
-    """One difference between a host and the ledger, from when it was found until it was gone."""
-
-    __tablename__ = "drift"
-    __table_args__ = (
-        Index(
-            "uq_drift_standing",
-            "pipeline",
-            "environment",
-            "host",
-            "kind",
-            "subject",
-            unique=True,
-            sqlite_where=_STANDING,
-            postgresql_where=_STANDING,
-        ),
-    )
-
-    id: Mapped[Id]
-    pipeline: Mapped[str]
-    environment: Mapped[str]
-    host: Mapped[str]
-    kind: Mapped[str]
-    subject: Mapped[str]
-    detail: Mapped[str]
-    found_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
-    gone_at: Mapped[datetime | None]
-
-
-class DeliveryRow(Base):
-    """One webhook request of GitHub. The unique id is what makes a repeated delivery do nothing."""
-
-    __tablename__ = "deliveries"
-    __table_args__ = (
-        Index(None, "status", "id"),
-        Index(None, "repository", "ref"),
-        Index(None, "repository", "sha"),
-        Index(None, "repository", "number"),
-    )
-
-    id: Mapped[Id]
-    delivery: Mapped[str] = mapped_column(unique=True)
-    event: Mapped[str]
-    action: Mapped[str]
-    repository: Mapped[str]
-    ref: Mapped[str]
-    sha: Mapped[str]
-    number: Mapped[Large | None]
-    sender: Mapped[str]
-    digest: Mapped[str] = mapped_column(index=True)
-    facts: Mapped[str]
-    status: Mapped[str]
-    reason: Mapped[str]
-    attempts: Mapped[int]
-    replays: Mapped[int]
-    next_try_at: Mapped[datetime | None]
-    received_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class StartRow(Base):
-    """One flow run a delivery asks for. The key is Prefect's idempotency key, so a second try makes no second run."""
-
-    __tablename__ = "starts"
-    __table_args__ = (Index(None, "status", "id"), Index(None, "repository", "environment"))
-
-    id: Mapped[Id]
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), index=True)
-    key: Mapped[str] = mapped_column(unique=True)
-    repository: Mapped[str]
-    environment: Mapped[str]
-    kind: Mapped[str]
-    ref: Mapped[str]
-    branch: Mapped[str]
-    sha: Mapped[str]
-    by_commit: Mapped[bool]
-    requested_by: Mapped[str]
-    cause: Mapped[str]
-    status: Mapped[str]
-    reason: Mapped[str]
-    flow_run_id: Mapped[str | None]
-    attempts: Mapped[int]
-    next_try_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class RelaxationRow(Base):
-    """One rule of a branch on GitHub that people let go for a while, from the request until it was put back.
-
-    It is written before GitHub is changed: what it says of the rule is enough to put it back, whatever died meanwhile.
-    """
-
-    __tablename__ = "relaxations"
-    __table_args__ = (
-        Index(None, "repository", "status"),
-        Index(
-            "uq_relaxations_standing",
-            "repository",
-            "branch",
-            "rule",
-            unique=True,
-            sqlite_where=_RELAXED,
-            postgresql_where=_RELAXED,
-        ),
-    )
-
-    id: Mapped[Id]
-    pipeline: Mapped[str]
-    repository: Mapped[str]
-    branch: Mapped[str]
-    rule: Mapped[str]
-    seconds: Mapped[int]
-    reason: Mapped[str]
-    requested_by: Mapped[str]
-    approved_by: Mapped[str]
-    status: Mapped[str]
-    message: Mapped[str]
-    before: Mapped[str | None]
-    flow_run_id: Mapped[str | None] = mapped_column(unique=True)
-    asked_at: Mapped[datetime]
-    until: Mapped[datetime | None]
-    relaxed_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-    asked: Mapped[str | None]
+# It is written before GitHub is changed: what it says of the rule is enough to put it back, whatever died meanwhile.
+RELAXATIONS = Table(
+    "relaxations",
+    METADATA,
+    *columns_of(RelaxationRecord),
+    UniqueConstraint("flow_run_id"),
+    Index(None, "repository", "status"),
+    _one_at_a_time(
+        "uq_relaxations_standing", "repository", "branch", "rule", where="status IN ('begun', 'relaxed')"
+    ),
+)

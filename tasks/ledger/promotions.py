@@ -5,22 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from blocks.values.lifecycle import ACTIVE, ENDED, LIVE, OPEN, Kind, Status, may_follow
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import ActivePromotion, Conflict, IllegalTransition
-from tasks.ledger.models import PromotionRow
+from tasks.ledger.models import PROMOTIONS
 from tasks.ledger.queries import PromotionQueries
 from tasks.ledger.records import PromotionRecord
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
+
     from blocks.values.asked import AskedFor
     from blocks.values.plans import Plan
 
-
+_ROW = PROMOTIONS.c
 # What may follow once a promotion changes something.
 _ENDS_OF_CHANGE = frozenset(
     status for status in ENDED if any(may_follow(before, status) for before in ACTIVE)
@@ -48,40 +50,37 @@ class Promotions(PromotionQueries):
         """Open a promotion. Running it twice is safe: a flow run has one row, returned as it stands.
 
         Args:
-            kind: What the promotion is for.
             ref: The branch, tag, commit or release that was asked for.
             flow_run_id: The flow run that carries it; None always opens a new one.
-            now: The present time, UTC.
             asked: All that was asked for; a later start of the run is compared with it.
 
         Returns:
             The promotion, new or as an earlier life of the run left it.
         """
-        values = {
-            "pipeline": pipeline,
-            "environment": environment,
-            "kind": kind,
-            "ref": ref,
-            "status": Status.PLANNING,
-            "flow_run_id": flow_run_id,
-            "requested_by": requested_by,
-            "cause": cause,
-            "message": "",
-            "created_at": now,
-            "updated_at": now,
-            "asked_json": asked.to_json() if asked is not None else None,
-        }
-        known = self.of_run(flow_run_id) if flow_run_id is not None else None
-        return known or self._opened(values)
+        return self._open(
+            pipeline=pipeline,
+            environment=environment,
+            kind=kind,
+            ref=ref,
+            status=Status.PLANNING,
+            flow_run_id=flow_run_id,
+            requested_by=requested_by,
+            cause=cause,
+            message="",
+            created_at=now,
+            updated_at=now,
+            asked=asked,
+        )
 
-    def _opened(self, values: dict[str, Any]) -> PromotionRecord:
-        """Insert the row, unless the same run, taken up twice, did so this moment."""
+    def _open(self, *, flow_run_id: str | None, **values: object) -> PromotionRecord:
+        """Return the run's row, or add it, unless the same run, taken up twice, did so this moment."""
+        known = self.of_run(flow_run_id) if flow_run_id is not None else None
+        if known is not None:
+            return known
         try:
-            with self._database.writing() as connection:
-                row = connection.execute(insert(PromotionRow).values(values).returning(PromotionRow)).one()
-                return PromotionRecord.of(row)
+            return self._add(flow_run_id=flow_run_id, **values)
         except Conflict:
-            known = self.of_run(values["flow_run_id"])
+            known = self.of_run(flow_run_id) if flow_run_id is not None else None
             if known is None:
                 raise
             return known
@@ -109,13 +108,9 @@ class Promotions(PromotionQueries):
         stands in nobody's way.
 
         Args:
-            release_id: The recorded release that was to run.
-            previous_release_id: The release that ran before, None when nothing ran.
+            previous_release_id: None when nothing ran.
             key: What identifies it, in place of a flow run.
-            message: One line for a person.
-            started_at: When it began to change the environment, UTC.
-            ended_at: When it ended, UTC.
-            now: The present time, UTC.
+            started_at: When it began to change the environment.
 
         Raises:
             IllegalTransition: A promotion that changed something cannot end so.
@@ -125,30 +120,28 @@ class Promotions(PromotionQueries):
                 f"what was done to {pipeline}/{environment} on {started_at:%Y-%m-%d} cannot have ended {status}",
                 "check the record of it on the host",
             )
-        values = {
-            "pipeline": pipeline,
-            "environment": environment,
-            "kind": kind,
-            "ref": release_id,
-            "release_id": release_id,
-            "previous_release_id": previous_release_id,
-            "status": status,
-            "flow_run_id": key,
-            "requested_by": requested_by,
-            "cause": cause,
-            "message": message,
-            "created_at": started_at,
-            "updated_at": now,
-            "started_at": started_at,
-            "ended_at": ended_at,
-        }
-        return self.of_run(key) or self._opened(values)
+        return self._open(
+            pipeline=pipeline,
+            environment=environment,
+            kind=kind,
+            ref=release_id,
+            release_id=release_id,
+            previous_release_id=previous_release_id,
+            status=status,
+            flow_run_id=key,
+            requested_by=requested_by,
+            cause=cause,
+            message=message,
+            created_at=started_at,
+            updated_at=now,
+            started_at=started_at,
+            ended_at=ended_at,
+        )
 
     def move(self, promotion_id: int, status: Status, *, now: datetime, message: str = "") -> PromotionRecord:
         """Give a promotion another status, if the lifecycle allows it; the same one may be written again.
 
         Args:
-            now: The present time, UTC.
             message: One line for a person; an empty one leaves the line that stands.
 
         Returns:
@@ -183,29 +176,24 @@ class Promotions(PromotionQueries):
 
         Args:
             message: What the others are told, one line.
-            now: The present time, UTC.
 
         Returns:
             The promotion, which has ended where a newer one came first, and those that were ended by this call.
         """
         current = self._known(promotion_id)
-        place = PromotionRow.pipeline == current.pipeline, PromotionRow.environment == current.environment
         # Everybody locks in the order of numbers: nobody waits for who waits for him.
         locked = (
-            select(PromotionRow.id, PromotionRow.status)
-            .where(*place, PromotionRow.id <= promotion_id, PromotionRow.status.in_(_REPLACEABLE))
-            .order_by(PromotionRow.id)
+            select(_ROW.id)
+            .where(*_place(current), _ROW.id <= promotion_id, _ROW.status.in_(_REPLACEABLE))
+            .order_by(_ROW.id)
             .with_for_update()
         )
+        ended: list[PromotionRecord] = []
         with self._database.writing() as connection:
-            waiting = [row[0] for row in connection.execute(locked)]
-            others = [number for number in waiting if number != promotion_id]
-            ended = []
-            if promotion_id in waiting and others:
-                change = update(PromotionRow).where(PromotionRow.id.in_(others))
-                values = {"status": Status.SUPERSEDED, "message": message, "updated_at": now, "ended_at": now}
-                rows = connection.execute(change.values(values).returning(PromotionRow))
-                ended = [PromotionRecord.of(row) for row in rows]
+            waiting = connection.execute(locked).scalars().all()
+            if promotion_id in waiting:
+                others = _ROW.id.in_(waiting) & (_ROW.id != promotion_id)
+                ended = self._change_within(connection, others, **_end(Status.SUPERSEDED, message, now))
         return self._known(promotion_id), sorted(ended, key=lambda row: row.id)
 
     def begin(
@@ -216,9 +204,7 @@ class Promotions(PromotionQueries):
         Both in one transaction: what does not begin takes over nothing. Running it twice is safe.
 
         Args:
-            promotion_id: The promotion's number; it holds the lease.
             message: What the others are told, one line.
-            now: The present time, UTC.
 
         Returns:
             The promotion, and those that were ended by this call.
@@ -226,22 +212,15 @@ class Promotions(PromotionQueries):
         Raises:
             IllegalTransition: It has ended, or was not approved.
         """
-        mine, taken = PromotionRow.id == promotion_id, list[PromotionRecord]()
-        approved = select(PromotionRow).where(mine, PromotionRow.status == Status.APPROVED).with_for_update()
+        mine, taken = _ROW.id == promotion_id, list[PromotionRecord]()
+        approved = select(PROMOTIONS).where(mine, _ROW.status == Status.APPROVED).with_for_update()
         with self._database.writing() as connection:
             row = connection.execute(approved).one_or_none()
             if row is not None:
                 current = PromotionRecord.of(row)
-                dead = update(PromotionRow).where(
-                    PromotionRow.pipeline == current.pipeline,
-                    PromotionRow.environment == current.environment,
-                    PromotionRow.status.in_(ACTIVE),
-                )
-                ends = {"status": Status.ABANDONED, "message": message, "updated_at": now, "ended_at": now}
-                rows = connection.execute(dead.values(ends).returning(PromotionRow))
-                taken = [PromotionRecord.of(one) for one in rows]
-                changes = _changes(current, Status.RUNNING, "", now)
-                connection.execute(update(PromotionRow).where(mine).values(changes))
+                dead = (*_place(current), _ROW.status.in_(ACTIVE))
+                taken = self._change_within(connection, *dead, **_end(Status.ABANDONED, message, now))
+                self._change_within(connection, mine, **_changes(current, Status.RUNNING, "", now))
         return self.move(promotion_id, Status.RUNNING, now=now), taken
 
     def keep_asked(self, promotion_id: int, asked: AskedFor) -> PromotionRecord:
@@ -250,9 +229,7 @@ class Promotions(PromotionQueries):
         Args:
             asked: What its run asks for now.
         """
-        empty = update(PromotionRow).where(PromotionRow.id == promotion_id, PromotionRow.asked_json.is_(None))
-        with self._database.writing() as connection:
-            connection.execute(empty.values(asked_json=asked.to_json()))
+        self._change(_ROW.id == promotion_id, _ROW.asked.is_(None), asked=asked)
         return self._known(promotion_id)
 
     def _after_the_last(self, current: PromotionRecord, now: datetime) -> datetime:
@@ -267,13 +244,8 @@ class Promotions(PromotionQueries):
 
     def _moved(self, current: PromotionRecord, values: dict[str, Any]) -> PromotionRecord | None:
         """Write the changes unless another process was first: then the caller looks again."""
-        unmoved = update(PromotionRow).where(
-            PromotionRow.id == current.id, PromotionRow.status == current.status
-        )
         try:
-            with self._database.writing() as connection:
-                row = connection.execute(unmoved.values(values).returning(PromotionRow)).one_or_none()
-                return None if row is None else PromotionRecord.of(row)
+            return self._change_one(_ROW.id == current.id, _ROW.status == current.status, **values)
         except Conflict:
             holder = self.active(current.pipeline, current.environment)
             if holder is None:  # it ended this moment
@@ -288,7 +260,6 @@ class Promotions(PromotionQueries):
         Args:
             plan: The plan; a later one takes its place until the promotion runs.
             previous_release_id: The release that runs now, None when unknown or nothing runs.
-            now: The present time, UTC.
 
         Returns:
             The promotion as it is now.
@@ -297,13 +268,10 @@ class Promotions(PromotionQueries):
             TerminalError: The promotion runs or has ended, with another plan.
         """
         values = {"plan_hash": plan.hash, "previous_release_id": previous_release_id}
-        return self._fix(promotion_id, values, {"plan_json": plan.to_json()}, now)
+        return self._fix(promotion_id, values, now, plan=plan.to_json())
 
     def set_release(self, promotion_id: int, release_id: str, now: datetime) -> PromotionRecord:
         """Say which release a promotion brings.
-
-        Args:
-            now: The present time, UTC.
 
         Returns:
             The promotion as it is now.
@@ -311,20 +279,16 @@ class Promotions(PromotionQueries):
         Raises:
             TerminalError: The release is not recorded, or the promotion runs or has ended with another one.
         """
-        return self._fix(promotion_id, {"release_id": release_id}, {}, now)
+        return self._fix(promotion_id, {"release_id": release_id}, now)
 
     def _fix(
-        self, promotion_id: int, values: dict[str, Any], rest: dict[str, Any], now: datetime
+        self, promotion_id: int, values: dict[str, Any], now: datetime, **more: object
     ) -> PromotionRecord:
         """Write what may change only until the promotion runs; equal values may be written again."""
-        changeable = update(PromotionRow).where(
-            PromotionRow.id == promotion_id, PromotionRow.status.not_in(ACTIVE | ENDED)
-        )
-        with self._database.writing() as connection:
-            changed = changeable.values(**values, **rest, updated_at=now).returning(PromotionRow)
-            row = connection.execute(changed).one_or_none()
-        if row is not None:
-            return PromotionRecord.of(row)
+        changeable = (_ROW.id == promotion_id, _ROW.status.not_in(ACTIVE | ENDED))
+        changed = self._change_one(*changeable, **values, **more, updated_at=now)
+        if changed is not None:
+            return changed
         current = self._known(promotion_id)
         if any(getattr(current, name) != value for name, value in values.items()):
             raise TerminalError(
@@ -332,6 +296,15 @@ class Promotions(PromotionQueries):
                 "start a new promotion",
             )
         return current
+
+
+def _place(current: PromotionRecord) -> tuple[ColumnElement[bool], ...]:
+    return _ROW.pipeline == current.pipeline, _ROW.environment == current.environment
+
+
+def _end(status: Status, message: str, now: datetime) -> dict[str, object]:
+    """Return the columns of a promotion that another one ends."""
+    return {"status": status, "message": message, "updated_at": now, "ended_at": now}
 
 
 def _changes(current: PromotionRecord, status: Status, message: str, now: datetime) -> dict[str, Any]:

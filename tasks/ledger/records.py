@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError
 
 from blocks.values.asked import AskedFor
 from blocks.values.base import Value
@@ -13,6 +13,7 @@ from blocks.values.evidence import DrillReceipt, RehearsalReceipt
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.receipts import BackupReceipt
+from blocks.values.releases import Release
 from tasks.kernel.errors import TerminalError
 
 StepStatus = Literal["started", "finished", "failed"]
@@ -26,6 +27,16 @@ class Record(Value):
     def of(cls, row: object) -> Self:
         """Make the record from a database row of the same field names."""
         return cls.model_validate(row, from_attributes=True)
+
+
+class ReleaseRecord(Record):
+    """A release, whole, as it was first recorded."""
+
+    id: str
+    pipeline: str
+    commit_sha: str
+    data: Release
+    created_at: datetime
 
 
 class PromotionRecord(Record):
@@ -71,12 +82,7 @@ class PromotionRecord(Record):
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    asked: AskedFor | None = Field(None, validation_alias=AliasChoices("asked_json", "asked"), repr=False)
-
-    @field_validator("asked", mode="before")
-    @classmethod
-    def _asked_from_text(cls, value: object) -> object:
-        return AskedFor.from_json(value) if isinstance(value, str) else value
+    asked: AskedFor | None = Field(None, repr=False)
 
     @property
     def plan(self) -> Plan | None:
@@ -156,29 +162,25 @@ class ApprovalRecord(Record):
     created_at: datetime
 
 
-class BackupRecord(Record):
-    """One database dump.
+class ReceiptRecord(Record):
+    """What every row with a receipt has beside it.
 
     Attributes:
-        id: The row's number.
-        promotion_id: The promotion that took it.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        receipt: Where it is, how large, its checksum and revision.
-        created_at: When it was recorded, UTC.
+        promotion_id: None for a drill on schedule.
     """
 
     id: int
-    promotion_id: int
+    promotion_id: int | None
     pipeline: str
     environment: str
-    receipt: BackupReceipt
     created_at: datetime
 
-    @field_validator("receipt", mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return BackupReceipt.from_json(value) if isinstance(value, str) else value
+
+class BackupRecord(ReceiptRecord):
+    """One database dump, and the promotion that took it."""
+
+    promotion_id: int
+    receipt: BackupReceipt
 
 
 class Lease(Record):
@@ -229,59 +231,22 @@ class Hold(Record):
     release_reason: str | None
 
 
-class DrillRecord(Record):
-    """A dump that was restored and compared.
+class DrillRecord(ReceiptRecord):
+    """A dump that was restored and compared, in a promotion or on schedule."""
 
-    Attributes:
-        id: The row's number.
-        promotion_id: The promotion it was part of, None for one on schedule.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        receipt: What was found.
-        created_at: When it was recorded, UTC.
-    """
-
-    id: int
-    promotion_id: int | None
-    pipeline: str
-    environment: str
     receipt: DrillReceipt
-    created_at: datetime
 
     @property
     def passed(self) -> bool:
         """True when nothing differed, as that is judged now."""
         return self.receipt.passed
 
-    @field_validator("receipt", mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return DrillReceipt.from_json(value) if isinstance(value, str) else value
 
+class RehearsalRecord(ReceiptRecord):
+    """A pending migration that was run on a copy, and what ran on it afterwards."""
 
-class RehearsalRecord(Record):
-    """A migration that was run on a copy.
-
-    Attributes:
-        id: The row's number.
-        promotion_id: The promotion it was rehearsed for.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        receipt: What was found.
-        created_at: When it was recorded, UTC.
-    """
-
-    id: int
     promotion_id: int
-    pipeline: str
-    environment: str
     receipt: RehearsalReceipt
-    created_at: datetime
-
-    @field_validator("receipt", mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return RehearsalReceipt.from_json(value) if isinstance(value, str) else value
 
 
 class DriftRecord(Record):

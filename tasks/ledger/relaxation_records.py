@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field
 
 from blocks.values.asked import AskedFor
 from blocks.values.rules import BranchProtection
@@ -50,23 +50,13 @@ class RelaxationRecord(Record):
     approved_by: str
     status: RelaxationStatus
     message: str
-    protection: BranchProtection | None = Field(None, validation_alias=AliasChoices("before", "protection"))
+    protection: BranchProtection | None = Field(None, validation_alias=AliasChoices("protection", "before"))
     flow_run_id: str | None
     asked_at: datetime
     until: datetime | None
     relaxed_at: datetime | None
     ended_at: datetime | None
     asked: AskedFor | None = None
-
-    @field_validator("asked", mode="before")
-    @classmethod
-    def _asked_from_text(cls, value: object) -> object:
-        return AskedFor.from_json(value) if isinstance(value, str) else value
-
-    @field_validator("protection", mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return BranchProtection.from_json(value) if isinstance(value, str) else value
 
     @property
     def stands(self) -> bool:

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import insert, select, update
+from typing import TYPE_CHECKING
 
 from tasks.kernel.errors import RefusedError, TerminalError
 from tasks.ledger.errors import Conflict
-from tasks.ledger.models import RelaxationRow
+from tasks.ledger.models import RELAXATIONS
 from tasks.ledger.relaxation_records import RelaxationRecord, RelaxationStatus
+from tasks.ledger.rows import Rows
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
-
     from blocks.values.asked import AskedFor
     from blocks.values.rules import BranchProtection
-    from tasks.ledger.database import Database
 
 _STANDING = ("begun", "relaxed")
+_ROW = RELAXATIONS.c
 
 
-class Relaxations:
-    """The requests to relax a rule, and what became of them.
+class Relaxations(Rows[RelaxationRecord]):
+    """The requests to relax a rule, and what became of them."""
 
-    Args:
-        database: The ledger's database.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    table = RELAXATIONS
+    kind = RelaxationRecord
 
     def open(
         self,
@@ -52,36 +45,27 @@ class Relaxations:
 
         Args:
             repository: The repository's address on GitHub.
-            requested_by: Who asks, as they say.
-            flow_run_id: The flow run that carries it.
-            now: The present time, UTC.
             asked: All of it, as a later start of the run has to ask for it again.
         """
-        there = self.of_run(flow_run_id)
-        if there is not None:
-            return there
-        values: dict[str, Any] = {
-            "pipeline": pipeline,
-            "repository": repository,
-            "branch": branch,
-            "rule": rule,
-            "seconds": seconds,
-            "reason": reason,
-            "requested_by": requested_by,
-            "approved_by": "",
-            "status": "asked",
-            "message": "",
-            "flow_run_id": flow_run_id,
-            "asked_at": now,
-            "asked": asked.to_json() if asked is not None else None,
-        }
-        with self._database.writing() as connection:
-            row = connection.execute(insert(RelaxationRow).values(values).returning(RelaxationRow)).one()
-            return RelaxationRecord.of(row)
+        return self.of_run(flow_run_id) or self._add(
+            pipeline=pipeline,
+            repository=repository,
+            branch=branch,
+            rule=rule,
+            seconds=seconds,
+            reason=reason,
+            requested_by=requested_by,
+            approved_by="",
+            status="asked",
+            message="",
+            flow_run_id=flow_run_id,
+            asked_at=now,
+            asked=asked,
+        )
 
     def note(self, number: int, message: str) -> RelaxationRecord:
         """Keep one line for a person about a request that was not answered yet."""
-        return self._move(number, ("asked",), {"message": message})
+        return self._move(number, "asked", message=message)
 
     def begin(
         self, number: int, *, before: BranchProtection, approved_by: str, now: datetime
@@ -90,7 +74,7 @@ class Relaxations:
 
         Args:
             before: What is enforced on the branch now.
-            now: The present time, UTC; the time it may take counts from it.
+            now: The time the rule may stay relaxed counts from it.
 
         Returns:
             The request. One that was begun already is returned as it is.
@@ -98,47 +82,28 @@ class Relaxations:
         Raises:
             RefusedError: The rule is relaxed already, by another request.
         """
-        seconds = self.get(number).seconds
-        values = {
-            "status": "begun",
-            "before": before.to_json(),
-            "approved_by": approved_by,
-            "until": now + timedelta(seconds=seconds),
-        }
-        asked = update(RelaxationRow).where(RelaxationRow.id == number, RelaxationRow.status == "asked")
+        until = now + timedelta(seconds=self.get(number).seconds)
         try:
-            with self._database.writing() as connection:
-                connection.execute(asked.values(values))
+            return self._move(
+                number, "asked", status="begun", before=before, approved_by=approved_by, until=until
+            )
         except Conflict:
             raise RefusedError(
                 f"request {number}: the rule is relaxed already, by another request",
                 "wait until it is restored",
             ) from None
-        return self.get(number)
 
     def settle(self, number: int, *, message: str, now: datetime) -> RelaxationRecord:
-        """Record that GitHub was changed; a request that is over by now stays so.
-
-        Args:
-            message: One line for a person.
-            now: The present time, UTC.
-        """
-        return self._move(number, ("begun",), {"status": "relaxed", "message": message, "relaxed_at": now})
+        """Record that GitHub was changed; a request that is over by now stays so."""
+        return self._move(number, "begun", status="relaxed", message=message, relaxed_at=now)
 
     def end(self, number: int, status: RelaxationStatus, *, message: str, now: datetime) -> RelaxationRecord:
-        """Record that a request is over; one that ended before stays as it is.
-
-        Args:
-            status: `restored`, `refused` or `failed`.
-            message: One line for a person.
-            now: The present time, UTC.
-        """
-        open_ones = ("asked", *_STANDING)
-        return self._move(number, open_ones, {"status": status, "message": message, "ended_at": now})
+        """Record that a request is over (`restored`, `refused` or `failed`); one that ended before stays as it is."""
+        return self._move(number, "asked", *_STANDING, status=status, message=message, ended_at=now)
 
     def of_run(self, flow_run_id: str) -> RelaxationRecord | None:
         """Return the request a flow run carries, or None."""
-        return self._first(RelaxationRow.flow_run_id == flow_run_id)
+        return self._first(_ROW.flow_run_id == flow_run_id)
 
     def get(self, number: int) -> RelaxationRecord:
         """Return a request.
@@ -146,26 +111,17 @@ class Relaxations:
         Raises:
             TerminalError: The ledger has none of that number.
         """
-        found = self._first(RelaxationRow.id == number)
+        found = self._first(_ROW.id == number)
         if found is None:
             raise TerminalError(f"{self._database.where} has no request {number} to relax a rule")
         return found
 
     def standing(self, repository: str = "") -> list[RelaxationRecord]:
         """Return what may be relaxed on GitHub now, oldest first; only in one repository where it is named."""
-        query = select(RelaxationRow).where(RelaxationRow.status.in_(_STANDING)).order_by(RelaxationRow.id)
-        if repository:
-            query = query.where(RelaxationRow.repository == repository)
-        with self._database.reading() as connection:
-            return [RelaxationRecord.of(row) for row in connection.execute(query)]
+        there = [_ROW.repository == repository] if repository else []
+        return self._all(_ROW.status.in_(_STANDING), *there)
 
-    def _move(self, number: int, statuses: tuple[str, ...], values: dict[str, Any]) -> RelaxationRecord:
-        fits = update(RelaxationRow).where(RelaxationRow.id == number, RelaxationRow.status.in_(statuses))
-        with self._database.writing() as connection:
-            connection.execute(fits.values(values))
-        return self.get(number)
-
-    def _first(self, condition: ColumnElement[bool]) -> RelaxationRecord | None:
-        with self._database.reading() as connection:
-            row = connection.execute(select(RelaxationRow).where(condition)).first()
-            return None if row is None else RelaxationRecord.of(row)
+    def _move(self, number: int, *statuses: str, **values: object) -> RelaxationRecord:
+        """Change a request that has one of these statuses; return it as it is then, changed or not."""
+        moved = self._change_one(_ROW.id == number, _ROW.status.in_(statuses), **values)
+        return moved or self.get(number)

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import func, or_
 
-from blocks.values.releases import Release
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.errors import Conflict
-from tasks.ledger.models import ReleaseRow
+from tasks.ledger.models import RELEASES
+from tasks.ledger.records import ReleaseRecord
+from tasks.ledger.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import ColumnElement
 
-    from tasks.ledger.database import Database
+    from blocks.values.releases import Release
 
 SHORTEST_PREFIX = 4
+_ROW = RELEASES.c
 
 
-class Releases:
-    """The releases a ledger knows.
+class Releases(Rows[ReleaseRecord]):
+    """The releases a ledger knows."""
 
-    Args:
-        database: The ledger's database.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    table = RELEASES
+    kind = ReleaseRecord
 
     def record(self, release: Release) -> Release:
         """Keep a release. Running it twice is safe: the one that is there is returned as it stands.
@@ -54,23 +52,21 @@ class Releases:
         return known
 
     def _added(self, release: Release) -> Release:
-        values = {
-            "id": release.id,
-            "pipeline": release.pipeline,
-            "commit_sha": release.commit.sha,
-            "data": release.to_json(),
-            "created_at": release.created_at,
-        }
         try:
-            with self._database.writing() as connection:
-                connection.execute(insert(ReleaseRow).values(values))
+            self._add(
+                id=release.id,
+                pipeline=release.pipeline,
+                commit_sha=release.commit.sha,
+                data=release,
+                created_at=release.created_at,
+            )
         except Conflict:  # another run recorded it meanwhile
             return self.get(release.id) or release
         return release
 
     def get(self, release_id: str) -> Release | None:
         """Return a release, or None where the ledger has none of that id."""
-        found = self._found(ReleaseRow.id == release_id)
+        found = self._found(_ROW.id == release_id)
         return found[0] if found else None
 
     def find(self, pipeline: str, text: str) -> list[Release]:
@@ -82,25 +78,23 @@ class Releases:
         Returns:
             The one of exactly that id, or else all that begin so, newest first.
         """
-        exact = self._found(ReleaseRow.pipeline == pipeline, ReleaseRow.id == text)
+        exact = self._found(_ROW.pipeline == pipeline, _ROW.id == text)
         if exact or len(text) < SHORTEST_PREFIX:
             return exact
         begins = or_(
-            func.substr(ReleaseRow.id, 1, len(text)) == text,
-            func.substr(ReleaseRow.commit_sha, 1, len(text)) == text.lower(),
+            func.substr(_ROW.id, 1, len(text)) == text,
+            func.substr(_ROW.commit_sha, 1, len(text)) == text.lower(),
         )
-        return self._found(ReleaseRow.pipeline == pipeline, begins)
+        return self._found(_ROW.pipeline == pipeline, begins)
 
     def of_commit(self, pipeline: str, sha: str) -> Release | None:
         """Return a commit's release, or None where it was never built."""
-        found = self._found(ReleaseRow.pipeline == pipeline, ReleaseRow.commit_sha == sha)
+        found = self._found(_ROW.pipeline == pipeline, _ROW.commit_sha == sha)
         return found[0] if found else None
 
-    def _found(self, *conditions: ColumnElement[bool]) -> list[Release]:
-        query = select(ReleaseRow.data).where(*conditions)
-        query = query.order_by(ReleaseRow.created_at.desc(), ReleaseRow.id.desc())
-        with self._database.reading() as connection:
-            return [Release.from_json(data) for data in connection.scalars(query)]
+    def _found(self, *wanted: ColumnElement[bool]) -> list[Release]:
+        newest_first = [_ROW.created_at.desc(), _ROW.id.desc()]
+        return [row.data for row in self._all(*wanted, order=newest_first)]
 
 
 def _differences(one: Release, other: Release) -> list[str]:

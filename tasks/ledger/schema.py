@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from sqlalchemy import column, func, inspect, select, table
 
 from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.poll import poll
 from tasks.ledger.models import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -63,13 +63,10 @@ def _version(connection: Connection) -> str | None:
 
 def _ensure_wal(database: Database) -> None:
     """Switch the journal mode, which needs a moment alone, against others who open the file right now."""
-    deadline = time.monotonic() + _WAL_SECONDS
-    while True:
-        try:
-            database.let_readers_in()
-        except TransientError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    poll(
+        database.let_readers_in,
+        lambda _: True,
+        seconds=_WAL_SECONDS,
+        every=0.05,
+        cured=(TransientError,),
+    )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self
 
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.approvals import ApprovalRows
-from tasks.ledger.backups import Backups
 from tasks.ledger.database import Database
 from tasks.ledger.deliveries import Deliveries
 from tasks.ledger.drift import Drift
@@ -14,7 +13,7 @@ from tasks.ledger.holds import Holds
 from tasks.ledger.journal import Steps
 from tasks.ledger.leases import Leases
 from tasks.ledger.promotions import Promotions
-from tasks.ledger.proofs import Drills, Rehearsals
+from tasks.ledger.receipts import Backups, Drills, Rehearsals
 from tasks.ledger.relaxations import Relaxations
 from tasks.ledger.releases import Releases
 from tasks.ledger.schema import ensure_schema

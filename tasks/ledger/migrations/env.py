@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy.types import TypeDecorator
 
-from tasks.ledger.models import VERSION_TABLE, Base
+from tasks.ledger.models import METADATA, VERSION_TABLE
 
 
 def _as_stored(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -18,7 +18,7 @@ def _as_stored(kind: str, item: object, _context: object) -> str | Literal[False
 connection: Any = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     # An application or Prefect may keep its own `alembic_version` in the same database.
     version_table=VERSION_TABLE,
     # SQLite alters few things in place; the batch mode makes the table anew.

@@ -7,10 +7,10 @@ from pathlib import Path
 from blocks.git_repository import GitRepository
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
+from blocks.values.drift import Difference
 from deployments.doctor.application import ApplicationFacts
 from deployments.doctor.drift import drift_checks
 from deployments.doctor.findings import Finding, run_checks
-from tasks.ledger.drift import Difference
 from tasks.ledger.store import Ledger
 from tests.deployments.cli.rows import T0
 

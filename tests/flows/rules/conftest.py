@@ -26,7 +26,7 @@ from flows.drift.flow import reconcile
 from flows.rules.flow import protect
 from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import open_ledger
-from tasks.ledger.models import RelaxationRow
+from tasks.ledger.models import RELAXATIONS
 from tasks.ledger.relaxation_records import RelaxationRecord
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.lab.control import drain_events, ending_at_once
@@ -79,7 +79,7 @@ class Shop:
     def rows(self) -> list[RelaxationRecord]:
         """Return every request, oldest first."""
         with open_ledger(Settings()) as ledger, ledger._database.reading() as connection:
-            rows = connection.execute(sa.select(RelaxationRow).order_by(RelaxationRow.id))
+            rows = connection.execute(sa.select(RELAXATIONS).order_by(RELAXATIONS.c.id))
             return [RelaxationRecord.of(row) for row in rows]
 
     def drift(self) -> list[tuple[str, str, str]]:
@@ -90,7 +90,7 @@ class Shop:
         """Have a request's time be over."""
         with open_ledger(Settings()) as ledger, ledger._database.writing() as connection:
             over = {"until": utc_now() - timedelta(seconds=1)}
-            connection.execute(sa.update(RelaxationRow).where(RelaxationRow.id == number).values(over))
+            connection.execute(sa.update(RELAXATIONS).where(RELAXATIONS.c.id == number).values(over))
 
     def code(self, name: str) -> str:
         """Return a code that was not used yet: each counts once. A clock that is one period ahead is put up with."""

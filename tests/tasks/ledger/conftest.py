@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.ledger.models import Base
+from tasks.ledger.models import METADATA
 from tasks.ledger.store import Ledger
 from tests.lab.fixtures import postgres_server
 
@@ -60,7 +60,7 @@ def shared(request: pytest.FixtureRequest) -> tuple[str, Ledger]:
     """URL and ledger on each database in turn, without any row."""
     url, opened = request.getfixturevalue(f"{request.param}_ledger")
     with opened._database.writing() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
+        for table in reversed(METADATA.sorted_tables):
             connection.execute(table.delete())
     return url, opened
 

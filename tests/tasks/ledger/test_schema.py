@@ -18,7 +18,7 @@ from tasks.kernel.errors import TransientError
 from tasks.ledger import database as database_module
 from tasks.ledger import migrate, schema
 from tasks.ledger.database import Database
-from tasks.ledger.models import HEAD, VERSION_TABLE, Base
+from tasks.ledger.models import HEAD, METADATA, VERSION_TABLE
 from tasks.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def test_the_models_are_what_the_migrations_make(shared: tuple[str, Ledger]) -> 
     engine = sa.create_engine(shared[0])
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
 
 def test_the_comparison_sees_a_difference(shared: tuple[str, Ledger]) -> None:
-    changed = sa.MetaData(naming_convention=Base.metadata.naming_convention)
-    for table in Base.metadata.sorted_tables:
+    changed = sa.MetaData(naming_convention=METADATA.naming_convention)
+    for table in METADATA.sorted_tables:
         table.to_metadata(changed)
     changed.tables["steps"].append_column(sa.Column("seconds", sa.Float()))
     changed.tables["leases"].c.token.type = sa.Text()
@@ -95,9 +95,7 @@ def test_the_comparison_sees_a_difference(shared: tuple[str, Ledger]) -> None:
 )
 def test_partial_indexes_are_partial(shared: tuple[str, Ledger], name: str) -> None:
     # Alembic does not compare the condition of an index.
-    ((table, index),) = [
-        (t.name, i) for t in Base.metadata.sorted_tables for i in t.indexes if i.name == name
-    ]
+    ((table, index),) = [(t.name, i) for t in METADATA.sorted_tables for i in t.indexes if i.name == name]
     engine = sa.create_engine(shared[0])
     (found,) = [one for one in sa.inspect(engine).get_indexes(table) if one["name"] == name]
     dialect = engine.dialect.name
