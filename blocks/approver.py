@@ -90,11 +90,7 @@ class Approver(Block):
         return login
 
     def known_as(self, identity: str) -> bool:
-        """Say whether a git address or a login is this person's, in any case.
-
-        Args:
-            identity: What a commit or a request names.
-        """
+        """Say whether a git address or a login is this person's, in any case."""
         wanted = identity.strip().removeprefix("@").casefold()
         own = (*self.identities, *([self.github_login] if self.github_login else []))
         return any(name.casefold() == wanted for name in own)

@@ -17,11 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def blank_to_none(value: object) -> object:
-    """Take an empty form field as not given.
-
-    Returns:
-        None for nothing, anything else as it came.
-    """
+    """Take an empty form field as not given."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     return None if text == "" else value
 
@@ -30,11 +26,7 @@ OptionalSecret = Annotated[SecretStr | None, BeforeValidator(blank_to_none)]
 
 
 def host_name(value: str) -> str:
-    """Check a host's name or IP address.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """Check a host's name or IP address."""
     if not _HOST.fullmatch(value):
         message = "expected a host name or an IP address, without user, port or scheme"
         raise ValueError(message)
@@ -42,11 +34,7 @@ def host_name(value: str) -> str:
 
 
 def one_line(value: str) -> str:
-    """Check that text is one line that no program takes for an option.
-
-    Raises:
-        ValueError: It has control characters or begins with a dash.
-    """
+    """Check that text is one line that no program takes for an option."""
     if _CONTROL.search(value) or value.startswith("-"):
         message = "expected one line of text that does not begin with a dash"
         raise ValueError(message)
@@ -54,11 +42,7 @@ def one_line(value: str) -> str:
 
 
 def is_web_address(value: str) -> bool:
-    """Say whether text is an http or https address.
-
-    Args:
-        value: The text; a path and a query may follow the host.
-    """
+    """Say whether text is an http or https address."""
     try:
         parts = urlsplit(value)
         valid_port = parts.port is None or parts.port > 0

@@ -66,9 +66,5 @@ class GitHubWebhooks(Block):
         return tuple(one.get_secret_value().encode() for one in self.secrets)
 
     def known_as(self, repository: str) -> str | None:
-        """Return a repository's name as it is configured, None for one that is not.
-
-        Args:
-            repository: The name a payload holds, in any case.
-        """
+        """Return a repository's name as it is configured, None for one that is not."""
         return next((name for name in self.repositories if name.casefold() == repository.casefold()), None)

@@ -98,9 +98,6 @@ class ContainerRegistry(Block):
     def repository(self, pipeline: str, target: str) -> str:
         """Return the repository of one build target.
 
-        Args:
-            target: The build target's name, in any case.
-
         Returns:
             `<address>/[<namespace>/]<pipeline>/<target>`, in lower case.
 

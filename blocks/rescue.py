@@ -14,15 +14,6 @@ class RescueHost(Value):
     """A host as its ComposeHost block had it. It reads like the block does.
 
     Attributes:
-        name: The block's name.
-        address: Its IP address or DNS name.
-        port: The port of its SSH server.
-        user: The login.
-        key: The login's private key.
-        key_passphrase: What opens the key, None for a plain one.
-        host_key: The pinned host keys, one a line.
-        directory: Where applications are kept, as the block has it.
-        connect_timeout_seconds: The bound on connecting.
         app_directory: The application's directory there, absolute.
     """
 
@@ -53,15 +44,6 @@ class Rescue(Value):
 
     It holds private keys: the file is its login's alone (0600 in a folder of 0700), like Prefect's own database
     beside it, which holds the same keys.
-
-    Attributes:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        written_at: When it was put down, UTC.
-        hosts: The environment's hosts, in the pipeline's order.
-        policy: What decides about the environment: its address, smoke checks and timeouts among it.
-        migrates: True where the application has migrations.
-        secrets: Secret block → value, of those the smoke checks need.
     """
 
     pipeline: str

@@ -18,9 +18,6 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(.*?)-----END
 def mend_private_key(text: str) -> str:
     """Give a private key back the line breaks that a one-line password field took from it.
 
-    Returns:
-        The key in lines, ending with one.
-
     Raises:
         ValueError: It is not a private key, or it cannot be mended. The message holds nothing of it.
     """
@@ -39,10 +36,6 @@ def mend_private_key(text: str) -> str:
 
 def read_private_key(text: str, passphrase: str | None = None) -> PKey:
     """Read a private key for use with paramiko.
-
-    Args:
-        text: The key, as `mend_private_key` returns it.
-        passphrase: What it is encrypted with; None for a plain key.
 
     Raises:
         ValueError: It cannot be read. The message holds nothing of it.
@@ -71,9 +64,6 @@ def parse_host_keys(text: str) -> tuple[str, ...]:
 
     Returns:
         The keys as `type base64`, without host names and comments.
-
-    Raises:
-        ValueError: None is there, or one cannot be read.
     """
     lines = [line.strip() for line in text.splitlines()]
     keys = [key for line in lines if line and not line.startswith("#") for key in _host_keys(line)]

@@ -14,17 +14,7 @@ _GLOB_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:\\]|\.\.|@\{|//")
 
 
 def relative_path(value: str) -> str:
-    """Check that a path stays inside the folder it is relative to, and normalise it.
-
-    Args:
-        value: The path, with `/`.
-
-    Returns:
-        The path without `./` and doubled slashes.
-
-    Raises:
-        ValueError: It is absolute, climbs out, could be read as an option or an address, or is empty.
-    """
+    """Check that a path stays inside the folder it is relative to, and normalise it."""
     path = PurePosixPath(value)
     bad = (
         not path.parts
@@ -47,22 +37,12 @@ def mount_source(value: str) -> str:
 
     Args:
         value: The path, relative to the compose files' folder; `.` for that folder itself.
-
-    Returns:
-        The path without `./`, doubled slashes and a slash at its end.
-
-    Raises:
-        ValueError: It is absolute, climbs out, could be read as an option or an address, or is empty.
     """
     return "." if value and not PurePosixPath(value).parts else relative_path(value)
 
 
 def web_address(value: str) -> str:
-    """Check an http or https address without credentials; a trailing slash is dropped.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """Check an http or https address without credentials; a trailing slash is dropped."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -83,9 +63,6 @@ def socket_address(value: str) -> str:
 
     Args:
         value: The host's name or address (IPv6 in brackets), a colon, and the port.
-
-    Raises:
-        ValueError: It is something else.
     """
     match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
     if not match or value.startswith("-") or not 1 <= int(match[1]) <= 65535:  # noqa: PLR2004
@@ -95,11 +72,7 @@ def socket_address(value: str) -> str:
 
 
 def branch_name(value: str) -> str:
-    """Check that git would take the text as a branch's name.
-
-    Raises:
-        ValueError: It is a pattern, or git forbids it.
-    """
+    """Check that git would take the text as a branch's name."""
     if not value or value.startswith(("-", "/", ".")) or value.endswith(("/", ".")):
         bad = True
     else:
@@ -115,9 +88,6 @@ def ref_pattern(value: str) -> str:
 
     Args:
         value: A name in which `*`, `?` and `[…]` stand for other characters.
-
-    Raises:
-        ValueError: Git knows no such names.
     """
     if not value or value.startswith(("-", "/")) or value.endswith("/") or _GLOB_FORBIDDEN.search(value):
         message = "expected a branch or tag, or a pattern such as feature/* or v*"
@@ -126,11 +96,7 @@ def ref_pattern(value: str) -> str:
 
 
 def plain_text(value: str) -> str:
-    """Check that text has no control characters.
-
-    Raises:
-        ValueError: It has some.
-    """
+    """Check that text has no control characters."""
     if _CONTROL.search(value):
         message = "expected one line of text without control characters"
         raise ValueError(message)

@@ -16,14 +16,7 @@ _DURATION_PART = re.compile(r"([0-9.]+)([smhd])")
 
 
 def parse_duration(value: object) -> float:
-    """Turn `90s`, `15m`, `1h30m`, `24h` or `7d` into seconds; numbers are seconds already.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        ValueError: It is no duration, or longer than a year.
-    """
+    """Turn `90s`, `15m`, `1h30m`, `24h` or `7d` into seconds; numbers are seconds already."""
     seconds = _seconds(value)
     if seconds is None:
         message = "expected a duration such as 90s, 15m, 24h or 7d"

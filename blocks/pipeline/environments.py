@@ -112,26 +112,8 @@ class Policy(Value):
     """What decides about an environment. Read from the default branch, never from the commit promoted.
 
     Attributes:
-        pipeline: The pipeline's name.
-        name: The environment's name.
-        registry: The ContainerRegistry block's name.
-        hosts: The ComposeHost blocks' names.
-        address: Where the application answers.
-        branches: Patterns of branches that may enter.
-        tags: Patterns of tags that may enter.
-        branch: The branch whose head is promoted when no ref is given.
         env_files: Env files on the host, relative to the application's directory; the first found counts.
-        proven_in: The environment in which the release must have succeeded before.
-        approvals: Who must approve; None when nobody is asked.
-        gates: What else must be true before a release may enter.
-        smoke: The smoke checks.
-        notify: The notification channels' names.
-        backup: The dump before a change; None for none.
-        database: What may happen to the database.
-        timeouts: How long the steps may take.
-        keep_releases: How many releases stay on the hosts.
         data: Source of a mount within the release → what becomes of what the application wrote there.
-        watch: How a release is looked after once it runs; None: nobody watches.
         build_secrets: Build secret id → Secret block. A branch must not choose which secrets its build gets.
         show: What is shown on GitHub. It decides nothing.
     """
@@ -184,8 +166,6 @@ class ResolvedEnvironment(Policy):
 
     Attributes:
         compose: The compose files, in the order of `-f`; empty: the first default name in the commit.
-        profiles: The compose profiles.
-        migration: The migration command; None for none.
     """
 
     compose: tuple[str, ...]
@@ -197,13 +177,7 @@ class ReleaseDescription(Value):
     """What describes a release in an environment. Read from the commit promoted.
 
     Attributes:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        compose: The compose files, in the order of `-f`; empty: the first default name in the commit.
-        profiles: The compose profiles.
         build: How the images are built; without secrets, which only the default branch may name.
-        migration: The migration command; None for none.
-        env_example: The file that lists the required keys.
         env_example_required: True when the pipeline names the file, so that it must exist.
         defaulted: True when the commit says nothing about itself, and the default branch, which moves, does.
     """

@@ -36,15 +36,7 @@ EXPECTED = {
 
 
 def explain(error: ValidationError, model: type[BaseModel], document: Document) -> Iterator[Problem]:
-    """Explain what pydantic found.
-
-    Args:
-        model: The model that was asked for.
-        document: The data with its lines.
-
-    Yields:
-        One problem for each finding.
-    """
+    """Explain what pydantic found."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
             continue  # an entry is wrong, which is told; the list is not short
@@ -136,9 +128,6 @@ def known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
 
     Args:
         location: Pydantic's location of a mapping inside it.
-
-    Returns:
-        The keys, as they are written in the file.
     """
     models = [model]
     for part in location:

@@ -37,7 +37,6 @@ class Matching:
     """Text that matches a pattern as a whole.
 
     Args:
-        pattern: The regular expression.
         expected: What is expected, in words; completes "expected …".
     """
 

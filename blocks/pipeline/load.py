@@ -18,9 +18,6 @@ MOST_PROBLEMS = 100
 def load_pipeline(text: str, file: str = "pipeline.yaml") -> Pipeline:
     """Read a pipeline.
 
-    Args:
-        file: The file's name, for messages.
-
     Raises:
         PipelineError: It is not valid; the text lists every problem with its line.
     """

@@ -118,27 +118,15 @@ class Pipeline(Written):
         return ResolvedEnvironment(**self._policy_values(name), **self._described(name))
 
     def policy(self, name: str) -> Policy:
-        """Resolve what decides about an environment. Call it on the default branch's pipeline.
-
-        Raises:
-            PipelineError: The pipeline has no such environment.
-        """
+        """Resolve what decides about an environment. Call it on the default branch's pipeline."""
         return Policy(**self._policy_values(name))
 
     def policy_checksum(self, name: str) -> str:
-        """Return the sha256 over an environment's policy, hex.
-
-        Raises:
-            PipelineError: The pipeline has no such environment.
-        """
+        """Return the sha256 over an environment's policy, hex."""
         return self.policy(name).checksum
 
     def describe(self, name: str) -> ReleaseDescription:
-        """Resolve what describes a release in an environment. Call it on the commit's pipeline.
-
-        Raises:
-            PipelineError: The pipeline has no such environment.
-        """
+        """Resolve what describes a release in an environment. Call it on the commit's pipeline."""
         return ReleaseDescription(
             pipeline=self.pipeline,
             environment=name,

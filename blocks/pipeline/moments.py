@@ -35,9 +35,6 @@ def parse_moment(text: str) -> WeekMoment | datetime:
 
     Returns:
         A moment of every week, or a date and time of the wall clock, without a zone.
-
-    Raises:
-        ValueError: It is something else.
     """
     weekly = _WEEKLY.fullmatch(text)
     if weekly and (minutes := _minutes(weekly)) is not None:

@@ -20,10 +20,7 @@ class Problem:
     """One thing to mend.
 
     Attributes:
-        path: Where it is, as keys and list positions.
-        message: What was expected, what was found, and the nearest valid spelling.
         line: The line in the file, counted from 1; None where no line applies.
-        file: The file's name.
     """
 
     path: KeyPath
@@ -37,11 +34,7 @@ class Problem:
 
 
 class PipelineError(ValueError):
-    """A pipeline that cannot be used. Its text is one line per problem.
-
-    Args:
-        problems: Everything that is wrong, in the order of the file.
-    """
+    """A pipeline that cannot be used. Its text is one line per problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

@@ -20,9 +20,6 @@ def find_conflicts(data: object) -> Iterator[Finding]:
 
     Args:
         data: The file's data; parts of the wrong type are passed over, pydantic tells about them.
-
-    Yields:
-        Where, and what is wrong.
     """
     pipeline = _mapping(data)
     environments = _mapping(pipeline.get("environments"))

@@ -30,7 +30,6 @@ class ConflictError(ValueError):
 
     Args:
         at: The key to point at.
-        message: What is wrong and what to do.
     """
 
     def __init__(self, at: str, message: str) -> None:

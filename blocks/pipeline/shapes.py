@@ -17,11 +17,7 @@ def number_to_text(value: object) -> object:
 
 
 def told_once(value: object) -> object:
-    """Refuse a mount's source that is written twice in different ways, such as `data` and `./data`.
-
-    Raises:
-        ValueError: The same source is meant twice.
-    """
+    """Refuse a mount's source that is written twice in different ways, such as `data` and `./data`."""
     names = [str(PurePosixPath(str(name))) for name in value] if isinstance(value, dict) else []
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -38,9 +34,6 @@ def one_or_many(value: object) -> object:
 def refuse_shell(value: object) -> object:
     """Refuse a command written as one line: no shell will split it.
 
-    Returns:
-        The same value when it is not text.
-
     Raises:
         ValueError: It is text; the message shows the list to write.
     """
@@ -55,11 +48,7 @@ def refuse_shell(value: object) -> object:
 
 
 def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that a command begins with a program, not with an option or nothing.
-
-    Raises:
-        ValueError: The first word is empty or begins with a dash.
-    """
+    """Check that a command begins with a program, not with an option or nothing."""
     if value and (not value[0] or value[0].startswith("-")):
         message = "the first word of a command is its program"
         raise ValueError(message)
@@ -67,11 +56,7 @@ def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that no entry is there twice.
-
-    Raises:
-        ValueError: One is repeated.
-    """
+    """Check that no entry is there twice."""
     for entry in value:
         if value.count(entry) > 1:
             message = f"{json.dumps(entry)} is listed twice — remove one"

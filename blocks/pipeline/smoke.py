@@ -130,14 +130,7 @@ class CommandCheck(_Check):
 
 
 def kind_of(value: object) -> str | None:
-    """Tell which check a mapping is, by its key.
-
-    Args:
-        value: What the file holds, or a check.
-
-    Returns:
-        The class's name, or None for no kind of check.
-    """
+    """Tell which check a mapping is, by its key."""
     if isinstance(value, _Check):
         return type(value).__name__
     keys = value if isinstance(value, dict) else {}

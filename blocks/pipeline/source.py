@@ -66,7 +66,6 @@ class Document:
     """What a file holds.
 
     Attributes:
-        data: Plain data: dict, list, str, int, float, bool, None.
         lines: Path → the line of its key, counted from 1.
         problems: Duplicate keys and whatever else plain data cannot hold.
     """

@@ -22,15 +22,7 @@ _AT: KeyPath = ("pull_requests",)
 def find_pull_request_conflicts(
     section: Mapping[str, Any], environments: Mapping[str, Any]
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Find what the section must not ask for, and references to nothing.
-
-    Args:
-        section: The section's data; parts of the wrong type are passed over, pydantic tells about them.
-        environments: The environments' data, in their order.
-
-    Yields:
-        Where, and what is wrong.
-    """
+    """Find what the section must not ask for, and references to nothing."""
     known = [str(name) for name in environments]
     for index, name in enumerate(_list(section.get("revert_after_rollback"))):
         if isinstance(name, str) and name not in environments:
@@ -50,11 +42,7 @@ def find_pull_request_conflicts(
 
 
 def auto_merge_refusal(branch: str, environments: Mapping[str, Any]) -> str:
-    """Say why nothing may be merged into a branch without a person; empty where it may.
-
-    Args:
-        environments: The environments' data, in their order.
-    """
+    """Say why nothing may be merged into a branch without a person; empty where it may."""
     last = list(environments)[-1:]
     for name, written in environments.items():
         environment = _mapping(written)

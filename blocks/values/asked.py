@@ -8,14 +8,7 @@ Parameter = bool | int | str
 
 
 class RepositoryFacts(Value):
-    """Where an application's repository is and what decides in it; of its block all that is no credential.
-
-    Attributes:
-        url: Its address.
-        default_branch: The branch that decides.
-        pipeline_path: The path of pipeline.yaml.
-        github: The name of its `github` block; empty without one.
-    """
+    """Where an application's repository is and what decides in it; of its block all that is no credential."""
 
     url: str
     default_branch: str
@@ -28,7 +21,6 @@ class AskedFor(Value):
 
     Attributes:
         parameters: Every parameter of its flow, by name, also those that were left out.
-        repository: What the named `git-repository` block led to.
     """
 
     parameters: dict[str, Parameter]

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Value(BaseModel):
-    """An immutable value that travels between tasks, the ledger and hosts as JSON."""
+    """An immutable value that travels between tasks, the ledger and hosts as JSON.
+
+    Times are UTC. What is None or empty is not there, or not known, unless the value says more.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,9 +22,6 @@ class Value(BaseModel):
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Read a value back from its JSON text.
-
-        Args:
-            text: What `to_json` returned.
 
         Raises:
             pydantic.ValidationError: The text is not such a value.

@@ -53,9 +53,6 @@ class DeliveryFacts(Value):
         action: What happened, such as `opened`; empty for events without actions.
         repository: `owner/name`, as it is configured.
         ref: The branch or tag it is about, as `refs/…`; empty where there is none.
-        sha: The commit it is about; empty where there is none.
-        number: The pull request or issue it is about.
-        sender: The login of whoever caused it.
         digest: Sha256 over the body, hex.
         facts: What the decision needs of the payload, as JSON text.
     """
@@ -91,7 +88,6 @@ class StartFacts(Value):
         branch: The branch whose newest push counts; empty for tags and comments.
         sha: The commit, empty where the flow finds it.
         by_commit: True where a second event of the same commit starts nothing more.
-        requested_by: The login of whoever asks.
     """
 
     environment: str

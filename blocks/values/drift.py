@@ -13,9 +13,6 @@ class Difference(NamedTuple):
 
     Attributes:
         host: The host's name; empty where it is about no host.
-        kind: What differs.
-        subject: What it is about.
-        detail: One line for a person.
     """
 
     host: str
@@ -28,13 +25,8 @@ class OtherContainer(Value):
     """One container of a host, whoever started it.
 
     Attributes:
-        name: Its name.
-        image: The reference it was started with.
-        project: The compose project it belongs to, empty without one.
-        service: Its compose service, empty without one.
         one_off: True when `compose run` started it.
         running: True when it runs, restarts or is paused.
-        networks: The networks it is on.
     """
 
     name: str
@@ -50,10 +42,7 @@ class HostState(Value):
     """What is read of a host to compare it with the ledger.
 
     Attributes:
-        facts: What a plan reads as well.
-        containers: All containers of the host.
         files: Path in the current bundle → sha256 of its content, hex; links are left out.
-        override: The text of the generated compose file, empty without one.
     """
 
     facts: HostFacts

@@ -18,7 +18,6 @@ class Rendered(Value):
     Attributes:
         text: Its standard output: SQL, with a line before each migration that says where it goes.
         exit_code: Its exit status; SQL before a failure can look whole and is not.
-        reason: Why it failed, one line; empty where it did not.
     """
 
     text: str
@@ -36,8 +35,6 @@ class AskedOnCopy(Value):
 
     Attributes:
         pending: The pending migrations; None where it could not tell.
-        why: Why not, one line; empty where it could.
-        rendered: Their SQL.
     """
 
     pending: tuple[Revision, ...] | None
@@ -49,20 +46,13 @@ class DrillReceipt(Value):
     """A dump that was restored into a throw-away database and compared with the live one.
 
     Attributes:
-        host: The host it was restored on.
-        backup_path: The dump's path.
-        backup_sha256: The dump's checksum, hex.
-        tables: How many tables were compared.
-        rows: How many rows the restored tables have together.
         extensions: The restored database's extensions, `name version`, sorted.
-        revision: The restored schema revision, None without one.
         why_empty: Why it is right that no table was restored; empty where there are some, or nobody could say.
         differences: What differs in a way that a dump of a living database does not explain, one line each;
             empty: the dump is proven.
         notes: What a person may want to know, one line each (rows written since the dump, …).
         restore_seconds: How long the restore took: the environment's stated recovery time.
         seconds: How long the whole drill took.
-        drilled_at: When it was done, UTC.
     """
 
     host: str
@@ -98,7 +88,6 @@ class LockFact(Value):
     """A lock the migration held while it was rehearsed.
 
     Attributes:
-        table: The table.
         mode: PostgreSQL's name of the lock mode, such as AccessExclusiveLock.
         seconds: For how long it was seen held, at most.
     """
@@ -112,11 +101,7 @@ class HealthProof(Value):
     """Whether a release's services became healthy on the migrated copy.
 
     Attributes:
-        release_id: The release.
-        services: The services that were started.
         passed: True when all were healthy; None where it could not be tried.
-        reason: Why not, one line; empty when it passed.
-        seconds: How long it took.
     """
 
     release_id: str
@@ -130,22 +115,11 @@ class RehearsalReceipt(Value):
     """The pending migration, run on a copy of the database before anybody is asked.
 
     Attributes:
-        host: The host it was rehearsed on.
-        release_id: The release that brings the migration.
-        running_release_id: The release that ran when it was rehearsed, None where nothing ran.
-        revision_before: The copy's schema revision before it, None without one.
-        revision_after: And after it.
-        migrated: True when the migration ended well.
-        reason: Why it did not, one line; empty when it did.
-        migrate_seconds: How long the migration took on the copy.
         locks: The locks it was seen to hold on tables of the application, strongest first.
         rewritten: Tables whose files were written anew, sorted.
-        new: The new release on the migrated copy.
         old: The running release on the migrated copy: the proof that a code-only rollback works.
-        drill: The drill of the dump the copy was made from.
         asked: What the tool told there before it migrated; None where it was not asked.
         seconds: How long the whole rehearsal took, drill included.
-        rehearsed_at: When it was done, UTC.
     """
 
     host: str
@@ -196,12 +170,8 @@ class LossReport(Value):
     """What is lost when a dump is restored over the live database.
 
     Attributes:
-        backup_path: The dump.
-        taken_at: When it was taken, UTC.
         source: `copy` when the rows were compared with a restored copy, `statistics` when PostgreSQL's counters
             were read (an upper bound that knows nothing of a counter reset).
-        tables: The tables that lose something, most rows first.
-        notes: What could not be compared, one line each.
     """
 
     backup_path: str

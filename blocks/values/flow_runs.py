@@ -13,8 +13,6 @@ class RunFact(Value):
     Attributes:
         state: The type of its state, such as RUNNING.
         name: The state's name, such as AwaitingRetry.
-        since: Since when it has it, UTC.
-        last_sign: Its last sign of life, UTC; None where there never was one.
         deployed: True when it is of a deployment, so that a worker can start it again.
         key: What it was started with to be one of a kind, which nobody can change; empty without.
     """

@@ -71,12 +71,5 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 
 def may_follow(current: Status, following: Status) -> bool:
-    """Say whether a promotion may go from one status to another.
-
-    Args:
-        following: The status it would get.
-
-    Returns:
-        True for a legal step; a status may also be written again unchanged.
-    """
+    """Say whether a promotion may go from one status to another; it may be written again unchanged."""
     return current == following or following in TRANSITIONS.get(current, frozenset())

@@ -16,14 +16,7 @@ class Manifest(Value):
     """The file `sluice.manifest.json` beside each release's bundle on a host.
 
     Attributes:
-        release: The release.
-        environment: The environment the bundle was made for.
-        promotion_id: The promotion that brought it.
-        previous_release_id: The release that ran before, None where nothing ran.
         compose_files: The bundle's compose files, in the order compose is given them.
-        profiles: The compose profiles that are started.
-        env_file: The env file's name in the application's directory, None without one.
-        services: The services that run, sorted.
         depended_on: Those of them that others need to run, sorted; empty in manifests of earlier versions.
         images: Service → its image, for those whose image the release decides and not the host's env file; empty in
             manifests of earlier versions.
@@ -34,7 +27,6 @@ class Manifest(Value):
         links: Path in the bundle → what it leads to, for the commit's symbolic links; None in manifests of earlier
             versions.
         env_keys: The keys the env file had when the bundle was put there, sorted.
-        staged_at: When the bundle was put there, UTC.
     """
 
     release: Release

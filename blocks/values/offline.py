@@ -21,10 +21,7 @@ class LiveRelease(Value):
     """One line of the file `live.jsonl`: a release that ran here, its smoke checks green.
 
     Attributes:
-        release_id: The release.
         at: When its smoke checks had passed, UTC.
-        kind: What brought it.
-        promotion_id: The promotion that brought it; None for a rollback without ledger.
         held: The releases that were held in the environment at that time, sorted.
         verdicts: What was judged of the migrations that came in with it; without their SQL.
         rehearsal: These migrations as rehearsed on a copy: the proof that the release before runs on their
@@ -44,10 +41,8 @@ class HostMemory(Value):
     """All that one host remembers of an application.
 
     Attributes:
-        current: The release its `current` link leads to, None without one.
         fence: The highest fencing token it knows; 0 for none.
         live: The releases that ran, in the order they were written down, oldest first.
-        manifests: Release → manifest, of every bundle that is kept there.
         unread: What could not be read, one line each.
     """
 
@@ -63,21 +58,11 @@ class OfflineRollback(Value):
 
     Attributes:
         id: The moment it began, `YYYYMMDDTHHMMSSZ`; the file's name, the same on every host.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        from_release_id: The release that was left, None where none was current.
-        to_release_id: The release that was to run.
-        hosts: The hosts it was about, in the pipeline's order.
         left_out: Hosts of the environment it was not about, because a person said so.
         who: Who did it, `login@machine`.
-        reason: Why, in that person's words.
-        started_at: When the fence was raised, UTC.
-        ended_at: When it was over, UTC.
         outcome: `SUCCEEDED`; `RESTORED` where the release that was left runs again; `BROKEN` where that failed
             too; `FAILED` where nothing had been switched; `ABANDONED` where another run took over.
-        message: One line for a person.
         warnings: What a person must know, one line each (a schema that is ahead, a check left out).
-        token: The fencing token it acted with.
     """
 
     id: str

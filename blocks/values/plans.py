@@ -31,12 +31,8 @@ class GateAnswer(Value):
     """One gate's answer.
 
     Attributes:
-        gate: The gate's name.
-        passed: True when the release may go on.
-        reason: One line for a person.
         waiting: True when it did not pass and may pass by itself, without anybody's doing.
         until: When it passes by itself, UTC; None where nobody knows.
-        link: Where a person reads about it; empty without.
     """
 
     gate: str
@@ -51,35 +47,16 @@ class Plan(Value):
     """What would change. Its hash is what people approve.
 
     Attributes:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        release_id: The release that would run.
-        running_release_id: The release that runs now, None where nothing runs.
-        commit: The release's commit.
-        commits: The commits that come in, newest first.
         commits_leaving: The commits that go out (a rollback, or another branch), newest first.
-        images: The release's images with digests.
-        images_changed: Targets whose digest differs from the running one.
         third_party: Service → image reference for the services that are not built here.
-        third_party_changed: Those of them that run another image now, sorted.
         compose_diff: Unified diff of the compose files as the hosts would get them; secrets redacted.
-        key_changes: Changes among the environment's keys.
-        revision: The schema revision the database has now, None when unknown or none.
-        pending: The migrations that would run, in order.
         ahead: The migrations the database has and the release does not know (a rollback), oldest first.
         told: False where nothing was asked that could name the pending migrations.
-        verdicts: What each of them does, judged from its SQL, in the same order.
-        rehearsal: The pending migrations run on a copy of the database, None where that was not asked for.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
-        going_back: How a rollback treats the database; None for a promotion.
-        backup: True when a database dump is taken first.
-        approvals_required: How many approvals the policy asks for.
-        approvers: Who may approve.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
         description_checksum: sha256 over what the default branch says about a release whose commit says nothing; empty
             where the commit does.
         expected_seconds: The median duration of earlier promotions here, None without history.
-        database_bytes: The database's size, None when unknown.
     """
 
     pipeline: str

@@ -19,11 +19,7 @@ class DeploymentWish(Value):
     """A deployment on GitHub.
 
     Attributes:
-        sha: The commit.
-        environment: The environment's name.
         production: True for the last environment of a pipeline.
-        description: What it is, at most 140 characters.
-        promotion: The promotion's number.
         key: What tells the promotion from all others, of other installations as well.
     """
 
@@ -36,14 +32,7 @@ class DeploymentWish(Value):
 
 
 class DeploymentStateWish(Value):
-    """Where a deployment stands.
-
-    Attributes:
-        state: GitHub's word.
-        description: One line, at most 140 characters.
-        log_url: The run's page; empty for none.
-        environment_url: Where the application answers; empty for none.
-    """
+    """Where a deployment stands."""
 
     state: DeploymentState
     description: str
@@ -52,15 +41,7 @@ class DeploymentStateWish(Value):
 
 
 class CommitStatusWish(Value):
-    """A status of a commit.
-
-    Attributes:
-        sha: The commit.
-        context: Its name.
-        state: GitHub's word.
-        description: One line, at most 140 characters.
-        target_url: The run's page; empty for none.
-    """
+    """A status of a commit."""
 
     sha: str
     context: str
@@ -74,9 +55,6 @@ class ReleaseWish(Value):
 
     Attributes:
         tag: The tag, which is there already.
-        name: Its title.
-        body: Its notes, Markdown.
-        prerelease: Whether it is one by its version.
     """
 
     tag: str
@@ -89,8 +67,6 @@ class FileFact(Value):
     """A text file in the repository.
 
     Attributes:
-        path: Its path.
-        text: What it holds.
         blob: Git's id of its content, which a change must name.
     """
 
@@ -103,10 +79,7 @@ class ShowReceipt(Value):
     """What was shown of a promotion at one moment.
 
     Attributes:
-        text: One line for a person.
         deployment: The deployment's id on GitHub, 0 without one.
-        sha: The commit it is about; empty where none was known.
-        seconds: How long it took.
     """
 
     text: str

@@ -17,22 +17,9 @@ class PullFact(Value):
     """A pull request as it is now.
 
     Attributes:
-        number: Its number.
         node_id: GitHub's id of it in GraphQL.
-        author: The login of who opened it, empty for an account that is gone.
-        title: Its title, as it was typed.
-        head: The commit at its head.
-        head_branch: The branch it comes from.
         head_repository: The repository that branch is in, `owner/name`; empty where it is gone.
-        base: The branch it goes to.
-        open: True while it is neither closed nor merged.
-        merged_at: When it was merged, UTC; None while it is not.
-        merge_commit: The commit the merge made; empty while it is not merged.
-        draft: True while its author says that it is not ready.
         auto_merge_by: The login that enabled auto-merge, empty where it is not enabled.
-        commits: How many commits it has; None where GitHub did not say.
-        changed_files: How many files it changes; None where GitHub did not say.
-        link: Where it stands.
     """
 
     number: int
@@ -62,7 +49,6 @@ class ChangedFile(Value):
     """One file a pull request changes.
 
     Attributes:
-        path: Its path.
         previous_path: The path it had before it was renamed or copied; empty where it was neither.
     """
 
@@ -86,9 +72,7 @@ class PullContent(Value):
     """What decides whether a pull request may be merged without a person.
 
     Attributes:
-        pull: The pull request.
         authors: The login of each commit's author, in their order; empty where GitHub knows none.
-        files: The files it changes.
         pushes: The pushes to its branch since that was made, oldest first, as far as deliveries told.
         required_checks: How many checks GitHub requires on the branch it goes to.
     """
@@ -105,8 +89,6 @@ class PullReceipt(Value):
 
     Attributes:
         number: The pull request, None where there was none to open.
-        text: What was done, one line.
-        link: Where it stands; empty without one.
     """
 
     number: int | None = None

@@ -12,7 +12,6 @@ class BuildReceipt(Value):
 
     Attributes:
         built: The targets that were built, empty when the registry had the commit's digests.
-        seconds: How long it took.
     """
 
     built: tuple[str, ...]
@@ -20,13 +19,7 @@ class BuildReceipt(Value):
 
 
 class PushReceipt(Value):
-    """One image in the registry.
-
-    Attributes:
-        repository: Registry address and path.
-        digest: The digest the registry gave.
-        seconds: How long it took.
-    """
+    """One image in the registry."""
 
     repository: str
     digest: str
@@ -37,17 +30,9 @@ class BackupReceipt(Value):
     """One database dump.
 
     Attributes:
-        host: The host that keeps it.
-        path: Its path on the host.
-        bytes: Its size.
-        sha256: Its checksum, hex, taken from the stream.
         entries: How many entries `pg_restore --list` read back; None for a team's own command.
-        revision: The schema revision it holds, None when unknown.
-        taken_at: When it was complete, UTC.
-        seconds: How long it took.
         counters: Table → rows inserted, updated and deleted so far by PostgreSQL's statistics, read just before the
             dump began: what was added to them since is, at most, what the dump lacks.
-        tables: How many tables it holds; None where that was not read.
         why_empty: Why it is right that it holds no table; empty where it holds some, or nobody could say.
         copies: Where else it is, once copied: `<host>:<path>`, or an fsspec address.
     """
@@ -93,8 +78,6 @@ class UpReceipt(Value):
     """What `up` started on one host.
 
     Attributes:
-        host: The host's name.
-        services: The services that run.
         seconds: Until compose said they were up.
     """
 

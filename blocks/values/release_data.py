@@ -9,9 +9,7 @@ class MountFact(Value):
     """One mount of a container.
 
     Attributes:
-        target: Where it is in the container.
         source: The path on the host; empty for a volume.
-        writable: True where the container may write to it.
     """
 
     target: str
@@ -23,7 +21,6 @@ class WrittenMount(Value):
     """A place in a release's folder that a service may write to.
 
     Attributes:
-        service: The compose service.
         source: The place, relative to the release's folder; `.` for all of it.
     """
 
@@ -37,15 +34,10 @@ class ReleaseData(Value):
     All paths are relative to that folder.
 
     Attributes:
-        release_id: The release.
-        mounts: The places.
-        changed: Files of the bundle that have another content now.
         added: What the bundle does not have. A folder without any file of the bundle stands for all that is in it,
             with a `/` at its end.
-        deleted: Files of the bundle that are gone.
         unknown: What the deploy login may not read.
         empty: Folders the bundle does not have, with nothing in them.
-        folders: Folders the bundle has.
         elsewhere: Places of which a running service still has the folder of an earlier release.
         beside: Places that a running container has which is no service of the release, by its name.
         made: What the engine made itself, as places for mounts within mounts.

@@ -12,10 +12,6 @@ class Commit(Value):
 
     Attributes:
         sha: The full commit id, 40 hex digits.
-        subject: The first line of the commit message.
-        author_name: The author's name as git has it.
-        author_email: The author's address as git has it.
-        committed_at: When it was committed, UTC.
     """
 
     sha: str
@@ -34,10 +30,8 @@ class Image(Value):
     """One image of a release, and the compose services that run it.
 
     Attributes:
-        target: The build target's name, unique within the release.
         repository: Registry address and path, without tag or digest.
         digest: The registry's manifest digest, `sha256:` and 64 hex digits.
-        services: The compose services that run the image, sorted.
     """
 
     target: str
@@ -55,9 +49,7 @@ class Revision(Value):
     """One schema migration as the release's own migration tool lists it.
 
     Attributes:
-        id: The revision's identifier.
         down: The identifiers it follows; empty for the first one.
-        message: Its one-line description.
     """
 
     id: str
@@ -70,14 +62,9 @@ class Release(Value):
 
     Attributes:
         id: `<commit time as YYYYMMDDHHMMSS>-<first 12 digits of the commit>`; names its folder on hosts.
-        pipeline: The pipeline's name.
-        commit: The commit it was built from.
-        images: The images built from the commit, sorted by target.
         third_party: Service name → image reference for the services that are not built here; with the digest its
             tag had when the release was built, where its registry told it.
-        revisions: Every migration the release knows, oldest first; empty without migrations.
         bundle_checksum: Git's tree id of the commit: over everything a bundle is cut from.
-        created_at: When the release was first recorded, UTC.
     """
 
     id: str

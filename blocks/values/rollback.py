@@ -21,11 +21,7 @@ class DowngradeTrial(Value):
     """The down-migrations, run on a restored copy of now.
 
     Attributes:
-        to_revision: The revision they went to.
-        passed: True when they ended well at that revision.
-        reason: Why not, one line; empty when they did.
         lost: What they would lose, one line each; empty: nothing, by comparison of every table.
-        seconds: How long the down-migrations took there.
     """
 
     to_revision: str
@@ -44,14 +40,7 @@ class RollbackStrategy(Value):
     """How a rollback goes, decided before it acts.
 
     Attributes:
-        way: The way.
-        reason: Why this one, and what the evidence is; one line.
         todo: What a person can do instead or next, one line; empty where nothing is to be done.
-        to_revision: The revision the down-migrations go to; None for the other ways.
-        trial: How they went on a copy; None for the other ways, and before they were tried.
-        backup_path: The dump that would take the database's place; None without one.
-        backup_sha256: Its checksum.
-        loss: What is lost with it; None where no restore is asked for.
         most_rows: How many lost rows the approvals cover: the database lives on while people are asked.
     """
 

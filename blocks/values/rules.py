@@ -23,10 +23,6 @@ class ReviewRules(Value):
     """GitHub's `required_pull_request_reviews`: changes come by pull request only, and what those need.
 
     Attributes:
-        required_approving_review_count: How many approving reviews.
-        dismiss_stale_reviews: True when a new commit takes the approvals back.
-        require_code_owner_reviews: True when the owners of the changed files have to approve.
-        require_last_push_approval: True when somebody else than who pushed last has to approve.
         dismissal_restrictions: Who may dismiss reviews; None for everybody who may write.
         bypass_pull_request_allowances: Who needs no pull request; None for nobody.
     """
@@ -43,7 +39,6 @@ class StatusRules(Value):
     """GitHub's `required_status_checks`.
 
     Attributes:
-        strict: True when the branch to merge must hold the newest commit of the one it goes to.
         checks: The checks, by name; an app id of `AUTOMATIC` is only written, never found.
     """
 
@@ -55,17 +50,8 @@ class BranchProtection(Value):
     """One branch protection, with everything that writing it would replace. The defaults are GitHub's own.
 
     Attributes:
-        required_status_checks: None: no check is required.
-        required_pull_request_reviews: None: changes need no pull request.
         restrictions: Who may push; None for everybody who may write.
-        enforce_admins: True when the rules hold for administrators.
-        required_linear_history: True when no merge commits come in.
-        required_conversation_resolution: True when comments have to be resolved first.
-        allow_force_pushes: True when history may be rewritten.
-        allow_deletions: True when the branch may be deleted.
         block_creations: True when the restrictions hold for new branches of that name.
-        lock_branch: True when nobody may push.
-        allow_fork_syncing: True when a locked branch may still follow its upstream.
         required_signatures: True when commits must be signed. It has a request of its own on GitHub.
         others: Rules in force that this version does not know; a protection that has some is not written over.
     """
@@ -111,8 +97,6 @@ class BranchRules(Value):
     """What GitHub enforces on one branch.
 
     Attributes:
-        branch: The branch.
-        protection: Its branch protection, None without one.
         rulesets: What rulesets enforce on it, put as a protection; None where none does.
     """
 
@@ -125,8 +109,6 @@ class Reviewer(Value):
     """Who may let a job into an environment of GitHub.
 
     Attributes:
-        kind: `User` or `Team`, as GitHub writes it.
-        name: The login, or the team's slug.
         number: GitHub's id, 0 where it was not looked up.
     """
 
@@ -144,8 +126,6 @@ class DeploymentRef(Value):
     """A pattern of branches or tags that may be deployed to an environment.
 
     Attributes:
-        kind: `branch` or `tag`.
-        name: The pattern.
         number: GitHub's id, 0 for one that is not there yet.
     """
 
@@ -163,13 +143,8 @@ class EnvironmentRules(Value):
     """What GitHub asks before a job may enter an environment.
 
     Attributes:
-        name: The environment's name on GitHub.
-        there: False where GitHub has no such environment.
         reviewers: Of whom one has to say yes; none: nobody has to.
-        wait_minutes: How long a job waits.
-        prevent_self_review: True when who started the job may not let it in.
         refs: `all`, `protected` for branches with a protection, `listed` for those of `patterns`.
-        patterns: The branches and tags that may be deployed, where they are listed.
         can_admins_bypass: Whether administrators may pass over all this; None where GitHub does not say.
     """
 
@@ -203,13 +178,7 @@ class EnvironmentRules(Value):
 
 
 class RulesFound(Value):
-    """What was read of a repository's rules.
-
-    Attributes:
-        branches: The branches that were asked about.
-        environments: The environments that were asked about.
-        page: Where a person looks at them.
-    """
+    """What was read of a repository's rules."""
 
     branches: tuple[BranchRules, ...] = ()
     environments: tuple[EnvironmentRules, ...] = ()
@@ -217,12 +186,7 @@ class RulesFound(Value):
 
 
 class RulesReceipt(Value):
-    """What became of the rules of one branch or environment.
-
-    Attributes:
-        place: The branch or environment.
-        changed: True when GitHub was changed.
-    """
+    """What became of the rules of one branch or environment."""
 
     place: str
     changed: bool

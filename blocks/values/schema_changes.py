@@ -33,11 +33,7 @@ class SchemaFinding(Value):
     """One statement's part in a verdict.
 
     Attributes:
-        risk: What the statement means.
         statement: Its text on one line, cut to a readable length; empty where there is none to show.
-        reason: Why, one line.
-        safer: How to write it so that nothing breaks, one line; empty where nothing is to be done.
-        table: The table it is about, as written; empty for none.
     """
 
     risk: Risk
@@ -51,11 +47,7 @@ class MigrationVerdict(Value):
     """What one migration does.
 
     Attributes:
-        revision: Its identifier.
-        message: Its one-line description.
         risk: The worst of its findings; additive without any.
-        findings: What was found, in the order of its statements.
-        sql: Its SQL as the tool rendered it; empty where it did not.
     """
 
     revision: str
@@ -74,9 +66,6 @@ class LintFinding(Value):
     """What the linter says of one line of a migration.
 
     Attributes:
-        rule: The rule's name, such as `require-concurrent-index-creation`.
-        message: What is wrong, one line.
-        safer: What to do in its place, one line; empty where the linter does not say.
         line: The line within the migration's SQL, the first is 0.
     """
 

@@ -17,10 +17,8 @@ class LogError(Value):
     """One kind of error in a service's log, however often it came.
 
     Attributes:
-        service: The compose service.
         sign: `error` for a line of that level, `pattern` for one that the pipeline watches for.
         text: What lines of this kind have in common: what varies is masked. For a pattern, the pattern.
-        count: How often it came.
         sample: The first such line, without secrets.
     """
 
@@ -37,14 +35,7 @@ class LogError(Value):
 
 
 class ContainerMark(Value):
-    """One container as it was at a moment.
-
-    Attributes:
-        id: The engine's id of it.
-        service: The compose service.
-        restarts: How often the engine had restarted it.
-        started_at: When it was last started, in the engine's own words; empty where that is not known.
-    """
+    """One container as it was at a moment."""
 
     id: str
     service: str
@@ -56,13 +47,8 @@ class LogSummary(Value):
     """What a host's logs said within a time, and the containers they are from.
 
     Attributes:
-        host: The host's name.
         seconds: How long that time was, as far as the logs go; 0 where there were none.
-        lines: How many lines were read.
-        errors: The errors in them, the most frequent first.
         starting: The errors services had when they were started, where that was asked for.
-        containers: The application's containers then.
-        notes: What could not be read, one line each.
     """
 
     host: str
@@ -78,8 +64,6 @@ class HostLook(Value):
     """One look at one host.
 
     Attributes:
-        logs: What its logs say since the switch.
-        ailing: One line per service that is not well.
         smoke: Why its smoke checks are red; empty where they are green or not asked.
     """
 
@@ -97,7 +81,6 @@ class WatchFinding(Value):
     """One reason why a watch is red.
 
     Attributes:
-        what: What is wrong, in one line.
         lines: The log lines that decided, without secrets; none where it is not about logs.
     """
 
@@ -106,12 +89,7 @@ class WatchFinding(Value):
 
 
 class WatchStart(Value):
-    """A watch that was started.
-
-    Attributes:
-        flow_run: The flow run that watches.
-        until: Until when, UTC.
-    """
+    """A watch that was started."""
 
     flow_run: str
     until: datetime
@@ -123,8 +101,6 @@ class WatchEnd(Value):
     Attributes:
         verdict: `green`; `red`; `unclear` where nothing was red in what could be read, and not all could; `over` where
             the release was replaced; `blind` where nothing could be looked at.
-        text: One line for a person.
-        findings: Why it is red.
         errors: The errors that were seen; those of a watch that was not red are known to the next one.
     """
 
@@ -139,12 +115,8 @@ class RawLogs:
     """What the containers of a host logged, as it was read: nothing is made of it yet.
 
     Attributes:
-        host: The host's name.
-        containers: The application's containers then.
         since: Container id → how many seconds were gone back.
         mark: The word that `read_logs` was given.
-        text: Its standard output; empty where logs were not asked for.
-        problem: Why nothing could be read; empty where it could.
     """
 
     host: str

@@ -38,13 +38,7 @@ class Archive:
 
     Args:
         file: The archive's members, without the end that a tar archive has. A descriptor of its own is kept.
-        checksums: Path → sha256 of the content, hex, for every regular file in it.
-        links: Path → where it leads to, for every symbolic link in it.
         more: Path → content of small files that come after them.
-
-    Attributes:
-        checksums: As given, those of the small files among them.
-        links: As given.
     """
 
     def __init__(
@@ -128,7 +122,6 @@ class Packer:
     """Fills an archive, member by member, and takes the checksum of each file from the bytes that go into it.
 
     Args:
-        folder: The folder on whose disk the archive lies.
         modified: The time every file gets, seconds since 1970.
     """
 
@@ -156,10 +149,6 @@ class Packer:
 
     def add_file(self, path: str, size: int, content: Source, *, executable: bool) -> None:
         """Add a regular file.
-
-        Args:
-            size: How many bytes are taken from the content.
-            executable: True where git says so.
 
         Raises:
             TerminalError: The content ends too early, or the disk is full.
@@ -233,8 +222,6 @@ def differing(paths: Iterable[str], wanted: Mapping[str, str], found: Iterable[s
     """Name the files whose content is not what it should be.
 
     Args:
-        paths: The files, in the order they were looked at.
-        wanted: Path → sha256, hex.
         found: What was found of each, in that order: sha256, or `-` where it could not be read.
 
     Returns:
@@ -248,11 +235,7 @@ def differing(paths: Iterable[str], wanted: Mapping[str, str], found: Iterable[s
 
 
 def damaged(files: tuple[str, ...], where: str, host: str) -> TerminalError:
-    """Return the error of files that are not on a host's disk as they were sent.
-
-    Args:
-        files: What is wrong with each, as `differing` says.
-    """
+    """Return the error of files that are not on a host's disk as they were sent."""
     return TerminalError(
         f"{where} on {host} is not what was sent: {named(files)}",
         "nothing that runs was touched; see that host's disk (`dmesg`, `df`, `df -i`), then try again",

@@ -13,14 +13,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def name(text: str, what: str) -> str:
-    """Return a name that no program takes for an option.
-
-    Args:
-        what: What it names, for the message.
-
-    Raises:
-        TerminalError: The name is empty, begins with a dash or holds a character such names cannot have.
-    """
+    """Return a name that no program takes for an option."""
     if not _NAME.match(text):
         raise TerminalError(
             f"{text!r} cannot be the name of a {what}", "use letters, digits, dots, dashes, underscores"
@@ -29,11 +22,7 @@ def name(text: str, what: str) -> str:
 
 
 def variable(text: str) -> str:
-    """Return the name of an environment variable.
-
-    Raises:
-        TerminalError: It is no such name.
-    """
+    """Return the name of an environment variable."""
     if not _VARIABLE.match(text):
         raise TerminalError(
             f"{text!r} cannot be the name of an environment variable", "use letters, digits, underscores"

@@ -44,20 +44,12 @@ INHERITED = _PROGRAMS | CERTIFICATES | PROXIES | _DOCKER | _GIT
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """Return what programs inherit.
-
-    Args:
-        own: The control plane's own variables.
-    """
+    """Return what programs inherit."""
     return {name: own[name] for name in INHERITED if name in own}
 
 
 def reading_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Return what compose gets to read a commit with: a commit may name each of these in its compose files.
-
-    Args:
-        own: The control plane's own variables.
-    """
+    """Return what compose gets to read a commit with: a commit may name each of these in its compose files."""
     settings = own.get("DOCKER_CONFIG") or f"{own.get('HOME', '')}/.docker"
     return {
         "PATH": own.get("PATH", ""),
@@ -76,7 +68,6 @@ def smoke_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
     """Return all that a smoke command gets.
 
     Args:
-        own: The control plane's own variables.
         folder: An empty folder, the command's own.
     """
     kept = {name: own[name] for name in ("PATH", "LANG", "TZ", *CERTIFICATES) if name in own}

@@ -16,8 +16,6 @@ class SluiceError(Exception):
     """Something a user is told in one line: what failed, where, and what to do next.
 
     Args:
-        what: What failed, where.
-        todo: What to do next.
         detail: Further lines (the tail of a command's output), redacted; shown in logs, not in the line.
     """
 
@@ -49,12 +47,5 @@ class FencedError(TerminalError):
 
 
 def unexpected(error: Exception) -> TerminalError:
-    """Return what a user is told of an error nobody foresaw.
-
-    Args:
-        error: The error; its trace belongs into the log.
-
-    Returns:
-        One line with its class and its words.
-    """
+    """Return what a user is told of an error nobody foresaw."""
     return TerminalError(f"unexpected {type(error).__name__}: {error}", "report this bug in Sluice")

@@ -26,7 +26,6 @@ class Stream:
     Args:
         keep: How many bytes are kept; older ones are dropped beyond that.
         on_line: Told each line, redacted; of very many the first and the last, and how many were left out.
-        redactor: Knows the secrets.
     """
 
     def __init__(self, keep: int, on_line: LineSink | None, redactor: Redactor) -> None:
@@ -100,9 +99,6 @@ class RawResult:
 
     Attributes:
         exit_code: Its exit status; -1 where a signal ended it and the status is not known.
-        stdout: Its standard output.
-        stderr: Its standard error.
-        seconds: How long it took.
         cut: True where standard output is only the end of what the command wrote: fit for a message, no data.
     """
 
@@ -133,9 +129,6 @@ def refuse_cut(result: RawResult, what: str) -> None:
 
     Args:
         what: What it was, and where: `docker compose config on prod`.
-
-    Raises:
-        TerminalError: Only its end is there.
     """
     if result.cut:
         raise TerminalError(
@@ -162,11 +155,7 @@ class Tap(Stream):
 
 
 class Clock:
-    """Says when a command passed one of its limits.
-
-    Args:
-        call: The command.
-    """
+    """Says when a command passed one of its limits."""
 
     def __init__(self, call: Call) -> None:
         self._limits = call.limits

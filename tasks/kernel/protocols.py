@@ -37,7 +37,6 @@ class Limits:
     """How long a command may take before it is ended, remote process included.
 
     Attributes:
-        total_seconds: The bound on the whole command.
         idle_seconds: The bound on silence: no byte on standard output or error for so long.
     """
 
@@ -50,11 +49,6 @@ class Result:
     """A finished command.
 
     Attributes:
-        argv: The command, as given.
-        exit_code: Its exit status.
-        stdout: Its standard output, decoded, undecodable bytes replaced.
-        stderr: Its standard error, likewise.
-        seconds: How long it took.
         cut: True where standard output is only the end of what the command wrote: fit for a message, no data.
     """
 
@@ -90,7 +84,6 @@ class Fence:
 
     Attributes:
         directory: The application's directory on the host, where lock and highest token are kept.
-        token: The fencing token of the lease.
     """
 
     directory: str
@@ -106,7 +99,6 @@ class Call:
         stdin: Bytes for its standard input; secrets travel here.
         env: Variables added to its environment; never secrets on a remote host.
         cwd: Its working directory, absolute, or relative to the login directory on a host.
-        limits: When it is ended.
         fence: The lease it needs; None for what only reads.
         alone: True where `env` is all of its environment; on the control machine only.
     """
@@ -130,9 +122,6 @@ class Runner(Protocol):
 
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end.
-
-        Args:
-            on_line: Told each line of output as it comes, redacted.
 
         Returns:
             The finished command, whatever its exit status.
@@ -162,7 +151,6 @@ class Host(Runner, Protocol):
 
         Args:
             take: Given each piece, in order. It may wait, and it may raise to end the reading.
-            limits: When the reading is ended.
 
         Raises:
             TransientError: The connection was lost.
@@ -178,9 +166,6 @@ class Host(Runner, Protocol):
         Args:
             path: The file. It appears under its name when all of it arrived, as its checksum shows, or not at all.
             pieces: Its content. What they raise is raised here.
-            size: How many bytes they are together.
-            sha256: Their checksum, hex.
-            limits: When the writing is ended.
 
         Raises:
             TransientError: The connection was lost.
@@ -209,11 +194,7 @@ class Host(Runner, Protocol):
         ...
 
     def tunnel(self, address: str, port: int) -> AbstractContextManager[int]:
-        """Open a local loopback port that leads to an address as seen from the host.
-
-        Returns:
-            A context manager giving the local port.
-        """
+        """Open a local loopback port that leads to an address as seen from the host."""
         ...
 
 

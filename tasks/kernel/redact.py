@@ -93,11 +93,7 @@ def process_redactor() -> Redactor:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts a log record: its message with arguments filled in, and its traceback.
-
-    Args:
-        redactor: Knows the secrets; that of the process where none is given.
-    """
+    """Redacts a log record: its message with arguments filled in, and its traceback."""
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         super().__init__()
@@ -124,9 +120,6 @@ def install_log_redaction(redactor: Redactor | None = None) -> None:
 
     A filter on a logger misses the records of its children, one on a handler those of other handlers; the
     record factory sees all. Running it twice changes nothing.
-
-    Args:
-        redactor: Knows the secrets; that of the process where none is given.
     """
     make = logging.getLogRecordFactory()
     if getattr(make, "redacts", False):

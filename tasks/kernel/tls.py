@@ -21,9 +21,6 @@ def authorities(*, trust_env: bool = True) -> ssl.SSLContext:
 
     Args:
         trust_env: Take the ones `SSL_CERT_FILE` or `SSL_CERT_DIR` name, where they do.
-
-    Returns:
-        What httpx takes as `verify`; clients may share it.
     """
     return _read(trust_env, tuple(map(os.environ.get, _NAMED_BY)))
 

@@ -40,7 +40,6 @@ class ApprovalRows(Rows[ApprovalRecord]):
         Args:
             plan_hash: The plan's hash, or the request's.
             counted: True when the identity was verified and the policy lets this person decide.
-            refusal: Why it does not count, empty when it does.
             code_step: The time step of the valid one-time code, None without a valid one.
 
         Raises:

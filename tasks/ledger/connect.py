@@ -17,12 +17,6 @@ BLOCK = "ledger"
 def open_ledger(settings: Settings | None = None) -> Ledger:
     """Open the ledger: of `SLUICE_LEDGER_URL`, else of the block `ledger-database/ledger`, else in the home.
 
-    Args:
-        settings: Sluice's settings; read from the environment when None.
-
-    Returns:
-        The ledger; close it, or use it in a `with` statement.
-
     Raises:
         TerminalError: The URL or its block is wrong, or the database does not answer.
     """

@@ -55,9 +55,6 @@ _creating = threading.Lock()
 class Database:
     """One ledger database. Threads may share it.
 
-    Args:
-        url: A SQLAlchemy URL, of SQLite (a file) or PostgreSQL.
-
     Raises:
         TerminalError: The URL is not one of these, or the SQLite file cannot be made.
     """
@@ -72,12 +69,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a transaction that only reads.
-
-        Raises:
-            TransientError: The database did not answer.
-            TerminalError: It refused.
-        """
+        """Open a transaction that only reads."""
         with self._transaction(reads=True) as connection:
             yield connection
 
@@ -126,10 +118,6 @@ class Database:
 
 def explained(error: Exception, where: str) -> SluiceError:
     """Say what a database error means to a user.
-
-    Args:
-        error: What SQLAlchemy or the driver raised.
-        where: The ledger, as it is named in messages.
 
     Returns:
         The error to raise; its message is one line and holds no password, statement or parameter.

@@ -42,9 +42,6 @@ class Deliveries(Rows[DeliveryRecord]):
         A signature covers the body and not the id. So a body that came before under another id is somebody's copy: it
         is recorded and starts nothing.
 
-        Args:
-            arrived: In the order they came.
-
         Returns:
             For each: stored, repeated (the id was known), or copied (the body was).
         """
@@ -65,11 +62,7 @@ class Deliveries(Rows[DeliveryRecord]):
         return answers
 
     def waiting(self, now: datetime, without: Collection[str] = (), limit: int = 200) -> list[DeliveryRecord]:
-        """Return the deliveries to decide about now, in the order they came.
-
-        Args:
-            without: Repositories that are left alone.
-        """
+        """Return the deliveries to decide about now, in the order they came."""
         undecided = (_ROW.status == DeliveryStatus.RECEIVED, _ROW.repository.not_in(without))
         due = _ROW.next_try_at.is_(None) | (_ROW.next_try_at <= now)
         return self._all(*undecided, due, limit=limit)
@@ -88,7 +81,6 @@ class Deliveries(Rows[DeliveryRecord]):
 
         Args:
             starts: What it starts; nothing: it is ignored, unless a status is given.
-            reason: One line for a person.
             superseded: The pending starts whose place these take.
 
         Returns:
@@ -158,7 +150,6 @@ class Deliveries(Rows[DeliveryRecord]):
 
         Args:
             repository: `owner/name`; its case does not matter.
-            ref: The branch, as `refs/heads/…`.
         """
         there = func.lower(_ROW.repository) == repository.lower()
         return self._all(there, _ROW.ref == ref, _ROW.event.in_(_PUSHES))

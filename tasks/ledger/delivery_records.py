@@ -12,10 +12,7 @@ class DeliveryRecord(Record, DeliveryFacts):
     """One webhook request of GitHub; a lower `id` came earlier.
 
     Attributes:
-        reason: One line for a person about the status.
         attempts: How often it was looked at without getting to a decision.
-        replays: How often it was replayed by hand.
-        next_try_at: Not before this time, UTC; None for at once.
     """
 
     id: int
@@ -34,10 +31,7 @@ class StartRecord(Record, StartFacts):
     Attributes:
         key: Prefect's idempotency key, so that a second try makes no second run.
         cause: Why, for a rollback.
-        reason: One line for a person about the status.
-        flow_run_id: None before there is one.
         attempts: How often Prefect was asked in vain.
-        next_try_at: Not before this time, UTC; None for at once.
     """
 
     id: int

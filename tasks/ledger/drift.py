@@ -39,7 +39,6 @@ class Drift(Rows[DriftRecord]):
 
         Args:
             hosts: The hosts that were read; what stands on others stays as it is.
-            differences: What differs on them now.
 
         Returns:
             What stands now on all hosts, oldest first.

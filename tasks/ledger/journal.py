@@ -64,11 +64,7 @@ class Steps(Rows[StepRecord]):
     def finish(
         self, promotion_id: int, name: str, host: str = "", *, receipt: Value, now: datetime
     ) -> StepRecord:
-        """Keep a step's receipt.
-
-        Raises:
-            TerminalError: The step was never started.
-        """
+        """Keep a step's receipt."""
         kept = receipt.to_json()
         return self._end(
             promotion_id, name, host, status="finished", receipt=kept, error=None, finished_at=now
@@ -77,14 +73,8 @@ class Steps(Rows[StepRecord]):
     def fail(self, promotion_id: int, name: str, host: str = "", *, error: str, now: datetime) -> StepRecord:
         """Keep why a step's try failed.
 
-        Args:
-            error: What failed, redacted.
-
         Returns:
             The failed step; or the finished one, when another try finished it.
-
-        Raises:
-            TerminalError: The step was never started.
         """
         return self._end(promotion_id, name, host, status="failed", error=error, finished_at=now)
 

@@ -47,7 +47,6 @@ class Leases(Rows[Lease]):
         was raised while the ledger was down, never sees a token a second time.
 
         Args:
-            owner: The promotion that takes it.
             above: The highest token a host knows: an offline rollback raises it without the ledger, by the clock
                 of another machine.
 

@@ -31,10 +31,6 @@ def config(connection: Connection | None = None, folder: Path = FOLDER) -> Confi
 
     Args:
         connection: The connection `env.py` works on, in a transaction its caller ends.
-        folder: The folder of the migrations.
-
-    Returns:
-        What `alembic.command` takes.
     """
     made = Config()
     made.set_main_option("script_location", str(folder).replace("%", "%%"))

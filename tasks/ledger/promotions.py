@@ -50,12 +50,8 @@ class Promotions(PromotionQueries):
         """Open a promotion. Running it twice is safe: a flow run has one row, returned as it stands.
 
         Args:
-            ref: The branch, tag, commit or release that was asked for.
             flow_run_id: The flow run that carries it; None always opens a new one.
             asked: All that was asked for; a later start of the run is compared with it.
-
-        Returns:
-            The promotion, new or as an earlier life of the run left it.
         """
         return self._open(
             pipeline=pipeline,
@@ -108,9 +104,7 @@ class Promotions(PromotionQueries):
         stands in nobody's way.
 
         Args:
-            previous_release_id: None when nothing ran.
             key: What identifies it, in place of a flow run.
-            started_at: When it began to change the environment.
 
         Raises:
             IllegalTransition: A promotion that changed something cannot end so.
@@ -144,9 +138,6 @@ class Promotions(PromotionQueries):
         Args:
             message: One line for a person; an empty one leaves the line that stands.
 
-        Returns:
-            The promotion as it is now.
-
         Raises:
             IllegalTransition: The status may not follow the one the promotion has.
             ActivePromotion: Another promotion is changing the environment.
@@ -174,9 +165,6 @@ class Promotions(PromotionQueries):
         Only who may wait or run itself may call it. Of two that do so at the same moment the newer one stays, whichever
         comes first: the older one ends in both orders, and the newer one in none. Running it twice is safe.
 
-        Args:
-            message: What the others are told, one line.
-
         Returns:
             The promotion, which has ended where a newer one came first, and those that were ended by this call.
         """
@@ -203,9 +191,6 @@ class Promotions(PromotionQueries):
 
         Both in one transaction: what does not begin takes over nothing. Running it twice is safe.
 
-        Args:
-            message: What the others are told, one line.
-
         Returns:
             The promotion, and those that were ended by this call.
 
@@ -224,11 +209,7 @@ class Promotions(PromotionQueries):
         return self.move(promotion_id, Status.RUNNING, now=now), taken
 
     def keep_asked(self, promotion_id: int, asked: AskedFor) -> PromotionRecord:
-        """Write down what a promotion of an earlier version of Sluice was asked for; what stands there already stays.
-
-        Args:
-            asked: What its run asks for now.
-        """
+        """Write down what a promotion of an earlier version was asked for; what stands there already stays."""
         self._change(_ROW.id == promotion_id, _ROW.asked.is_(None), asked=asked)
         return self._known(promotion_id)
 
@@ -257,13 +238,6 @@ class Promotions(PromotionQueries):
     ) -> PromotionRecord:
         """Keep the plan people are asked about, with what runs there now.
 
-        Args:
-            plan: The plan; a later one takes its place until the promotion runs.
-            previous_release_id: The release that runs now, None when unknown or nothing runs.
-
-        Returns:
-            The promotion as it is now.
-
         Raises:
             TerminalError: The promotion runs or has ended, with another plan.
         """
@@ -272,9 +246,6 @@ class Promotions(PromotionQueries):
 
     def set_release(self, promotion_id: int, release_id: str, now: datetime) -> PromotionRecord:
         """Say which release a promotion brings.
-
-        Returns:
-            The promotion as it is now.
 
         Raises:
             TerminalError: The release is not recorded, or the promotion runs or has ended with another one.

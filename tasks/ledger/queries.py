@@ -87,7 +87,6 @@ def last_good(stays: Iterable[tuple[int, str | None, str]], excluded: Set[str]) 
 
     Args:
         stays: The successful promotions of one environment as (id, release, kind), newest first.
-        excluded: The releases not to go to.
 
     Returns:
         The id of the newest one whose release is not excluded and was not left by a rollback from its last

@@ -61,12 +61,7 @@ class Backups(_Receipts[BackupRecord, BackupReceipt]):
     kind = BackupRecord
 
     def note_copy(self, promotion_id: int, path: str, copy: str) -> None:
-        """Note where else a dump is. Running it twice changes nothing; a dump the ledger does not know is left out.
-
-        Args:
-            promotion_id: The promotion that took it.
-            path: Its path on its host.
-        """
+        """Note where else a dump is. Running it twice changes nothing; a dump the ledger does not know is left out."""
         mine = select(BACKUPS).where(BACKUPS.c.promotion_id == promotion_id).with_for_update()
         with self._database.writing() as connection:
             for record in map(BackupRecord.of, connection.execute(mine).all()):

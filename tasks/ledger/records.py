@@ -43,25 +43,9 @@ class PromotionRecord(Record):
     """One attempt to bring a release into an environment.
 
     Attributes:
-        id: The promotion's number.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        kind: What the promotion is for.
-        ref: The branch, tag, commit or release that was asked for.
-        release_id: The release, None until it is known.
         previous_release_id: The release that ran there before, None when unknown or nothing ran.
-        status: Where the promotion stands.
-        flow_run_id: The Prefect flow run that carries it, None without one.
-        requested_by: Who asked for it.
-        cause: Why it was started.
-        message: One line for a person about the status.
         plan_json: The plan as JSON text, None until it is known; `plan` reads it.
-        plan_hash: The plan's hash, which approvals are bound to.
-        created_at: When it was opened, UTC.
-        updated_at: When the row last changed, UTC.
         started_at: When it began to change the environment, UTC; None before.
-        ended_at: When it ended, UTC; None before.
-        asked: All it was asked for at its first start; None for a row from before that was written down.
     """
 
     id: int
@@ -108,15 +92,7 @@ class StepRecord(Record):
     """One step of a promotion, on one host or on none.
 
     Attributes:
-        id: The row's number.
-        promotion_id: The promotion it belongs to.
-        name: The step's name.
-        host: The host's name, empty for a step that runs once.
-        status: Where the step stands.
-        attempts: How often it was started.
-        receipt: Its receipt as JSON text, None until it finished.
         error: Why the last try failed, redacted; None otherwise.
-        started_at: When the last try began, UTC.
         finished_at: When the last try finished or failed, UTC; None while it runs or was cut.
     """
 
@@ -136,17 +112,9 @@ class ApprovalRecord(Record):
     """One answer to one plan, or to one request to relax a rule, counted or not.
 
     Attributes:
-        id: The row's number.
-        promotion_id: The promotion it answers, None for a request to relax a rule.
-        relaxation_id: That request, None for a promotion.
-        plan_hash: The plan it answers, or the request's hash.
-        approver: Who answered.
-        decision: Yes or no.
         counted: True when the identity was verified and the policy lets this person decide.
         refusal: Why it does not count, empty when it does.
-        reason: What the person gave as a reason.
         code_step: The time step of the valid one-time code, None without one.
-        created_at: When it was given, UTC.
     """
 
     id: int
@@ -187,11 +155,7 @@ class Lease(Record):
     """The exclusive right to change one environment.
 
     Attributes:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        owner: The promotion that holds it, None when it is free.
         token: The fencing token, higher than any given before.
-        acquired_at: When it was last taken, UTC.
         expires_at: When others may take it, UTC; None when it is free.
     """
 
@@ -204,20 +168,7 @@ class Lease(Record):
 
 
 class Hold(Record):
-    """A release that may not be promoted into an environment until a person says so.
-
-    Attributes:
-        id: The row's number.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        release_id: The release.
-        reason: Why it is held.
-        created_by: Who or what held it.
-        created_at: Since when, UTC.
-        released_at: When the hold was lifted, UTC; None while it stands.
-        released_by: Who lifted it.
-        release_reason: Why.
-    """
+    """A release that may not be promoted into an environment until a person says so."""
 
     id: int
     pipeline: str
@@ -253,16 +204,8 @@ class DriftRecord(Record):
     """One difference between a host and the ledger.
 
     Attributes:
-        id: The row's number.
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        host: The host's name.
         kind: What differs, such as `image`, `bundle`, `schema`, `container`.
         subject: What it is about: a service, a file, a revision.
-        detail: One line for a person.
-        found_at: When it was found, UTC.
-        seen_at: When it was last seen, UTC.
-        gone_at: When it was found gone, UTC; None while it stands.
     """
 
     id: int

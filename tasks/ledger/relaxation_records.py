@@ -18,25 +18,11 @@ class RelaxationRecord(Record):
     """A rule of a branch on GitHub that was let go for a while, or was asked to be.
 
     Attributes:
-        id: The request's number.
-        pipeline: The pipeline's name.
-        repository: The repository's address on GitHub.
-        branch: The branch.
-        rule: The rule, by GitHub's name.
-        seconds: For how long it was asked.
-        reason: Why.
-        requested_by: Who asked, as they say.
         approved_by: Who let it happen, verified; empty before.
         status: `asked`; `begun` before GitHub is changed; `relaxed`; `restored` when it is back; `refused` where
             people or the policy said no; `failed` where GitHub did not do it, and the rule is in force.
-        message: One line for a person.
         protection: What was enforced on the branch before, None until it is begun.
-        flow_run_id: The Prefect flow run that carries it.
-        asked_at: When it was asked for, UTC.
         until: When it is put back, UTC; None until it is begun.
-        relaxed_at: When GitHub was changed, UTC; None before.
-        ended_at: When it was over, UTC; None before.
-        asked: All it was asked for at its first start; None for a request from before that was written down.
     """
 
     id: int

@@ -41,12 +41,7 @@ class Relaxations(Rows[RelaxationRecord]):
         now: datetime,
         asked: AskedFor | None = None,
     ) -> RelaxationRecord:
-        """Record a request. Running it twice is safe: a run has one request.
-
-        Args:
-            repository: The repository's address on GitHub.
-            asked: All of it, as a later start of the run has to ask for it again.
-        """
+        """Record a request. Running it twice is safe: a run has one request."""
         return self.of_run(flow_run_id) or self._add(
             pipeline=pipeline,
             repository=repository,
@@ -71,10 +66,6 @@ class Relaxations(Rows[RelaxationRecord]):
         self, number: int, *, before: BranchProtection, approved_by: str, now: datetime
     ) -> RelaxationRecord:
         """Record that the rule is about to be relaxed, and what is to be put back. GitHub is changed after this.
-
-        Args:
-            before: What is enforced on the branch now.
-            now: The time the rule may stay relaxed counts from it.
 
         Returns:
             The request. One that was begun already is returned as it is.
@@ -106,11 +97,7 @@ class Relaxations(Rows[RelaxationRecord]):
         return self._first(_ROW.flow_run_id == flow_run_id)
 
     def get(self, number: int) -> RelaxationRecord:
-        """Return a request.
-
-        Raises:
-            TerminalError: The ledger has none of that number.
-        """
+        """Return a request."""
         found = self._first(_ROW.id == number)
         if found is None:
             raise TerminalError(f"{self._database.where} has no request {number} to relax a rule")

@@ -35,9 +35,6 @@ class Releases(Rows[ReleaseRecord]):
         The digests of images that are not built here may differ: of two runs that made the same release at once, one
         may not have reached a registry, or a tag moved between them. The first one's count.
 
-        Returns:
-            The release as the ledger has it, with the time it was first recorded.
-
         Raises:
             TerminalError: Another content is kept under this id.
         """

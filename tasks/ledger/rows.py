@@ -48,21 +48,13 @@ class Rows(Generic[R]):
             return dict(connection.execute(select(key, value).where(*wanted)).tuples().all())
 
     def _add(self, **values: object) -> R:
-        """Add a row.
-
-        Raises:
-            Conflict: It would break a unique or foreign key.
-        """
+        """Add a row."""
         with self._database.writing() as connection:
             added = connection.execute(insert(self.table).values(values).returning(self.table))
             return self.kind.of(added.one())
 
     def _change(self, *wanted: ColumnElement[bool], **values: object) -> list[R]:
-        """Change rows; return them as they are now.
-
-        Raises:
-            Conflict: It would break a unique or foreign key.
-        """
+        """Change rows; return them as they are now."""
         with self._database.writing() as connection:
             return self._change_within(connection, *wanted, **values)
 

@@ -35,11 +35,7 @@ class Starts(Rows[StartRecord]):
     kind = StartRecord
 
     def pending(self, without: Collection[Place] = (), limit: int | None = None) -> list[StartRecord]:
-        """Return the starts Prefect has not got yet, in the order they were decided.
-
-        Args:
-            without: Repositories and environments that are left alone.
-        """
+        """Return the starts Prefect has not got yet, in the order they were decided."""
         open_ones = [not_(and_(_ROW.repository == one, _ROW.environment == two)) for one, two in without]
         return self._all(_PENDING, *open_ones, limit=limit)
 

@@ -28,21 +28,6 @@ class Ledger:
 
     Threads may share one; other processes open their own. Every call is one short transaction and may raise
     `TransientError` when the database does not answer. Use `Ledger.open`.
-
-    Attributes:
-        releases: What was built.
-        promotions: What was brought where.
-        steps: The journal of each promotion.
-        approvals: Who let it through.
-        backups: Which dumps there are.
-        leases: Who may change an environment now.
-        holds: Which releases may not come back.
-        drills: Which dumps were proven.
-        rehearsals: Which migrations were tried on a copy.
-        drift: Where hosts differ from the ledger.
-        deliveries: What GitHub's webhooks brought.
-        starts: Which flow runs they start.
-        relaxations: Which rules on GitHub people let go for a while.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,9 +52,6 @@ class Ledger:
 
         Args:
             url: `sqlite:////folder/ledger.db` or `postgresql://user:password@host/database`.
-
-        Returns:
-            The ledger; `close` it, or use it in a `with` statement.
 
         Raises:
             TerminalError: The URL is wrong, the database does not answer, or its schema is newer than this

@@ -17,9 +17,6 @@ def alone(path: Path) -> Iterator[bool]:
 
     A process that dies lets go of it, which a place that a server counts does not.
 
-    Args:
-        path: The lock's file; it is made where it is missing.
-
     Yields:
         False where another process holds it.
     """

@@ -1,4 +1,7 @@
-"""Prefect's own word about flow runs, and starting one again."""
+"""Prefect's own word about flow runs, and starting one again.
+
+Each of these raises `TransientError` where Prefect's server does not answer. A `key` is a promotion's `flow_run_id`.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,6 @@ def read_flow_run(key: str) -> RunFact | None:
 
     Returns:
         The run, None where the server has none of this id.
-
-    Raises:
-        TransientError: Prefect's server does not answer.
     """
     identifier = _identifier(key)
     if identifier is None:
@@ -66,40 +66,20 @@ def read_flow_run(key: str) -> RunFact | None:
 
 
 def end_flow_run(key: str, message: str) -> None:
-    """Say of a run whose process is gone that it crashed; only then can it be retried, and its place is free.
-
-    Args:
-        key: The promotion's `flow_run_id`.
-
-    Raises:
-        TransientError: Prefect's server does not answer.
-    """
+    """Say of a run whose process is gone that it crashed; only then can it be retried, and its place is free."""
     _set_state(key, Crashed(message=message))
 
 
 def retry_flow_run(key: str, message: str) -> None:
-    """Have a worker start an ended run again, as `prefect flow-run retry` does.
-
-    Args:
-        key: The promotion's `flow_run_id`.
-
-    Raises:
-        TransientError: Prefect's server does not answer.
-    """
+    """Have a worker start an ended run again, as `prefect flow-run retry` does."""
     _set_state(key, AwaitingRetry(message=message))
 
 
 def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
     """Answer a run that waits, as the form of the UI does.
 
-    Args:
-        key: The promotion's `flow_run_id`.
-
     Returns:
         Empty where the run takes it; else why it does not, for instance because it does not wait just now.
-
-    Raises:
-        TransientError: Prefect's server does not answer.
     """
     identifier = _identifier(key)
     if identifier is None:
@@ -120,12 +100,8 @@ def start_flow_run(deployment: str, parameters: Mapping[str, Any], key: str) -> 
         deployment: `flow/name`.
         key: What makes the run one of a kind.
 
-    Returns:
-        The flow run's id.
-
     Raises:
         TerminalError: There is no such deployment.
-        TransientError: Prefect's server does not answer.
     """
     with _asking() as client:
         try:
@@ -147,12 +123,8 @@ _SHORTEST_LEAVE_SECONDS = 20.0
 def wait_here(seconds: float, why: str) -> None:
     """Wait within a flow run; of a longer wait the process ends, and a worker starts the run again from the top.
 
-    Args:
-        why: The name of the state it waits in.
-
     Raises:
         Pause: Tells Prefect's engine that this process is done with the run.
-        TransientError: Prefect's server does not answer.
     """
     if seconds < _SHORTEST_LEAVE_SECONDS or runtime.deployment.id is None:
         time.sleep(max(seconds, 0.0))

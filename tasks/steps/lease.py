@@ -25,12 +25,6 @@ def take_lease(run: Run) -> StepReceipt:
     Running it twice is safe: the same promotion takes its own lease again with a higher token, and
     waits on each host for what its earlier life left running.
 
-    Args:
-        run: The promotion; its `keeper` is set.
-
-    Returns:
-        A line naming the token.
-
     Raises:
         TerminalError: Another promotion holds the lease for longer than `timeouts.lease_wait`.
         FencedError: A host knows a higher token than the ledger gave out.

@@ -20,8 +20,6 @@ class LeaseKeeper:
     """Renews a lease in the background for as long as the run lives.
 
     Args:
-        ledger: Where the lease is kept.
-        lease: The lease as taken.
         ttl_seconds: Its lifetime; it is renewed after a third of it.
     """
 

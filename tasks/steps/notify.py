@@ -60,9 +60,6 @@ def notify(run: Run, *, text: str, data: dict[str, object], key: str) -> StepRec
 
     Running it twice is safe: it is journaled, and every message carries a key by which a receiver knows a
     repeated one.
-
-    Returns:
-        Which channels could not be notified.
     """
     failed = tell(run.policy.notify, text, data, key)
     told = len(run.policy.notify) - len(failed)

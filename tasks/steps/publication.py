@@ -19,10 +19,6 @@ class Showing:
     """What is needed to show the promotions of one application on GitHub. No dataclass: Prefect looks into those.
 
     Args:
-        ledger: The ledger.
-        policies: Environment → its policy, in the pipeline's order.
-        mirror: The application's repository.
-        github: The `github` block's name; empty where the repository names none.
         default_branch: The branch the changelog is kept on.
     """
 

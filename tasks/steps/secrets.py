@@ -11,11 +11,7 @@ from tasks.kernel.redact import process_redactor
 
 
 def read_secret(block: str) -> str:
-    """Return the value of a Secret block; it is redacted from now on.
-
-    Raises:
-        BlockError: There is no such block.
-    """
+    """Return the value of a Secret block; it is redacted from now on."""
     kept = read_block(Secret, block).value.get_secret_value()
     # Not `get`, which reads what looks like JSON: a password of digits would become a number.
     value = kept if isinstance(kept, str) else json.dumps(kept)

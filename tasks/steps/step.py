@@ -49,11 +49,7 @@ def _run_name(name: str, function: Callable[..., Any]) -> str:
 
 
 def fact(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function that only reads a task of its own. It keeps no journal: facts are read anew.
-
-    Args:
-        name: The task's name, as people read it in the UI.
-    """
+    """Make a function that only reads a task of its own. It keeps no journal: facts are read anew."""
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
         return task(
@@ -79,10 +75,6 @@ def step(
 
     Args:
         name: The step's name in the journal and the UI. A keyword argument `host` or `target` makes one row for each.
-        receipt: The type of its receipt.
-
-    Returns:
-        The decorator. The function's first argument is the `Run`.
     """
 
     def decorate(function: Callable[Concatenate[Run, P], V]) -> Task[Concatenate[Run, P], V]:
