@@ -65,8 +65,7 @@ class Approver(Block):
         except (binascii.Error, ValueError):
             size = 0
         if size < SHORTEST_SECRET_BYTES:
-            message = "expected a base32 secret of at least 26 characters (A to Z, 2 to 7)"
-            raise ValueError(message)
+            raise ValueError("expected a base32 secret of at least 26 characters (A to Z, 2 to 7)")
         return SecretStr(text)
 
     @field_validator("identities")
@@ -75,8 +74,7 @@ class Approver(Block):
         """Check the identities; a leading @ of a login is dropped."""
         names = [one_line(name.strip().removeprefix("@")) for name in value]
         if not all(names):
-            message = "expected e-mail addresses and logins, none of them empty"
-            raise ValueError(message)
+            raise ValueError("expected e-mail addresses and logins, none of them empty")
         return list(dict.fromkeys(names))
 
     @field_validator("github_login")
@@ -85,8 +83,7 @@ class Approver(Block):
         """Check the login; a leading @ is dropped, and an app's is none: an approver is a person."""
         login = value.strip().removeprefix("@")
         if login and not _LOGIN.fullmatch(login):
-            message = "expected a login on GitHub, such as ana-k"
-            raise ValueError(message)
+            raise ValueError("expected a login on GitHub, such as ana-k")
         return login
 
     def known_as(self, identity: str) -> bool:

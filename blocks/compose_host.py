@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OptionalSecret, host_name
+from blocks.fields import BLOCK_CONFIG, HostName, OptionalSecret, PrivateKey
 from blocks.pipeline.checks import relative_path
-from blocks.ssh_keys import mend_private_key, parse_host_keys, read_private_key
+from blocks.ssh_keys import parse_host_keys, read_private_key
+
+
+def _normalised(host_keys: str) -> str:
+    return "\n".join(parse_host_keys(host_keys))
 
 
 class ComposeHost(Block):
@@ -21,7 +25,7 @@ class ComposeHost(Block):
 
     model_config = BLOCK_CONFIG
 
-    address: str = Field(title="Address", description="The server's host name or IP address.")
+    address: HostName = Field(title="Address", description="The server's host name or IP address.")
     port: int = Field(22, ge=1, le=65535, title="SSH port", description="The port its SSH server listens on.")
     user: str = Field(
         "deploy",
@@ -29,14 +33,14 @@ class ComposeHost(Block):
         title="User",
         description="The login; it must be allowed to use Docker (a member of group docker).",
     )
-    private_key: SecretStr = Field(
+    private_key: PrivateKey = Field(
         title="Private key",
         description="The login's private SSH key (Ed25519, ECDSA or RSA), with its BEGIN and END lines.",
     )
     passphrase: OptionalSecret = Field(
         None, title="Passphrase", description="What the private key is encrypted with; empty for a plain key."
     )
-    host_key: str = Field(
+    host_key: Annotated[str, AfterValidator(_normalised)] = Field(
         title="Host key",
         description="The server's public host keys, such as `ssh-ed25519 AAAA…`, one on each line; from "
         "/etc/ssh/ssh_host_ed25519_key.pub on the server. Only these are accepted.",
@@ -53,24 +57,6 @@ class ComposeHost(Block):
         title="Connect timeout",
         description="How long one attempt to connect may take, in seconds.",
     )
-
-    @field_validator("address")
-    @classmethod
-    def valid_address(cls, value: str) -> str:
-        """Check the address."""
-        return host_name(value)
-
-    @field_validator("private_key")
-    @classmethod
-    def mended_private_key(cls, value: SecretStr) -> SecretStr:
-        """Give the key back its lines."""
-        return SecretStr(mend_private_key(value.get_secret_value()))
-
-    @field_validator("host_key")
-    @classmethod
-    def valid_host_key(cls, value: str) -> str:
-        """Check and normalise the host keys."""
-        return "\n".join(parse_host_keys(value))
 
     @field_validator("directory")
     @classmethod

@@ -6,7 +6,9 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr
+
+from blocks.ssh_keys import mend_private_key
 
 # A validation error must not print the input: it may be the secret that was mistyped. What an older version
 # saved and this one does not know is passed over, so that an upgrade can still load it.
@@ -16,29 +18,36 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+:[0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def blank_to_none(value: object) -> object:
-    """Take an empty form field as not given."""
+def _blank_to_none(value: object) -> object:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     return None if text == "" else value
 
 
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(blank_to_none)]
+def _with_its_lines(value: SecretStr | None) -> SecretStr | None:
+    return value and SecretStr(mend_private_key(value.get_secret_value()))
+
+
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]
+PrivateKey = Annotated[SecretStr, AfterValidator(_with_its_lines)]
+OptionalPrivateKey = Annotated[OptionalSecret, AfterValidator(_with_its_lines)]
 
 
 def host_name(value: str) -> str:
     """Check a host's name or IP address."""
     if not _HOST.fullmatch(value):
-        message = "expected a host name or an IP address, without user, port or scheme"
-        raise ValueError(message)
+        raise ValueError("expected a host name or an IP address, without user, port or scheme")
     return value
 
 
 def one_line(value: str) -> str:
     """Check that text is one line that no program takes for an option."""
     if _CONTROL.search(value) or value.startswith("-"):
-        message = "expected one line of text that does not begin with a dash"
-        raise ValueError(message)
+        raise ValueError("expected one line of text that does not begin with a dash")
     return value
+
+
+HostName = Annotated[str, AfterValidator(host_name)]
+OneLine = Annotated[str, AfterValidator(one_line)]
 
 
 def is_web_address(value: str) -> bool:

@@ -7,11 +7,11 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OptionalSecret, one_line
-from blocks.pipeline.checks import branch_name, relative_path
-from blocks.ssh_keys import mend_private_key, parse_host_keys
+from blocks.fields import BLOCK_CONFIG, OneLine, OptionalPrivateKey, OptionalSecret
+from blocks.pipeline.fields import BranchName, RelativePath
+from blocks.ssh_keys import parse_host_keys
 
 Transport = Literal["https", "http", "ssh", "file"]
 
@@ -35,12 +35,12 @@ class GitRepository(Block):
     token: OptionalSecret = Field(
         None, title="Token", description="An access token with read permission, for https."
     )
-    username: str = Field(
+    username: OneLine = Field(
         "x-access-token",
         title="User name",
         description="The name sent with the token: x-access-token for GitHub, oauth2 for GitLab.",
     )
-    ssh_private_key: OptionalSecret = Field(
+    ssh_private_key: OptionalPrivateKey = Field(
         None, title="SSH private key", description="A deploy key without passphrase, for ssh."
     )
     known_hosts: str = Field(
@@ -48,12 +48,12 @@ class GitRepository(Block):
         title="Known hosts",
         description="The git server's host keys as known_hosts lines (`host type key`); required for ssh.",
     )
-    default_branch: str = Field(
+    default_branch: BranchName = Field(
         "main",
         title="Default branch",
         description="The branch with the policy: environments, hosts, gates and approvals are read from it.",
     )
-    pipeline_path: str = Field(
+    pipeline_path: RelativePath = Field(
         "pipeline.yaml", title="Pipeline", description="Where the pipeline is in the repository."
     )
     github: str = Field(
@@ -68,25 +68,13 @@ class GitRepository(Block):
     def valid_url(cls, value: str) -> str:
         """Check the address; git's `ext::command` and anything that looks like an option are refused."""
         if transport_of(value) is None:
-            message = "expected https://…, ssh://…, git@host:owner/name.git, file:///… or an absolute path"
-            raise ValueError(message)
+            raise ValueError(
+                "expected https://…, ssh://…, git@host:owner/name.git, file:///… or an absolute path"
+            )
         parts = urlsplit(value) if "://" in value else None
         if parts and (parts.password is not None or (parts.username and parts.scheme != "ssh")):
-            message = "expected an address without credentials — put the token into its own field"
-            raise ValueError(message)
+            raise ValueError("expected an address without credentials — put the token into its own field")
         return value
-
-    @field_validator("username")
-    @classmethod
-    def valid_username(cls, value: str) -> str:
-        """Check the user name."""
-        return one_line(value)
-
-    @field_validator("ssh_private_key")
-    @classmethod
-    def mended_key(cls, value: SecretStr | None) -> SecretStr | None:
-        """Give the key back its lines."""
-        return value and SecretStr(mend_private_key(value.get_secret_value()))
 
     @field_validator("known_hosts")
     @classmethod
@@ -95,31 +83,16 @@ class GitRepository(Block):
         lines = [line.strip() for line in value.splitlines() if line.strip() and not line.startswith("#")]
         for line in lines:
             if not parse_host_keys(line)[0].startswith(" ".join(line.split()[1:2])):
-                message = "expected known_hosts lines, such as github.com ssh-ed25519 AAAA…"
-                raise ValueError(message)
+                raise ValueError("expected known_hosts lines, such as github.com ssh-ed25519 AAAA…")
         return "".join(f"{line}\n" for line in lines)
-
-    @field_validator("default_branch")
-    @classmethod
-    def valid_branch(cls, value: str) -> str:
-        """Check the branch."""
-        return branch_name(value)
-
-    @field_validator("pipeline_path")
-    @classmethod
-    def valid_path(cls, value: str) -> str:
-        """Check the path."""
-        return relative_path(value)
 
     @model_validator(mode="after")
     def credentials_fit(self) -> Self:
         """Refuse credentials that would be sent in clear, and an SSH server nobody vouches for."""
         if self.token and self.transport != "https":
-            message = "a token is only sent over https — use an https URL, or remove the token"
-            raise ValueError(message)
+            raise ValueError("a token is only sent over https — use an https URL, or remove the token")
         if self.transport == "ssh" and not self.known_hosts:
-            message = "known_hosts is required for ssh — add the server's host key"
-            raise ValueError(message)
+            raise ValueError("known_hosts is required for ssh — add the server's host key")
         return self
 
     @property

@@ -7,11 +7,10 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OptionalSecret
+from blocks.fields import BLOCK_CONFIG, OptionalPrivateKey, OptionalSecret
 from blocks.pipeline.checks import web_address
-from blocks.ssh_keys import mend_private_key
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
@@ -35,7 +34,7 @@ class GitHub(Block):
     installation_id: int | None = Field(
         None, ge=1, title="Installation id", description="The number of the app's installation."
     )
-    private_key: OptionalSecret = Field(
+    private_key: OptionalPrivateKey = Field(
         None, title="Private key", description="The app's private key (PEM), with its BEGIN and END lines."
     )
     base_url: str = Field(
@@ -49,15 +48,8 @@ class GitHub(Block):
     def valid_repository(cls, value: str) -> str:
         """Check the repository's name: it becomes part of every address."""
         if not _REPOSITORY.fullmatch(value):
-            message = "expected owner/name, such as acme/shop, without the address before it"
-            raise ValueError(message)
+            raise ValueError("expected owner/name, such as acme/shop, without the address before it")
         return value
-
-    @field_validator("private_key")
-    @classmethod
-    def mended_key(cls, value: SecretStr | None) -> SecretStr | None:
-        """Give the key back its lines."""
-        return value and SecretStr(mend_private_key(value.get_secret_value()))
 
     @field_validator("base_url")
     @classmethod
@@ -66,8 +58,7 @@ class GitHub(Block):
         address = web_address(value)
         parts = urlsplit(address)
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            message = "expected an https address — the login would be sent unencrypted"
-            raise ValueError(message)
+            raise ValueError("expected an https address — the login would be sent unencrypted")
         return address
 
     @model_validator(mode="after")
@@ -75,9 +66,7 @@ class GitHub(Block):
         """Refuse no login, half an app, and two logins at once."""
         app = (self.app_id, self.installation_id, self.private_key)
         if any(app) and not all(app):
-            message = "an app needs app_id, installation_id and private_key — fill in all three"
-            raise ValueError(message)
+            raise ValueError("an app needs app_id, installation_id and private_key — fill in all three")
         if bool(self.token) == all(app):
-            message = "expected one login: a token, or an app's id, installation and key"
-            raise ValueError(message)
+            raise ValueError("expected one login: a token, or an app's id, installation and key")
         return self

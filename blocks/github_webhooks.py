@@ -43,10 +43,9 @@ class GitHubWebhooks(Block):
     def long_secrets(cls, value: list[SecretStr]) -> list[SecretStr]:
         """Refuse secrets that could be guessed."""
         if any(len(one.get_secret_value().strip()) < SHORTEST_SECRET for one in value):
-            message = (
+            raise ValueError(
                 f"expected secrets of at least {SHORTEST_SECRET} characters, such as `openssl rand -hex 32`"
             )
-            raise ValueError(message)
         return [SecretStr(one.get_secret_value().strip()) for one in value]
 
     @field_validator("repositories")
@@ -54,11 +53,9 @@ class GitHubWebhooks(Block):
     def valid_repositories(cls, value: dict[str, str]) -> dict[str, str]:
         """Check the repositories' names, and those of their blocks."""
         if not all(_REPOSITORY.fullmatch(name) and _BLOCK.fullmatch(block) for name, block in value.items()):
-            message = "expected owner/name → the name of a git-repository block"
-            raise ValueError(message)
+            raise ValueError("expected owner/name → the name of a git-repository block")
         if len({name.casefold() for name in value}) < len(value):
-            message = "a repository is listed twice; upper and lower case are the same to GitHub"
-            raise ValueError(message)
+            raise ValueError("a repository is listed twice; upper and lower case are the same to GitHub")
         return value
 
     def keys(self) -> tuple[bytes, ...]:

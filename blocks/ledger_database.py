@@ -35,6 +35,5 @@ class LedgerDatabase(Block):
         """Check the scheme; PostgreSQL is reached through psycopg."""
         scheme, separator, rest = value.get_secret_value().strip().partition("://")
         if not separator or scheme not in SCHEMES or not rest.lstrip("/"):
-            message = "expected postgresql://user:password@host/name or sqlite:////absolute/path"
-            raise ValueError(message)
+            raise ValueError("expected postgresql://user:password@host/name or sqlite:////absolute/path")
         return SecretStr(f"{SCHEMES[scheme]}://{rest}")

@@ -8,7 +8,7 @@ from typing import Self
 from prefect.blocks.core import Block
 from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OptionalSecret, one_line
+from blocks.fields import BLOCK_CONFIG, OneLine, OptionalSecret
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -33,7 +33,7 @@ class ContainerRegistry(Block):
         title="Namespace",
         description="A path between the address and the pipeline's name, such as my-org.",
     )
-    username: str = Field(
+    username: OneLine = Field(
         "", title="User name", description="The login's name; empty for a registry without login."
     )
     password: OptionalSecret = Field(
@@ -57,8 +57,9 @@ class ContainerRegistry(Block):
     def valid_address(cls, value: str) -> str:
         """Check the address."""
         if not _ADDRESS.fullmatch(value):
-            message = "expected host or host:port without scheme and path, such as ghcr.io or 10.0.0.5:5000"
-            raise ValueError(message)
+            raise ValueError(
+                "expected host or host:port without scheme and path, such as ghcr.io or 10.0.0.5:5000"
+            )
         return value.lower()
 
     @field_validator("namespace")
@@ -67,22 +68,14 @@ class ContainerRegistry(Block):
         """Check the namespace; slashes around it are dropped."""
         namespace = value.strip("/")
         if namespace and not all(map(_COMPONENT.fullmatch, namespace.split("/"))):
-            message = "expected lower-case path components, such as my-org or my-org/apps"
-            raise ValueError(message)
+            raise ValueError("expected lower-case path components, such as my-org or my-org/apps")
         return namespace
-
-    @field_validator("username")
-    @classmethod
-    def valid_username(cls, value: str) -> str:
-        """Check the user name."""
-        return one_line(value)
 
     @model_validator(mode="after")
     def whole_login(self) -> Self:
         """Refuse half a login."""
         if bool(self.username) != bool(self.password):
-            message = "a login needs both user name and password — fill in both, or neither"
-            raise ValueError(message)
+            raise ValueError("a login needs both user name and password — fill in both, or neither")
         return self
 
     @property
@@ -106,6 +99,5 @@ class ContainerRegistry(Block):
         """
         name = target.lower()
         if not _COMPONENT.fullmatch(name):
-            message = f"the build target {target!r} cannot name an image — rename the service"
-            raise ValueError(message)
+            raise ValueError(f"the build target {target!r} cannot name an image — rename the service")
         return f"{self.prefix}/{pipeline}/{name}"

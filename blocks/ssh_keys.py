@@ -23,14 +23,12 @@ def mend_private_key(text: str) -> str:
     """
     match = _PRIVATE_KEY.search(text)
     if not match:
-        message = "expected a private key, from -----BEGIN … PRIVATE KEY----- to its -----END line"
-        raise ValueError(message)
+        raise ValueError("expected a private key, from -----BEGIN … PRIVATE KEY----- to its -----END line")
     kind, body = match[1], match[2].replace("\\n", "\n").replace("\r", "")
     if "Proc-Type" not in body:
         body = "\n".join(textwrap.wrap("".join(body.split()), 64))
     elif "\n" not in body.strip():
-        message = "this old PEM key lost its line breaks — convert it with: ssh-keygen -p -f KEYFILE"
-        raise ValueError(message)
+        raise ValueError("this old PEM key lost its line breaks — convert it with: ssh-keygen -p -f KEYFILE")
     return f"-----BEGIN {kind}-----\n{body.strip()}\n-----END {kind}-----\n"
 
 
@@ -46,8 +44,7 @@ def read_private_key(text: str, passphrase: str | None = None) -> PKey:
         try:
             return kind.from_private_key(io.StringIO(text), password=passphrase)
         except paramiko.PasswordRequiredException:
-            message = "the private key is encrypted — give its passphrase"
-            raise ValueError(message) from None
+            raise ValueError("the private key is encrypted — give its passphrase") from None
         except Exception:  # noqa: BLE001, S112 - paramiko lets through whatever its parsers raise
             continue
     message = "the private key is not a readable Ed25519, ECDSA or RSA key, or its passphrase is wrong"
@@ -68,8 +65,7 @@ def parse_host_keys(text: str) -> tuple[str, ...]:
     lines = [line.strip() for line in text.splitlines()]
     keys = [key for line in lines if line and not line.startswith("#") for key in _host_keys(line)]
     if not keys:
-        message = "expected a host key, such as ssh-ed25519 AAAA…"
-        raise ValueError(message)
+        raise ValueError("expected a host key, such as ssh-ed25519 AAAA…")
     return tuple(dict.fromkeys(keys))
 
 
@@ -77,12 +73,10 @@ def _host_keys(line: str) -> list[str]:
     found = _PUBLIC_KEY.findall(line)
     if not found:
         # The line is not repeated: it may be a private key in the wrong field.
-        message = "expected a host key, such as ssh-ed25519 AAAA…, on every line"
-        raise ValueError(message)
+        raise ValueError("expected a host key, such as ssh-ed25519 AAAA…, on every line")
     for kind, blob in found:
         if not _is_public_key(kind, blob):
-            message = f"the {kind} host key is cut off or mistyped — copy its whole line"
-            raise ValueError(message)
+            raise ValueError(f"the {kind} host key is cut off or mistyped — copy its whole line")
     return [f"{kind} {blob}" for kind, blob in found]
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from blocks.fields import BLOCK_CONFIG
 from blocks.notifier import Notifier, Post
-from blocks.pipeline.checks import web_address
+from blocks.pipeline.fields import WebAddress
 
 # As Telegram counts: UTF-16 units.
 LONGEST = 4096
@@ -30,7 +30,7 @@ class TelegramChannel(Notifier):
         title="Chat",
         description="The chat's number (negative for groups) or its public @name.",
     )
-    base_url: str = Field(
+    base_url: WebAddress = Field(
         "https://api.telegram.org",
         title="API address",
         description="Another address of the bot API, for a bot server of your own.",
@@ -43,8 +43,7 @@ class TelegramChannel(Notifier):
         """Check the token's form: it becomes part of an address."""
         token = value.get_secret_value().strip()
         if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,200}", token):
-            message = "expected a bot token, digits, a colon and letters, as @BotFather gives it"
-            raise ValueError(message)
+            raise ValueError("expected a bot token, digits, a colon and letters, as @BotFather gives it")
         return SecretStr(token)
 
     @field_validator("chat_id", mode="before")
@@ -52,12 +51,6 @@ class TelegramChannel(Notifier):
     def chat_as_text(cls, value: object) -> object:
         """Take a number as text."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("base_url")
-    @classmethod
-    def valid_base_url(cls, value: str) -> str:
-        """Check the address."""
-        return web_address(value)
 
     def secrets(self) -> tuple[str, ...]:
         """Return the bot's token."""

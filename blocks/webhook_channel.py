@@ -35,8 +35,7 @@ class WebhookChannel(Notifier):
     def valid_url(cls, value: SecretStr) -> SecretStr:
         """Check the address."""
         if not is_web_address(value.get_secret_value()):
-            message = "expected an http or https address"
-            raise ValueError(message)
+            raise ValueError("expected an http or https address")
         return value
 
     @field_validator("headers")
@@ -45,8 +44,7 @@ class WebhookChannel(Notifier):
         """Check names and values: no line break may start a header of its own."""
         for name, text in value.get_secret_value().items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or not isinstance(text, str):
-                message = "expected header names with text values"
-                raise ValueError(message)
+                raise ValueError("expected header names with text values")
             one_line(text)
         return value
 

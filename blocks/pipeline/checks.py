@@ -26,8 +26,7 @@ def relative_path(value: str) -> str:
         or _CONTROL.search(value)
     )
     if bad:
-        message = 'expected a relative path inside the folder, without "..", ":" or a leading "-"'
-        raise ValueError(message)
+        raise ValueError('expected a relative path inside the folder, without "..", ":" or a leading "-"')
     # A leading "./" may hide a leading "-", which a program would read as an option.
     return relative_path(str(path)) if str(path) != value else value
 
@@ -50,11 +49,9 @@ def web_address(value: str) -> str:
         parts, port = urlsplit(""), 0
     bad = parts.scheme not in {"http", "https"} or not parts.hostname or port == 0
     if bad or parts.query or parts.fragment or re.search(r"[\x00-\x20\x7f\\<>\"]", value):
-        message = "expected an address such as https://shop.example.com or http://localhost:8080"
-        raise ValueError(message)
+        raise ValueError("expected an address such as https://shop.example.com or http://localhost:8080")
     if "@" in parts.netloc:
-        message = "expected an address without user and password (basic_auth names a Secret block)"
-        raise ValueError(message)
+        raise ValueError("expected an address without user and password (basic_auth names a Secret block)")
     return value.rstrip("/")
 
 
@@ -66,8 +63,7 @@ def socket_address(value: str) -> str:
     """
     match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
     if not match or value.startswith("-") or not 1 <= int(match[1]) <= 65535:  # noqa: PLR2004
-        message = 'expected "host:port", such as "localhost:5432"'
-        raise ValueError(message)
+        raise ValueError('expected "host:port", such as "localhost:5432"')
     return value
 
 
@@ -78,8 +74,7 @@ def branch_name(value: str) -> str:
     else:
         bad = bool(_BRANCH_FORBIDDEN.search(value)) or value == "@"
     if bad:
-        message = "expected the name of one branch, such as main"
-        raise ValueError(message)
+        raise ValueError("expected the name of one branch, such as main")
     return value
 
 
@@ -90,14 +85,12 @@ def ref_pattern(value: str) -> str:
         value: A name in which `*`, `?` and `[…]` stand for other characters.
     """
     if not value or value.startswith(("-", "/")) or value.endswith("/") or _GLOB_FORBIDDEN.search(value):
-        message = "expected a branch or tag, or a pattern such as feature/* or v*"
-        raise ValueError(message)
+        raise ValueError("expected a branch or tag, or a pattern such as feature/* or v*")
     return value
 
 
 def plain_text(value: str) -> str:
     """Check that text has no control characters."""
     if _CONTROL.search(value):
-        message = "expected one line of text without control characters"
-        raise ValueError(message)
+        raise ValueError("expected one line of text without control characters")
     return value

@@ -19,11 +19,9 @@ def parse_duration(value: object) -> float:
     """Turn `90s`, `15m`, `1h30m`, `24h` or `7d` into seconds; numbers are seconds already."""
     seconds = _seconds(value)
     if seconds is None:
-        message = "expected a duration such as 90s, 15m, 24h or 7d"
-        raise ValueError(message)
+        raise ValueError("expected a duration such as 90s, 15m, 24h or 7d")
     if not 0 <= seconds <= LONGEST_SECONDS:
-        message = "expected a duration between 0s and 366d"
-        raise ValueError(message)
+        raise ValueError("expected a duration between 0s and 366d")
     return seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -46,8 +46,7 @@ class Matching:
     def check(self, value: str) -> str:
         """Return the text when it matches; raise ValueError otherwise."""
         if not re.fullmatch(self.pattern, value):
-            message = f"expected {self.expected}"
-            raise ValueError(message)
+            raise ValueError(f"expected {self.expected}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
@@ -62,6 +61,25 @@ class Matching:
         """Tell editors the pattern."""
         return handler(schema) | {"pattern": f"^{self.pattern}$"}
 
+
+class Listed:
+    """Takes one entry without its list, and refuses one that is there twice."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Judge the entry or the list, then the list alone."""
+        from pydantic_core import core_schema
+
+        listed = handler(source)
+        one = handler.generate_schema(get_args(source)[0])
+        return core_schema.no_info_before_validator_function(
+            one_or_many,
+            core_schema.no_info_after_validator_function(distinct, listed),
+            json_schema_input_schema=core_schema.union_schema([one, listed]),
+        )
+
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], Listed()]
 
 PipelineName = Annotated[
     str, Matching(r"[a-z][a-z0-9-]{0,39}", "lower-case letters, digits and dashes (40 at most)")
@@ -90,27 +108,10 @@ Argv = Annotated[
     tuple[Text, ...], Field(min_length=1), AfterValidator(program_first), BeforeValidator(refuse_shell)
 ]
 
-# One entry may stand without its list.
-Paths = Annotated[
-    tuple[RelativePath, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=str | tuple[RelativePath, ...]),
-    AfterValidator(distinct),
-]
-Profiles = Annotated[
-    tuple[ProfileName, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=ProfileName | tuple[ProfileName, ...]),
-    AfterValidator(distinct),
-]
-BlockNames = Annotated[
-    tuple[BlockName, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=BlockName | tuple[BlockName, ...]),
-    AfterValidator(distinct),
-]
+Paths = Many[RelativePath]
+Profiles = Many[ProfileName]
+BlockNames = Many[BlockName]
+RefPatterns = Many[RefPattern]
 # What becomes of what an application wrote into the folder of its release: it goes with it, or it stays behind.
 DataRole = Literal["carry", "release"]
 DataRoles = Annotated[dict[MountSource, DataRole], BeforeValidator(told_once)]
-RefPatterns = Annotated[
-    tuple[RefPattern, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=RefPattern | tuple[RefPattern, ...]),
-    AfterValidator(distinct),
-]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import BranchName, Matching, RefPatterns, Text
+from blocks.pipeline.fields import BranchName, Listed, Many, Matching, RefPatterns, Text
 from blocks.pipeline.moments import WeekMoment, parse_moment
 from blocks.pipeline.sections import MINUTE, ConflictError
-from blocks.pipeline.shapes import distinct, one_or_many
+from blocks.pipeline.shapes import distinct
 from blocks.values.base import Value
 
 Skippable = Literal["proven", "soak", "freeze", "version", "reachable"]
@@ -26,8 +26,7 @@ def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = "expected a time zone such as Europe/Berlin"
-        raise ValueError(message) from None
+        raise ValueError("expected a time zone such as Europe/Berlin") from None
     return value
 
 
@@ -35,11 +34,7 @@ Moment = Annotated[str, AfterValidator(_moment)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 CheckName = Annotated[Text, Matching(r"\S(?:.{0,253}\S)?", "the name of a check (255 characters at most)")]
 ChecklistItem = Annotated[Text, Matching(r"\S(?:.{0,98}\S)?", "a line of text (100 characters at most)")]
-CheckNames = Annotated[
-    tuple[CheckName, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=CheckName | tuple[CheckName, ...]),
-    AfterValidator(distinct),
-]
+CheckNames = Many[CheckName]
 
 
 class Freeze(Value):
@@ -117,12 +112,9 @@ class Gates(Value):
     )
     freeze: tuple[Freeze, ...] = Field((), description="Times in which nothing new enters.")
     timezone: TimeZone = Field("UTC", description="The time zone freezes are written in.")
-    checklist: Annotated[
-        tuple[ChecklistItem, ...],
-        Field(max_length=10),
-        BeforeValidator(one_or_many, json_schema_input_type=ChecklistItem | tuple[ChecklistItem, ...]),
-        AfterValidator(distinct),
-    ] = Field((), description="What every approver must tick in the form, such as: alerts are on.")
+    checklist: Annotated[tuple[ChecklistItem, ...], Field(max_length=10), Listed()] = Field(
+        (), description="What every approver must tick in the form, such as: alerts are on."
+    )
     override_required: int = Field(
         2, ge=1, le=20, description="How many approvers must say yes where a freeze is overridden."
     )

@@ -121,10 +121,6 @@ class Pipeline(Written):
         """Resolve what decides about an environment. Call it on the default branch's pipeline."""
         return Policy(**self._policy_values(name))
 
-    def policy_checksum(self, name: str) -> str:
-        """Return the sha256 over an environment's policy, hex."""
-        return self.policy(name).checksum
-
     def describe(self, name: str) -> ReleaseDescription:
         """Resolve what describes a release in an environment. Call it on the commit's pipeline."""
         return ReleaseDescription(
@@ -145,8 +141,10 @@ class Pipeline(Written):
         return self.environments[name]
 
     def _value(self, name: str, field: str) -> Any:  # noqa: ANN401 - any field
+        """Return what an environment says, or what the pipeline says of all where the environment says nothing."""
         written = self._written(name)
-        return getattr(written if field in written.model_fields_set else self, field)
+        inherits = field in type(self).model_fields and field not in written.model_fields_set
+        return getattr(self if inherits else written, field)
 
     def _described(self, name: str) -> dict[str, Any]:
         return {field: self._value(name, field) for field in ("compose", "profiles", "migration")}
@@ -162,25 +160,9 @@ class Pipeline(Written):
 
     def _policy_values(self, name: str) -> dict[str, Any]:
         written = self._written(name)
-        own = {
-            field: getattr(written, field)
-            for field in ("hosts", "address", "branches", "tags", "proven_in", "gates")
-        }
-        inherited = {
-            field: self._value(name, field)
-            for field in (
-                "smoke",
-                "notify",
-                "backup",
-                "database",
-                "timeouts",
-                "keep_releases",
-                "data",
-                "watch",
-                "show",
-            )
-        }
+        shared = Policy.model_fields.keys() & Environment.model_fields.keys()
         return {
+            **{field: self._value(name, field) for field in shared},
             "pipeline": self.pipeline,
             "name": name,
             "registry": self.registry,
@@ -188,6 +170,4 @@ class Pipeline(Written):
             "env_files": written.env_file or (f".env.{name}", ".env"),
             "build_secrets": self.build.secrets,
             "approvals": self._approvals(name),
-            **own,
-            **inherited,
         }

@@ -46,8 +46,7 @@ def parse_moment(text: str) -> WeekMoment | datetime:
             return datetime.fromisoformat(dated["date"]) + timedelta(minutes=minutes)
         except (ValueError, OverflowError):
             pass
-    message = "expected a moment such as fri 16:00 or 2026-12-23 18:00"
-    raise ValueError(message)
+    raise ValueError("expected a moment such as fri 16:00 or 2026-12-23 18:00")
 
 
 def _minutes(match: re.Match[str]) -> int | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import BlockNames, BranchName, Matching, RefPatterns, Text
+from blocks.pipeline.fields import BlockNames, BranchName, Listed, Matching, RefPatterns, Text
 from blocks.pipeline.gates import CheckNames
-from blocks.pipeline.sections import HOUR, MINUTE, ConflictError
-from blocks.pipeline.shapes import distinct, one_or_many
+from blocks.pipeline.sections import HOUR, MINUTE, ConflictError, Quorum
 from blocks.values.base import Value
 
 # GitHub's own bounds.
@@ -23,12 +22,7 @@ Reviewer = Annotated[
     str,
     Matching(rf"{_LOGIN}(/[A-Za-z0-9_][A-Za-z0-9._-]{{0,99}})?", "a GitHub login, or a team as owner/team"),
 ]
-Reviewers = Annotated[
-    tuple[Reviewer, ...],
-    Field(max_length=MOST_REVIEWERS),
-    BeforeValidator(one_or_many, json_schema_input_type=Reviewer | tuple[Reviewer, ...]),
-    AfterValidator(distinct),
-]
+Reviewers = Annotated[tuple[Reviewer, ...], Field(max_length=MOST_REVIEWERS), Listed()]
 EnvironmentName = Annotated[Text, Matching(r"\S(?:.{0,253}\S)?", "the name of an environment on GitHub")]
 
 
@@ -119,7 +113,7 @@ class EnvironmentProtect(Value):
         return self
 
 
-class Relax(Value):
+class Relax(Quorum):
     """Who may relax a rule of a branch for a while."""
 
     approvers: BlockNames = Field(
@@ -132,14 +126,6 @@ class Relax(Value):
     expires: Duration = Field(
         HOUR, ge=MINUTE, le=24 * HOUR, description="How long a request waits for its answers."
     )
-
-    @model_validator(mode="after")
-    def reachable(self) -> Self:
-        """Refuse a quorum that nobody can reach."""
-        if self.required > len(self.approvers):
-            message = f"expected at most the number of approvers ({len(self.approvers)}), got {self.required}"
-            raise ConflictError("required", message)
-        return self
 
 
 class Protect(Value):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
-from blocks.pipeline.fields import BranchName, Matching, PipelineName, RefPatterns, Text
-from blocks.pipeline.shapes import distinct, one_or_many
+from blocks.pipeline.fields import BranchName, Listed, Many, Matching, PipelineName, RefPatterns, Text
 from blocks.values.base import Value
 from blocks.values.pull_requests import MergeMethod
 
@@ -24,23 +23,9 @@ PathPattern = Annotated[
     ),
 ]
 
-Authors = Annotated[
-    tuple[Author, ...],
-    Field(min_length=1),
-    BeforeValidator(one_or_many, json_schema_input_type=Author | tuple[Author, ...]),
-    AfterValidator(distinct),
-]
-PathPatterns = Annotated[
-    tuple[PathPattern, ...],
-    Field(min_length=1),
-    BeforeValidator(one_or_many, json_schema_input_type=PathPattern | tuple[PathPattern, ...]),
-    AfterValidator(distinct),
-]
-EnvironmentNames = Annotated[
-    tuple[PipelineName, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=PipelineName | tuple[PipelineName, ...]),
-    AfterValidator(distinct),
-]
+Authors = Annotated[tuple[Author, ...], Field(min_length=1), Listed()]
+PathPatterns = Annotated[tuple[PathPattern, ...], Field(min_length=1), Listed()]
+EnvironmentNames = Many[PipelineName]
 
 
 class OpenRule(Value):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.pipeline.checks import GLOB_CHARACTERS
 from blocks.pipeline.problems import KeyPath, nearest, shown
+from blocks.pipeline.shapes import listed, mapping
 from blocks.pipeline.towards import find_pull_request_conflicts
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ def find_conflicts(data: object) -> Iterator[Finding]:
     Args:
         data: The file's data; parts of the wrong type are passed over, pydantic tells about them.
     """
-    pipeline = _mapping(data)
-    environments = _mapping(pipeline.get("environments"))
+    pipeline = mapping(data)
+    environments = mapping(pipeline.get("environments"))
     earlier: list[str] = []
     for name, written in environments.items():
-        environment = _mapping(written)
+        environment = mapping(written)
         at = ("environments", name)
         yield from _proven_in(at, environment, earlier, list(environments))
         yield from _refs(at, environment)
@@ -34,17 +35,7 @@ def find_conflicts(data: object) -> Iterator[Finding]:
         yield from _quorum(at, environment)
         yield from _gates(at, environment)
         earlier.append(name)
-    yield from find_pull_request_conflicts(_mapping(pipeline.get("pull_requests")), environments)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    yield from find_pull_request_conflicts(mapping(pipeline.get("pull_requests")), environments)
 
 
 def _proven_in(
@@ -63,7 +54,7 @@ def _proven_in(
 
 
 def _refs(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
-    branches, tags = _list(environment.get("branches")), _list(environment.get("tags"))
+    branches, tags = listed(environment.get("branches")), listed(environment.get("tags"))
     if not branches and not tags:
         yield at, "nothing may enter — add branches or tags"
     branch = environment.get("branch")
@@ -91,17 +82,17 @@ def _migration(at: KeyPath, environment: dict[str, Any], pipeline: dict[str, Any
 def _address(at: KeyPath, environment: dict[str, Any], pipeline: dict[str, Any]) -> Iterator[Finding]:
     if environment.get("address") is not None:
         return
-    for check in map(_mapping, _list((pipeline | environment).get("smoke"))):
+    for check in map(mapping, listed((pipeline | environment).get("smoke"))):
         asked = "http" in check and not check.get("address")
-        if asked or any("{address}" in str(word) for word in _list(check.get("command"))):
+        if asked or any("{address}" in str(word) for word in listed(check.get("command"))):
             yield at, "its smoke checks need an address — add address: http://localhost:<port>"
             return
 
 
 def _quorum(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     """Repeat the check of Approvals, which is not reached while another key there is wrong."""
-    approvals = _mapping(environment.get("approvals"))
-    required, approvers = approvals.get("required", 1), _list(approvals.get("approvers"))
+    approvals = mapping(environment.get("approvals"))
+    required, approvers = approvals.get("required", 1), listed(approvals.get("approvers"))
     if isinstance(required, int) and approvers and required > len(approvers):
         message = f"expected at most the number of approvers ({len(approvers)}), got {required}"
         yield (*at, "approvals", "required"), message
@@ -109,12 +100,12 @@ def _quorum(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
 
 def _gates(at: KeyPath, environment: dict[str, Any]) -> Iterator[Finding]:
     """Find gates that could never open."""
-    gates, approvals = _mapping(environment.get("gates")), _mapping(environment.get("approvals"))
+    gates, approvals = mapping(environment.get("gates")), mapping(environment.get("approvals"))
     if gates.get("soak") and environment.get("proven_in") is None:
         yield (*at, "gates", "soak"), "a release soaks in the previous environment — add proven_in"
-    if gates.get("version") is True and not _list(environment.get("tags")):
+    if gates.get("version") is True and not listed(environment.get("tags")):
         yield (*at, "gates", "version"), "only tags are versions — add tags"
-    hotfix, approvers = _mapping(gates.get("hotfix")), _list(approvals.get("approvers"))
+    hotfix, approvers = mapping(gates.get("hotfix")), listed(approvals.get("approvers"))
     if gates.get("checklist") and not approvers:
         yield (*at, "gates", "checklist"), "the approvers tick it — add approvals with approvers"
     if gates.get("checklist") and approvals.get("reviews") is True:

@@ -243,7 +243,22 @@ class Backup(Value):
         return self
 
 
-class Approvals(Value):
+class Quorum(Value):
+    """So many of these people."""
+
+    required: int
+    approvers: BlockNames
+
+    @model_validator(mode="after")
+    def reachable(self) -> Self:
+        """Refuse a quorum that nobody can reach."""
+        if self.required > len(self.approvers):
+            message = f"expected at most the number of approvers ({len(self.approvers)}), got {self.required}"
+            raise ConflictError("required", message)
+        return self
+
+
+class Approvals(Quorum):
     """Who must say yes to the plan before it is carried out."""
 
     required: int = Field(
@@ -268,14 +283,6 @@ class Approvals(Value):
         description="A review on GitHub that names the plan counts like a one-time code, where the Approver block "
         "has the reviewer's login.",
     )
-
-    @model_validator(mode="after")
-    def reachable(self) -> Self:
-        """Refuse a quorum that nobody can reach."""
-        if self.required > len(self.approvers):
-            message = f"expected at most the number of approvers ({len(self.approvers)}), got {self.required}"
-            raise ConflictError("required", message)
-        return self
 
 
 class Timeouts(Value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import PurePosixPath
+from typing import Any
 
 
 def number_to_text(value: object) -> object:
@@ -21,8 +22,7 @@ def told_once(value: object) -> object:
     names = [str(PurePosixPath(str(name))) for name in value] if isinstance(value, dict) else []
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        message = f'"./{twice}" is named twice — remove one'
-        raise ValueError(message)
+        raise ValueError(f'"./{twice}" is named twice — remove one')
     return value
 
 
@@ -43,15 +43,13 @@ def refuse_shell(value: object) -> object:
         words = shlex.split(value)
     except ValueError:
         words = []
-    message = f"a command is a list of words — write {json.dumps(words or ['program', 'argument'])}"
-    raise ValueError(message)
+    raise ValueError(f"a command is a list of words — write {json.dumps(words or ['program', 'argument'])}")
 
 
 def program_first(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that a command begins with a program, not with an option or nothing."""
     if value and (not value[0] or value[0].startswith("-")):
-        message = "the first word of a command is its program"
-        raise ValueError(message)
+        raise ValueError("the first word of a command is its program")
     return value
 
 
@@ -59,6 +57,17 @@ def distinct(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that no entry is there twice."""
     for entry in value:
         if value.count(entry) > 1:
-            message = f"{json.dumps(entry)} is listed twice — remove one"
-            raise ValueError(message)
+            raise ValueError(f"{json.dumps(entry)} is listed twice — remove one")
     return value
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Return a mapping as it is, and nothing in the place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object) -> list[Any]:
+    """Return a list as it is, one entry as a list of one, and nothing for none."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -126,8 +126,7 @@ class _NodeReader:
     def value(self, node: yaml.Node, path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
         self.nodes += 1
         if self.nodes > MOST_NODES or len(path) > DEEPEST:
-            message = f"more than {MOST_NODES} entries or {DEEPEST} levels, aliases included"
-            raise _TooMuchError(message)
+            raise _TooMuchError(f"more than {MOST_NODES} entries or {DEEPEST} levels, aliases included")
         self.document.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self.mapping(node, path)
@@ -171,8 +170,7 @@ class _NodeReader:
             for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 self.nodes += 1 + len(source.value)
                 if depth > DEEPEST or self.nodes > MOST_NODES:
-                    message = "merged (<<) too often or into itself"
-                    raise _TooMuchError(message)
+                    raise _TooMuchError("merged (<<) too often or into itself")
                 if not isinstance(source, yaml.MappingNode):
                     self.complain(path, key, "<< takes an alias of keys with values, or a list of them")
                     continue

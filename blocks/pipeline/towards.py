@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from blocks.pipeline.problems import KeyPath, nearest, shown
+from blocks.pipeline.shapes import listed, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,17 +25,17 @@ def find_pull_request_conflicts(
 ) -> Iterator[tuple[KeyPath, str]]:
     """Find what the section must not ask for, and references to nothing."""
     known = [str(name) for name in environments]
-    for index, name in enumerate(_list(section.get("revert_after_rollback"))):
+    for index, name in enumerate(listed(section.get("revert_after_rollback"))):
         if isinstance(name, str) and name not in environments:
             several = isinstance(section["revert_after_rollback"], list)
             path = (*_AT, "revert_after_rollback", *([index] if several else []))
             yield path, f"expected an environment, got {shown(name)}{nearest(name, known)}"
-    for index, rule in enumerate(map(_mapping, _list(section.get("open")))):
+    for index, rule in enumerate(map(mapping, listed(section.get("open")))):
         into = rule.get("into")
         if isinstance(into, str) and any(fnmatchcase(into, one) for one in _texts(rule.get("branches"))):
             message = f"{shown(into)} is among its own branches — a branch has no pull request into itself"
             yield (*_AT, "open", index, "into"), message
-    for index, rule in enumerate(map(_mapping, _list(section.get("auto_merge")))):
+    for index, rule in enumerate(map(mapping, listed(section.get("auto_merge")))):
         into = rule.get("into")
         reason = auto_merge_refusal(into, environments) if isinstance(into, str) else ""
         if reason:
@@ -45,12 +46,12 @@ def auto_merge_refusal(branch: str, environments: Mapping[str, Any]) -> str:
     """Say why nothing may be merged into a branch without a person; empty where it may."""
     last = list(environments)[-1:]
     for name, written in environments.items():
-        environment = _mapping(written)
-        approvals, is_last = _mapping(environment.get("approvals")), [name] == last
+        environment = mapping(written)
+        approvals, is_last = mapping(environment.get("approvals")), [name] == last
         if (is_last or approvals) and any(fnmatchcase(branch, one) for one in _entering(environment)):
             what = "is the last environment" if is_last else "asks for approvals"
             return f"{shown(branch)} may enter {name}, which {what} — nothing is merged towards it without a person"
-        gates = _mapping(environment.get("gates"))
+        gates = mapping(environment.get("gates"))
         if not is_last or approvals or not _texts(environment.get("tags")):
             continue
         source = gates.get("reachable_from")
@@ -64,22 +65,12 @@ def auto_merge_refusal(branch: str, environments: Mapping[str, Any]) -> str:
 
 def _entering(environment: Mapping[str, Any]) -> list[str]:
     """Return the patterns of branches from which something may enter an environment, hotfixes included."""
-    gates = _mapping(environment.get("gates"))
+    gates = mapping(environment.get("gates"))
     found = [*_texts(environment.get("branches")), *_texts(environment.get("branch"))]
     if gates.get("hotfix") is not None:
-        found += _texts(_mapping(gates["hotfix"]).get("branches", HOTFIXES))
+        found += _texts(mapping(gates["hotfix"]).get("branches", HOTFIXES))
     return found
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
 def _texts(value: object) -> list[str]:
-    return [one for one in _list(value) if isinstance(one, str)]
+    return [one for one in listed(value) if isinstance(one, str)]

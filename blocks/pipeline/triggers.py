@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from blocks.pipeline.fields import Matching, Text
+from blocks.pipeline.fields import Many, Matching, Text
 from blocks.pipeline.sections import ConflictError
-from blocks.pipeline.shapes import distinct, one_or_many
 from blocks.values.base import Value
 
 TriggerEvent = Literal["push", "tag", "pull_request", "merge", "workflow_run", "check_suite", "release"]
 Login = Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?", "a GitHub login, without the @")]
 
-Events = Annotated[
-    tuple[TriggerEvent, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=TriggerEvent | tuple[TriggerEvent, ...]),
-    AfterValidator(distinct),
-]
-Logins = Annotated[
-    tuple[Login, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=Login | tuple[Login, ...]),
-    AfterValidator(distinct),
-]
-Names = Annotated[
-    tuple[Text, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=str | tuple[str, ...]),
-    AfterValidator(distinct),
-]
+Events = Many[TriggerEvent]
+Logins = Many[Login]
+Names = Many[Text]
 
 _CHECKERS = (("workflow_run", "workflows", "ci.yml"), ("check_suite", "apps", "circleci-checks"))
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import Matching, Text
+from blocks.pipeline.fields import Many, Matching, Text
 from blocks.pipeline.sections import HOUR, MINUTE
-from blocks.pipeline.shapes import distinct, one_or_many
 from blocks.values.base import Value
 
 LogPattern = Annotated[
     Text, Matching(r"(?=.*[^*\s]).{1,200}", "a piece of a log line (200 characters at most)")
 ]
-LogPatterns = Annotated[
-    tuple[LogPattern, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=LogPattern | tuple[LogPattern, ...]),
-    AfterValidator(distinct),
-]
+LogPatterns = Many[LogPattern]
 
 
 class LogRules(Value):

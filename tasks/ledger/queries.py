@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from blocks.values.lifecycle import ACTIVE, LIVE, OPEN, Kind, Status
+from blocks.values.lifecycle import ACTIVE, LIVE, OPEN, Status
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.models import PROMOTIONS
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Set
 
     from sqlalchemy import ColumnElement
 
@@ -80,27 +80,6 @@ class PromotionQueries(Rows[PromotionRecord]):
                 f"{self._database.where} has no promotion {promotion_id}", "look at `sluice history`"
             )
         return found
-
-
-def last_good(stays: Iterable[tuple[int, str | None, str]], excluded: Set[str]) -> int | None:
-    """Find the promotion to go back to.
-
-    Args:
-        stays: The successful promotions of one environment as (id, release, kind), newest first.
-
-    Returns:
-        The id of the newest one whose release is not excluded and was not left by a rollback from its last
-        stay; None where there is none.
-    """
-    seen = set(excluded)
-    ended_by = ""
-    for promotion_id, release_id, kind in stays:
-        if release_id is not None and release_id not in seen:
-            if ended_by != Kind.ROLLBACK:
-                return promotion_id
-            seen.add(release_id)
-        ended_by = kind
-    return None
 
 
 def _place(pipeline: str | None, environment: str | None) -> list[ColumnElement[bool]]:

@@ -43,7 +43,7 @@ def loads_or_tells(text: str) -> None:
         assert Pipeline.from_json(pipeline.to_json()) == pipeline
         for name in pipeline.names:
             assert pipeline.environment(name).name == name
-            assert len(pipeline.policy_checksum(name)) == 64
+            assert len(pipeline.policy(name).checksum) == 64
 
 
 @settings(deadline=None, max_examples=50)

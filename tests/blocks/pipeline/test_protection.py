@@ -33,7 +33,7 @@ def test_a_branch_that_is_only_named_takes_pull_requests_and_is_not_rewritten() 
 
 def test_it_decides_about_no_environment() -> None:
     plain, more = load_pipeline(SMALLEST), load_pipeline(f"{SMALLEST}protect: {{branches: {{main: {{}}}}}}\n")
-    assert plain.policy_checksum("prod") == more.policy_checksum("prod")
+    assert plain.policy("prod").checksum == more.policy("prod").checksum
 
 
 @pytest.mark.parametrize(

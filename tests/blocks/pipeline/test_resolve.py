@@ -121,7 +121,7 @@ KEEPS_POLICY = [
 @pytest.mark.parametrize(("old", "new"), CHANGES_POLICY)
 def test_the_checksum_changes_with_what_decides(pipeline: Pipeline, old: str, new: str) -> None:
     assert old in FULL
-    assert load_pipeline(FULL.replace(old, new)).policy_checksum("prod") != pipeline.policy_checksum("prod")
+    assert load_pipeline(FULL.replace(old, new)).policy("prod").checksum != pipeline.policy("prod").checksum
 
 
 @pytest.mark.parametrize(("old", "new"), KEEPS_POLICY)
@@ -129,7 +129,7 @@ def test_the_checksum_ignores_what_describes_and_other_environments(
     pipeline: Pipeline, old: str, new: str
 ) -> None:
     assert old in FULL
-    assert load_pipeline(FULL.replace(old, new)).policy_checksum("prod") == pipeline.policy_checksum("prod")
+    assert load_pipeline(FULL.replace(old, new)).policy("prod").checksum == pipeline.policy("prod").checksum
 
 
 def test_everything_comes_back_from_json(pipeline: Pipeline) -> None:
@@ -140,7 +140,7 @@ def test_everything_comes_back_from_json(pipeline: Pipeline) -> None:
         assert again.environment(name) == environment
         assert ResolvedEnvironment.from_json(environment.to_json()) == environment
         assert Policy.from_json(pipeline.policy(name).to_json()) == pipeline.policy(name)
-        assert again.policy_checksum(name) == pipeline.policy_checksum(name)
+        assert again.policy(name).checksum == pipeline.policy(name).checksum
         assert again.describe(name) == pipeline.describe(name)
 
 
@@ -214,6 +214,6 @@ def test_an_update_of_sluice_leaves_the_checksum_as_it_was(pipeline: Pipeline) -
         "staging": "df5a27e47680f0dc650b750bc3231264eb8d7447f95abbdadf415ee3031304a0",
         "prod": "a7db71e20c9f7ad62beb97f999557f226da0c30d80748d7436750a2c83cb68a6",
     }
-    assert {name: pipeline.policy_checksum(name) for name in pipeline.names} == before
+    assert {name: pipeline.policy(name).checksum for name in pipeline.names} == before
     empty = FULL.replace("keep: 10}", "keep: 10, may_be_empty: true}")
-    assert load_pipeline(empty).policy_checksum("prod") != before["prod"]
+    assert load_pipeline(empty).policy("prod").checksum != before["prod"]

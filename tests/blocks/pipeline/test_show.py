@@ -39,7 +39,7 @@ def test_an_environment_replaces_what_the_pipeline_shows() -> None:
 
 def test_it_decides_nothing_so_no_plan_gets_another_hash() -> None:
     plain, shown = (
-        load_pipeline(TEXT.format(show=show, own="")).policy_checksum("prod")
+        load_pipeline(TEXT.format(show=show, own="")).policy("prod").checksum
         for show in ("", "show: {deployments: true, release: true}")
     )
     assert plain == shown

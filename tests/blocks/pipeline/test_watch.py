@@ -32,10 +32,10 @@ def test_an_environment_inherits_replaces_or_switches_it_off() -> None:
 
 def test_without_a_watch_the_checksum_is_the_one_of_before_there_were_any() -> None:
     old = "38d54e8efcc42afaa6e3d82450341244058990216a9d673875657cb1d0bf2cd7"
-    assert load_pipeline(SMALLEST).policy_checksum("prod") == old
-    assert load_pipeline(f"{SMALLEST}watch: {{}}\n").policy_checksum("prod") != old
+    assert load_pipeline(SMALLEST).policy("prod").checksum == old
+    assert load_pipeline(f"{SMALLEST}watch: {{}}\n").policy("prod").checksum != old
     one, other = (
-        load_pipeline(f"{SMALLEST}watch: {{window: {n}m}}\n").policy_checksum("prod") for n in (1, 2)
+        load_pipeline(f"{SMALLEST}watch: {{window: {n}m}}\n").policy("prod").checksum for n in (1, 2)
     )
     assert one != other
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blocks.values.lifecycle import OPEN, Kind, Status
-from tasks.ledger.queries import last_good
 from tests.tasks.ledger.samples import PROD, SHOP, at, bring, make_release, open_promotion
 
 if TYPE_CHECKING:
@@ -94,30 +93,3 @@ def test_environments_are_those_ever_promoted_to(ledger: Ledger) -> None:
         open_promotion(ledger, pipeline=pipeline, environment=environment)
     assert ledger.promotions.environments() == [("blog", PROD), (SHOP, PROD), (SHOP, "staging")]
     assert ledger.promotions.environments("blog") == [("blog", PROD)]
-
-
-P, R = Kind.PROMOTE, Kind.ROLLBACK
-
-
-@pytest.mark.parametrize(
-    ("stays", "current", "expected"),
-    [
-        ([], "A", None),
-        ([("A", P)], "A", None),
-        ([("A", P), ("B", P)], "B", 1),
-        ([("A", P), ("B", P), ("A", R)], "A", None),
-        ([("A", P), ("B", P), ("A", R), ("B", P)], "B", 3),
-        # Left by a rollback, promoted again, and followed by a better one: good.
-        ([("A", P), ("B", P), ("A", R), ("B", P), ("C", P)], "C", 4),
-        # Two left in a row: neither is gone back to.
-        ([("A", P), ("B", P), ("C", P), ("B", R), ("A", R)], "A", None),
-        ([("A", P), ("B", P), ("C", P), ("D", P), ("C", R), ("B", R)], "B", 1),
-        # The last stay decides, though an earlier one ended well.
-        ([("B", P), ("A", P), ("B", P), ("A", R)], "A", None),
-        # A promotion without a release is nothing to go to.
-        ([(None, P), ("B", P)], "B", None),
-    ],
-)
-def test_last_good(stays: list[tuple[str | None, Kind]], current: str, expected: int | None) -> None:
-    newest_first = [(number, release, kind) for number, (release, kind) in enumerate(stays, start=1)][::-1]
-    assert last_good(newest_first, {current}) == expected
