@@ -363,6 +363,3 @@ class GitHubShower(Protocol):
     def write_file(self, path: str, text: str, *, branch: str, message: str, blob: str) -> None:
         """Make a commit that changes one file, which holds the blob now."""
         ...
-
-
-Argv = tuple[str, ...]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
-
 from blocks.values.receipts import StepReceipt
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError, TransientError
+from tasks.kernel.poll import poll
 from tasks.kernel.protocols import Fence
 from tasks.ledger.records import Lease
 from tasks.steps.lease_keeper import TTL_SECONDS, LeaseKeeper
 from tasks.steps.run import Run
 from tasks.steps.step import fact, log
-
-if TYPE_CHECKING:
-    pass
 
 
 @fact("lease")
@@ -45,17 +40,20 @@ def _fence_of(run: Run, host: str) -> int:
 
 def _acquire(run: Run, *, above: int) -> Lease:
     """Wait for the lease, telling who holds it."""
-    deadline = time.monotonic() + run.policy.timeouts.lease_wait
-    told = ""
-    while True:
+    told: set[str] = set()
+
+    def ask() -> Lease:
         try:
             return run.ledger.leases.acquire(
                 run.pipeline, run.environment, run.promotion_id, TTL_SECONDS, utc_now(), above=above
             )
         except TransientError as held:
-            if time.monotonic() >= deadline:
-                raise TerminalError(held.what, "start this promotion again when that one has ended") from None
-            if held.what != told:
-                told = held.what
+            if held.what not in told:
+                told.add(held.what)
                 log().info("%s; waiting", held.what)
-            time.sleep(1)
+            raise
+
+    try:
+        return poll(ask, seconds=run.policy.timeouts.lease_wait, every=1, cured=(TransientError,))
+    except TransientError as held:
+        raise TerminalError(held.what, "start this promotion again when that one has ended") from None

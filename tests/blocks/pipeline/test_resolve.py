@@ -74,7 +74,7 @@ def test_the_head_is_the_only_branch_that_is_no_pattern(branches: str, head: str
     assert load_pipeline(text).policy("prod").branch == head
 
 
-@pytest.mark.parametrize("method", ["environment", "policy", "policy_checksum", "describe"])
+@pytest.mark.parametrize("method", ["environment", "policy", "describe"])
 def test_an_unknown_environment_is_told_with_the_nearest(pipeline: Pipeline, method: str) -> None:
     with pytest.raises(PipelineError) as caught:
         getattr(pipeline, method)("prd")
