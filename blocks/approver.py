@@ -1,4 +1,4 @@
-"""A person who may approve plans."""
+"""A person who may approve plans; the block's name is the approver's name."""
 
 from __future__ import annotations
 
@@ -6,41 +6,32 @@ import base64
 import binascii
 import re
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.fields import BLOCK_CONFIG, one_line
+from blocks.fields import SluiceBlock, one_line
 
 # RFC 4226, section 4, R6: the shared secret is at least 128 bits long.
 SHORTEST_SECRET_BYTES = 16
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})")
 
 
-class Approver(Block):
-    """A person who may approve plans, verified by one-time codes. The block's name is the approver's name."""
+class Approver(SluiceBlock):
+    """A person who may approve plans, verified by one-time codes (TOTP)."""
 
     _block_type_name = "Approver"
     _block_type_slug = "approver"
-    _description = "A person who may approve plans, verified by one-time codes (TOTP)."
 
-    model_config = BLOCK_CONFIG
-
-    person: str = Field(
-        min_length=1, max_length=100, title="Person", description="The person's name, as shown in history."
-    )
+    person: str = Field(min_length=1, max_length=100, description="The person's name, as shown in history.")
     totp_secret: SecretStr = Field(
         title="One-time code secret",
         description="The shared secret of the authenticator app, base32; `sluice approver add` makes one.",
     )
     identities: list[str] = Field(
         min_length=1,
-        title="Identities",
         description="The person's git e-mail addresses and GitHub logins: "
         "they identify an author or requester.",
     )
-    active: bool = Field(
-        default=True, title="Active", description="Off: the person's approvals no longer count."
-    )
+    active: bool = Field(default=True, description="Off: the person's approvals no longer count.")
 
     github_login: str = Field(
         default="",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, HostName, OptionalSecret, PrivateKey
+from blocks.fields import HostName, OptionalSecret, PrivateKey, SluiceBlock
 from blocks.pipeline.checks import relative_path
 from blocks.ssh_keys import parse_host_keys, read_private_key
 
@@ -16,21 +15,17 @@ def _normalised(host_keys: str) -> str:
     return "\n".join(parse_host_keys(host_keys))
 
 
-class ComposeHost(Block):
-    """A server that runs applications with Docker Compose, reached over SSH with a pinned host key."""
+class ComposeHost(SluiceBlock):
+    """A server that runs applications with Docker Compose, reached over SSH."""
 
     _block_type_name = "Compose Host"
     _block_type_slug = "compose-host"
-    _description = "A server that runs applications with Docker Compose, reached over SSH."
 
-    model_config = BLOCK_CONFIG
-
-    address: HostName = Field(title="Address", description="The server's host name or IP address.")
+    address: HostName = Field(description="The server's host name or IP address.")
     port: int = Field(22, ge=1, le=65535, title="SSH port", description="The port its SSH server listens on.")
     user: str = Field(
         "deploy",
         pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$",
-        title="User",
         description="The login; it must be allowed to use Docker (a member of group docker).",
     )
     private_key: PrivateKey = Field(
@@ -38,7 +33,7 @@ class ComposeHost(Block):
         description="The login's private SSH key (Ed25519, ECDSA or RSA), with its BEGIN and END lines.",
     )
     passphrase: OptionalSecret = Field(
-        None, title="Passphrase", description="What the private key is encrypted with; empty for a plain key."
+        None, description="What the private key is encrypted with; empty for a plain key."
     )
     host_key: Annotated[str, AfterValidator(_normalised)] = Field(
         title="Host key",
@@ -47,7 +42,6 @@ class ComposeHost(Block):
     )
     directory: str = Field(
         "sluice",
-        title="Directory",
         description="Where applications live on the server: absolute, or relative to the login's home.",
     )
     connect_timeout_seconds: float = Field(

@@ -1,4 +1,4 @@
-"""What the fields of several blocks share."""
+"""What several blocks share."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from prefect.blocks.core import Block
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr
 
 from blocks.ssh_keys import mend_private_key
 
-# A validation error must not print the input: it may be the secret that was mistyped. What an older version
-# saved and this one does not know is passed over, so that an upgrade can still load it.
-BLOCK_CONFIG = ConfigDict(hide_input_in_errors=True, extra="ignore")
-
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class SluiceBlock(Block):
+    """A block of Sluice's; its docstring is what people read about it in Prefect's UI."""
+
+    # A validation error must not print the input: it may be the secret that was mistyped. What an older version
+    # saved and this one does not know is passed over, so that an upgrade can still load it.
+    model_config = ConfigDict(hide_input_in_errors=True, extra="ignore")
 
 
 def _blank_to_none(value: object) -> object:

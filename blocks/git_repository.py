@@ -6,10 +6,9 @@ import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from prefect.blocks.core import Block
 from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OneLine, OptionalPrivateKey, OptionalSecret
+from blocks.fields import OneLine, OptionalPrivateKey, OptionalSecret, SluiceBlock
 from blocks.pipeline.fields import BranchName, RelativePath
 from blocks.ssh_keys import parse_host_keys
 
@@ -18,23 +17,18 @@ Transport = Literal["https", "http", "ssh", "file"]
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[^:\s]+")
 
 
-class GitRepository(Block):
-    """The git repository of an application: its address, its credentials, and where its pipeline is."""
+class GitRepository(SluiceBlock):
+    """The git repository of an application: its address, credentials and pipeline."""
 
     _block_type_name = "Git Repository"
     _block_type_slug = "git-repository"
-    _description = "The git repository of an application: its address, credentials and pipeline."
-
-    model_config = BLOCK_CONFIG
 
     url: str = Field(
         title="URL",
         description="https://…, ssh://…, git@host:owner/name.git, file:///… or an absolute path; "
         "without credentials.",
     )
-    token: OptionalSecret = Field(
-        None, title="Token", description="An access token with read permission, for https."
-    )
+    token: OptionalSecret = Field(None, description="An access token with read permission, for https.")
     username: OneLine = Field(
         "x-access-token",
         title="User name",

@@ -6,10 +6,9 @@ import re
 from typing import Self
 from urllib.parse import urlsplit
 
-from prefect.blocks.core import Block
 from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OptionalPrivateKey, OptionalSecret
+from blocks.fields import OptionalPrivateKey, OptionalSecret, SluiceBlock
 from blocks.pipeline.checks import web_address
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
@@ -17,18 +16,15 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class GitHub(Block):
+class GitHub(SluiceBlock):
     """A repository on GitHub, with the login that reads its checks, reviews and branch rules."""
 
     _block_type_name = "GitHub"
     _block_type_slug = "github"
-    _description = "A repository on GitHub, with the login that reads its checks, reviews and branch rules."
 
-    model_config = BLOCK_CONFIG
-
-    repository: str = Field(title="Repository", description="owner/name, as in its address.")
+    repository: str = Field(description="owner/name, as in its address.")
     token: OptionalSecret = Field(
-        None, title="Token", description="A fine-grained access token for this repository; or an app below."
+        None, description="A fine-grained access token for this repository; or an app below."
     )
     app_id: int | None = Field(None, ge=1, title="App id", description="The GitHub App's id.")
     installation_id: int | None = Field(

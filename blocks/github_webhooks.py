@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.fields import BLOCK_CONFIG
+from blocks.fields import SluiceBlock
 
 SHORTEST_SECRET = 16
 MOST_SECRETS = 5
@@ -16,24 +15,19 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _BLOCK = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
-class GitHubWebhooks(Block):
-    """What GitHub's webhooks are accepted with: secrets, and the repositories they may be about."""
+class GitHubWebhooks(SluiceBlock):
+    """Lets GitHub's webhooks start promotions: their secrets and repositories."""
 
     _block_type_name = "GitHub Webhooks"
     _block_type_slug = "github-webhooks"
-    _description = "Lets GitHub's webhooks start promotions: their secrets and repositories."
-
-    model_config = BLOCK_CONFIG
 
     secrets: list[SecretStr] = Field(
         min_length=1,
         max_length=MOST_SECRETS,
-        title="Secrets",
         description="The secret typed into the webhook on GitHub; while it is changed, the old one as well.",
     )
     repositories: dict[str, str] = Field(
         min_length=1,
-        title="Repositories",
         description='Repository → its git-repository block, such as {"acme/shop": "default"}; '
         "deliveries of others are refused.",
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.fields import BLOCK_CONFIG
+from blocks.fields import SluiceBlock
 
 SCHEMES = {
     "sqlite": "sqlite",
@@ -15,14 +14,11 @@ SCHEMES = {
 }
 
 
-class LedgerDatabase(Block):
-    """The database of releases, promotions, steps, approvals, backups and leases."""
+class LedgerDatabase(SluiceBlock):
+    """The database of releases, promotions, approvals, backups and leases."""
 
     _block_type_name = "Ledger Database"
     _block_type_slug = "ledger-database"
-    _description = "The database of releases, promotions, approvals, backups and leases."
-
-    model_config = BLOCK_CONFIG
 
     url: SecretStr = Field(
         title="URL",

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Protocol
 
-from prefect.blocks.core import Block
+from blocks.fields import SluiceBlock
 
 
 class Post(Protocol):
@@ -16,7 +16,7 @@ class Post(Protocol):
         """Post to an address; `who` names the receiver in errors."""
 
 
-class Notifier(Block):
+class Notifier(SluiceBlock):
     """A notification channel; a new kind is a file beside this one, and its class in `catalog.NOTIFIERS`."""
 
     @abstractmethod

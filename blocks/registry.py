@@ -5,32 +5,26 @@ from __future__ import annotations
 import re
 from typing import Self
 
-from prefect.blocks.core import Block
 from pydantic import Field, field_validator, model_validator
 
-from blocks.fields import BLOCK_CONFIG, OneLine, OptionalSecret
+from blocks.fields import OneLine, OptionalSecret, SluiceBlock
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 
 
-class ContainerRegistry(Block):
-    """The container registry a release's images are kept in."""
+class ContainerRegistry(SluiceBlock):
+    """The container registry a release's images are kept in, with its login."""
 
     _block_type_name = "Container Registry"
     _block_type_slug = "container-registry"
-    _description = "The container registry a release's images are kept in, with its login."
-
-    model_config = BLOCK_CONFIG
 
     address: str = Field(
-        title="Address",
         description="Host and port, without scheme, such as ghcr.io or 10.0.0.5:5000. "
         "The hosts must reach it under the same address.",
     )
     namespace: str = Field(
         "",
-        title="Namespace",
         description="A path between the address and the pipeline's name, such as my-org.",
     )
     username: OneLine = Field(
@@ -38,7 +32,6 @@ class ContainerRegistry(Block):
     )
     password: OptionalSecret = Field(
         None,
-        title="Password",
         description="The login's password or access token; it must be allowed to push.",
     )
     insecure: bool = Field(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.fields import BLOCK_CONFIG
 from blocks.notifier import Notifier, Post
 from blocks.pipeline.fields import WebAddress
 
@@ -20,9 +19,6 @@ class TelegramChannel(Notifier):
 
     _block_type_name = "Telegram Channel"
     _block_type_slug = "telegram-channel"
-    _description = "A Telegram chat that gets notifications."
-
-    model_config = BLOCK_CONFIG
 
     token: SecretStr = Field(title="Bot token", description="The bot's token, from @BotFather.")
     chat_id: str = Field(
@@ -35,7 +31,7 @@ class TelegramChannel(Notifier):
         title="API address",
         description="Another address of the bot API, for a bot server of your own.",
     )
-    silent: bool = Field(default=False, title="Silent", description="Messages arrive without a sound.")
+    silent: bool = Field(default=False, description="Messages arrive without a sound.")
 
     @field_validator("token")
     @classmethod

@@ -8,25 +8,21 @@ from collections.abc import Mapping
 from prefect.types import SecretDict
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.fields import BLOCK_CONFIG, is_web_address, one_line
+from blocks.fields import is_web_address, one_line
 from blocks.notifier import Notifier, Post
 
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|signature", re.IGNORECASE)
 
 
 class WebhookChannel(Notifier):
-    """A web address that is told what happens, as JSON."""
+    """A web address that gets notifications, as JSON in a POST request."""
 
     _block_type_name = "Webhook Channel"
     _block_type_slug = "webhook-channel"
-    _description = "A web address that gets notifications, as JSON in a POST request."
-
-    model_config = BLOCK_CONFIG
 
     url: SecretStr = Field(title="URL", description="Where the JSON is posted, http or https.")
     headers: SecretDict = Field(
         default_factory=lambda: SecretDict({}),
-        title="Headers",
         description='Further request headers, such as {"Authorization": "Bearer …"}.',
     )
 

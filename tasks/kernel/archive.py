@@ -28,7 +28,6 @@ class Source(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return up to so many bytes; none at the end."""
-        ...
 
 
 class Archive:

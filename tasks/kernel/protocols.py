@@ -118,7 +118,6 @@ class Runner(Protocol):
     @property
     def name(self) -> str:
         """The name people know it by, used in messages."""
-        ...
 
     def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
         """Run a command to its end.
@@ -132,7 +131,6 @@ class Runner(Protocol):
                 and its output is too long to be kept whole, where no `on_line` takes it as it comes.
             FencedError: The host knows a higher token.
         """
-        ...
 
 
 class Host(Runner, Protocol):
@@ -140,11 +138,9 @@ class Host(Runner, Protocol):
 
     def write_file(self, path: str, content: bytes, *, mode: int = 0o644, fence: Fence | None = None) -> None:
         """Write a file whole or not at all (temporary name, fsync, rename); parents are made."""
-        ...
 
     def read_file(self, path: str) -> bytes | None:
         """Read a file; None where there is none."""
-        ...
 
     def read_pieces(self, path: str, take: PieceSink, *, limits: Limits = Limits()) -> None:
         """Read a file of any size piece by piece; no more than a few pieces are in memory.
@@ -156,7 +152,6 @@ class Host(Runner, Protocol):
             TransientError: The connection was lost.
             TerminalError: There is no such file, it cannot be read, or a limit was passed.
         """
-        ...
 
     def write_pieces(
         self, path: str, pieces: Iterable[bytes], *, size: int, sha256: str, limits: Limits = Limits()
@@ -171,7 +166,6 @@ class Host(Runner, Protocol):
             TransientError: The connection was lost.
             TerminalError: It could not be written, other bytes arrived, or a limit was passed.
         """
-        ...
 
     def unpack(self, archive: Archive, directory: str, *, fence: Fence | None = None) -> None:
         """Unpack an archive into a directory that appears whole or not at all (renamed into place).
@@ -183,7 +177,6 @@ class Host(Runner, Protocol):
             TransientError: The connection was lost.
             TerminalError: It could not be unpacked, or a file, which is named, is not what was sent.
         """
-        ...
 
     def raise_fence(self, fence: Fence) -> None:
         """Make a token the highest the host knows, waiting for commands of lower tokens to end.
@@ -191,11 +184,9 @@ class Host(Runner, Protocol):
         Raises:
             FencedError: The host knows a higher one.
         """
-        ...
 
     def tunnel(self, address: str, port: int) -> AbstractContextManager[int]:
         """Open a local loopback port that leads to an address as seen from the host."""
-        ...
 
 
 class Registry(Protocol):
@@ -208,11 +199,9 @@ class Registry(Protocol):
             TransientError: The registry did not answer.
             TerminalError: The login was refused.
         """
-        ...
 
     def tag(self, repository: str, digest: str, tag: str) -> None:
         """Give a digest one more tag. Running it twice changes nothing."""
-        ...
 
     def check_login(self) -> None:
         """Check that the address answers and the login is accepted.
@@ -221,7 +210,6 @@ class Registry(Protocol):
             TransientError: The registry did not answer.
             TerminalError: The login was refused.
         """
-        ...
 
 
 class Engine(Protocol):
@@ -237,7 +225,6 @@ class Engine(Protocol):
             TransientError: The connection broke.
             TerminalError: The registry refused the push (its word is in the message).
         """
-        ...
 
 
 class GitHubReader(Protocol):
@@ -250,27 +237,21 @@ class GitHubReader(Protocol):
 
     def commit_page(self, sha: str) -> str:
         """Return the address of a commit's page, for people."""
-        ...
 
     def checks(self, sha: str) -> tuple[CheckFact, ...]:
         """Read the newest statuses and check runs of exactly this commit."""
-        ...
 
     def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
         """Read the pull requests a commit belongs to, without their reviews."""
-        ...
 
     def reviews(self, number: int) -> tuple[ReviewFact, ...]:
         """Read the reviews of a pull request, oldest first."""
-        ...
 
     def protection(self, branch: str, *, details: bool) -> ProtectionFact:
         """Read what GitHub enforces on a branch; without details only which checks are required."""
-        ...
 
     def budget(self) -> Budget:
         """Read how many requests are left."""
-        ...
 
 
 class RuleKeeper(Protocol):
@@ -285,23 +266,18 @@ class RuleKeeper(Protocol):
     @property
     def page(self) -> str:
         """The repository's address, for people; no two repositories share one."""
-        ...
 
     def branch(self, branch: str) -> BranchRules:
         """Read everything that is enforced on a branch, by its protection and by rulesets."""
-        ...
 
     def protect(self, branch: str, protection: BranchProtection) -> None:
         """Replace the protection of a branch as a whole."""
-        ...
 
     def environment(self, name: str) -> EnvironmentRules:
         """Read what is asked before a job enters an environment."""
-        ...
 
     def guard(self, found: EnvironmentRules, wanted: EnvironmentRules) -> None:
         """Make an environment what is wanted, or change it to that, as a whole."""
-        ...
 
 
 class GitHubShower(Protocol):
@@ -314,52 +290,39 @@ class GitHubShower(Protocol):
 
     def find_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment; 0 where there is none."""
-        ...
 
     def ensure_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment, or create it; return its id."""
-        ...
 
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
         """Give a deployment a state; say whether it was written."""
-        ...
 
     def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
         """Give a commit a status; say whether it was written."""
-        ...
 
     def ensure_comment(self, pull: int, marker: str, body: str) -> bool:
         """Write a pull request's one comment, or bring it up to date; say whether it was written."""
-        ...
 
     def ensure_release(self, wish: ReleaseWish) -> bool:
         """Create a tag's release, unless there is one; say whether it was created."""
-        ...
 
     def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
         """Read the pull requests a commit belongs to, without their reviews."""
-        ...
 
     def merged(self, commits: frozenset[str], since: datetime) -> tuple[PullRequestFact, ...]:
         """Read the pull requests whose merges made some commits, the oldest of which was made at a time."""
-        ...
 
     def latest_pull(self, head: str, base: str) -> PullFact | None:
         """Read the pull request that was opened last between two branches, open or closed."""
-        ...
 
     def open_pull(self, head: str, base: str, title: str, body: str) -> PullFact | None:
         """Open a pull request, or find the open one of the same branches; None where they do not differ."""
-        ...
 
     def read_file(self, path: str, branch: str) -> FileFact | None:
         """Read a text file at the head of a branch; None where there is none."""
-        ...
 
     def ensure_branch(self, branch: str, start: str) -> bool:
         """Create a branch at the head of another one; say whether it was created."""
-        ...
 
     def write_file(self, path: str, text: str, *, branch: str, message: str, blob: str) -> None:
         """Make a commit that changes one file, which holds the blob now."""
-        ...
