@@ -96,11 +96,7 @@ class GitRepository(SluiceBlock):
 
 
 def transport_of(url: str) -> Transport | None:
-    """Tell how a git address is reached.
-
-    Returns:
-        The transport; None for what is not accepted.
-    """
+    """Tell how a git address is reached; None for one that is not accepted."""
     if re.search(r"[\x00-\x20\x7f]", url):
         return None
     if url.startswith("/") or _SCP.fullmatch(url):

@@ -11,11 +11,7 @@ from blocks.values.base import Value
 
 
 class RescueHost(Value):
-    """A host as its ComposeHost block had it. It reads like the block does.
-
-    Attributes:
-        app_directory: The application's directory there, absolute.
-    """
+    """A host as its ComposeHost block had it, and read like it; `app_directory` is absolute."""
 
     name: str
     address: str

@@ -16,11 +16,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(.*?)-----END
 
 
 def mend_private_key(text: str) -> str:
-    """Give a private key back the line breaks that a one-line password field took from it.
-
-    Raises:
-        ValueError: It is not a private key, or it cannot be mended. The message holds nothing of it.
-    """
+    """Give a private key its line breaks back; an error, a ValueError, holds nothing of the key."""
     match = _PRIVATE_KEY.search(text)
     if not match:
         raise ValueError("expected a private key, from -----BEGIN … PRIVATE KEY----- to its -----END line")
@@ -33,11 +29,7 @@ def mend_private_key(text: str) -> str:
 
 
 def read_private_key(text: str, passphrase: str | None = None) -> PKey:
-    """Read a private key for use with paramiko.
-
-    Raises:
-        ValueError: It cannot be read. The message holds nothing of it.
-    """
+    """Read a private key for use with paramiko; an error, a ValueError, holds nothing of the key."""
     import paramiko
 
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):

@@ -32,11 +32,7 @@ def relative_path(value: str) -> str:
 
 
 def mount_source(value: str) -> str:
-    """Check the source of a mount as a compose file has it (`./data`), and normalise it.
-
-    Args:
-        value: The path, relative to the compose files' folder; `.` for that folder itself.
-    """
+    """Check and normalise a mount's source, relative to the compose files' folder, which itself is `.`."""
     return "." if value and not PurePosixPath(value).parts else relative_path(value)
 
 
@@ -56,11 +52,7 @@ def web_address(value: str) -> str:
 
 
 def socket_address(value: str) -> str:
-    """Check `host:port`.
-
-    Args:
-        value: The host's name or address (IPv6 in brackets), a colon, and the port.
-    """
+    """Check `host:port`; the host is a name or an address, IPv6 in brackets."""
     match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
     if not match or value.startswith("-") or not 1 <= int(match[1]) <= 65535:  # noqa: PLR2004
         raise ValueError('expected "host:port", such as "localhost:5432"')
@@ -79,11 +71,7 @@ def branch_name(value: str) -> str:
 
 
 def ref_pattern(value: str) -> str:
-    """Check a pattern for branches or tags.
-
-    Args:
-        value: A name in which `*`, `?` and `[…]` stand for other characters.
-    """
+    """Check a name of branches or tags in which `*`, `?` and `[…]` may stand for other characters."""
     if not value or value.startswith(("-", "/")) or value.endswith("/") or _GLOB_FORBIDDEN.search(value):
         raise ValueError("expected a branch or tag, or a pattern such as feature/* or v*")
     return value

@@ -33,11 +33,7 @@ def _seconds(value: object) -> float | None:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds the way a pipeline does: the largest unit that leaves a whole number.
-
-    Returns:
-        `15m` for 900, `90s` for 90.
-    """
+    """Write seconds with the largest unit that leaves a whole number: `15m` for 900, `90s` for 90."""
     for unit, size in reversed(UNIT_SECONDS.items()):
         if seconds and seconds % size == 0:
             return f"{seconds / size:.0f}{unit}"

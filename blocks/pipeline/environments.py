@@ -162,11 +162,7 @@ class Policy(Value):
 
 
 class ResolvedEnvironment(Policy):
-    """Everything about an environment, the pipeline's own values merged in.
-
-    Attributes:
-        compose: The compose files, in the order of `-f`; empty: the first default name in the commit.
-    """
+    """Everything about an environment; without compose files it is the first default name in the commit."""
 
     compose: tuple[str, ...]
     profiles: tuple[str, ...]

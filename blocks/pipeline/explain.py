@@ -124,11 +124,7 @@ SPECIAL: dict[str, Callable[[ErrorDetails, type[BaseModel]], str]] = {
 
 
 def known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """List the keys that are valid at a place.
-
-    Args:
-        location: Pydantic's location of a mapping inside it.
-    """
+    """List the keys that are valid at a place, which is given as pydantic's location of a mapping."""
     models = [model]
     for part in location:
         models = _step(models, part)

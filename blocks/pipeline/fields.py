@@ -34,11 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Matching:
-    """Text that matches a pattern as a whole.
-
-    Args:
-        expected: What is expected, in words; completes "expected …".
-    """
+    """Text that matches a pattern as a whole; `expected` says in words what is expected."""
 
     pattern: str
     expected: str

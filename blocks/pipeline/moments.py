@@ -17,11 +17,7 @@ _DATED = re.compile(rf"(?P<date>2[01][0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}){_TIME}")
 
 @dataclass(frozen=True)
 class WeekMoment:
-    """A moment of every week.
-
-    Attributes:
-        minute: Minutes since Monday 00:00, local time.
-    """
+    """A moment of every week, in minutes since Monday 00:00, local time."""
 
     minute: int
 

@@ -17,11 +17,7 @@ LONGEST_SHOWN = 60
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend.
-
-    Attributes:
-        line: The line in the file, counted from 1; None where no line applies.
-    """
+    """One thing to fix; lines are counted from 1, and None where no line applies."""
 
     path: KeyPath
     message: str
@@ -45,21 +41,13 @@ class PipelineError(ValueError):
 
 
 def format_path(path: KeyPath) -> str:
-    """Write a path as people do.
-
-    Returns:
-        `environments.prod.smoke[0].http`.
-    """
+    """Write a path as people do: `environments.prod.smoke[0].http`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{_shorten(part)}" for part in path)
     return text.removeprefix(".")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggest the nearest valid spelling.
-
-    Returns:
-        The end of a message: a suggestion, the choice where it is small, or nothing.
-    """
+    """Return a message's end with the nearest valid spelling, or with the choice where it is small."""
     choice = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), choice, n=1, cutoff=0.6)
     if close:
@@ -68,11 +56,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Write a value found in the file, short enough for a message.
-
-    Returns:
-        Scalars as JSON, containers by their kind.
-    """
+    """Write a value found in the file, short enough for a message; containers by their kind."""
     if isinstance(value, dict):
         return "keys with values"
     if isinstance(value, list | tuple):

@@ -26,11 +26,7 @@ HOUR = 60 * MINUTE
 
 
 class ConflictError(ValueError):
-    """Two keys of one section do not go together.
-
-    Args:
-        at: The key to point at.
-    """
+    """Two keys of one section do not go together; `at` is the one to point at."""
 
     def __init__(self, at: str, message: str) -> None:
         self.at = at

@@ -82,11 +82,7 @@ class Document:
 
 
 def read_document(text: str) -> Document:
-    """Read YAML.
-
-    Returns:
-        The data with its lines; a file that is not YAML has no data and one problem.
-    """
+    """Read YAML; a text that is none has no data and one problem."""
     if len(text) > LARGEST_CHARACTERS:
         return _refused(f"larger than {LARGEST_CHARACTERS} characters", 1)
     try:

@@ -17,11 +17,7 @@ class RepositoryFacts(Value):
 
 
 class AskedFor(Value):
-    """What a run was asked for.
-
-    Attributes:
-        parameters: Every parameter of its flow, by name, also those that were left out.
-    """
+    """What a run was asked for, with every parameter of its flow, also those that were left out."""
 
     parameters: dict[str, Parameter]
     repository: RepositoryFacts

@@ -70,11 +70,7 @@ class DeliveryFacts(Value):
 
 
 class Arrived(DeliveryFacts):
-    """A delivery as it is stored.
-
-    Attributes:
-        refusal: Why it starts nothing, where that is known already; else empty.
-    """
+    """A delivery as it is stored; `refusal` says why it starts nothing, where that is known already."""
 
     refusal: str = ""
 
@@ -100,11 +96,7 @@ class StartFacts(Value):
 
 
 class Start(StartFacts):
-    """One flow run that a delivery asks for.
-
-    Attributes:
-        reason: Why, for a rollback.
-    """
+    """One flow run that a delivery asks for; `reason` is a rollback's."""
 
     reason: str = ""
 
@@ -114,11 +106,7 @@ class Start(StartFacts):
         return "reconcile/all" if self.kind is Errand.LOOK else f"{self.kind.value}/{self.environment}"
 
     def parameters(self, source: str) -> dict[str, str]:
-        """Return the flow's parameters.
-
-        Args:
-            source: The `git-repository` block of the application.
-        """
+        """Return the flow's parameters; `source` is the application's `git-repository` block."""
         if self.kind is Errand.TEND:
             return {"branch": self.branch, "source": source, "requested_by": self.requested_by}
         if self.kind is Errand.LOOK:

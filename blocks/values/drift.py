@@ -9,11 +9,7 @@ from blocks.values.facts import HostFacts
 
 
 class Difference(NamedTuple):
-    """One difference as it is seen now.
-
-    Attributes:
-        host: The host's name; empty where it is about no host.
-    """
+    """One difference as it is seen now; `host` is empty where it is about no host."""
 
     host: str
     kind: str
@@ -22,12 +18,7 @@ class Difference(NamedTuple):
 
 
 class OtherContainer(Value):
-    """One container of a host, whoever started it.
-
-    Attributes:
-        one_off: True when `compose run` started it.
-        running: True when it runs, restarts or is paused.
-    """
+    """One container of a host, whoever started it; one that restarts or is paused is `running` too."""
 
     name: str
     image: str
@@ -39,11 +30,7 @@ class OtherContainer(Value):
 
 
 class HostState(Value):
-    """What is read of a host to compare it with the ledger.
-
-    Attributes:
-        files: Path in the current bundle → sha256 of its content, hex; links are left out.
-    """
+    """What is read of a host to compare it with the ledger; `files` maps paths of the bundle to sha256, hex."""
 
     facts: HostFacts
     containers: tuple[OtherContainer, ...] = ()

@@ -31,11 +31,7 @@ NO_SQL_COMMAND = Rendered(
 
 
 class AskedOnCopy(Value):
-    """What a tool that must ask the database told of its migrations, on a copy.
-
-    Attributes:
-        pending: The pending migrations; None where it could not tell.
-    """
+    """What a tool that must ask the database told on a copy; `pending` is None where it could not tell."""
 
     pending: tuple[Revision, ...] | None
     why: str = ""
@@ -98,11 +94,7 @@ class LockFact(Value):
 
 
 class HealthProof(Value):
-    """Whether a release's services became healthy on the migrated copy.
-
-    Attributes:
-        passed: True when all were healthy; None where it could not be tried.
-    """
+    """Whether a release's services became healthy on the migrated copy; None where it could not be tried."""
 
     release_id: str
     services: tuple[str, ...] = ()

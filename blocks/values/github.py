@@ -26,11 +26,7 @@ class CheckFact(Value):
 
 
 class RequiredCheck(Value):
-    """A check that must be green.
-
-    Attributes:
-        app_id: The app it must come from, None for any.
-    """
+    """A check that must be green, of one app where one is named."""
 
     name: str
     app_id: int | None = None
@@ -56,11 +52,7 @@ class ReviewFact(Value):
 
 
 class PullRequestFact(Value):
-    """A pull request a commit belongs to.
-
-    Attributes:
-        head: The commit at its head; for a merged one, the head that was merged.
-    """
+    """A pull request a commit belongs to; the `head` of a merged one is the commit that was merged."""
 
     number: int
     author: str
@@ -100,11 +92,7 @@ class GitHubFacts(Value):
 
 
 class Budget(Value):
-    """How many requests GitHub still takes from this login.
-
-    Attributes:
-        limit: How many in an hour.
-    """
+    """How many requests GitHub still takes from this login, of how many in an hour."""
 
     limit: int
     remaining: int

@@ -51,11 +51,7 @@ class CommitStatusWish(Value):
 
 
 class ReleaseWish(Value):
-    """A release on GitHub.
-
-    Attributes:
-        tag: The tag, which is there already.
-    """
+    """A release on GitHub, of a tag that is there already."""
 
     tag: str
     name: str
@@ -64,11 +60,7 @@ class ReleaseWish(Value):
 
 
 class FileFact(Value):
-    """A text file in the repository.
-
-    Attributes:
-        blob: Git's id of its content, which a change must name.
-    """
+    """A text file in the repository, and git's id of its content, which a change must name."""
 
     path: str
     text: str
@@ -76,11 +68,7 @@ class FileFact(Value):
 
 
 class ShowReceipt(Value):
-    """What was shown of a promotion at one moment.
-
-    Attributes:
-        deployment: The deployment's id on GitHub, 0 without one.
-    """
+    """What was shown of a promotion at one moment, and GitHub's id of its deployment, 0 without one."""
 
     text: str
     deployment: int = 0

@@ -46,11 +46,7 @@ class PullFact(Value):
 
 
 class ChangedFile(Value):
-    """One file a pull request changes.
-
-    Attributes:
-        previous_path: The path it had before it was renamed or copied; empty where it was neither.
-    """
+    """One file a pull request changes, and the path it had before it was renamed or copied."""
 
     path: str
     previous_path: str = ""
@@ -85,11 +81,7 @@ class PullContent(Value):
 
 
 class PullReceipt(Value):
-    """What was done to a pull request.
-
-    Attributes:
-        number: The pull request, None where there was none to open.
-    """
+    """What was done to a pull request; `number` is None where there was none to open."""
 
     number: int | None = None
     text: str

@@ -8,11 +8,7 @@ from blocks.values.base import Value
 
 
 class BuildReceipt(Value):
-    """What `build` did.
-
-    Attributes:
-        built: The targets that were built, empty when the registry had the commit's digests.
-    """
+    """What `build` did; nothing was built where the registry had the commit's digests."""
 
     built: tuple[str, ...]
     seconds: float
@@ -75,11 +71,7 @@ class MigrateReceipt(Value):
 
 
 class UpReceipt(Value):
-    """What `up` started on one host.
-
-    Attributes:
-        seconds: Until compose said they were up.
-    """
+    """What `up` started on one host, and how long until compose said they were up."""
 
     host: str
     services: tuple[str, ...]

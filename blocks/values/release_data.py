@@ -6,11 +6,7 @@ from blocks.values.base import Value
 
 
 class MountFact(Value):
-    """One mount of a container.
-
-    Attributes:
-        source: The path on the host; empty for a volume.
-    """
+    """One mount of a container; a volume has no source on the host."""
 
     target: str
     source: str = ""
@@ -18,11 +14,7 @@ class MountFact(Value):
 
 
 class WrittenMount(Value):
-    """A place in a release's folder that a service may write to.
-
-    Attributes:
-        source: The place, relative to the release's folder; `.` for all of it.
-    """
+    """A place, relative to a release's folder, that a service may write to; `.` is all of it."""
 
     service: str
     source: str

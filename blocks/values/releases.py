@@ -8,11 +8,7 @@ from blocks.values.base import Value
 
 
 class Commit(Value):
-    """One commit of the application's repository.
-
-    Attributes:
-        sha: The full commit id, 40 hex digits.
-    """
+    """One commit of the application's repository, by its full id of 40 hex digits."""
 
     sha: str
     subject: str
@@ -46,11 +42,7 @@ class Image(Value):
 
 
 class Revision(Value):
-    """One schema migration as the release's own migration tool lists it.
-
-    Attributes:
-        down: The identifiers it follows; empty for the first one.
-    """
+    """One schema migration as the release's own tool lists it; `down` are the ones it follows."""
 
     id: str
     down: tuple[str, ...] = ()

@@ -36,11 +36,7 @@ class ReviewRules(Value):
 
 
 class StatusRules(Value):
-    """GitHub's `required_status_checks`.
-
-    Attributes:
-        checks: The checks, by name; an app id of `AUTOMATIC` is only written, never found.
-    """
+    """GitHub's `required_status_checks`; an app id of `AUTOMATIC` is only written, never found."""
 
     strict: bool = False
     checks: tuple[RequiredCheck, ...] = ()
@@ -94,11 +90,7 @@ class BranchProtection(Value):
 
 
 class BranchRules(Value):
-    """What GitHub enforces on one branch.
-
-    Attributes:
-        rulesets: What rulesets enforce on it, put as a protection; None where none does.
-    """
+    """What GitHub enforces on one branch: its protection, and what rulesets enforce, put as a protection."""
 
     branch: str
     protection: BranchProtection | None = None
@@ -106,11 +98,7 @@ class BranchRules(Value):
 
 
 class Reviewer(Value):
-    """Who may let a job into an environment of GitHub.
-
-    Attributes:
-        number: GitHub's id, 0 where it was not looked up.
-    """
+    """Who may let a job into an environment of GitHub; `number` is 0 where it was not looked up."""
 
     kind: Literal["User", "Team"]
     name: str
@@ -123,11 +111,7 @@ class Reviewer(Value):
 
 
 class DeploymentRef(Value):
-    """A pattern of branches or tags that may be deployed to an environment.
-
-    Attributes:
-        number: GitHub's id, 0 for one that is not there yet.
-    """
+    """A pattern of branches or tags that may be deployed; `number` is 0 for one that is not there yet."""
 
     kind: Literal["branch", "tag"] = "branch"
     name: str

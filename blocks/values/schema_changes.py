@@ -30,11 +30,7 @@ class Risk(StrEnum):
 
 
 class SchemaFinding(Value):
-    """One statement's part in a verdict.
-
-    Attributes:
-        statement: Its text on one line, cut to a readable length; empty where there is none to show.
-    """
+    """One statement's part in a verdict; its text is on one line, cut to a readable length."""
 
     risk: Risk
     statement: str
@@ -44,11 +40,7 @@ class SchemaFinding(Value):
 
 
 class MigrationVerdict(Value):
-    """What one migration does.
-
-    Attributes:
-        risk: The worst of its findings; additive without any.
-    """
+    """What one migration does; its risk is the worst of its findings."""
 
     revision: str
     message: str = ""
@@ -63,11 +55,7 @@ def worst(verdicts: tuple[MigrationVerdict, ...]) -> Risk:
 
 
 class LintFinding(Value):
-    """What the linter says of one line of a migration.
-
-    Attributes:
-        line: The line within the migration's SQL, the first is 0.
-    """
+    """What the linter says of one line of a migration's SQL; the first line is 0."""
 
     rule: str
     message: str

@@ -61,11 +61,7 @@ class LogSummary(Value):
 
 
 class HostLook(Value):
-    """One look at one host.
-
-    Attributes:
-        smoke: Why its smoke checks are red; empty where they are green or not asked.
-    """
+    """One look at one host; `smoke` says why its checks are red, empty where they are green or not asked."""
 
     logs: LogSummary
     ailing: tuple[str, ...] = ()
@@ -78,11 +74,7 @@ class HostLook(Value):
 
 
 class WatchFinding(Value):
-    """One reason why a watch is red.
-
-    Attributes:
-        lines: The log lines that decided, without secrets; none where it is not about logs.
-    """
+    """One reason why a watch is red, with the log lines that decided, without secrets."""
 
     what: str
     lines: tuple[str, ...] = ()

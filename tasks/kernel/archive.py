@@ -118,11 +118,7 @@ class Archive:
 
 
 class Packer:
-    """Fills an archive, member by member, and takes the checksum of each file from the bytes that go into it.
-
-    Args:
-        modified: The time every file gets, seconds since 1970.
-    """
+    """Fills an archive and takes each file's checksum from the bytes that go in; times are seconds since 1970."""
 
     def __init__(self, folder: Path, modified: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is let go in `__exit__`

@@ -65,11 +65,7 @@ def reading_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
 
 
 def smoke_environment(own: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Return all that a smoke command gets.
-
-    Args:
-        folder: An empty folder, the command's own.
-    """
+    """Return all that a smoke command gets; `folder` is empty and its own."""
     kept = {name: own[name] for name in ("PATH", "LANG", "TZ", *CERTIFICATES) if name in own}
     # A proxy may be the only way to the application; one with a login is the control plane's.
     ways = {name: own[name] for name in PROXIES if name in own and "@" not in own[name]}

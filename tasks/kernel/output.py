@@ -125,11 +125,7 @@ class RawResult:
 
 
 def refuse_cut(result: RawResult, what: str) -> None:
-    """Refuse output that was cut, before anybody reads it as data.
-
-    Args:
-        what: What it was, and where: `docker compose config on prod`.
-    """
+    """Refuse output of `what`, such as `docker compose config on prod`, that was cut, before it is read as data."""
     if result.cut:
         raise TerminalError(
             f"{what}: more than {KEPT_STDOUT_BYTES // MIB} MiB were printed, and only the end was kept; "
@@ -139,11 +135,7 @@ def refuse_cut(result: RawResult, what: str) -> None:
 
 
 class Tap(Stream):
-    """An output stream that goes on to a function, piece by piece, and is not kept.
-
-    Args:
-        take: Given each piece. While it waits, the command's output waits too.
-    """
+    """An output stream that goes on to a function and is not kept; while that waits, the command waits too."""
 
     def __init__(self, take: Callable[[bytes], object]) -> None:
         super().__init__(0, None, Redactor())

@@ -34,11 +34,7 @@ _ERROR = re.compile(r"(?:\A|[\s:])(?:error|fatal): ", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a command may take before it is ended, remote process included.
-
-    Attributes:
-        idle_seconds: The bound on silence: no byte on standard output or error for so long.
-    """
+    """How long a command, or silence on its outputs, may last before it is ended, remote process included."""
 
     total_seconds: float = 600.0
     idle_seconds: float = 300.0
@@ -80,11 +76,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Fence:
-    """The proof that a run holds the lease, checked on the host under a lock by every change.
-
-    Attributes:
-        directory: The application's directory on the host, where lock and highest token are kept.
-    """
+    """The proof of the lease, checked on the host under a lock in the application's directory by every change."""
 
     directory: str
     token: int

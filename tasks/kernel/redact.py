@@ -58,11 +58,7 @@ def _pieces(secret: str) -> Iterable[str]:
 
 
 class Redactor:
-    """Replaces known secrets in text, in every form they are likely to be written in.
-
-    Args:
-        secrets: The secrets; ones shorter than four characters are ignored.
-    """
+    """Replaces known secrets of four characters and more, in every form they are likely to be written in."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()

@@ -86,9 +86,7 @@ _TYPES: dict[object, type[TypeEngine[Any]]] = {
 }
 
 
-def columns_of(
-    record: type[Value], *, keys: Collection[str] = ("id",), large: Collection[str] = ()
-) -> list[Column[Any]]:
+def columns_of(record: type[Value], keys: Collection[str], large: Collection[str]) -> list[Column[Any]]:
     """Return the columns in which a record's fields are kept; None in a field's type lets its column be empty.
 
     Args:

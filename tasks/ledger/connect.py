@@ -15,11 +15,7 @@ BLOCK = "ledger"
 
 
 def open_ledger(settings: Settings | None = None) -> Ledger:
-    """Open the ledger: of `SLUICE_LEDGER_URL`, else of the block `ledger-database/ledger`, else in the home.
-
-    Raises:
-        TerminalError: The URL or its block is wrong, or the database does not answer.
-    """
+    """Open the ledger: of `SLUICE_LEDGER_URL`, else of the block `ledger-database/ledger`, else in the home."""
     settings = settings or Settings()
     url = settings.ledger_url or _block_url() or settings.sqlite_url
     _redact_password(url)

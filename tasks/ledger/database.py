@@ -117,11 +117,7 @@ class Database:
 
 
 def explained(error: Exception, where: str) -> SluiceError:
-    """Say what a database error means to a user.
-
-    Returns:
-        The error to raise; its message is one line and holds no password, statement or parameter.
-    """
+    """Say what a database error means, in one line without password, statement or parameter."""
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     said, detail = lines[0].strip(), "\n".join(lines[1:])

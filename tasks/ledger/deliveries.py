@@ -98,11 +98,7 @@ class Deliveries(Rows[DeliveryRecord]):
         return True
 
     def put_off(self, rows: Collection[int], reason: str, until: datetime | None, now: datetime) -> None:
-        """Leave deliveries for later, because something they need does not answer.
-
-        Args:
-            until: Not before this time; None: as soon as it answers.
-        """
+        """Leave deliveries until a time, or until what they need answers again, for a reason."""
         later = {"attempts": _ROW.attempts + 1, "reason": reason, "next_try_at": until}
         self._change(_ROW.id.in_(rows), **later, updated_at=now)
 
@@ -146,11 +142,7 @@ class Deliveries(Rows[DeliveryRecord]):
         return self._all(_ROW.repository == repository, _ROW.sha == sha, *closed)
 
     def pushes_to(self, repository: str, ref: str) -> list[DeliveryRecord]:
-        """Return the pushes to a branch, oldest first; one that GitHub did not deliver is there by its sender.
-
-        Args:
-            repository: `owner/name`; its case does not matter.
-        """
+        """Return the pushes to `refs/heads/…`, oldest first, of a repository whose name may be in any case."""
         there = func.lower(_ROW.repository) == repository.lower()
         return self._all(there, _ROW.ref == ref, _ROW.event.in_(_PUSHES))
 

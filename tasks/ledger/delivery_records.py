@@ -9,11 +9,7 @@ from tasks.ledger.records import Record
 
 
 class DeliveryRecord(Record, DeliveryFacts):
-    """One webhook request of GitHub; a lower `id` came earlier.
-
-    Attributes:
-        attempts: How often it was looked at without getting to a decision.
-    """
+    """One webhook request of GitHub; `attempts` counts the looks that led to no decision."""
 
     id: int
     status: DeliveryStatus

@@ -30,11 +30,7 @@ class Steps(Rows[StepRecord]):
     kind = StepRecord
 
     def start(self, promotion_id: int, name: str, host: str = "", *, now: datetime) -> StepRecord:
-        """Say that a step begins, or begins again.
-
-        Returns:
-            The step, with one attempt more; or as it is, when it finished already.
-        """
+        """Say that a step begins, or begins again; one that finished is returned as it is."""
         begun = self._change_one(
             *_unfinished(promotion_id, name, host),
             status="started",
@@ -71,11 +67,7 @@ class Steps(Rows[StepRecord]):
         )
 
     def fail(self, promotion_id: int, name: str, host: str = "", *, error: str, now: datetime) -> StepRecord:
-        """Keep why a step's try failed.
-
-        Returns:
-            The failed step; or the finished one, when another try finished it.
-        """
+        """Keep why a step's try failed, redacted; one that another try finished is returned as it is."""
         return self._end(promotion_id, name, host, status="failed", error=error, finished_at=now)
 
     def get(self, promotion_id: int, name: str, host: str = "") -> StepRecord | None:

@@ -53,30 +53,17 @@ class Leases(Rows[Lease]):
         Raises:
             LeaseHeld: Another promotion has it.
         """
-        least, until = max(int(now.timestamp()), above + 1), now + timedelta(seconds=ttl_seconds)
-        taken = self._change_one(
+        least = max(int(now.timestamp()), above + 1)
+        taken = {"owner": owner, "acquired_at": now, "expires_at": now + timedelta(seconds=ttl_seconds)}
+        lease = self._change_one(
             *_place(pipeline, environment),
             or_(_ROW.owner.is_(None), _ROW.owner == owner, _ROW.expires_at <= now),
-            owner=owner,
             token=case((_ROW.token < least, least), else_=_ROW.token + 1),
-            acquired_at=now,
-            expires_at=until,
+            **taken,
         )
-        return taken or self._acquire_first(pipeline, environment, owner, least, now, until)
-
-    def _acquire_first(
-        self, pipeline: str, environment: str, owner: int, token: int, now: datetime, until: datetime
-    ) -> Lease:
-        """Write the environment's first lease, unless there is one that could not be taken."""
         try:
-            return self._add(
-                pipeline=pipeline,
-                environment=environment,
-                owner=owner,
-                token=token,
-                acquired_at=now,
-                expires_at=until,
-            )
+            # The environment's first lease, unless there is one that could not be taken.
+            return lease or self._add(pipeline=pipeline, environment=environment, token=least, **taken)
         except Conflict:
             held = self.get(pipeline, environment)
             if held is None:  # no such promotion
@@ -84,11 +71,7 @@ class Leases(Rows[Lease]):
             raise _held(held) from None
 
     def renew(self, lease: Lease, ttl_seconds: float, now: datetime) -> Lease:
-        """Keep a lease, as it was taken or last renewed, for so long from now.
-
-        Raises:
-            FencedError: It was taken by another run, or given back.
-        """
+        """Keep a lease for so long from now; a FencedError tells that it was taken by another run, or given back."""
         renewed = self._change_one(*_still(lease), expires_at=now + timedelta(seconds=ttl_seconds))
         if renewed is not None:
             return renewed

@@ -29,6 +29,7 @@ from tasks.ledger.records import (
     Hold,
     Lease,
     PromotionRecord,
+    Record,
     RehearsalRecord,
     ReleaseRecord,
     StepRecord,
@@ -36,6 +37,8 @@ from tasks.ledger.records import (
 from tasks.ledger.relaxation_records import RelaxationRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.schema import SchemaItem
 
 HEAD = "0005"
@@ -51,6 +54,16 @@ METADATA = MetaData(
 )
 
 
+def _table(
+    record: type[Record],
+    name: str,
+    *parts: SchemaItem,
+    keys: Collection[str] = ("id",),
+    large: Collection[str] = (),
+) -> Table:
+    return Table(name, METADATA, *columns_of(record, keys, large), *parts)
+
+
 def _refers(column: str, table: str) -> SchemaItem:
     return ForeignKeyConstraint([column], [f"{table}.id"])
 
@@ -60,13 +73,12 @@ def _one_at_a_time(name: str, *columns: str, where: str) -> SchemaItem:
     return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
 
 
-RELEASES = Table("releases", METADATA, *columns_of(ReleaseRecord), Index(None, "pipeline", "commit_sha"))
+RELEASES = _table(ReleaseRecord, "releases", Index(None, "pipeline", "commit_sha"))
 
 # `previous_release_id` is no foreign key: it is what the host says runs there, which a ledger made anew may not know.
-PROMOTIONS = Table(
+PROMOTIONS = _table(
+    PromotionRecord,
     "promotions",
-    METADATA,
-    *columns_of(PromotionRecord),
     _refers("release_id", "releases"),
     UniqueConstraint("flow_run_id"),
     Index(None, "release_id"),
@@ -79,94 +91,88 @@ PROMOTIONS = Table(
     ),
 )
 
-STEPS = Table(
+STEPS = _table(
+    StepRecord,
     "steps",
-    METADATA,
-    *columns_of(StepRecord),
     _refers("promotion_id", "promotions"),
     UniqueConstraint("promotion_id", "name", "host"),
 )
 
 # A valid one-time code has its time step here, and so is used once, for whatever it was given.
-APPROVALS = Table(
+APPROVALS = _table(
+    ApprovalRecord,
     "approvals",
-    METADATA,
-    *columns_of(ApprovalRecord, large=["code_step"]),
     _refers("promotion_id", "promotions"),
     _refers("relaxation_id", "relaxations"),
     Index(None, "promotion_id", "plan_hash"),
     Index(None, "relaxation_id"),
     _one_at_a_time("uq_approvals_code", "approver", "code_step", where="code_step IS NOT NULL"),
+    large=["code_step"],
 )
 
-BACKUPS = Table(
+BACKUPS = _table(
+    BackupRecord,
     "backups",
-    METADATA,
-    *columns_of(BackupRecord),
     _refers("promotion_id", "promotions"),
     Index(None, "promotion_id"),
     Index(None, "pipeline", "environment"),
 )
 
-DRILLS = Table(
+DRILLS = _table(
+    DrillRecord,
     "drills",
-    METADATA,
-    *columns_of(DrillRecord),
     Column("passed", Boolean(), nullable=False),
     _refers("promotion_id", "promotions"),
     Index(None, "pipeline", "environment"),
 )
 
-REHEARSALS = Table(
+REHEARSALS = _table(
+    RehearsalRecord,
     "rehearsals",
-    METADATA,
-    *columns_of(RehearsalRecord),
     _refers("promotion_id", "promotions"),
     Index(None, "promotion_id"),
     Index(None, "pipeline", "environment"),
 )
 
 # The row stays when the lease is given back, so the token only grows.
-LEASES = Table(
+LEASES = _table(
+    Lease,
     "leases",
-    METADATA,
-    *columns_of(Lease, keys=["pipeline", "environment"], large=["token"]),
     _refers("owner", "promotions"),
+    keys=["pipeline", "environment"],
+    large=["token"],
 )
 
-HOLDS = Table(
+HOLDS = _table(
+    Hold,
     "holds",
-    METADATA,
-    *columns_of(Hold),
     _one_at_a_time("uq_holds_active", "pipeline", "environment", "release_id", where="released_at IS NULL"),
 )
 
-DRIFT = Table(
+DRIFT = _table(
+    DriftRecord,
     "drift",
-    METADATA,
-    *columns_of(DriftRecord),
     _one_at_a_time(
         "uq_drift_standing", "pipeline", "environment", "host", "kind", "subject", where="gone_at IS NULL"
     ),
 )
 
 # The unique id is what makes a repeated delivery do nothing.
-DELIVERIES = Table(
+DELIVERIES = _table(
+    DeliveryRecord,
     "deliveries",
-    METADATA,
-    *columns_of(DeliveryRecord, large=["number"]),
     UniqueConstraint("delivery"),
     Index(None, "digest"),
     Index(None, "status", "id"),
     Index(None, "repository", "ref"),
     Index(None, "repository", "sha"),
     Index(None, "repository", "number"),
+    large=["number"],
 )
 
-STARTS = Table(
+STARTS = _table(
+    StartRecord,
     "starts",
-    METADATA,
-    *columns_of(StartRecord),
     _refers("delivery_id", "deliveries"),
     UniqueConstraint("key"),
     Index(None, "delivery_id"),
@@ -175,10 +181,9 @@ STARTS = Table(
 )
 
 # It is written before GitHub is changed: what it says of the rule is enough to put it back, whatever died meanwhile.
-RELAXATIONS = Table(
+RELAXATIONS = _table(
+    RelaxationRecord,
     "relaxations",
-    METADATA,
-    *columns_of(RelaxationRecord),
     UniqueConstraint("flow_run_id"),
     Index(None, "repository", "status"),
     _one_at_a_time(

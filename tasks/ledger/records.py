@@ -131,11 +131,7 @@ class ApprovalRecord(Record):
 
 
 class ReceiptRecord(Record):
-    """What every row with a receipt has beside it.
-
-    Attributes:
-        promotion_id: None for a drill on schedule.
-    """
+    """What every row with a receipt has beside it; a drill on schedule is of no promotion."""
 
     id: int
     promotion_id: int | None

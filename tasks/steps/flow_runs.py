@@ -76,11 +76,7 @@ def retry_flow_run(key: str, message: str) -> None:
 
 
 def answer_flow_run(key: str, answer: Mapping[str, object]) -> str:
-    """Answer a run that waits, as the form of the UI does.
-
-    Returns:
-        Empty where the run takes it; else why it does not, for instance because it does not wait just now.
-    """
+    """Answer a run that waits, as the form of the UI does; return why it does not take it, empty where it does."""
     identifier = _identifier(key)
     if identifier is None:
         return f"{key} is not a flow run"

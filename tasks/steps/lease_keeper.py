@@ -17,11 +17,7 @@ TTL_SECONDS = 60.0
 
 
 class LeaseKeeper:
-    """Renews a lease in the background for as long as the run lives.
-
-    Args:
-        ttl_seconds: Its lifetime; it is renewed after a third of it.
-    """
+    """Renews a lease after each third of its lifetime, in the background, for as long as the run lives."""
 
     def __init__(self, ledger: Ledger, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> None:
         self._ledger = ledger

@@ -36,11 +36,7 @@ def read_channel(name: str) -> Notifier:
 
 
 def tell(names: tuple[str, ...], text: str, data: Mapping[str, object], key: str) -> tuple[str, ...]:
-    """Send a text to every channel; a failure is logged and told, never raised.
-
-    Returns:
-        One line per channel that could not be notified.
-    """
+    """Send a text to every channel; a failure is logged and returned as a line, never raised."""
     failed: list[str] = []
     for name in names:
         try:

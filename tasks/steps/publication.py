@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class Showing:
-    """What is needed to show the promotions of one application on GitHub. No dataclass: Prefect looks into those.
-
-    Args:
-        default_branch: The branch the changelog is kept on.
-    """
+    """What is needed to show promotions on GitHub. No dataclass: Prefect looks into those."""
 
     def __init__(
         self,
