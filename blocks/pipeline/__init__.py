@@ -1,7 +1,7 @@
 """The pydantic model of pipeline.yaml; errors name the path and the line."""
 
 from blocks.pipeline.durations import format_duration
-from blocks.pipeline.environments import Environment, Policy, ReleaseDescription, ResolvedEnvironment
+from blocks.pipeline.environments import Environment, Policy, ReleaseDescription
 from blocks.pipeline.gates import Freeze, Gates, Hotfix
 from blocks.pipeline.load import load_pipeline
 from blocks.pipeline.model import COMPOSE_DEFAULTS, Pipeline
@@ -39,7 +39,6 @@ __all__ = [
     "PullRequests",
     "Relax",
     "ReleaseDescription",
-    "ResolvedEnvironment",
     "Show",
     "TcpCheck",
     "Timeouts",

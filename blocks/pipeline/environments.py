@@ -161,18 +161,11 @@ class Policy(Value):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class ResolvedEnvironment(Policy):
-    """Everything about an environment; without compose files it is the first default name in the commit."""
-
-    compose: tuple[str, ...]
-    profiles: tuple[str, ...]
-    migration: Migration | None
-
-
 class ReleaseDescription(Value):
     """What describes a release in an environment. Read from the commit promoted.
 
     Attributes:
+        compose: In the order of `-f`; empty: the first default name in the commit.
         build: How the images are built; without secrets, which only the default branch may name.
         env_example_required: True when the pipeline names the file, so that it must exist.
         defaulted: True when the commit says nothing about itself, and the default branch, which moves, does.

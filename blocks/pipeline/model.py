@@ -10,7 +10,6 @@ from blocks.pipeline.environments import (
     Environment,
     Policy,
     ReleaseDescription,
-    ResolvedEnvironment,
 )
 from blocks.pipeline.fields import (
     BlockName,
@@ -109,25 +108,39 @@ class Pipeline(Written):
         """The environments' names, in their order."""
         return tuple(self.environments)
 
-    def environment(self, name: str) -> ResolvedEnvironment:
-        """Resolve an environment with the pipeline's own values merged in.
+    def policy(self, name: str) -> Policy:
+        """Resolve what decides about an environment. Call it on the default branch's pipeline.
 
         Raises:
             PipelineError: The pipeline has no such environment.
         """
-        return ResolvedEnvironment(**self._policy_values(name), **self._described(name))
-
-    def policy(self, name: str) -> Policy:
-        """Resolve what decides about an environment. Call it on the default branch's pipeline."""
-        return Policy(**self._policy_values(name))
+        written = self._written(name)
+        shared = Policy.model_fields.keys() & Environment.model_fields.keys()
+        values = {
+            **{field: self._value(name, field) for field in shared},
+            "pipeline": self.pipeline,
+            "name": name,
+            "registry": self.registry,
+            "branch": written.head,
+            "env_files": written.env_file or (f".env.{name}", ".env"),
+            "build_secrets": self.build.secrets,
+            "approvals": self._approvals(name),
+        }
+        return Policy(**values)
 
     def describe(self, name: str) -> ReleaseDescription:
-        """Resolve what describes a release in an environment. Call it on the commit's pipeline."""
+        """Resolve what describes a release in an environment. Call it on the commit's pipeline.
+
+        Raises:
+            PipelineError: The pipeline has no such environment.
+        """
         return ReleaseDescription(
             pipeline=self.pipeline,
             environment=name,
-            **self._described(name),
+            compose=self._value(name, "compose"),
+            profiles=self._value(name, "profiles"),
             build=self.build.model_copy(update={"secrets": {}}),
+            migration=self._value(name, "migration"),
             env_example=self.env_example,
             env_example_required="env_example" in self.model_fields_set,
         )
@@ -146,9 +159,6 @@ class Pipeline(Written):
         inherits = field in type(self).model_fields and field not in written.model_fields_set
         return getattr(self if inherits else written, field)
 
-    def _described(self, name: str) -> dict[str, Any]:
-        return {field: self._value(name, field) for field in ("compose", "profiles", "migration")}
-
     def _approvals(self, name: str) -> Approvals | None:
         """Return who must say yes: where nobody wrote how many, the end of the way asks for a second person."""
         approvals = self._written(name).approvals
@@ -157,17 +167,3 @@ class Pipeline(Written):
         last = len(self.names) > 1 and name == self.names[-1]
         required = min(_LAST_REQUIRED, len(approvals.approvers)) if last else approvals.required
         return approvals.model_copy(update={"required": required})
-
-    def _policy_values(self, name: str) -> dict[str, Any]:
-        written = self._written(name)
-        shared = Policy.model_fields.keys() & Environment.model_fields.keys()
-        return {
-            **{field: self._value(name, field) for field in shared},
-            "pipeline": self.pipeline,
-            "name": name,
-            "registry": self.registry,
-            "branch": written.head,
-            "env_files": written.env_file or (f".env.{name}", ".env"),
-            "build_secrets": self.build.secrets,
-            "approvals": self._approvals(name),
-        }

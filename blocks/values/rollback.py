@@ -18,11 +18,7 @@ class StrategyKind(StrEnum):
 
 
 class DowngradeTrial(Value):
-    """The down-migrations, run on a restored copy of now.
-
-    Attributes:
-        lost: What they would lose, one line each; empty: nothing, by comparison of every table.
-    """
+    """The down-migrations, run on a restored copy of now; `lost` was found by comparing every table."""
 
     to_revision: str
     passed: bool

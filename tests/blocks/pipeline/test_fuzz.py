@@ -42,7 +42,7 @@ def loads_or_tells(text: str) -> None:
     if pipeline is not None:
         assert Pipeline.from_json(pipeline.to_json()) == pipeline
         for name in pipeline.names:
-            assert pipeline.environment(name).name == name
+            assert pipeline.describe(name).environment == name
             assert len(pipeline.policy(name).checksum) == 64
 
 

@@ -29,12 +29,13 @@ def test_every_key_may_be_given() -> None:
 
 
 def test_five_lines_are_enough() -> None:
-    environment = load_pipeline(SMALLEST).environment("prod")
+    pipeline = load_pipeline(SMALLEST)
+    environment = pipeline.policy("prod")
     assert environment.registry == "main"
     assert environment.hosts == ("prod",)
     assert environment.branch == "main"
     assert environment.env_files == (".env.prod", ".env")
-    assert environment.compose == ()
+    assert pipeline.describe("prod").compose == ()
     assert environment.approvals is None
     assert environment.backup is None
     assert environment.keep_releases == 5

@@ -14,7 +14,6 @@ from blocks.pipeline import (
     PipelineError,
     Policy,
     ReleaseDescription,
-    ResolvedEnvironment,
     load_pipeline,
 )
 from tests.blocks.pipeline.texts import FULL, SMALLEST
@@ -26,10 +25,10 @@ def pipeline() -> Pipeline:
 
 
 def test_an_environment_inherits(pipeline: Pipeline) -> None:
-    staging = pipeline.environment("staging")
+    staging, described = pipeline.policy("staging"), pipeline.describe("staging")
     assert staging.smoke == pipeline.smoke
-    assert staging.compose == ("compose.yaml",)
-    assert staging.migration == pipeline.migration
+    assert described.compose == ("compose.yaml",)
+    assert described.migration == pipeline.migration
     assert staging.backup == pipeline.backup
     assert staging.notify == ("team",)
     assert staging.timeouts.pull == 600
@@ -37,10 +36,10 @@ def test_an_environment_inherits(pipeline: Pipeline) -> None:
 
 
 def test_an_environment_replaces(pipeline: Pipeline) -> None:
-    prod = pipeline.environment("prod")
+    prod, described = pipeline.policy("prod"), pipeline.describe("prod")
     assert prod.hosts == ("prod-1", "prod-2")
-    assert prod.compose == ("compose.yaml", "compose.prod.yaml")
-    assert prod.profiles == ("worker",)
+    assert described.compose == ("compose.yaml", "compose.prod.yaml")
+    assert described.profiles == ("worker",)
     assert [type(check) for check in prod.smoke] == [HttpCheck]
     assert prod.notify == ()
     assert prod.timeouts.up == 90
@@ -60,9 +59,9 @@ def test_data_is_the_default_branchs_word_and_replaced_as_a_whole() -> None:
 
 def test_null_takes_away_what_would_be_inherited() -> None:
     text = FULL.replace("    approvals: null\n", "    backup: null\n    migration: null\n")
-    feature = load_pipeline(text).environment("feature")
-    assert feature.backup is None
-    assert feature.migration is None
+    pipeline = load_pipeline(text)
+    assert pipeline.policy("feature").backup is None
+    assert pipeline.describe("feature").migration is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_the_head_is_the_only_branch_that_is_no_pattern(branches: str, head: str
     assert load_pipeline(text).policy("prod").branch == head
 
 
-@pytest.mark.parametrize("method", ["environment", "policy", "describe"])
+@pytest.mark.parametrize("method", ["policy", "describe"])
 def test_an_unknown_environment_is_told_with_the_nearest(pipeline: Pipeline, method: str) -> None:
     with pytest.raises(PipelineError) as caught:
         getattr(pipeline, method)("prd")
@@ -136,9 +135,7 @@ def test_everything_comes_back_from_json(pipeline: Pipeline) -> None:
     again = Pipeline.from_json(pipeline.to_json())
     assert again == pipeline
     for name in pipeline.names:
-        environment = pipeline.environment(name)
-        assert again.environment(name) == environment
-        assert ResolvedEnvironment.from_json(environment.to_json()) == environment
+        assert again.policy(name) == pipeline.policy(name)
         assert Policy.from_json(pipeline.policy(name).to_json()) == pipeline.policy(name)
         assert again.policy(name).checksum == pipeline.policy(name).checksum
         assert again.describe(name) == pipeline.describe(name)
