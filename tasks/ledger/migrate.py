@@ -1,7 +1,8 @@
 """Runs the migrations of the ledger itself, by Alembic from within the program.
 
 There are no downgrades: a ledger is carried forward only, because going back would drop history.
-A new migration is drafted from the difference to the models, on a database that is at the newest one:
+A new table is a record and its place in `tasks.ledger.models`; its migration is drafted from the difference to them,
+on a database that is at the newest one:
 
 ```python
 with database.writing() as connection:

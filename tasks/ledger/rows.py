@@ -48,7 +48,7 @@ class Rows(Generic[R]):
             return dict(connection.execute(select(key, value).where(*wanted)).tuples().all())
 
     def _add(self, **values: object) -> R:
-        """Add a row."""
+        """Add a row; `Conflict` is raised where it would break a unique or foreign key."""
         with self._database.writing() as connection:
             added = connection.execute(insert(self.table).values(values).returning(self.table))
             return self.kind.of(added.one())
