@@ -111,3 +111,8 @@ RefPatterns = Many[RefPattern]
 # What becomes of what an application wrote into the folder of its release: it goes with it, or it stays behind.
 DataRole = Literal["carry", "release"]
 DataRoles = Annotated[dict[MountSource, DataRole], BeforeValidator(told_once)]
+
+
+def flag(description: str) -> Any:  # noqa: ANN401 - as pydantic's own `Field`
+    """Return a key that is false unless it is given."""
+    return Field(default=False, description=description)

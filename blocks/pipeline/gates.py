@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import BranchName, Listed, Many, Matching, RefPatterns, Text
+from blocks.pipeline.fields import BranchName, Listed, Many, Matching, RefPatterns, Text, flag
 from blocks.pipeline.moments import WeekMoment, parse_moment
 from blocks.pipeline.sections import MINUTE, ConflictError
 from blocks.pipeline.shapes import distinct
@@ -88,22 +88,15 @@ class Gates(Value):
     checks: CheckNames = Field(
         (), description="Commit statuses and check runs that must be green on exactly this commit."
     )
-    branch_checks: bool = Field(
-        default=False, description="Also those that GitHub's own rules require on the branch."
-    )
+    branch_checks: bool = flag("Also those that GitHub's own rules require on the branch.")
     reviews: int = Field(
         0,
         ge=0,
         le=20,
         description="How many approving reviews the pull request needs that brought the commit; 0: it is not asked.",
     )
-    protection: bool = Field(
-        default=False,
-        description="GitHub must protect the branch: pull requests only, no rewriting, no deletion.",
-    )
-    version: bool = Field(
-        default=False, description="The tag must be a semantic version newer than the one that runs."
-    )
+    protection: bool = flag("GitHub must protect the branch: pull requests only, no rewriting, no deletion.")
+    version: bool = flag("The tag must be a semantic version newer than the one that runs.")
     reachable_from: BranchName | None = Field(
         None, description="The branch whose history must contain the commit. None: it is not asked."
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import BlockNames, BranchName, Listed, Matching, RefPatterns, Text
+from blocks.pipeline.fields import BlockNames, BranchName, Listed, Matching, RefPatterns, Text, flag
 from blocks.pipeline.gates import CheckNames
 from blocks.pipeline.sections import HOUR, MINUTE, ConflictError, Quorum
 from blocks.values.base import Value
@@ -32,24 +32,16 @@ class ReviewProtection(Value):
     required_approving_review_count: int = Field(
         1, ge=0, le=MOST_REVIEWS, description="How many approving reviews a pull request needs."
     )
-    dismiss_stale_reviews: bool = Field(
-        default=False, description="A new commit dismisses the approvals of a pull request."
-    )
-    require_code_owner_reviews: bool = Field(
-        default=False, description="The owners of the changed files (CODEOWNERS) have to approve."
-    )
-    require_last_push_approval: bool = Field(
-        default=False, description="Somebody other than the last person who pushed has to approve."
-    )
+    dismiss_stale_reviews: bool = flag("A new commit dismisses the approvals of a pull request.")
+    require_code_owner_reviews: bool = flag("The owners of the changed files (CODEOWNERS) have to approve.")
+    require_last_push_approval: bool = flag("Somebody other than the last person who pushed has to approve.")
 
 
 class StatusProtection(Value):
     """Which checks must be green before a merge."""
 
     checks: CheckNames = Field(min_length=1, description="Commit statuses and check runs, by name.")
-    strict: bool = Field(
-        default=False, description="The pull request must contain the newest commit of the branch it goes to."
-    )
+    strict: bool = flag("The pull request must contain the newest commit of the branch it goes to.")
 
 
 class BranchProtect(Value):
@@ -62,19 +54,13 @@ class BranchProtect(Value):
     required_status_checks: StatusProtection | None = Field(
         None, description="Which checks must be green. None: not required."
     )
-    enforce_admins: bool = Field(default=False, description="The rules apply to administrators as well.")
-    required_linear_history: bool = Field(
-        default=False, description="No merge commits; the repository must allow squash or rebase merges."
+    enforce_admins: bool = flag("The rules apply to administrators as well.")
+    required_linear_history: bool = flag(
+        "No merge commits; the repository must allow squash or rebase merges."
     )
-    required_conversation_resolution: bool = Field(
-        default=False, description="Comments on the code have to be resolved before a merge."
-    )
-    allow_force_pushes: bool = Field(
-        default=False, description="false: history cannot be rewritten. true: not required."
-    )
-    allow_deletions: bool = Field(
-        default=False, description="false: the branch cannot be deleted. true: not required."
-    )
+    required_conversation_resolution: bool = flag("Comments on the code have to be resolved before a merge.")
+    allow_force_pushes: bool = flag("false: history cannot be rewritten. true: not required.")
+    allow_deletions: bool = flag("false: the branch cannot be deleted. true: not required.")
 
 
 class EnvironmentProtect(Value):
@@ -83,15 +69,11 @@ class EnvironmentProtect(Value):
     reviewers: Reviewers = Field(
         (), description="Logins, and teams as owner/team, one of whom has to say yes; these and no others."
     )
-    prevent_self_review: bool = Field(
-        default=False, description="The person who started the job may not say yes."
-    )
+    prevent_self_review: bool = flag("The person who started the job may not say yes.")
     wait_timer: Duration = Field(
         0.0, le=LONGEST_WAIT, description="How long a job waits at least, in whole minutes."
     )
-    protected_branches: bool = Field(
-        default=False, description="Only branches with a protection may be deployed there."
-    )
+    protected_branches: bool = flag("Only branches with a protection may be deployed there.")
     deployment_branches: RefPatterns = Field(
         (), description="The branches that may be deployed there, as GitHub's patterns; these and no others."
     )

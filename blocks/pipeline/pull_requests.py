@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from blocks.pipeline.fields import BranchName, Listed, Many, Matching, PipelineName, RefPatterns, Text
+from blocks.pipeline.fields import BranchName, Listed, Many, Matching, PipelineName, RefPatterns, Text, flag
 from blocks.values.base import Value
 from blocks.values.pull_requests import MergeMethod
 
@@ -36,9 +36,7 @@ class OpenRule(Value):
         description="Branches that get a pull request, as patterns; `*` stands for any characters.",
     )
     into: BranchName = Field(description="The branch the pull request goes to.")
-    draft: bool = Field(
-        default=False, description="Open it as a draft, where the repository's plan has drafts."
-    )
+    draft: bool = flag("Open it as a draft, where the repository's plan has drafts.")
     title: Text | None = Field(
         None,
         description="Its title; {branch} and {into} stand for the branches. None: the subject of the newest commit.",
@@ -60,7 +58,7 @@ class AutoMergeRule(Value):
         "Every changed file must match."
     )
     method: MergeMethod = Field("squash", description="How it is merged: merge, squash or rebase.")
-    approve: bool = Field(default=False, description="The login of the github block also approves it.")
+    approve: bool = flag("The login of the github block also approves it.")
 
 
 class PullRequests(Value):

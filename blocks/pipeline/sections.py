@@ -18,6 +18,7 @@ from blocks.pipeline.fields import (
     SecretId,
     ServiceName,
     Text,
+    flag,
 )
 from blocks.values.base import Value
 
@@ -73,10 +74,9 @@ class Migration(Value):
         "Left out only where the application migrates at_boot.",
     )
     timeout: Duration = Field(15 * MINUTE, description="How long it may take.")
-    at_boot: bool = Field(
-        default=False,
-        description="True where the application runs its migrations when it starts: the dump and its proof then "
-        "come before the switch, as for a migration.",
+    at_boot: bool = flag(
+        "True where the application runs its migrations when it starts: the dump and its proof then "
+        "come before the switch, as for a migration."
     )
     revisions: Argv | None = Field(
         None, description="For other tools: a command that prints the pending migrations, one on each line."
@@ -160,14 +160,10 @@ class DatabaseRules(Value):
     statement_timeout: Duration = Field(
         15 * MINUTE, description="How long one statement of a migration may take (statement_timeout)."
     )
-    drill: bool = Field(
-        default=False,
-        description="Restore the dump into a throw-away container and compare it before a migration.",
-    )
-    rehearse: bool = Field(
-        default=False,
-        description="Run the pending migration on a restored copy and start both releases there, before anybody "
-        "is asked. Includes the drill.",
+    drill: bool = flag("Restore the dump into a throw-away container and compare it before a migration.")
+    rehearse: bool = flag(
+        "Run the pending migration on a restored copy and start both releases there, before anybody "
+        "is asked. Includes the drill."
     )
     services: tuple[ServiceName, ...] = Field(
         (),
@@ -198,10 +194,9 @@ class Backup(Value):
     database: DatabaseName | None = Field(
         None, description="The database to dump; none: the service's POSTGRES_DB."
     )
-    may_be_empty: bool = Field(
-        default=False,
-        description="True where a dump without a table is right although it is not known which database the "
-        "application uses. If another one has tables, this works only together with `database`.",
+    may_be_empty: bool = flag(
+        "True where a dump without a table is right although it is not known which database the "
+        "application uses. If another one has tables, this works only together with `database`."
     )
     timeout: Duration = Field(HOUR, description="How long the dump may take.")
     keep: int = Field(10, ge=1, le=1000, description="How many dumps are kept on the host.")
@@ -274,10 +269,9 @@ class Approvals(Quorum):
     expires: Duration = Field(
         24 * HOUR, ge=MINUTE, description="How long the promotion waits, and how long a yes is valid."
     )
-    reviews: bool = Field(
-        default=False,
-        description="A review on GitHub that names the plan counts like a one-time code, where the Approver block "
-        "has the reviewer's login.",
+    reviews: bool = flag(
+        "A review on GitHub that names the plan counts like a one-time code, where the Approver block "
+        "has the reviewer's login."
     )
 
 

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from blocks.pipeline.fields import RelativePath
+from blocks.pipeline.fields import RelativePath, flag
 from blocks.values.base import Value
 
 
 class Show(Value):
     """What is shown on GitHub. Each needs its permission, so nothing is shown unless it is asked for."""
 
-    deployments: bool = Field(
-        default=False, description="Each promotion is a deployment of the environment on GitHub."
+    deployments: bool = flag("Each promotion is a deployment of the environment on GitHub.")
+    status: bool = flag("The commit gets the status sluice/<environment>: pending, success, failure.")
+    comment: bool = flag(
+        "Each pull request that comes in or goes out gets one comment that says where its change runs."
     )
-    status: bool = Field(
-        default=False,
-        description="The commit gets the status sluice/<environment>: pending, success, failure.",
-    )
-    comment: bool = Field(
-        default=False,
-        description="Each pull request that comes in or goes out gets one comment that says where its change runs.",
-    )
-    release: bool = Field(
-        default=False,
-        description="Only the last environment: a version tag that runs there becomes a release on GitHub.",
+    release: bool = flag(
+        "Only the last environment: a version tag that runs there becomes a release on GitHub."
     )
     changelog: RelativePath | None = Field(
         None,

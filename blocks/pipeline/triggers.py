@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from blocks.pipeline.fields import Many, Matching, Text
+from blocks.pipeline.fields import Many, Matching, Text, flag
 from blocks.pipeline.sections import ConflictError
 from blocks.values.base import Value
 
@@ -32,9 +32,8 @@ class Triggers(Value):
     apps: Names = Field(
         (), description="The GitHub Apps, by slug, whose green check suite starts it, for other CI systems."
     )
-    prereleases: bool = Field(
-        default=False,
-        description="Whether versions such as v1.4.0-rc.1, and releases marked as pre-release, start it too.",
+    prereleases: bool = flag(
+        "Whether versions such as v1.4.0-rc.1, and releases marked as pre-release, start it too."
     )
     comments: Logins = Field(
         (), description="The logins whose comments /promote and /rollback start a run here."

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from blocks.pipeline.durations import Duration
-from blocks.pipeline.fields import Many, Matching, Text
+from blocks.pipeline.fields import Many, Matching, Text, flag
 from blocks.pipeline.sections import HOUR, MINUTE
 from blocks.values.base import Value
 
@@ -53,8 +53,7 @@ class Watch(Value):
     logs: LogRules | None = Field(
         description="What the services' logs may say; null: they are not read.", default_factory=LogRules
     )
-    rollback: bool = Field(
-        default=False,
-        description="Whether a red watch starts a rollback automatically. People are notified and the "
-        "release is put on hold in any case.",
+    rollback: bool = flag(
+        "Whether a red watch starts a rollback automatically. People are notified and the "
+        "release is put on hold in any case."
     )
