@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import Field
 
@@ -13,6 +15,7 @@ from blocks.pipeline.fields import (
     BranchName,
     DataRole,
     DataRoles,
+    KeptReleases,
     Paths,
     PipelineName,
     Profiles,
@@ -34,6 +37,11 @@ from blocks.pipeline.smoke import Smoke
 from blocks.pipeline.triggers import Triggers
 from blocks.pipeline.watch import Watch
 from blocks.values.base import Value
+
+
+def _replaces(what: str, default: Callable[[], object]) -> Any:  # noqa: ANN401 - as `Field`
+    """Return a key that is inherited from the pipeline where it is not given."""
+    return Field(description=f"Replaces {what}.", default_factory=default)
 
 
 class Environment(Written):
@@ -69,37 +77,18 @@ class Environment(Written):
         description="Which events on GitHub start a run here. None: nothing does.", default_factory=Triggers
     )
 
-    compose: Paths = Field(description="Replaces the pipeline's compose files.", default_factory=tuple)
-    profiles: Profiles = Field(description="Replaces the pipeline's profiles.", default_factory=tuple)
-    migration: Migration | None = Field(
-        description="Replaces the pipeline's migration; null: none here.", default_factory=lambda: None
-    )
-    backup: Backup | None = Field(
-        description="Replaces the pipeline's backup; null: none here.", default_factory=lambda: None
-    )
-    database: DatabaseRules = Field(
-        description="Replaces the pipeline's database rules, all of them.", default_factory=DatabaseRules
-    )
-    smoke: tuple[Smoke, ...] = Field(
-        description="Replaces the pipeline's smoke checks.", default_factory=tuple
-    )
-    notify: BlockNames = Field(
-        description="Replaces the pipeline's notification channels.", default_factory=tuple
-    )
-    timeouts: Timeouts = Field(
-        description="Replaces the pipeline's timeouts, all of them.", default_factory=Timeouts
-    )
-    keep_releases: int = Field(
-        ge=2, le=100, description="Replaces the pipeline's keep_releases.", default_factory=lambda: 5
-    )
-    data: DataRoles = Field(description="Replaces all of the pipeline's data.", default_factory=dict)
-    watch: Watch | None = Field(
-        description="Replaces the pipeline's watch; null: releases are not watched here.",
-        default_factory=lambda: None,
-    )
-    show: Show = Field(
-        description="Replaces everything that the pipeline shows on GitHub.", default_factory=Show
-    )
+    compose: Paths = _replaces("the pipeline's compose files", tuple)
+    profiles: Profiles = _replaces("the pipeline's profiles", tuple)
+    migration: Migration | None = _replaces("the pipeline's migration; null: none here", lambda: None)
+    backup: Backup | None = _replaces("the pipeline's backup; null: none here", lambda: None)
+    database: DatabaseRules = _replaces("the pipeline's database rules, all of them", DatabaseRules)
+    smoke: tuple[Smoke, ...] = _replaces("the pipeline's smoke checks", tuple)
+    notify: BlockNames = _replaces("the pipeline's notification channels", tuple)
+    timeouts: Timeouts = _replaces("the pipeline's timeouts, all of them", Timeouts)
+    keep_releases: KeptReleases = _replaces("the pipeline's keep_releases", lambda: 5)
+    data: DataRoles = _replaces("all of the pipeline's data", dict)
+    watch: Watch | None = _replaces("the pipeline's watch; null: releases are not watched here", lambda: None)
+    show: Show = _replaces("everything that the pipeline shows on GitHub", Show)
 
     @property
     def head(self) -> str | None:

@@ -91,6 +91,7 @@ ArgumentName = Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "the name
 SecretId = Annotated[str, Matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "the id of a build secret")]
 HeaderName = Annotated[str, Matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "the name of an HTTP header")]
 HttpPath = Annotated[str, Matching(r"/[\x21-\x7e]*", "a path that begins with /")]
+KeptReleases = Annotated[int, Field(ge=2, le=100)]
 RelativePath = Annotated[str, AfterValidator(relative_path)]
 MountSource = Annotated[str, AfterValidator(mount_source)]
 WebAddress = Annotated[str, AfterValidator(web_address)]

@@ -15,6 +15,7 @@ from blocks.pipeline.fields import (
     BlockName,
     BlockNames,
     DataRoles,
+    KeptReleases,
     Paths,
     PipelineName,
     Profiles,
@@ -75,8 +76,8 @@ class Pipeline(Written):
     smoke: tuple[Smoke, ...] = Field(
         (), description="The checks that decide whether a release works, in order."
     )
-    keep_releases: int = Field(
-        5, ge=2, le=100, description="How many releases stay on the hosts, images included, for a rollback."
+    keep_releases: KeptReleases = Field(
+        5, description="How many releases stay on the hosts, images included, for a rollback."
     )
     data: DataRoles = Field(
         {},
