@@ -61,10 +61,6 @@ def judge_schema(
 
     Returns:
         The verdicts, and how the migrations went on a copy where the policy asks for that.
-
-    Raises:
-        RefusedError: The database stands where this release's migrations cannot go on from.
-        TerminalError: The bundle, the images or the dump could not be had.
     """
     migration, running = run.description.migration, hosts[run.primary].manifest
     base = SchemaEvidence(override=override, override_required=run.policy.database.override_required)

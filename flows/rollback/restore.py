@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 
 def refuse_unaskable(run: Run, request: Request) -> None:
-    """Refuse a restore that nobody could approve, before anything is looked at.
-
-    Raises:
-        RefusedError: The policy names no approvers, or excludes the requester and nobody is named.
-    """
+    """Refuse a restore that nobody could approve, before anything is looked at."""
     policy = run.policy.approvals
     if policy is None:
         raise RefusedError(
@@ -45,9 +41,6 @@ def refuse_unasked(run: Run, row: PromotionRecord) -> None:
 
     Args:
         row: Its row from before it was planned anew.
-
-    Raises:
-        RefusedError: People were asked whether a dump may take the database's place.
     """
     if row.plan is not None and row.plan.approvals_required:
         raise RefusedError(
@@ -89,9 +82,6 @@ def same_ground(run: Run, plan: Plan, hosts: Mapping[str, HostFacts]) -> None:
     Args:
         run: The rollback, holding the lease.
         plan: The plan they agreed to.
-
-    Raises:
-        RefusedError: Another release runs, the schema is another one, or the policy was changed.
     """
     primary = hosts[run.primary]
     runs = primary.manifest.release.id if primary.manifest else None

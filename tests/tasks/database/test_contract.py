@@ -11,15 +11,17 @@ from typing import Any, cast
 
 import pytest
 
+from blocks.pipeline import Migration
 from blocks.pipeline.sections import DatabaseRules
 from blocks.values.lifecycle import Status
 from blocks.values.schema_changes import SchemaFinding
 from tasks.database.commands.shapes import Pair
 from tasks.database.engine import DatabaseEngine, Login, Question, SchemaFacts, UnreadableSqlError
-from tasks.database.engines import ENGINES
+from tasks.database.engines import ENGINES, engine_of, judge_of
 from tasks.database.postgresql import POSTGRESQL, dumps
+from tasks.database.restore import swap_database
 from tasks.kernel.argv import Argv
-from tasks.kernel.errors import SluiceError
+from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.kernel.protocols import Call, Fence, Result
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
@@ -277,6 +279,29 @@ def test_the_contract_sees_a_broken_engine(
     monkeypatch.setitem(ENGINES, "postgresql", one.engine)
     with fake_place(tmp_path) as place, pytest.raises((AssertionError, SluiceError, pytest.fail.Exception)):
         one.check(place)
+
+
+def test_names_are_changed_once_nobody_is_connected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "postgresql", FAKE_ENGINE)
+    with fake_place(tmp_path) as place:
+        place.sql(contract.SHOP)
+        place.restored(place.dump())
+        server = cast("FakeDatabaseHost", place.run.hosts["prod"]).live
+        server.busy = 5
+        with pytest.raises(TerminalError, match="somebody is connected"):
+            swap_database.fn(place.run, host="prod", names=place.names)
+        server.busy = 4
+        swap_database.fn(place.run, host="prod", names=place.names)
+        assert place.names.old in server.databases
+
+
+def test_an_engine_is_found_by_the_dialect_of_the_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "other", FAKE_ENGINE)
+    migration = Migration(service="web", command=("migrate",), dialect="other")
+    assert engine_of(migration) is judge_of(migration) is FAKE_ENGINE
+    monkeypatch.delitem(ENGINES, "other")
+    assert engine_of(migration) is engine_of(None) is POSTGRESQL
+    assert judge_of(migration) is None
 
 
 def test_every_check_was_seen_to_fail() -> None:

@@ -13,8 +13,9 @@ ROOT = Path(tasks.__file__).parent
 # What they read is a message for people, or what a person typed.
 MESSAGES = {
     "adapters/ssh.py",
-    "database/commands/copies.py",
     "database/copies.py",
+    "database/postgresql/copies.py",
+    "database/postgresql/dumps.py",
     "git/runner.py",
     "host/compose.py",
     "images/build.py",
