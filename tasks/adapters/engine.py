@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import docker
@@ -41,17 +41,13 @@ class DockerEngine:
         self._login = {"username": username, "password": password} if username else None
         if password:
             process_redactor().add(password)
-        self._lock = threading.Lock()
-        self._client: docker.DockerClient | None = None
 
-    @property
+    @cached_property
     def _api(self) -> Any:  # noqa: ANN401 - the library's low-level client is not typed
-        with self._lock:
-            if self._client is None:
-                self._client = docker.from_env(timeout=IDLE_SECONDS)
-                # Nobody ends an engine: its connections go with the last reference to it.
-                weakref.finalize(self, self._client.close)
-            return self._client.api
+        client = docker.from_env(timeout=IDLE_SECONDS)
+        # Nobody ends an engine: its connections go with the last reference to it.
+        weakref.finalize(self, client.close)
+        return client.api
 
     def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
         """Push one local tag and return the manifest digest the registry gave. See `Engine.push`."""
@@ -65,27 +61,6 @@ class DockerEngine:
                 "try again; see the engine's log if it fails again",
             )
         return digest
-
-    def has_image(self, reference: str) -> bool:
-        """Say whether the engine has an image, by reference or id."""
-        with _explained(reference):
-            try:
-                self._api.inspect_image(reference)
-            except docker.errors.ImageNotFound:
-                return False
-        return True
-
-    def tag(self, image: str, repository: str, tag: str) -> None:
-        """Give a local image one more name. Running it twice changes nothing."""
-        with _explained(f"{repository}:{tag}"):
-            self._api.tag(image, repository, tag)
-
-    def close(self) -> None:
-        """Close the connection; the next use makes it anew."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
 
 
 def read_push(

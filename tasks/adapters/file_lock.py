@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.poll import poll
 
 _LOOK_SECONDS = 0.2
 
@@ -34,15 +34,15 @@ def locked(path: Path, *, seconds: float | None = None) -> Iterator[None]:
 
 
 def _wait(descriptor: int, path: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise TerminalError(
-                    f"another process holds {path} for more than {seconds:g} s", "look what it is busy with"
-                ) from None
-            time.sleep(_LOOK_SECONDS)
-        else:
-            return
+    try:
+        poll(
+            lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            lambda _: True,
+            seconds=seconds,
+            every=_LOOK_SECONDS,
+            cured=(BlockingIOError,),
+        )
+    except BlockingIOError:
+        raise TerminalError(
+            f"another process holds {path} for more than {seconds:g} s", "look what it is busy with"
+        ) from None

@@ -11,20 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from tasks.adapters.command_runner import CommandRunner
 from tasks.kernel.environment import child_environment
 from tasks.kernel.errors import TerminalError
-from tasks.kernel.output import (
-    KEPT_STDERR_BYTES,
-    KEPT_STDOUT_BYTES,
-    Clock,
-    RawResult,
-    Stream,
-    Tap,
-    refuse_cut,
-    title,
-)
-from tasks.kernel.protocols import Call, LineSink, PieceSink, Result
-from tasks.kernel.redact import Redactor, process_redactor
+from tasks.kernel.output import Clock, RawResult, Stream, title
+from tasks.kernel.protocols import Call, LineSink, PieceSink
+from tasks.kernel.redact import Redactor
 
 CHUNK = 64 * 1024
 # How long a command has to end by itself after SIGTERM.
@@ -34,13 +26,11 @@ LINGER_SECONDS = 2.0
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
-class LocalRunner:
+class LocalRunner(CommandRunner):
     """A `Runner` over subprocesses, each in a session of its own, so that all of it can be ended.
 
     Args:
-        redactor: Knows the secrets; that of the process where none is given.
         environment: What commands inherit; what `child_environment` leaves of this process's own where None is given.
-        grace_seconds: How long a command has to end by itself before it is killed.
     """
 
     def __init__(
@@ -50,34 +40,18 @@ class LocalRunner:
         environment: Mapping[str, str] | None = None,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        self._redactor = redactor or process_redactor()
+        super().__init__(redactor, grace_seconds)
         self._environment = environment
-        self._grace = grace_seconds
 
     @property
     def name(self) -> str:
         """How messages call this machine."""
         return "the control machine"
 
-    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
-        """Run a command to its end; see `Runner.run`."""
-        result = self.run_raw(call, on_line=on_line)
-        # Who is told the lines reads them; anybody else reads the whole as data.
-        if on_line is None and result.exit_code == 0:
-            refuse_cut(result, f"{self._title(call)} on {self.name}")
-        return result.decoded(call, self._redactor)
-
     def run_raw(
         self, call: Call, *, on_line: LineSink | None = None, take: PieceSink | None = None
     ) -> RawResult:
-        """Run a command to its end and return its output as bytes.
-
-        Args:
-            on_line: Told each line of output as it comes, redacted.
-            take: Given standard output piece by piece, which then is not kept.
-
-        Returns:
-            The finished command. Exit status 127 stands for a program that is not there, as in a shell.
+        """Run a command to its end; exit status 127 stands for a program that is not there, as in a shell.
 
         Raises:
             TerminalError: A limit was passed and the process group was ended, or the folder is not there.
@@ -90,7 +64,7 @@ class LocalRunner:
         except OSError as error:
             return self._not_started(call, error)
         with self._ended_at_last(process):
-            return self._pump(process, call, clock, on_line, take)
+            return self._pump(process, call, clock, *self._streams(on_line, take))
 
     def _start(self, call: Call) -> subprocess.Popen[bytes]:
         inherited = child_environment(os.environ) if self._environment is None else self._environment
@@ -124,16 +98,16 @@ class LocalRunner:
         process: subprocess.Popen[bytes],
         call: Call,
         clock: Clock,
-        on_line: LineSink | None,
-        take: PieceSink | None,
+        stdout: Stream,
+        stderr: Stream,
     ) -> RawResult:
-        stdout = Tap(take) if take else Stream(KEPT_STDOUT_BYTES, on_line, self._redactor)
-        stderr = Stream(KEPT_STDERR_BYTES, on_line, self._redactor)
         with selectors.DefaultSelector() as selector:
             for pipe, stream in ((process.stdout, stdout), (process.stderr, stderr)):
                 selector.register(_open(pipe), selectors.EVENT_READ, stream)
             if call.stdin is not None:
-                self._register_stdin(selector, _open(process.stdin))
+                pipe = _open(process.stdin)
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_WRITE)
             try:
                 self._transfer(selector, process, call, clock)
             except TerminalError:
@@ -142,16 +116,10 @@ class LocalRunner:
                 raise
         stdout.end()
         stderr.end()
-        self._wait(process, call, clock)
-        code = process.returncode
+        code = self._exit_code(process, call, clock)
         # As a shell reports it: 128 and the signal's number.
         shown = 128 - code if code < 0 else code
         return RawResult(shown, stdout.bytes, stderr.bytes, clock.seconds, stdout.cut)
-
-    @staticmethod
-    def _register_stdin(selector: selectors.BaseSelector, pipe: IO[bytes]) -> None:
-        os.set_blocking(pipe.fileno(), False)
-        selector.register(pipe, selectors.EVENT_WRITE)
 
     def _transfer(
         self, selector: selectors.BaseSelector, process: subprocess.Popen[bytes], call: Call, clock: Clock
@@ -160,7 +128,7 @@ class LocalRunner:
         ended = False
         while selector.get_map():
             if not clock.remaining:
-                raise self._limit_passed(call, clock)
+                raise self._limit_passed(call, clock.passed())
             # Asked before waiting: what a program wrote before its end must not be left in the pipe.
             if not ended and process.poll() is not None:
                 ended = True
@@ -199,20 +167,11 @@ class LocalRunner:
                 key.fileobj.close()  # type: ignore[union-attr]
         return unsent
 
-    def _wait(self, process: subprocess.Popen[bytes], call: Call, clock: Clock) -> None:
+    def _exit_code(self, process: subprocess.Popen[bytes], call: Call, clock: Clock) -> int:
         try:
-            process.wait(clock.remaining)
+            return process.wait(clock.remaining)
         except subprocess.TimeoutExpired:
-            raise self._limit_passed(call, clock) from None
-
-    def _limit_passed(self, call: Call, clock: Clock) -> TerminalError:
-        return TerminalError(
-            f"{self._title(call)} on {self.name} {clock.passed()} and was ended",
-            "see its last lines above; raise the step's timeout if it only needs longer",
-        )
-
-    def _title(self, call: Call) -> str:
-        return self._redactor.text(title(call.argv))
+            raise self._limit_passed(call, clock.passed()) from None
 
     @contextmanager
     def _ended_at_last(self, process: subprocess.Popen[bytes]) -> Iterator[None]:

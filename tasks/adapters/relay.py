@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from queue import Empty, Full, Queue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from tasks.kernel.errors import TransientError
 from tasks.kernel.protocols import PieceSink
@@ -36,11 +37,11 @@ class _WriterEndedError(Exception):
 class _Belt:
     """The pieces on their way, and when the writing side last moved."""
 
-    def __init__(self, idle_seconds: float) -> None:
+    def __init__(self, idle_seconds: float, ended: Callable[[], bool]) -> None:
         self._queue: Queue[bytes | None] = Queue(WAITING_PIECES)
         self._idle_seconds = idle_seconds
         self._moved = time.monotonic()
-        self.ended = threading.Event()
+        self._ended = ended
         self.broke = threading.Event()
 
     def touch(self) -> None:
@@ -57,7 +58,7 @@ class _Belt:
 
     def put(self, piece: bytes | None) -> None:
         """Put a piece on the belt, waiting for room; None: that was all."""
-        while not self.ended.is_set():
+        while not self._ended():
             with suppress(Full):
                 self._queue.put(piece, timeout=_POLL_SECONDS)
                 return
@@ -80,25 +81,6 @@ class _Belt:
         raise SourceBrokeError
 
 
-class _Writing(threading.Thread, Generic[T]):
-    """The writing side. A daemon: one that hangs for good does not hold up the end of the process."""
-
-    def __init__(self, write: Writer[T], belt: _Belt) -> None:
-        super().__init__(name="relay", daemon=True)
-        self._write = write
-        self._belt = belt
-        self.error: Exception | None = None
-        self.results: list[T] = []
-
-    def run(self) -> None:
-        try:
-            self.results.append(self._write(self._belt.pieces(), self._belt.touch))
-        except Exception as error:  # noqa: BLE001 - raised where the relay is waited for
-            self.error = error
-        finally:
-            self._belt.ended.set()
-
-
 def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
     """Carry what one side reads to the other, which writes it.
 
@@ -115,20 +97,25 @@ def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
         TransientError: The writing side stood still for too long; it is left alone.
         Exception: What either side raised; the reading side's counts where both did.
     """
-    belt = _Belt(idle_seconds)
-    writing = _Writing(write, belt)
-    writing.start()
+    written: Future[T] = Future()
+    belt = _Belt(idle_seconds, written.done)
+
+    def work() -> None:
+        try:
+            written.set_result(write(belt.pieces(), belt.touch))
+        except Exception as error:  # noqa: BLE001 - raised where the relay is waited for
+            written.set_exception(error)
+
+    # A daemon: a writing side that hangs for good does not hold up the end of the process.
+    threading.Thread(target=work, name="relay", daemon=True).start()
     try:
         with suppress(_WriterEndedError):
             read(belt.put)
             belt.put(None)
-        while writing.is_alive():
-            writing.join(_POLL_SECONDS)
+        while not wait([written], _POLL_SECONDS).done:
             belt.check()
     except BaseException:
         belt.broke.set()
-        writing.join(_CLEANING_SECONDS)
+        wait([written], _CLEANING_SECONDS)
         raise
-    if writing.error is not None:
-        raise writing.error
-    return writing.results[0]
+    return written.result()

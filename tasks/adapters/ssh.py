@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 
+from tasks.adapters.command_runner import CommandRunner
 from tasks.adapters.ssh_command import ChannelCommand, ConnectionLostError, LimitPassedError
 from tasks.adapters.ssh_connection import Endpoint, SshConnection
 from tasks.adapters.ssh_tunnel import forward
@@ -15,18 +16,9 @@ from tasks.host import scripts
 from tasks.kernel.archive import LISTED, Archive, damaged, differing
 from tasks.kernel.argv import Argv, variable
 from tasks.kernel.errors import FencedError, SluiceError, TerminalError, TransientError
-from tasks.kernel.output import (
-    KEPT_STDERR_BYTES,
-    KEPT_STDOUT_BYTES,
-    Clock,
-    RawResult,
-    Stream,
-    Tap,
-    refuse_cut,
-    title,
-)
-from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink, Result
-from tasks.kernel.redact import Redactor, process_redactor
+from tasks.kernel.output import Clock, RawResult, refuse_cut, title
+from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink
+from tasks.kernel.redact import Redactor
 
 # An SSH server allows 10 sessions on one connection; two are kept for ending commands.
 SESSIONS = 8
@@ -41,81 +33,30 @@ FILE_LIMITS = Limits(total_seconds=600, idle_seconds=60)
 SLOWEST_LINE, SLOWEST_DISK = 30_000, 4_000_000
 
 
-class SshHost:
+class SshHost(CommandRunner):
     """A `Host` over one SSH connection, which all its commands share.
 
     Args:
-        name: The name people know it by.
-        address: Its IP address or DNS name.
-        port: The port of its SSH server.
-        user: The login.
-        private_key_text: The login's private key.
-        passphrase: What opens the key, None where it is not encrypted.
-        host_keys: The pinned host keys, one a line.
-        directory: Where applications are kept, absolute or relative to the login directory.
-        redactor: Knows the secrets; that of the process where none is given.
-        connect_timeout: Seconds for connecting and each part of the handshake.
-        grace_seconds: How long a command has to end by itself before it is killed.
         fence_seconds: How long raising the fence waits for commands of lower tokens.
-        dead_after_seconds: How long the network may be cut before the connection counts as lost.
     """
 
     def __init__(
         self,
-        name: str,
+        endpoint: Endpoint,
         *,
-        address: str,
-        port: int = 22,
-        user: str,
-        private_key_text: str,
-        passphrase: str | None = None,
-        host_keys: str,
-        directory: str = "sluice",
         redactor: Redactor | None = None,
-        connect_timeout: float = 10.0,
         grace_seconds: int = GRACE_SECONDS,
         fence_seconds: int = FENCE_SECONDS,
-        dead_after_seconds: float = 45.0,
     ) -> None:
-        self._connection = SshConnection(
-            Endpoint(
-                name=name,
-                address=address,
-                port=port,
-                user=user,
-                private_key=private_key_text,
-                passphrase=passphrase,
-                host_keys=host_keys,
-                connect_seconds=connect_timeout,
-                dead_after_seconds=dead_after_seconds,
-            )
-        )
-        self.directory = directory
-        self._redactor = redactor or process_redactor()
-        self._grace = grace_seconds
+        super().__init__(redactor, grace_seconds)
+        self._connection = SshConnection(endpoint)
         self._fence_seconds = fence_seconds
         self._sessions = threading.BoundedSemaphore(SESSIONS)
-        self._home: str | None = None
 
     @property
     def name(self) -> str:
         """The name people know it by."""
         return self._connection.endpoint.name
-
-    @property
-    def home(self) -> str:
-        """The login directory, absolute; asked once."""
-        if self._home is None:
-            self._home = self.run(Call(("pwd",))).stdout.strip()
-        return self._home
-
-    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
-        """Run a command to its end; see `Runner.run`."""
-        result = self.run_raw(call, on_line=on_line)
-        # Who is told the lines reads them; anybody else reads the whole as data.
-        if on_line is None and result.exit_code == 0:
-            refuse_cut(result, f"{self._title(call)} on {self.name}")
-        return result.decoded(call, self._redactor)
 
     def run_raw(
         self,
@@ -125,12 +66,9 @@ class SshHost:
         take: PieceSink | None = None,
         pieces: Iterable[bytes] | None = None,
     ) -> RawResult:
-        """Run a command to its end and return its output as bytes.
+        """Run a command to its end; its folder and fence are checked by the wrapper, in the same round trip.
 
         Args:
-            call: The command. Its folder and fence are checked by the wrapper, in the same round trip.
-            on_line: Told each line of output as it comes, redacted.
-            take: Given standard output piece by piece, which then is not kept.
             pieces: Standard input in pieces, in place of the call's.
 
         Raises:
@@ -140,29 +78,26 @@ class SshHost:
             FencedError: The host knows another token.
         """
         line = command_line(call)
+        stdin = call.stdin if pieces is None else pieces
         with self._sessions:
-            result = self._execute(line, call, on_line, take, pieces)
+            streams = self._streams(on_line, take)
+            result = self._execute(
+                ChannelCommand(self._connection.open(), Clock(call), *streams), line, stdin, call
+            )
         self._check_wrapper(result, call)
         return result
 
     def _execute(
-        self,
-        line: bytes,
-        call: Call,
-        on_line: LineSink | None,
-        take: PieceSink | None,
-        pieces: Iterable[bytes] | None,
+        self, command: ChannelCommand, line: bytes, stdin: bytes | Iterable[bytes] | None, call: Call
     ) -> RawResult:
-        command = ChannelCommand(
-            self._connection.open(),
-            Clock(call),
-            Tap(take) if take else Stream(KEPT_STDOUT_BYTES, on_line, self._redactor),
-            Stream(KEPT_STDERR_BYTES, on_line, self._redactor),
-        )
         try:
-            return command.run(line, call.stdin if pieces is None else pieces)
+            return command.run(line, stdin)
         except LimitPassedError:
-            raise self._limit_passed(command, call) from None
+            passed = command.clock.passed()
+            end = (
+                "was ended" if self._end(command) else "could not be ended: the host does not answer any more"
+            )
+            raise self._limit_passed(call, passed, end) from None
         except ConnectionLostError as error:
             raise TransientError(
                 f"the connection to {self._connection.endpoint} broke while {self._title(call)} ran ({error}); "
@@ -176,15 +111,6 @@ class SshHost:
         finally:
             command.close()
 
-    def _limit_passed(self, command: ChannelCommand, call: Call) -> TerminalError:
-        passed = command.clock.passed()
-        ended = self._end(command)
-        return TerminalError(
-            f"{self._title(call)} on {self.name} {passed} and "
-            + ("was ended" if ended else "could not be ended: the host does not answer any more"),
-            "see its last lines above; raise the step's timeout if it only needs longer",
-        )
-
     def _end(self, command: ChannelCommand) -> bool:
         """End a command's process group over a second channel; False where that was not possible."""
         pid = command.await_pid(self._grace)
@@ -192,18 +118,13 @@ class SshHost:
             return False
         # A host that is slow to look after its processes still answers.
         patience = self._grace + _KILL_SECONDS
-        limits = Limits(total_seconds=patience, idle_seconds=patience)
-        call = Call(scripts.kill(pid, self._grace), limits=limits)
-        quiet = (Stream(KEPT_STDERR_BYTES, None, self._redactor) for _ in range(2))
+        call = Call(scripts.kill(pid, int(self._grace)), limits=Limits(patience, patience))
         try:
-            killer = ChannelCommand(self._connection.open(), Clock(call), *quiet)
+            killer = ChannelCommand(self._connection.open(), Clock(call), *self._streams())
             with closing(killer):
                 return killer.run(command_line(call), None).exit_code == 0
         except (SluiceError, LimitPassedError, ConnectionLostError):
             return False
-
-    def _title(self, call: Call) -> str:
-        return self._redactor.text(title(call.argv))
 
     def _check_wrapper(self, result: RawResult, call: Call) -> None:
         """Raise what the wrapper around the command had to say."""
@@ -287,9 +208,9 @@ class SshHost:
             FencedError: The host knows a higher one.
             TransientError: A command of a lower token still runs; the message's detail names it.
         """
-        limits = Limits(total_seconds=2 * self._fence_seconds + 30, idle_seconds=2 * self._fence_seconds + 30)
+        patience = 2 * self._fence_seconds + 30
         argv = scripts.raise_fence(fence.directory, fence.token, self._fence_seconds)
-        result = self.run_raw(Call(argv, limits=limits))
+        result = self.run_raw(Call(argv, limits=Limits(patience, patience)))
         if result.exit_code != 0:
             raise self._failed(result, f"raising the fence in {fence.directory}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -13,12 +12,14 @@ import paramiko
 from tasks.adapters.ssh_transport import close, send, send_eof
 from tasks.host.scripts import MARK
 from tasks.kernel.output import Clock, RawResult, Stream
+from tasks.kernel.poll import poll
 
 CHUNK = 32 * 1024
 # Standard input up to this size is sent at once; more is sent by a thread, while output is read.
 INLINE_BYTES = 16 * 1024
 LINGER_SECONDS = 2.0
 POLL_SECONDS = 0.5
+_LOOK_SECONDS = 0.05
 _PID = re.compile(rb"^%s pid (\d+)$" % MARK.encode())
 
 
@@ -144,11 +145,13 @@ class ChannelCommand:
 
     def await_pid(self, seconds: float) -> int | None:
         """Wait so long for the process id, of a command that is to be ended before it said anything."""
-        until = time.monotonic() + seconds
-        while self.pid is None and time.monotonic() < until and not self._channel.closed:
-            if not self._drain():
-                time.sleep(0.05)
+        poll(self._knows_pid, seconds=seconds, every=_LOOK_SECONDS)
         return self.pid
+
+    def _knows_pid(self) -> bool:
+        if self.pid is None and not self._channel.closed:
+            self._drain()
+        return self.pid is not None or self._channel.closed
 
     def close(self) -> None:
         """Close the channel; a command that still runs loses its standard streams."""
@@ -242,11 +245,7 @@ class ChannelCommand:
         if not self._channel.eof_received:
             return True
         transport = self._channel.get_transport()
-        for _ in range(10):
-            if not transport.is_active():
-                return True
-            time.sleep(0.02)
-        return False
+        return poll(lambda: not transport.is_active(), seconds=0.2, every=0.02)
 
 
 def _why(error: Exception | None) -> str:

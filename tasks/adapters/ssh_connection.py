@@ -101,7 +101,7 @@ class SshConnection:
                     continue
                 self._forget(transport)
                 if found_dead:
-                    raise self.lost(error) from error
+                    raise self._lost(error) from error
                 found_dead = True
 
     def _refused(self, kind: str, error: Exception) -> TransientError:
@@ -129,9 +129,9 @@ class SshConnection:
                 self._transport = None
         transport.close()
 
-    def lost(self, error: Exception | None = None) -> TransientError:
+    def _lost(self, error: Exception) -> TransientError:
         """Return the error of a connection that broke."""
-        reason = f": {error}" if error and str(error) else ""
+        reason = f": {error}" if str(error) else ""
         return TransientError(
             f"the connection to {self.endpoint} was lost{reason}",
             "check the network and the server; try again",

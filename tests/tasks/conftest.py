@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tasks.adapters.ssh import SshHost
+from tasks.adapters.ssh_connection import Endpoint
 from tasks.kernel.redact import Redactor
 from tests.lab.lab import Lab
 from tests.lab.server import Server
@@ -17,17 +18,20 @@ SERVER = "adapters"
 
 def connect(server: Server, **changes: object) -> SshHost:
     """Return a host for a server of the lab; every argument can be another one."""
-    arguments: dict[str, object] = {
+    runner: dict[str, object] = {"redactor": Redactor(), "grace_seconds": 3}
+    runner |= {name: changes.pop(name) for name in ("redactor", "fence_seconds") if name in changes}
+    endpoint: dict[str, object] = {
+        "name": server.name,
         "address": server.address,
         "port": server.port,
         "user": server.user,
-        "private_key_text": server.private_key_path.read_text(),
+        "private_key": server.private_key_path.read_text(),
+        "passphrase": None,
         "host_keys": server.host_key,
-        "redactor": Redactor(),
-        "connect_timeout": 20.0,
-        "grace_seconds": 3,
+        "connect_seconds": 20.0,
     }
-    return SshHost(server.name, **(arguments | changes))  # type: ignore[arg-type]
+    found = Endpoint(**(endpoint | changes))  # type: ignore[arg-type]
+    return SshHost(found, **runner)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

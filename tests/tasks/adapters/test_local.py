@@ -126,7 +126,7 @@ def test_long_standard_output_is_kept_whole(runner: LocalRunner) -> None:
 
 
 def test_cut_output_is_not_data(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100_000)
+    monkeypatch.setattr("tasks.adapters.command_runner.KEPT_STDOUT_BYTES", 100_000)
     whole = Call(("sh", "-c", "yes | head -c 100000"))
     assert len(runner.run(whole).stdout) == 100_000
     longer = Call(("sh", "-c", "yes | head -c 300000"))
@@ -144,7 +144,7 @@ def test_cut_output_is_not_data(runner: LocalRunner, monkeypatch: pytest.MonkeyP
 def test_output_of_any_size_is_taken_piece_by_piece(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100_000)
+    monkeypatch.setattr("tasks.adapters.command_runner.KEPT_STDOUT_BYTES", 100_000)
     taken: list[bytes] = []
     result = runner.run_raw(Call(("sh", "-c", "yes | head -c 3000000")), take=taken.append)
     assert (result.stdout, result.cut) == (b"", False)

@@ -193,7 +193,7 @@ def test_one_of_several_pinned_keys_is_enough(server: Server, tmp_path: Path) ->
 
 def test_a_refused_key_is_final(server: Server, tmp_path: Path) -> None:
     ensure_key(tmp_path / "other")
-    host = connect(server, private_key_text=(tmp_path / "other").read_text())
+    host = connect(server, private_key=(tmp_path / "other").read_text())
     with pytest.raises(TerminalError, match=r"refused the key SHA256:.* for the login deploy"):
         host.run(Call(("true",)))
 
@@ -209,7 +209,7 @@ def test_an_unknown_login_is_final(server: Server) -> None:
 )
 def test_what_is_no_key_is_told_without_showing_it(server: Server, text: str) -> None:
     with pytest.raises(TerminalError, match="private key of host adapters") as error:
-        connect(server, private_key_text=text).run(Call(("true",)))
+        connect(server, private_key=text).run(Call(("true",)))
     assert "AAAA" not in str(error.value)
 
 
@@ -218,10 +218,10 @@ def test_an_encrypted_key_needs_its_passphrase(server: Server, tmp_path: Path) -
     subprocess.run(keygen, check=True)
     encrypted = (tmp_path / "key").read_text()
     with pytest.raises(TerminalError, match="passphrase"):
-        connect(server, private_key_text=encrypted).run(Call(("true",)))
+        connect(server, private_key=encrypted).run(Call(("true",)))
     # Decrypted it is another key than the server knows, which only the server can tell.
     with pytest.raises(TerminalError, match="refused the key"):
-        connect(server, private_key_text=encrypted, passphrase="open sesame").run(Call(("true",)))
+        connect(server, private_key=encrypted, passphrase="open sesame").run(Call(("true",)))
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,12 @@ def test_an_address_nobody_has_may_be_tried_again(server: Server) -> None:
     # In the lab's own network: beyond it, some networks answer for every address.
     nobody = f"{server.address.rpartition('.')[0]}.120"
     with pytest.raises(TransientError, match="cannot be reached"):
-        connect(server, address=nobody, connect_timeout=1.0).run(Call(("true",)))
+        connect(server, address=nobody, connect_seconds=1.0).run(Call(("true",)))
 
 
 def test_what_is_no_ssh_server_may_be_tried_again(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        host = connect(server, address="127.0.0.1", port=listener.getsockname()[1], connect_timeout=1.0)
+        host = connect(server, address="127.0.0.1", port=listener.getsockname()[1], connect_seconds=1.0)
         with pytest.raises(TransientError, match="does not answer as an SSH server"):
             host.run(Call(("true",)))
 
@@ -350,7 +350,7 @@ def test_a_cut_network_is_noticed(server: Server) -> None:
             host.run(Call(("sh", "-c", "echo started; sleep 120")), on_line=lambda _: seen.set())
         assert time.monotonic() - began < 60
         with pytest.raises(TransientError, match="cannot be reached"):
-            connect(server, connect_timeout=1.0).run(Call(("true",)))
+            connect(server, connect_seconds=1.0).run(Call(("true",)))
     finally:
         cutter.join()
         server.restore_network()
@@ -533,7 +533,7 @@ def test_a_half_sent_file_never_gets_its_name(ssh_host: SshHost, folder: str) ->
 
 
 def test_cut_output_is_not_data(ssh_host: SshHost, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.adapters.ssh.KEPT_STDOUT_BYTES", 100_000)
+    monkeypatch.setattr("tasks.adapters.command_runner.KEPT_STDOUT_BYTES", 100_000)
     longer = Call(("sh", "-c", "yes | head -c 300000"))
     with pytest.raises(TerminalError, match=f"on {ssh_host.name}: .*incomplete output is not used"):
         ssh_host.run(longer)

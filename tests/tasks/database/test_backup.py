@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_in_the_middle(run: Run, server: Server) -> None:
 
 def test_a_connection_that_is_cut_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
     """The dump may end on the host by itself; without its receipt it does not count, and is taken again."""
-    hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_timeout=10.0)}
+    hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_seconds=10.0)}
     with in_the_middle(server, live, server.cut_network):
         try:
             with pytest.raises(TransientError, match="connection to prod"):
@@ -236,7 +236,7 @@ def offsite(lab: Lab) -> Server:
 
 @pytest.fixture
 def place(offsite: Server) -> Iterator[HostPlace]:
-    host = connect(offsite, dead_after_seconds=6.0, connect_timeout=10.0)
+    host = connect(offsite, dead_after_seconds=6.0, connect_seconds=10.0)
     yield HostPlace(host, "/home/deploy/copies/prod", Limits(120, 120))
     offsite.run(("rm", "-rf", "/home/deploy/copies"))
     host.close()
@@ -260,7 +260,7 @@ def test_a_copy_that_is_cut_in_the_middle(
     run: Run, server: Server, offsite: Server, place: HostPlace, broken: str
 ) -> None:
     receipt = take_dump(run, host="prod", name=NAME)
-    source = connect(server, dead_after_seconds=6.0, connect_timeout=10.0)
+    source = connect(server, dead_after_seconds=6.0, connect_seconds=10.0)
     faulty = server if broken == "source" else offsite
 
     class Cutting(HostPlace):

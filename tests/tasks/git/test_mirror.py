@@ -746,7 +746,7 @@ def test_a_listing_that_was_cut_is_refused(
     filled: tuple[GitMirror, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror, sha = filled
-    monkeypatch.setattr("tasks.adapters.local.KEPT_STDOUT_BYTES", 100)
+    monkeypatch.setattr("tasks.adapters.command_runner.KEPT_STDOUT_BYTES", 100)
     # Two pieces, of which the first is dropped.
     monkeypatch.setattr("tasks.adapters.local.CHUNK", 60)
     with pytest.raises(TerminalError, match="ls-tree .*incomplete output is not used"):
