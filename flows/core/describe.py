@@ -55,7 +55,7 @@ def describe_commit(mirror: GitMirror, description: ReleaseDescription, sha: str
         texts=texts,
         variables=variables,
         required=required,
-        env_files=tuple(entry.path for entry in named.env_files if entry.path not in tracked),
+        env_files=tuple(path for path in named.env_files if path not in tracked),
         tracked=tracked,
         fixed_images=fixed_images(texts),
         # What runs already is only described.

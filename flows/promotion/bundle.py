@@ -95,14 +95,14 @@ def make_bundle(run: Run, release: Release, sources: Sources) -> Bundle:
         lambda path: run.mirror.read_file(sha, path),
         links,
     )
-    for path in (*spec.outside, *spec.unresolved):
+    for path in spec.outside:
         log().info("bundle: %s is not part of the release; the host must have it", path)
     archive = run.mirror.archive(sha, spec.files)
     _refuse_taken_names(archive, sha)
     hashes = {name: archive.fingerprint(name) for name in spec.files}
     images = known_images(release, config, described.fixed_images)
     text = override(config, images, files_labels(config, str(sources.render), hashes, links))
-    env_paths = {entry.path for entry in spec.env_files}
+    env_paths = set(spec.env_files)
     return Bundle(
         archive=archive,
         override=text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -97,7 +96,7 @@ def begin_release(run: Run, resolved: Resolved, sources: Sources, *, lists: bool
         lists: False to ask for the migrations only in `finish`, where nothing else listed them meanwhile.
     """
     sha = resolved.commit.sha
-    targets = group_targets(sources.bake, json.dumps(sources.config))
+    targets = group_targets(sources.bake, sources.config)
     others = third_party_images(sources.config, {name for target in targets for name in target.services})
     # Beside the build: registries elsewhere may be slow, or not there.
     fixed = {image for name, image in others.items() if name in sources.described.fixed_images}

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.host.paths import within
 from tasks.host.scripts import script
+from tasks.host.shape import plain_path as plain
 from tasks.kernel.argv import Argv, name
 
 LABEL = "sluice.plan"
@@ -238,11 +240,11 @@ def confine(
     return ConfinedService(
         image=image,
         environment={
-            key: _plain(value)
+            key: plain(value)
             for key, value in (found.get("environment") or {}).items()
             if value is not None and key and "=" not in key and "\0" not in f"{key}{value}"
         },
-        entrypoint=None if entrypoint is None else tuple(map(_plain, entrypoint)),
+        entrypoint=None if entrypoint is None else tuple(map(plain, entrypoint)),
         working_dir=_absolute(found.get("working_dir")),
         user=_user(found.get("user")),
         scratch=tuple(sorted({"/tmp", *filter(None, _scratch(found))} - taken.keys())),  # noqa: S108 - in a container
@@ -281,34 +283,24 @@ def _told(
             target = _absolute(posixpath.join(root, str(use.get("target") or source)))
             variable = str(what.get("environment") or source.upper().replace("-", "_"))
             content = what.get("content")
-            value = examples.get(variable, STAND_IN) if content is None else _plain(content)
+            value = examples.get(variable, STAND_IN) if content is None else plain(content)
             if target:
                 yield target, _within(what.get("file"), project_dir), value
 
 
 def _within(source: object, project_dir: str) -> str | None:
-    """Return a path relative to the project's folder, None where it is outside."""
-    if not source:
-        return None
-    path = posixpath.normpath(posixpath.join(project_dir, _plain(source)))
-    inside = posixpath.relpath(path, project_dir)
-    return None if inside == ".." or inside.startswith("../") else inside
+    return within(plain(source), project_dir) if source else None
 
 
 def _absolute(path: object) -> str:
     """Return a path in the container as it can stand in an option; empty where it cannot."""
-    plain = posixpath.normpath(_plain(path)) if path else ""
-    return plain if plain.startswith("/") and plain.strip("/") and not set(plain) & set(":,\n\r\0") else ""
+    text = posixpath.normpath(plain(path)) if path else ""
+    return text if text.startswith("/") and text.strip("/") and not set(text) & set(":,\n\r\0") else ""
 
 
 def _user(user: object) -> str:
-    plain = _plain(user) if user else ""
-    return plain if _USER.match(plain) else ""
-
-
-def _plain(value: object) -> str:
-    """Return a value as it was meant: compose doubles each `$` in what it prints."""
-    return str(value).replace("$$", "$")
+    text = plain(user) if user else ""
+    return text if _USER.match(text) else ""
 
 
 def _mount(source: str, target: str) -> str:

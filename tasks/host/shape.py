@@ -165,6 +165,6 @@ def seconds_of(text: str | None, otherwise: float) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
-def plain_path(path: str) -> str:
-    """Return a path as the host knows it: compose doubles each `$` in what it prints."""
-    return path.replace("$$", "$")
+def plain_path(path: object) -> str:
+    """Return a path, or any value, as it was meant: compose doubles each `$` in what it prints."""
+    return str(path).replace("$$", "$")

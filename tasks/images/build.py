@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
@@ -79,9 +80,8 @@ def build(
     description = run.description.build
     sha = sources.described.sha
     argv = bake(
-        (str(_definition(run, sources)),),
-        tuple(target.name for target in targets),
-        tags={target.name: (f"{repository_of(run, target)}:{sha}",) for target in targets},
+        str(_definition(run, sources)),
+        {target.name: f"{repository_of(run, target)}:{sha}" for target in targets},
         labels=labels,
         args=description.args,
         platforms=description.platforms,
@@ -111,7 +111,7 @@ def build(
 def _definition(run: Run, sources: Sources) -> Path:
     path = run.work / "bake" / f"{sources.described.sha}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(sources.bake, "utf-8")
+    path.write_text(json.dumps(sources.bake), "utf-8")
     return path
 
 

@@ -65,14 +65,14 @@ class Sources:
         source: The checkout images are built from: exactly the commit.
         render: A second checkout, which compose reads; stand-ins fill in for the hosts' env files.
         config: What `docker compose config` says, as JSON data.
-        bake: What is built, as a bake file in JSON; empty when it was not asked for.
+        bake: What is built, a bake file; empty when it was not asked for.
     """
 
     described: DescribedCommit
     source: Path
     render: Path
     config: Mapping[str, Any] = field(default_factory=dict)
-    bake: str = ""
+    bake: Mapping[str, Any] = field(default_factory=dict)
 
 
 @fact("check out")
@@ -108,7 +108,7 @@ def check_out(run: Run, *, described: DescribedCommit, with_bake: bool) -> Sourc
         source=source,
         render=render,
         config=config,
-        bake=_definition(run, config, render, source) if with_bake else "",
+        bake=_definition(run, config, render, source) if with_bake else {},
     )
 
 
@@ -117,9 +117,9 @@ def build_secrets(run: Run) -> dict[str, str]:
     return {key: f"SLUICE_BUILD_SECRET_{n}" for n, key in enumerate(sorted(run.policy.build_secrets))}
 
 
-def _definition(run: Run, config: Mapping[str, Any], render: Path, source: Path) -> str:
+def _definition(run: Run, config: Mapping[str, Any], render: Path, source: Path) -> Mapping[str, Any]:
     checkouts = Checkouts(str(render), str(source), os.path.realpath)
-    return json.dumps(build_definition(config, checkouts, build_secrets(run)))
+    return build_definition(config, checkouts, build_secrets(run))
 
 
 def _unlink_ways_out(render: Path, links: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class Commit:
 
     def build(self, sources: Sources) -> tuple[str, ...]:
         """Build its images into the local engine and return their names."""
-        targets = group_targets(sources.bake, json.dumps(sources.config))
+        targets = group_targets(sources.bake, sources.config)
         without_journal = cast("Any", build.fn).__wrapped__
         without_journal(self.run, sources=sources, targets=targets, labels={})
         return tuple(f"{self.run.registry_prefix}/shop/{target.path}:{self.sha}" for target in targets)

@@ -5,50 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from blocks.values.base import Value
 
-
-class PublishedPort(Value):
-    """A port that a service takes on its host.
-
-    Attributes:
-        service: The service.
-        host_ip: The address it is bound to, empty for all.
-        port: The port on the host.
-        protocol: `tcp` or `udp`.
-    """
-
-    service: str
-    host_ip: str
-    port: int
-    protocol: str
-
-
-def published_ports(config: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
-    """Return the ports that services take on their host; ports the engine chooses are not among them.
+def tcp_ports(config: Mapping[str, Any]) -> frozenset[int]:
+    """Return the TCP ports that services take on their host; ports the engine chooses are not among them.
 
     Args:
         config: `docker compose config --format json`, parsed.
-
-    Returns:
-        The ports, a range as its single ports.
     """
-    return tuple(
-        PublishedPort(
-            service=name,
-            host_ip=str(entry.get("host_ip") or ""),
-            port=port,
-            protocol=str(entry.get("protocol") or "tcp"),
-        )
-        for name, service in (config.get("services") or {}).items()
+    return frozenset(
+        port
+        for service in (config.get("services") or {}).values()
         for entry in service.get("ports") or []
+        if (entry.get("protocol") or "tcp") == "tcp"
         for port in _port_range(str(entry.get("published") or ""))
     )
-
-
-def tcp_ports(config: Mapping[str, Any]) -> frozenset[int]:
-    """Return the TCP ports that services take on their host."""
-    return frozenset(port.port for port in published_ports(config) if port.protocol == "tcp")
 
 
 def _port_range(published: str) -> Iterator[int]:

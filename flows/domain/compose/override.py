@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from blocks.values.base import Value
-from flows.domain.compose.text import EnvFile, NamedFiles, named_files
+from flows.domain.compose.text import NamedFiles, named_files
 from flows.domain.words.text import one_line
+from tasks.host.paths import leads_out, within
 from tasks.kernel.errors import RefusedError, TerminalError
 
 FILES_LABEL = "sluice.files"
@@ -25,20 +26,16 @@ class BundleSpec(Value):
     """The files of a commit that compose needs on a host; all paths relative to the project directory.
 
     Attributes:
-        paths: Tracked files and folders, as compose names them.
-        files: The same, with each folder replaced by its tracked files.
+        files: Tracked files that compose names, or that lie in a folder it names.
         untracked: Paths compose names that are not in git: data folders, env files.
         env_files: Every env file of a service, tracked or not.
-        outside: Paths outside of the project directory: the host's own files.
-        unresolved: Paths that hold a variable without default.
+        outside: Paths that are not known to be in the project directory: the host's own files.
     """
 
-    paths: tuple[str, ...]
     files: tuple[str, ...]
-    untracked: tuple[str, ...] = ()
-    env_files: tuple[EnvFile, ...] = ()
-    outside: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
+    untracked: tuple[str, ...]
+    env_files: tuple[str, ...]
+    outside: tuple[str, ...]
 
 
 def bundle_paths(
@@ -76,20 +73,18 @@ def bundle_paths(
     expanded = {path: _expanded(path, known, links or {}) for path in inside}
     files = {file for under in expanded.values() for file in under}
     return BundleSpec(
-        paths=tuple(sorted(path for path, under in expanded.items() if under)),
         files=tuple(sorted(files)),
         untracked=tuple(sorted(path for path, under in expanded.items() if not under)),
         env_files=named.env_files,
         outside=tuple(sorted({*outside, *named.outside})),
-        unresolved=named.unresolved,
     )
 
 
 def _referenced(config: Config, project_dir: str, named: NamedFiles) -> tuple[set[str], set[str]]:
-    inside = {*named.compose, *(env_file.path for env_file in named.env_files)}
+    inside = {*named.compose, *named.env_files}
     outside: set[str] = set()
     for source in _sources(config):
-        path = _relative(source, project_dir)
+        path = within(source, project_dir)
         (outside if path is None else inside).add(source if path is None else path)
     return inside, outside
 
@@ -98,7 +93,7 @@ def _refuse_volumes_within(config: Config, project_dir: str) -> None:
     """Refuse volumes that bind a folder of the project: the engine keeps each release's path, and nobody sees where."""
     for name, volume in (config.get("volumes") or {}).items():
         options = (volume or {}).get("driver_opts") or {}
-        path = _relative(str(options.get("device") or "/"), project_dir)
+        path = within(str(options.get("device") or "/"), project_dir)
         if "bind" in str(options.get("o")).split(",") and path is not None:
             raise RefusedError(
                 f"volume {one_line(name)} binds {one_line(path)} of the project, another folder with each release",
@@ -130,15 +125,6 @@ def _file_of(config: Config, section: str, name: str) -> Iterator[str]:
         yield str(file)
 
 
-def _relative(source: str, project_dir: str) -> str | None:
-    """Return a path relative to the project directory, None where it is outside."""
-    root = posixpath.normpath(project_dir)
-    path = posixpath.normpath(posixpath.join(root, source))
-    if path == root:
-        return "."
-    return path.removeprefix(f"{root}/") if path.startswith(f"{root}/") else None
-
-
 def _expanded(path: str, tracked: frozenset[str], links: Mapping[str, str]) -> tuple[str, ...]:
     """Return the tracked files a path stands for, with the links that lead there; none for a folder of data."""
     via, place = _followed(path, links)
@@ -156,7 +142,7 @@ def _followed(path: str, links: Mapping[str, str]) -> tuple[tuple[str, ...], str
         via.append(link)
         target = posixpath.join(posixpath.dirname(link), links[link], path[len(link) + 1 :])
         path = posixpath.normpath(target)
-        if path.startswith(("/", "../")) or path == "..":
+        if leads_out(path):
             return tuple(via), None
     return tuple(via), path
 
@@ -194,7 +180,7 @@ def files_labels(
     labels: dict[str, str] = {}
     known = frozenset(hashes)
     for name in _services(config):
-        paths = {_relative(source, project_dir) for source in _service_sources(config, name)} - {None}
+        paths = {within(source, project_dir) for source in _service_sources(config, name)}
         files = {file for path in paths if path for file in _expanded(path, known, links or {})}
         if files:
             text = "".join(f"{hashes[file]}  {json.dumps(file)}\n" for file in sorted(files))
@@ -213,7 +199,7 @@ def written_paths(
     """
     mounts = (mount for name in _services(config) for mount in _services(config)[name].get("volumes") or [])
     sources = (str(one["source"]) for one in mounts if _writable(one))
-    paths = {path for source in sources if (path := _relative(source, project_dir)) is not None}
+    paths = {path for source in sources if (path := within(source, project_dir)) is not None}
     places = {place for path in paths if (place := _followed(path, links or {})[1]) is not None}
     return tuple(sorted(paths | places))
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.domain.compose.text import parse_compose
+from flows.domain.compose.text import as_list, parse_compose
 from flows.domain.compose.yaml import check_yaml
 from flows.domain.words.text import one_line
 from tasks.host.env_file import parse_env
+from tasks.host.paths import leads_out
 from tasks.host.stand_ins import is_setting
 from tasks.kernel.errors import RefusedError
 
@@ -114,7 +115,7 @@ class _File:
         document = commit.document(self.path)
         for name, told in self._keys(document.get("services"), "services").items():
             yield from self._service(f"services.{name}", self._keys(told, f"services.{name}"), commit)
-        for number, entry in enumerate(_list(document.get("include"))):
+        for number, entry in enumerate(as_list(document.get("include"))):
             yield from self._include(f"include.{number}", entry, commit)
 
     def _service(self, where: str, service: Mapping[str, Any], commit: _Commit) -> Iterator[_File]:
@@ -187,9 +188,9 @@ class _File:
         if filled is None:
             raise self._refused(where, path, "a path that only compose could fill in")
         places = tuple(posixpath.normpath(posixpath.join(base, filled)) for base in self.bases)
-        if "://" in filled or filled.startswith("~") or _is_outside(places[0]):
+        if "://" in filled or filled.startswith("~") or leads_out(places[0]):
             raise self._refused(where, path, "outside the commit")
-        if any(map(_is_outside, places)):
+        if any(map(leads_out, places)):
             raise self._refused(
                 where, path, "outside the commit where compose starts from the included file's own folder"
             )
@@ -198,7 +199,7 @@ class _File:
     @staticmethod
     def _paths(value: object) -> list[Any]:
         """Return the paths of `a`, `[a, b]` and `[{path: a, required: false}]`."""
-        return [one.get("path") if isinstance(one, Mapping) else one for one in _list(value)]
+        return [one.get("path") if isinstance(one, Mapping) else one for one in as_list(value)]
 
     def _keys(self, value: object, where: str) -> Mapping[str, Any]:
         if value is None:
@@ -214,10 +215,6 @@ class _File:
 
 def _folders(places: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(posixpath.dirname(place) or "." for place in places)
-
-
-def _is_outside(place: str) -> bool:
-    return place.startswith(("/", "../")) or place == ".."
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str | None:
@@ -256,9 +253,3 @@ def _values(text: str | None) -> dict[str, str]:
     if all(_PLAIN_LINE.fullmatch(line) for line in text.split("\n")):
         return parse_env(text)
     return dict.fromkeys(re.findall(_NAME, text), _UNTOLD)
-
-
-def _list(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

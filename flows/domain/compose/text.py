@@ -11,23 +11,12 @@ import yaml
 
 from blocks.values.base import Value
 from flows.domain.words.text import one_line
+from tasks.host.paths import leads_out
 from tasks.kernel.errors import TerminalError
 
 _VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?[-+?])?|([A-Za-z_][A-Za-z0-9_]*))")
 _MOST_MERGED = 1_000_000
 _WITH_DEFAULT = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?-([^{}$]*)\}")
-
-
-class EnvFile(Value):
-    """A service's `env_file`.
-
-    Attributes:
-        path: Its path, relative to the project directory.
-        required: False where compose starts without it.
-    """
-
-    path: str
-    required: bool = True
 
 
 class NamedFiles(Value):
@@ -36,26 +25,12 @@ class NamedFiles(Value):
     Attributes:
         compose: The compose files, with those they include or extend.
         env_files: The env files of services and includes.
-        outside: Paths that lead out of the project directory, and addresses.
-        unresolved: Paths with a variable that has no default.
+        outside: Paths that lead out of the project directory, addresses, and paths with a variable that has no default.
     """
 
-    compose: tuple[str, ...] = ()
-    env_files: tuple[EnvFile, ...] = ()
-    outside: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
-
-
-class Variables(Value):
-    """The variables compose files take from the environment.
-
-    Attributes:
-        required: Names compose refuses to start without (`${NAME:?}`, `${NAME?}`).
-        plain: Names without a default (`${NAME}`, `$NAME`): compose warns and takes an empty text.
-    """
-
-    required: tuple[str, ...] = ()
-    plain: tuple[str, ...] = ()
+    compose: tuple[str, ...]
+    env_files: tuple[str, ...]
+    outside: tuple[str, ...]
 
 
 class _ComposeLoader(yaml.SafeLoader):
@@ -140,19 +115,16 @@ def named_files(compose_files: Iterable[str], read: Callable[[str], str | None])
         if text is not None:
             _name(parse_compose(path, text), base, found)
     return NamedFiles(
-        compose=tuple(found.compose),
-        env_files=tuple(EnvFile(path=path, required=needed) for path, needed in found.env_files.items()),
-        outside=tuple(dict.fromkeys(found.outside)),
-        unresolved=tuple(dict.fromkeys(found.unresolved)),
+        compose=tuple(found.compose), env_files=tuple(found.env_files), outside=tuple(found.outside)
     )
 
 
 class _Found:
     def __init__(self) -> None:
+        # Mappings keep the order, and each path once.
         self.compose: dict[str, None] = {}
-        self.env_files: dict[str, bool] = {}
-        self.outside: list[str] = []
-        self.unresolved: list[str] = []
+        self.env_files: dict[str, None] = {}
+        self.outside: dict[str, None] = {}
         self.queue: list[tuple[str, str]] = []
 
     def follow(self, path: str, base: str, own_base: str | None = None) -> None:
@@ -163,21 +135,17 @@ class _Found:
             folder = base if own_base == "" else own_base or posixpath.dirname(place) or "."
             self.queue.append((place, folder))
 
-    def env_file(self, path: str, base: str, *, required: bool) -> None:
-        """Note an env file; required once is required."""
+    def env_file(self, path: str, base: str) -> None:
         place = self.place(path, base)
         if place is not None:
-            self.env_files[place] = required or self.env_files.get(place, False)
+            self.env_files[place] = None
 
     def place(self, path: str, base: str) -> str | None:
         """Return a path relative to the project directory, None where it is not inside."""
         path = _WITH_DEFAULT.sub(r"\1", path)
-        if "$" in path:
-            self.unresolved.append(path)
-            return None
         place = posixpath.normpath(posixpath.join(base, path))
-        if "://" in path or path.startswith("~") or place.startswith(("/", "../")) or place == "..":
-            self.outside.append(path)
+        if "$" in path or "://" in path or path.startswith("~") or leads_out(place):
+            self.outside[path] = None
             return None
         return place
 
@@ -187,32 +155,33 @@ def _name(document: Mapping[str, Any], base: str, found: _Found) -> None:
         extends = _mapping(_mapping(service).get("extends")).get("file")
         if isinstance(extends, str) and extends:
             found.follow(extends, base)
-        for path, required in _paths(_mapping(service).get("env_file")):
-            found.env_file(path, base, required=required)
-    for entry in _list(document.get("include")):
+        for path in _paths(_mapping(service).get("env_file")):
+            found.env_file(path, base)
+    for entry in as_list(document.get("include")):
         options = _mapping(entry)
         folder = options.get("project_directory")
         own_base = found.place(folder, base) if isinstance(folder, str) else None
-        for path, _ in _paths(options.get("path") if options else entry):
+        for path in _paths(options.get("path") if options else entry):
             found.follow(path, base, own_base)
-        for path, required in _paths(options.get("env_file")):
-            found.env_file(path, base, required=required)
+        for path in _paths(options.get("env_file")):
+            found.env_file(path, base)
 
 
-def _paths(value: object) -> Iterator[tuple[str, bool]]:
+def _paths(value: object) -> Iterator[str]:
     """Give the paths of `a`, `[a, b]` and `[{path: a, required: false}]`."""
-    for entry in _list(value):
+    for entry in as_list(value):
         options = _mapping(entry)
         path = options.get("path") if options else entry
         if isinstance(path, str) and path:
-            yield path, options.get("required") is not False
+            yield path
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: object) -> list[object]:
+def as_list(value: object) -> list[Any]:
+    """Return what may be written as a list, as one value or not at all."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
@@ -242,24 +211,6 @@ def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name, image in images.items() if "$" not in image and policies[name] != "never")
 
 
-def variables(texts: Mapping[str, str]) -> Variables:
-    """Find the variables that compose files take from the environment.
-
-    Args:
-        texts: Path → text of each compose file.
-
-    Returns:
-        The names, sorted. A variable inside another's default is not among them: it may never be needed.
-
-    Raises:
-        TerminalError: One is not a compose file.
-    """
-    used = [use for path, text in texts.items() for use in _uses(parse_compose(path, text), set())]
-    required = {name for name, operator in used if operator.endswith("?")}
-    plain = {name for name, operator in used if not operator} - required
-    return Variables(required=tuple(sorted(required)), plain=tuple(sorted(plain)))
-
-
 def required_variables(texts: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that compose files take from the environment without a default.
 
@@ -267,13 +218,14 @@ def required_variables(texts: Mapping[str, str]) -> tuple[str, ...]:
         texts: Path → text of each compose file.
 
     Returns:
-        The names of `${NAME:?}`, `${NAME?}`, `${NAME}` and `$NAME`, sorted.
+        The names of `${NAME:?}`, `${NAME?}`, `${NAME}` and `$NAME`, sorted. A variable inside another's default is not
+        among them: it may never be needed.
 
     Raises:
         TerminalError: One is not a compose file.
     """
-    found = variables(texts)
-    return tuple(sorted({*found.required, *found.plain}))
+    used = [use for path, text in texts.items() for use in _uses(parse_compose(path, text), set())]
+    return tuple(sorted({name for name, operator in used if operator in {"", "?", ":?"}}))
 
 
 def _uses(value: object, seen: set[int]) -> Iterator[tuple[str, str]]:

@@ -36,61 +36,35 @@ class BuildTarget:
         return _NOT_IN_REPOSITORY.sub("-", self.name.lower()).strip("-") or "image"
 
 
-def _bake(files: tuple[str, ...], *arguments: str) -> Argv:
-    return ("docker", "buildx", "bake", *(f"--file={file}" for file in files), *arguments)
-
-
-def print_json(files: tuple[str, ...], targets: tuple[str, ...] = ()) -> Argv:
-    """Return the command that prints what would be built, as JSON.
-
-    Args:
-        files: The compose files; relative paths in them start from the working directory.
-        targets: The targets; all that can be built where none is named.
-    """
-    return _bake(files, "--print", *_targets(targets))
-
-
 def bake(
-    files: tuple[str, ...],
-    targets: tuple[str, ...],
+    file: str,
+    tags: Mapping[str, str],
     *,
-    tags: Mapping[str, tuple[str, ...]],
     labels: Mapping[str, str],
-    args: Mapping[str, str] | None = None,
-    platforms: tuple[str, ...] = (),
-    allow: tuple[str, ...] = (),
+    args: Mapping[str, str],
+    platforms: tuple[str, ...],
 ) -> Argv:
     """Return the command that builds images, side by side, into the local engine.
 
     Args:
-        files: The compose files, as for `print_json`.
-        tags: Target → the references its image gets, in place of its own.
-        args: Build arguments every image gets.
-        platforms: The platforms; the engine's own where none is named.
-        allow: What a build may reach beyond its folder (`fs.read=…`); only buildx 0.17 and newer know it.
+        file: What is built, as a bake file.
+        tags: Target → the reference its image gets; these targets are built.
+        platforms: The engine's own where none is named.
     """
-    named = (f"--set={target}.tags={tag}" for target in targets for tag in tags.get(target, ()))
-    marked = (
-        f"--set={target}.labels.{key}={value}" for target in targets for key, value in sorted(labels.items())
+    common = (
+        *((f"labels.{key}", value) for key, value in sorted(labels.items())),
+        *((f"args.{key}", value) for key, value in sorted(args.items())),
+        *(("platform", platform) for platform in platforms),
     )
-    allowed = (f"--allow={what}" for what in allow)
-    argued = (f"--set={t}.args.{key}={value}" for t in targets for key, value in sorted((args or {}).items()))
-    placed = (f"--set={t}.platform={platform}" for t in targets for platform in platforms)
-    return _bake(
-        files,
-        "--load",
-        "--progress=plain",
-        *allowed,
-        *named,
-        *marked,
-        *argued,
-        *placed,
-        *_targets(targets),
+    return (
+        *("docker", "buildx", "bake", f"--file={file}", "--load", "--progress=plain"),
+        *(
+            f"--set={target}.{key}={value}"
+            for target, tag in tags.items()
+            for key, value in (("tags", tag), *common)
+        ),
+        *(name(target, "build target") for target in tags),
     )
-
-
-def _targets(targets: tuple[str, ...]) -> Argv:
-    return tuple(name(target, "build target") for target in targets)
 
 
 def target_name(service: str) -> str:
@@ -98,15 +72,15 @@ def target_name(service: str) -> str:
     return service.replace(".", "_")
 
 
-def group_targets(print_json: str, compose_config_json: str) -> tuple[BuildTarget, ...]:
+def group_targets(bake: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[BuildTarget, ...]:
     """Find the images of an application and the services that run each of them.
 
     Services whose builds are equal share one image. A service without a build of its own whose `image:`
     is that of a built service runs that service's image. Services no profile starts are left out.
 
     Args:
-        print_json: What is built, as a bake file in JSON.
-        compose_config_json: What `docker compose config --format=json` printed.
+        bake: What is built, a bake file.
+        config: What `docker compose config --format=json` printed, parsed.
 
     Returns:
         The images, sorted by name; the name of a shared one is that of its first service.
@@ -114,12 +88,11 @@ def group_targets(print_json: str, compose_config_json: str) -> tuple[BuildTarge
     Raises:
         TerminalError: A service has a build that bake does not know.
     """
-    definitions: dict[str, dict[str, Any]] = json.loads(print_json).get("target", {})
-    services: dict[str, dict[str, Any]] = json.loads(compose_config_json).get("services", {})
-    built = {
-        service: _definition(service, definitions) for service, told in services.items() if "build" in told
-    }
-    first = _first_of_each(built)
+    services: Mapping[str, Any] = config.get("services", {})
+    targets = bake.get("target", {})
+    built = {service: _definition(service, targets) for service, told in services.items() if "build" in told}
+    # The last one wins, so the first by name comes last.
+    first = {built[service]: service for service in sorted(built, reverse=True)}
     owners = {service: first[definition] for service, definition in built.items()}
     owners |= _by_image(services, owners)
     return tuple(
@@ -128,7 +101,7 @@ def group_targets(print_json: str, compose_config_json: str) -> tuple[BuildTarge
     )
 
 
-def _definition(service: str, definitions: dict[str, dict[str, Any]]) -> str:
+def _definition(service: str, definitions: Mapping[str, Any]) -> str:
     found = definitions.get(target_name(service))
     if found is None:
         raise TerminalError(
@@ -139,12 +112,7 @@ def _definition(service: str, definitions: dict[str, dict[str, Any]]) -> str:
     return json.dumps(relevant, sort_keys=True)
 
 
-def _first_of_each(built: dict[str, str]) -> dict[str, str]:
-    """Return definition → the first service, by name, that has it."""
-    return {built[service]: service for service in sorted(built, reverse=True)}
-
-
-def _by_image(services: dict[str, dict[str, Any]], owners: dict[str, str]) -> dict[str, str]:
+def _by_image(services: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, str]:
     """Return unbuilt service → the service whose image it runs."""
     images = {services[service].get("image"): owner for service, owner in sorted(owners.items())}
     images.pop(None, None)

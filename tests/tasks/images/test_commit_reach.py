@@ -388,7 +388,7 @@ def test_nothing_outside_a_commit_is_reached(
     seen, refusal = "", None
     try:
         sources = strange.read()
-        seen += json.dumps(sources.config) + sources.bake
+        seen += json.dumps(sources.config) + json.dumps(sources.bake)
         for image in strange.build(sources):
             seen += loot(image)
     except SluiceError as error:
@@ -505,7 +505,7 @@ def test_a_secret_of_the_policy_is_in_no_layer_and_no_argument(
     )
     sources = ordinary.read()
     (image,) = ordinary.build(sources)
-    assert CANARY not in sources.bake
+    assert CANARY not in json.dumps(sources.bake)
     history = subprocess.run(
         ("docker", "history", "--no-trunc", image), check=True, capture_output=True, text=True
     )

@@ -6,47 +6,35 @@ from typing import Any
 
 import pytest
 
-from flows.domain.compose.facts import (
-    PublishedPort,
-    depended_on,
-    published_ports,
-)
+from flows.domain.compose.facts import depended_on, tcp_ports
 from tests.flows.domain.compose.test_override import CONFIG
 
 
-def port(number: int, host_ip: str = "", protocol: str = "tcp") -> PublishedPort:
-    return PublishedPort(service="web", host_ip=host_ip, port=number, protocol=protocol)
-
-
 def test_ports_of_a_real_configuration() -> None:
-    assert [(one.service, one.host_ip, one.port) for one in published_ports(CONFIG)] == [
-        ("backend", "", 8080),
-        ("backend", "127.0.0.1", 9000),
-        ("backend", "127.0.0.1", 9001),
-    ]
+    assert tcp_ports(CONFIG) == {8080, 9000, 9001}
 
 
 @pytest.mark.parametrize(
     ("entry", "ports"),
     [
-        ({"target": 80, "published": "8080", "protocol": "tcp"}, (port(8080),)),
-        ({"target": 80, "published": 8080}, (port(8080),)),
-        ({"published": "53", "protocol": "udp", "host_ip": "::1"}, (port(53, "::1", "udp"),)),
-        ({"published": "8000-8002"}, (port(8000), port(8001), port(8002))),
-        ({"published": "65535-99999999999"}, (port(65535),)),
-        ({"published": "0"}, ()),
-        ({"published": ""}, ()),
-        ({"published": "http"}, ()),
-        ({"published": "80-"}, (port(80),)),
-        ({"target": 80}, ()),
+        ({"target": 80, "published": "8080", "protocol": "tcp"}, {8080}),
+        ({"target": 80, "published": 8080}, {8080}),
+        ({"published": "53", "protocol": "udp", "host_ip": "::1"}, set()),
+        ({"published": "8000-8002"}, {8000, 8001, 8002}),
+        ({"published": "65535-99999999999"}, {65535}),
+        ({"published": "0"}, set()),
+        ({"published": ""}, set()),
+        ({"published": "http"}, set()),
+        ({"published": "80-"}, {80}),
+        ({"target": 80}, set()),
     ],
 )
-def test_published_ports(entry: dict[str, Any], ports: tuple[PublishedPort, ...]) -> None:
-    assert published_ports({"services": {"web": {"ports": [entry]}, "db": {}}}) == ports
+def test_published_ports(entry: dict[str, Any], ports: set[int]) -> None:
+    assert tcp_ports({"services": {"web": {"ports": [entry]}, "db": {}}}) == ports
 
 
 def test_no_services_have_no_ports() -> None:
-    assert published_ports({}) == ()
+    assert tcp_ports({}) == set()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from flows.domain.compose.override import (
     third_party_images,
     written_paths,
 )
-from flows.domain.compose.text import EnvFile
 from tasks.kernel.errors import RefusedError, TerminalError
 
 DATA = Path(__file__).parent / "data"
@@ -75,25 +74,14 @@ def test_a_bundle_holds_exactly_what_compose_names() -> None:
         "nginx/tls/a.pem",
         "secret.txt",
     )
-    assert "nginx" in spec.paths
     assert spec.untracked == (".env.local", "common/inc.env", "data")
     assert spec.outside == ("/var/run/docker.sock",)
-    assert spec.unresolved == ()
-
-
-def test_env_files_are_told_whether_they_must_be_there() -> None:
-    assert bundle().env_files == (
-        EnvFile(path=".env"),
-        EnvFile(path=".env.local", required=False),
-        EnvFile(path="common/inc.env"),
-        EnvFile(path="common/app.env"),
-    )
+    assert spec.env_files == (".env", ".env.local", "common/inc.env", "common/app.env")
 
 
 def test_a_mounted_project_directory_is_everything_tracked() -> None:
     spec = bundle(mounting(ROOT, f"{ROOT}/"))
     assert set(spec.files) == TRACKED
-    assert "." in spec.paths
 
 
 def test_paths_that_leave_the_project_are_the_hosts() -> None:
@@ -175,7 +163,7 @@ PARTS = st.lists(st.sampled_from(["..", ".", "a", "nginx", "data", "etc", ""]), 
 def test_no_path_of_a_bundle_leaves_the_project(parts: list[str], below: bool) -> None:
     spec = bundle(mounting(*(f"{ROOT}/{part}" if below else f"/{part}" for part in parts)))
     assert set(spec.files) <= TRACKED
-    for path in (*spec.paths, *spec.untracked):
+    for path in spec.untracked:
         assert not path.startswith(("/", ".."))
 
 

@@ -7,14 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.domain.compose.text import (
-    EnvFile,
     NamedFiles,
-    Variables,
     fixed_images,
     named_files,
     parse_compose,
     required_variables,
-    variables,
 )
 from tasks.kernel.errors import TerminalError
 
@@ -32,7 +29,7 @@ def test_included_and_extended_files_are_followed_to_the_end() -> None:
         c_yml="services: {}",
     )
     assert found.compose == ("compose.yml", "base/b.yml", "inc/a.yml", "c.yml", "inc/d.yml")
-    assert found.env_files == (EnvFile(path="base/b.env"), EnvFile(path="inc/one.env"))
+    assert found.env_files == ("base/b.env", "inc/one.env")
 
 
 def test_an_includes_project_directory_is_where_its_paths_start() -> None:
@@ -42,7 +39,7 @@ def test_an_includes_project_directory_is_where_its_paths_start() -> None:
         inc__a_yml="services: {x: {env_file: a.env}}",
         b_yml="services: {}",
     )
-    assert found.env_files == (EnvFile(path="other/a.env"),)
+    assert found.env_files == ("other/a.env",)
     assert found.outside == ("../out",)
 
 
@@ -53,26 +50,26 @@ def test_files_that_include_each_other_end() -> None:
 
 def test_paths_of_a_file_given_with_f_start_at_the_project_directory() -> None:
     found = named_files(["deploy/compose.yml"], {"deploy/compose.yml": "services: {x: {env_file: .env}}"}.get)
-    assert found.env_files == (EnvFile(path=".env"),)
+    assert found.env_files == (".env",)
 
 
 @pytest.mark.parametrize(
     ("env_file", "expected"),
     [
-        ("a.env", (EnvFile(path="a.env"),)),
-        ("[a.env, ./b.env]", (EnvFile(path="a.env"), EnvFile(path="b.env"))),
-        ("[{path: a.env, required: false}]", (EnvFile(path="a.env", required=False),)),
-        ("[{path: a.env, required: false}, a.env]", (EnvFile(path="a.env"),)),
-        ("[{path: a.env}, '', 3, {}]", (EnvFile(path="a.env"),)),
+        ("a.env", ("a.env",)),
+        ("[a.env, ./b.env]", ("a.env", "b.env")),
+        ("[{path: a.env, required: false}]", ("a.env",)),
+        ("[{path: a.env, required: false}, a.env]", ("a.env",)),
+        ("[{path: a.env}, '', 3, {}]", ("a.env",)),
         ("null", ()),
-        ("${WHERE:-x}.env", (EnvFile(path="x.env"),)),
+        ("${WHERE:-x}.env", ("x.env",)),
     ],
 )
-def test_env_files_in_every_spelling(env_file: str, expected: tuple[EnvFile, ...]) -> None:
+def test_env_files_in_every_spelling(env_file: str, expected: tuple[str, ...]) -> None:
     assert named(compose_yml=f"services:\n  x:\n    env_file: {env_file}").env_files == expected
 
 
-def test_what_is_not_inside_or_not_known_is_told_apart() -> None:
+def test_what_is_not_known_to_be_inside_is_the_hosts() -> None:
     found = named(
         compose_yml="include: ['https://example.com/x.yml', 'oci://x/y']\n"
         "services: {x: {env_file: [/etc/x.env, ../x.env, .., ~/x.env, '${WHO}.env', '${WHO}.env']}}"
@@ -82,10 +79,10 @@ def test_what_is_not_inside_or_not_known_is_told_apart() -> None:
         "../x.env",
         "..",
         "~/x.env",
+        "${WHO}.env",
         "https://example.com/x.yml",
         "oci://x/y",
     )
-    assert found.unresolved == ("${WHO}.env",)
     assert found.env_files == ()
 
 
@@ -125,31 +122,29 @@ def test_composes_own_tags_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "required", "plain"),
+    ("text", "names"),
     [
-        ("${A}", (), ("A",)),
-        ("$A and $B_2!", (), ("A", "B_2")),
-        ("${A:?say so}", ("A",), ()),
-        ("${A?}", ("A",), ()),
-        ("${A} ${A:?}", ("A",), ()),
-        ("${A:-x} ${B-} ${C:+x} ${D+x}", (), ()),
-        ("${A:-${B:?}} ${C}", (), ("C",)),
-        ("${A:?${B}} $C", ("A",), ("C",)),
-        ("$$A $${B} $$$C", (), ("C",)),
-        ("${A:-{x}} ${B}", (), ("B",)),
-        ("${A:-never closed $B", (), ()),
-        ("a $ b ${ c", (), ()),
+        ("${A}", ("A",)),
+        ("$A and $B_2!", ("A", "B_2")),
+        ("${A:?say so}", ("A",)),
+        ("${A?}", ("A",)),
+        ("${A} ${A:?}", ("A",)),
+        ("${A:-x} ${B-} ${C:+x} ${D+x}", ()),
+        ("${A:-${B:?}} ${C}", ("C",)),
+        ("${A:?${B}} $C", ("A", "C")),
+        ("$$A $${B} $$$C", ("C",)),
+        ("${A:-{x}} ${B}", ("B",)),
+        ("${A:-never closed $B", ()),
+        ("a $ b ${ c", ()),
     ],
 )
-def test_variables(text: str, required: tuple[str, ...], plain: tuple[str, ...]) -> None:
-    texts = {"c.yml": f"services: {{x: {{image: '{text}'}}}}"}
-    assert variables(texts) == Variables(required=required, plain=plain)
-    assert required_variables(texts) == tuple(sorted(required + plain))
+def test_variables(text: str, names: tuple[str, ...]) -> None:
+    assert required_variables({"c.yml": f"services: {{x: {{image: '{text}'}}}}"}) == names
 
 
 def test_comments_and_keys_are_not_read_and_every_file_is() -> None:
     texts = {"a.yml": "# ${NOT}\n${NEITHER}: [{x: '${ONE}'}, 3, null]", "b.yml": "x: ${TWO:?}"}
-    assert variables(texts) == Variables(required=("TWO",), plain=("ONE",))
+    assert required_variables(texts) == ("ONE", "TWO")
 
 
 def test_a_file_that_multiplies_itself_is_read_once() -> None:
@@ -165,10 +160,7 @@ def test_a_file_that_multiplies_itself_is_read_once() -> None:
 )
 def test_only_names_that_are_there_are_found(parts: list[str]) -> None:
     text = "".join(parts)
-    found = variables({"c": f"x: '{text}'"})
-    for name in (*found.required, *found.plain):
-        assert name[0] in text
-    assert not set(found.required) & set(found.plain)
+    assert all(name in text for name in required_variables({"c": f"x: '{text}'"}))
 
 
 def test_only_an_image_without_a_variable_is_the_same_everywhere() -> None:

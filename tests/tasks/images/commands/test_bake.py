@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tasks.host.compose import ComposeProject
-from tasks.images.commands.bake import BuildTarget, bake, group_targets, print_json, target_name
+from tasks.images.commands.bake import BuildTarget, bake, group_targets, target_name
 from tasks.kernel.errors import TerminalError
 
 
 def grouped(targets: dict[str, Any], services: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    found = group_targets(json.dumps({"target": targets}), json.dumps({"services": services}))
+    found = group_targets({"target": targets}, {"services": services})
     return {target.name: target.services for target in found}
 
 
@@ -93,22 +93,15 @@ def test_a_target_has_a_name_a_registry_takes(name: str, path: str) -> None:
 
 def test_the_command_names_what_the_images_get() -> None:
     argv = bake(
-        ("a.yml", "b.yml"),
-        ("web", "job"),
-        tags={"web": ("r/web:1",), "job": ("r/job:1", "r/job:main")},
+        "a.json",
+        {"web": "r/web:1", "job": "r/job:1"},
         labels={"org.opencontainers.image.revision": "abc", "b": "x,y=z"},
+        args={"MODE": "it's"},
+        platforms=("linux/arm64", "linux/amd64"),
     )
-    assert argv[:7] == (
-        "docker",
-        "buildx",
-        "bake",
-        "--file=a.yml",
-        "--file=b.yml",
-        "--load",
-        "--progress=plain",
-    )
-    assert "--set=web.tags=r/web:1" in argv
-    assert {"--set=job.tags=r/job:1", "--set=job.tags=r/job:main"} <= set(argv)
+    assert argv[:6] == ("docker", "buildx", "bake", "--file=a.json", "--load", "--progress=plain")
+    assert {"--set=web.tags=r/web:1", "--set=job.tags=r/job:1", "--set=job.args.MODE=it's"} <= set(argv)
+    assert {"--set=web.platform=linux/arm64", "--set=web.platform=linux/amd64"} <= set(argv)
     assert "--set=web.labels.org.opencontainers.image.revision=abc" in argv
     assert "--set=job.labels.b=x,y=z" in argv
     assert argv[-2:] == ("web", "job")
@@ -117,7 +110,7 @@ def test_the_command_names_what_the_images_get() -> None:
 @pytest.mark.parametrize("target", ["", "--push", "-x", "a b", "$(id)"])
 def test_what_cannot_name_a_target_is_refused(target: str) -> None:
     with pytest.raises(TerminalError, match="build target"):
-        print_json(("a.yml",), (target,))
+        bake("a.json", {target: "r/web:1"}, labels={}, args={}, platforms=())
 
 
 COMPOSE = """
@@ -138,13 +131,13 @@ def test_real_compose_and_bake_are_understood(tmp_path: Path) -> None:
     (tmp_path / "compose.yml").write_text(COMPOSE)
     project = ComposeProject("shop", str(tmp_path), files=(str(tmp_path / "compose.yml"),))
 
-    def output(argv: tuple[str, ...]) -> str:
+    def output(argv: tuple[str, ...]) -> dict[str, Any]:
         environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), "MODE": "it's $x"}
-        return subprocess.run(
-            argv, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
-        ).stdout
+        done = subprocess.run(argv, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+        return dict(json.loads(done.stdout))
 
-    found = group_targets(output(print_json(("compose.yml",))), output(project.config_json()))
+    shown = ("docker", "buildx", "bake", "--file=compose.yml", "--print")
+    found = group_targets(output(shown), output(project.config_json()))
     assert {target.name: target.services for target in found} == {
         "backend": ("backend", "scheduler", "worker"),
         target_name("front.end"): ("front.end",),

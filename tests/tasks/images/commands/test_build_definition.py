@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.host.compose import ComposeProject
-from tasks.images.commands.bake import group_targets, print_json
+from tasks.images.commands.bake import group_targets
 from tasks.images.commands.build_definition import Checkouts, build_definition
 from tasks.kernel.errors import RefusedError
 
@@ -82,11 +82,13 @@ def test_bake_reads_our_definition_as_it_reads_the_compose_file(tmp_path: Path) 
     ours = build_definition(config, Checkouts(str(tmp_path), str(tmp_path), os.path.realpath), {})
     (tmp_path / "ours.json").write_text(json.dumps(ours))
     names = ("plain", "front_end", "inline")
-    read = output(print_json(("ours.json",), names))["target"]
-    assert written(read, tmp_path) == written(
-        output(print_json(("compose.yaml",), names))["target"], tmp_path
-    )
-    assert {target.name for target in group_targets(json.dumps(ours), json.dumps(config))} == set(names)
+
+    def shown(file: str) -> dict[str, Any]:
+        read = output(("docker", "buildx", "bake", f"--file={file}", "--print", *names))
+        return written(read["target"], tmp_path)
+
+    assert shown("ours.json") == shown("compose.yaml")
+    assert {target.name for target in group_targets(ours, config)} == set(names)
 
 
 def test_a_build_may_use_another_services_image() -> None:
