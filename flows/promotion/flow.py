@@ -129,7 +129,7 @@ def promote_body(session: Session, request: Request, row: PromotionRecord) -> Pr
 def _promote(
     session: Session, run: Run, request: Request, resolved: Resolved, row: PromotionRecord
 ) -> PromotionRecord:
-    action = next_action(row.status, run.ledger.steps.of(row.id)).action
+    action = next_action(row.status, run.ledger.steps.of(row.id))
     if action is Action.REPORT:
         return report_again(run, row, resolved)
     if row.status in ACTIVE:

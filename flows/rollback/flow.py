@@ -120,7 +120,7 @@ def _rollback_body(
 
 
 def _roll_back(run: Run, request: Request, row: PromotionRecord, options: RollbackOptions) -> PromotionRecord:
-    action = next_action(row.status, run.ledger.steps.of(row.id)).action
+    action = next_action(row.status, run.ledger.steps.of(row.id))
     if action is Action.REPORT:
         return _report_again(run, request, row, options)
     if row.status in ACTIVE:

@@ -12,9 +12,8 @@ from tasks.kernel.errors import FencedError, SluiceError
 
 StepStatus = Literal["started", "finished", "failed"]
 
-UP = "up"
 # From here on something live is no longer as it was: a rollback stops services before it changes the database.
-SWITCH = frozenset({UP, "pause"})
+SWITCH = frozenset({"up", "pause"})
 # The release runs and its smoke checks passed: nothing from here on takes it back.
 AFTER_SUCCESS = frozenset({"record", "tag", "notify", "prune"})
 
@@ -51,30 +50,9 @@ class JournalStep(Protocol):
         ...
 
     @property
-    def host(self) -> str:
-        """The host, empty for a step that runs once."""
-        ...
-
-    @property
     def status(self) -> StepStatus:
         """Where the step stands."""
         ...
-
-
-class NextAction(Value):
-    """What to do, and where the journal says the run stood.
-
-    Attributes:
-        action: What to do.
-        finished: Steps (with the host, `pull@web-1`) whose receipt is read back instead of running them.
-        cut: Steps that began and did not finish: they read the facts anew and run again.
-        up_started: True when the switch had begun.
-    """
-
-    action: Action
-    finished: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    up_started: bool = False
 
 
 _BY_STATUS = {
@@ -85,20 +63,18 @@ _BY_STATUS = {
 }
 
 
-def next_action(status: Status, steps: Sequence[JournalStep]) -> NextAction:
+def next_action(status: Status, steps: Sequence[JournalStep]) -> Action:
     """Say how a run goes on with a promotion it finds in the ledger.
 
-    Returns:
-        What to do. A step that failed after the switch began means that the previous release has to come
-        back, also when the process died before the status said so.
+    A step that failed after the switch began means that the previous release has to come back, also when the process
+    died before the status said so.
     """
-    action = Action.REPORT if status in ENDED else _BY_STATUS.get(status) or _running(steps)
-    return NextAction(
-        action=action,
-        finished=tuple(_label(step) for step in steps if step.status == "finished"),
-        cut=tuple(_label(step) for step in steps if step.status == "started"),
-        up_started=up_started(steps),
-    )
+    if status in ENDED:
+        return Action.REPORT
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    failed = any(step.status == "failed" and step.name not in AFTER_SUCCESS for step in steps)
+    return Action.RESTORE if failed and up_started(steps) else Action.CONTINUE
 
 
 def up_started(steps: Sequence[JournalStep]) -> bool:
@@ -165,12 +141,3 @@ def failure_note(status: Status, environment: str, previous_release_id: str | No
     if previous_release_id is None:
         return f"nothing ran before in {environment}, so there is nothing to go back to"
     return f"{previous_release_id} still runs in {environment}"
-
-
-def _running(steps: Sequence[JournalStep]) -> Action:
-    failed = any(step.status == "failed" and step.name not in AFTER_SUCCESS for step in steps)
-    return Action.RESTORE if failed and up_started(steps) else Action.CONTINUE
-
-
-def _label(step: JournalStep) -> str:
-    return f"{step.name}@{step.host}" if step.host else step.name

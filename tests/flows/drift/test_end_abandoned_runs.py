@@ -287,9 +287,9 @@ def test_the_journal_of_a_restart_does_not_look_like_a_failure(ledger: Ledger) -
     row = opened(ledger, "f-1", Status.RUNNING)
     ledger.steps.start(row.id, "up", "prod", now=datetime.now(UTC))
     ledger.steps.start(row.id, RETRIED, now=datetime.now(UTC))
-    assert next_action(Status.RUNNING, ledger.steps.of(row.id)).action is Action.CONTINUE
+    assert next_action(Status.RUNNING, ledger.steps.of(row.id)) is Action.CONTINUE
     ledger.steps.finish(row.id, RETRIED, receipt=StepReceipt(text="again"), now=datetime.now(UTC))
-    assert next_action(Status.RUNNING, ledger.steps.of(row.id)).action is Action.CONTINUE
+    assert next_action(Status.RUNNING, ledger.steps.of(row.id)) is Action.CONTINUE
 
 
 def test_a_promotion_of_another_repository_is_left_alone(ledger: Ledger, policy: Policy) -> None:
