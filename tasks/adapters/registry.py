@@ -79,7 +79,7 @@ class HttpRegistry:
             event_hooks={"request": [] if insecure else [self._refuse_plain]},
         )
         # Nobody ends a registry: its connections go with the last reference to it.
-        self._finalizer = weakref.finalize(self, self._client.close)
+        weakref.finalize(self, self._client.close)
 
     def _refuse_plain(self, request: httpx.Request) -> None:
         """Follow no redirect to plain HTTP: a registry that a commit names could lead to what listens here."""
@@ -89,25 +89,18 @@ class HttpRegistry:
                 "check the address in the registry's block",
             )
 
-    def close(self) -> None:
-        """Close its connections; it can be used no more."""
-        self._finalizer()
-
     def digest(self, repository: str, tag: str) -> str | None:
         """Return the manifest digest a tag has, or None where the tag is unknown."""
         path = self._path(repository)
-        answer = self._ask("HEAD", f"{path}/manifests/{_tag(tag)}", f"repository:{path}:pull")
+        manifest, scope = f"{path}/manifests/{_tag(tag)}", f"repository:{path}:pull"
+        answer = self._ask("HEAD", manifest, scope)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        told: str = answer.headers.get("Docker-Content-Digest", "")
-        if _DIGEST.match(told):
-            return told
-        return self._computed(path, tag)
-
-    def _computed(self, path: str, tag: str) -> str:
-        """Return a digest the registry does not tell: it is the checksum of the manifest itself."""
-        answer = self._ask("GET", f"{path}/manifests/{tag}", f"repository:{path}:pull")
-        return "sha256:" + hashlib.sha256(answer.content).hexdigest()
+        said: str = answer.headers.get("Docker-Content-Digest", "")
+        if _DIGEST.match(said):
+            return said
+        # It is the checksum of the manifest itself.
+        return "sha256:" + hashlib.sha256(self._ask("GET", manifest, scope).content).hexdigest()
 
     def tag(self, repository: str, digest: str, tag: str) -> None:
         """Give a digest one more tag. Running it twice changes nothing."""

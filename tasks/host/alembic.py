@@ -18,7 +18,6 @@ _HISTORY = re.compile(
     r"(?P<down><base>|[\w., -]+?)(?: \((?P<needs>[^)]*)\))? -> "
     r"(?P<id>[\w.-]+)(?: \([^)]*\))*(?:, (?P<doc>.*))?\Z"
 )
-_CURRENT = re.compile(r"(?P<id>[\w.-]+)(?: \((?:head|effective head|current|branchpoint|mergepoint)\))*\Z")
 
 
 def parse_history(text: str) -> tuple[Revision, ...]:

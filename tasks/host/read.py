@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from tasks.host.host_facts import CONTAINERS, RUNNING, parse_containers, parse_o
 from tasks.host.scripts import script
 from tasks.kernel.errors import TerminalError
 from tasks.kernel.output import title
+from tasks.kernel.poll import poll
 from tasks.kernel.protocols import Call, Limits
 
 if TYPE_CHECKING:
@@ -150,11 +150,10 @@ def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
     Raises:
         TerminalError: It does not answer for a minute.
     """
-    deadline = time.monotonic() + _ENGINE_SECONDS
-    while True:
-        try:
-            return read_containers(host, pipeline)
-        except TerminalError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)
+    return poll(
+        lambda: read_containers(host, pipeline),
+        lambda _: True,
+        seconds=_ENGINE_SECONDS,
+        every=_LOOK_SECONDS,
+        cured=(TerminalError,),
+    )

@@ -12,18 +12,13 @@ from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.domain.words.text import one_line
 
-KIND = "flow"
 # What a row of an earlier version of Sluice knows, by kind: parameter → column.
 _COLUMNS: dict[Kind, dict[str, str]] = {
-    Kind.PROMOTE: {"environment": "environment", "requested_by": "requested_by", "ref": "ref"},
-    Kind.ROLLBACK: {
-        "environment": "environment",
-        "requested_by": "requested_by",
-        "release": "ref",
-        "reason": "cause",
-    },
-    Kind.REDEPLOY: {"environment": "environment", "requested_by": "requested_by"},
+    Kind.PROMOTE: {"ref": "ref"},
+    Kind.ROLLBACK: {"release": "ref", "reason": "cause"},
+    Kind.REDEPLOY: {},
 }
+_COLUMNS_OF_ALL = {"environment": "environment", "requested_by": "requested_by"}
 _LONGEST_VALUE = 80
 _LONGEST_DATA = 800
 
@@ -72,10 +67,11 @@ def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tup
         What differs. Of a row without `asked` only what its other columns know is compared.
     """
     if row.kind is not kind:
-        return (ChangedValue(name=KIND, first=row.kind.value, now=kind.value),)
+        return (ChangedValue(name="flow", first=row.kind.value, now=kind.value),)
     if row.asked is not None:
         return differences(row.asked.parameters, parameters)
-    known = {name: str(getattr(row, column)) for name, column in _COLUMNS[kind].items()}
+    columns = _COLUMNS_OF_ALL | _COLUMNS[kind]
+    known = {name: str(getattr(row, column)) for name, column in columns.items()}
     return differences(known, {name: parameters.get(name, "") for name in known})
 
 

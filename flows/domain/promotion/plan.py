@@ -13,8 +13,8 @@ from blocks.values.releases import Commit, Release, Revision
 from blocks.values.schema_changes import MigrationVerdict, worst
 from flows.domain.approvals.quorum import ApprovalPolicy
 from flows.domain.database.schema import SchemaPath, ahead_of, schema_path
+from tasks.kernel.redact import MASK
 
-REDACTED = "•••"
 _MOST_PAIRED_LINES = 4_000
 _SHORTEST_SECRET_LINE = 4
 
@@ -110,9 +110,9 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
         commits=facts.commits,
         commits_leaving=facts.commits_leaving,
         images=release.images,
-        images_changed=images_changed(running, release),
+        images_changed=_changed(running.digests if running else {}, release.digests),
         third_party=release.third_party,
-        third_party_changed=third_party_changed(running, release),
+        third_party_changed=_changed(running.third_party if running else {}, release.third_party),
         compose_diff=compose_diff(facts.compose_running, facts.compose, secrets=secrets),
         key_changes=key_change(facts.required_keys, facts.required_keys_running, facts.present_keys),
         revision=", ".join(sorted(facts.current)) if facts.current else None,
@@ -180,32 +180,6 @@ def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: 
     return not (only_upgrades and revisions and plan.revision is not None and not plan.pending)
 
 
-def images_changed(running: Release | None, release: Release) -> tuple[str, ...]:
-    """Return the targets whose digest differs from the running one.
-
-    Args:
-        running: The release that runs now, None where nothing runs.
-        release: The release that would run.
-
-    Returns:
-        Target names, sorted.
-    """
-    return _changed(running.digests if running else {}, release.digests)
-
-
-def third_party_changed(running: Release | None, release: Release) -> tuple[str, ...]:
-    """Return the services whose image is not built here and is another one than the running release's.
-
-    Args:
-        running: The release that runs now, None where nothing runs.
-        release: The release that would run.
-
-    Returns:
-        Service names, sorted.
-    """
-    return _changed(running.third_party if running else {}, release.third_party)
-
-
 def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name, value in after.items() if before.get(name) != value))
 
@@ -240,7 +214,7 @@ def compose_diff(before: Mapping[str, str], after: Mapping[str, str], *, secrets
     hidden = _redactions(secrets)
     lines: list[str] = []
     for path in sorted({*before, *after}):
-        old, new = (redact(texts.get(path, ""), hidden).split("\n") for texts in (before, after))
+        old, new = (_redacted(texts.get(path, ""), hidden).split("\n") for texts in (before, after))
         lines += _difference(old, new, path)
     return "\n".join(lines)
 
@@ -275,22 +249,15 @@ def _alike(old: list[str], new: list[str]) -> int:
     )
 
 
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace each secret in a text.
-
-    Args:
-        secrets: The secrets; the longer first, where one is part of another.
-
-    Returns:
-        The text without them.
-    """
+def _redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
-        text = text.replace(secret, REDACTED)
+        text = text.replace(secret, MASK)
     return text
 
 
 def _redactions(secrets: Collection[str]) -> list[str]:
-    # YAML indents the lines of a key or certificate, so each line is looked for as well.
+    # YAML indents the lines of a key or certificate, so each line is looked for as well; the longer ones first, where
+    # one is part of another.
     lines = {line.strip() for secret in secrets for line in secret.splitlines()}
     long_lines = {line for line in lines if len(line) >= _SHORTEST_SECRET_LINE}
     return sorted({*secrets, *long_lines} - {""}, key=lambda secret: (-len(secret), secret))

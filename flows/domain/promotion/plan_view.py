@@ -73,12 +73,7 @@ def _plain_summary(plan: Plan) -> list[tuple[str, str]]:
         ("release", plan.release_id),
         ("environment", f"{plan.pipeline} {plan.environment}"),
         ("runs now", plan.running_release_id or "nothing"),
-        ("images", f"{len(plan.images_changed)} of {len(plan.images)} change"),
-        ("migrations", _migrations(plan)),
-        ("backup", _backup(plan)),
-        ("expected", _expected(plan)),
-        ("approvals", _approvals(plan)),
-        *([("described by", _DEFAULTED)] if plan.description_checksum else []),
+        *((name.lower(), text) for name, text in _figures(plan)),
         ("plan", plan.hash[:_DIGEST_LENGTH]),
     ]
 
@@ -89,13 +84,19 @@ def _summary(plan: Plan) -> list[tuple[str, str]]:
         ("Release", code(plan.release_id)),
         ("Commit", f"{code(commit.short)} {escape(commit.subject)} ({escape(commit.author_name, 60)})"),
         ("Runs now", code(plan.running_release_id) if plan.running_release_id else "nothing"),
-        ("Images", f"{len(plan.images_changed)} of {len(plan.images)} change"),
-        ("Migrations", escape(_migrations(plan))),
-        ("Backup", _backup(plan)),
-        ("Expected duration", _expected(plan)),
-        ("Approvals", escape(_approvals(plan), 400)),
-        *([("Described by", _DEFAULTED)] if plan.description_checksum else []),
+        *((name, escape(text, 400)) for name, text in _figures(plan)),
         ("Plan", code(plan.hash[:_DIGEST_LENGTH])),
+    ]
+
+
+def _figures(plan: Plan) -> list[tuple[str, str]]:
+    return [
+        ("Images", f"{len(plan.images_changed)} of {len(plan.images)} change"),
+        ("Migrations", _migrations(plan)),
+        ("Backup", _backup(plan)),
+        ("Expected", _expected(plan)),
+        ("Approvals", _approvals(plan)),
+        *([("Described by", _DEFAULTED)] if plan.description_checksum else []),
     ]
 
 

@@ -39,7 +39,7 @@ class RollbackDecision(Value):
         refused_reason: Why not, and what to do; empty where it may go on.
     """
 
-    release_id: str | None
+    release_id: str | None = None
     refused_reason: str = ""
 
 
@@ -64,12 +64,15 @@ def choose_target(
     """
     good = _last_good(history)
     if wanted.strip():
-        target, refused = _named(wanted.strip(), good, environment, running_release_id, held)
-    else:
-        target, refused = _last(good, environment, running_release_id, held)
-    if target is None:
-        return RollbackDecision(release_id=None, refused_reason=refused)
-    return RollbackDecision(release_id=target.release_id)
+        return _named(wanted.strip(), good, environment, running_release_id, held)
+    for release in good:
+        if release != running_release_id and release not in held:
+            return RollbackDecision(release_id=release)
+    return _refused(f"no earlier good release is known in {environment} — promote one")
+
+
+def _refused(reason: str) -> RollbackDecision:
+    return RollbackDecision(refused_reason=reason)
 
 
 def _last_good(history: Sequence[PastPromotion]) -> dict[str, PastPromotion]:
@@ -81,36 +84,29 @@ def _last_good(history: Sequence[PastPromotion]) -> dict[str, PastPromotion]:
     return good
 
 
-def _last(
-    good: dict[str, PastPromotion], environment: str, running: str | None, held: Collection[str]
-) -> tuple[PastPromotion | None, str]:
-    for release, promotion in good.items():
-        if release != running and release not in held:
-            return promotion, ""
-    return None, f"no earlier good release is known in {environment} — promote one"
-
-
 def _named(
     wanted: str,
     good: dict[str, PastPromotion],
     environment: str,
     running: str | None,
     held: Collection[str],
-) -> tuple[PastPromotion | None, str]:
+) -> RollbackDecision:
     found = _matching(wanted, good)
     if len(found) > 1:
         names = ", ".join(promotion.release_id for promotion in found[:_MOST_NAMED])
-        return None, f"{one_line(wanted)!r} may be any of {names} — give more digits"
+        return _refused(f"{one_line(wanted)!r} may be any of {names} — give more digits")
     if not found:
         names = ", ".join(list(good)[:_MOST_NAMED]) or "none"
         reason = f"{one_line(wanted)!r} has not succeeded in {environment} before"
-        return None, f"{reason} — those that have, newest first: {names}"
+        return _refused(f"{reason} — those that have, newest first: {names}")
     release = found[0].release_id
     if release == running:
-        return None, f"{release} is what runs in {environment} now — nothing to do"
+        return _refused(f"{release} is what runs in {environment} now — nothing to do")
     if release in held:
-        return None, f"{release} is on hold in {environment} — `sluice unhold {environment} --reason …` first"
-    return found[0], ""
+        return _refused(
+            f"{release} is on hold in {environment} — `sluice unhold {environment} --reason …` first"
+        )
+    return RollbackDecision(release_id=release)
 
 
 def _matching(wanted: str, good: dict[str, PastPromotion]) -> list[PastPromotion]:

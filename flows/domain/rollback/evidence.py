@@ -99,6 +99,16 @@ class RollbackEvidence:
         return tuple(revision for revision in self.target if revision.id not in applied)
 
     @property
+    def judged(self) -> tuple[MigrationVerdict, ...]:
+        """What those of `ahead` do that were judged."""
+        return tuple(self.verdicts[one.id] for one in self.ahead if one.id in self.verdicts)
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Those of `ahead` that nobody judged."""
+        return tuple(one.id for one in self.ahead if one.id not in self.verdicts)
+
+    @property
     def untold(self) -> bool:
         """True where nobody can say which migrations lie between."""
         return self.nameless and not self.unmoved and self.told is None

@@ -173,11 +173,11 @@ def _refusal(evidence: RollbackEvidence) -> str:
     if evidence.pending:
         names = ", ".join(one_line(one.id, 40) for one in evidence.pending[:_MOST_NAMED])
         return f"{target} needs migrations the database lacks ({names}): only a promotion can start it again"
-    unjudged = [one.id for one in evidence.ahead if one.id not in evidence.verdicts]
-    risks = [evidence.verdicts[one.id] for one in evidence.ahead if one.id in evidence.verdicts]
-    breaking = [f"{one_line(one.revision, 40)} is {one.risk}" for one in risks if one.risk.breaks]
-    if not breaking and (unjudged or evidence.untold):
-        what = ", ".join(one_line(one, 40) for one in unjudged[:_MOST_NAMED]) or "whatever ran between"
+    breaking = [f"{one_line(one.revision, 40)} is {one.risk}" for one in evidence.judged if one.risk.breaks]
+    if not breaking and (evidence.unjudged or evidence.untold):
+        what = (
+            ", ".join(one_line(one, 40) for one in evidence.unjudged[:_MOST_NAMED]) or "whatever ran between"
+        )
         return (
             f"nothing proves that {target} runs on this schema ({what}): if you know that it does, --insist"
         )

@@ -72,14 +72,12 @@ def _judged(evidence: RollbackEvidence) -> str:
     """Say what the verdicts on the migrations between prove; what nobody judged, a person may answer for."""
     if evidence.untold:
         return _insisted(evidence, "whatever ran between")
-    ahead = evidence.ahead
-    found = tuple(evidence.verdicts[one.id] for one in ahead if one.id in evidence.verdicts)
-    unknown = [one.id for one in ahead if one.id not in evidence.verdicts]
-    if worst(found).breaks:
+    if worst(evidence.judged).breaks:
         return ""
-    if unknown:
-        return _insisted(evidence, f"{_named(unknown)}, which were not judged")
-    return f"each migration between was judged harmless to earlier releases ({_named([one.id for one in ahead])})"
+    if evidence.unjudged:
+        return _insisted(evidence, f"{_named(evidence.unjudged)}, which were not judged")
+    names = _named([one.id for one in evidence.ahead])
+    return f"each migration between was judged harmless to earlier releases ({names})"
 
 
 def _insisted(evidence: RollbackEvidence, what: str) -> str:
@@ -118,12 +116,7 @@ def _why_not_code(evidence: RollbackEvidence) -> str:
         )
     if evidence.untold:
         return "the application's migrations have no names, so it is not known which of them ran in between"
-    return "; ".join(_obstacle(evidence, one) for one in evidence.ahead if _stands_in_the_way(evidence, one))
-
-
-def _stands_in_the_way(evidence: RollbackEvidence, revision: Revision) -> bool:
-    verdict = evidence.verdicts.get(revision.id)
-    return verdict is None or verdict.risk.breaks
+    return "; ".join(filter(None, (_obstacle(evidence, one) for one in evidence.ahead)))
 
 
 def _obstacle(evidence: RollbackEvidence, revision: Revision) -> str:
@@ -131,6 +124,8 @@ def _obstacle(evidence: RollbackEvidence, revision: Revision) -> str:
     name = one_line(revision.id, 40)
     if verdict is None:
         return f"migration {name} was never judged"
+    if not verdict.risk.breaks:
+        return ""
     reasons = [finding.reason for finding in verdict.findings if finding.risk.breaks]
     return f"migration {name} is {verdict.risk}" + (f" ({one_line(reasons[0], 120)})" if reasons else "")
 
@@ -227,8 +222,7 @@ def _ways_out(evidence: RollbackEvidence, *, restorable: bool) -> list[str]:
 
 def _only_unjudged(evidence: RollbackEvidence) -> bool:
     """Say whether only knowledge is missing: nothing says that the target would fail."""
-    judged = [evidence.verdicts[one.id] for one in evidence.ahead if one.id in evidence.verdicts]
-    return not evidence.pending and not _disproven(_rehearsed(evidence)) and not worst(tuple(judged)).breaks
+    return not evidence.pending and not _disproven(_rehearsed(evidence)) and not worst(evidence.judged).breaks
 
 
 def _named(ids: Collection[str]) -> str:

@@ -16,16 +16,14 @@ from blocks.values.schema_changes import Risk
 from flows.domain.approvals.quorum import ApprovalPolicy
 from flows.domain.database.schema import UnknownRevisionError
 from flows.domain.promotion.plan import (
-    REDACTED,
     PlanFacts,
     compose_diff,
-    images_changed,
     is_told,
     key_change,
     make_plan,
     must_migrate,
-    third_party_changed,
 )
+from tasks.kernel.redact import MASK
 from tests.flows.domain.database.evidence_samples import rehearsal, verdict
 from tests.flows.domain.samples import commit, image, plan, release, revisions
 
@@ -82,8 +80,7 @@ def test_a_plan_says_what_would_change() -> None:
     assert made.revision == "a1"
     assert made.key_changes == KeyChange(missing=("B",), added=("B",), removed=("C",))
     assert made.compose_diff == (
-        "--- a/compose.yaml\n+++ b/compose.yaml\n@@ -1,3 +1,3 @@\n-image: a\n+image: b\n "
-        f"password: {REDACTED}\n "
+        f"--- a/compose.yaml\n+++ b/compose.yaml\n@@ -1,3 +1,3 @@\n-image: a\n+image: b\n password: {MASK}\n "
     )
     assert (made.approvals_required, made.approvers, made.policy_checksum) == (1, ("ada",), "c")
     assert (made.backup, made.expected_seconds, made.database_bytes) == (True, 3.0, 9)
@@ -130,13 +127,13 @@ def test_two_heads_are_both_told() -> None:
 def test_only_changed_images_of_others_are_named() -> None:
     before = release(third_party={"db": "postgres:17", "cache": "redis:7"})
     after = release(third_party={"db": "postgres:18", "cache": "redis:7", "mail": "mail:1"})
-    assert third_party_changed(before, after) == ("db", "mail")
-    assert third_party_changed(None, before) == ("cache", "db")
+    assert make_plan(facts(running=before, release=after)).third_party_changed == ("db", "mail")
+    assert make_plan(facts(running=None, release=before)).third_party_changed == ("cache", "db")
 
 
 def test_only_changed_images_are_named() -> None:
-    assert images_changed(release(), release()) == ()
-    assert images_changed(release(images=(image(),)), release()) == ("frontend",)
+    assert make_plan(facts(running=release())).images_changed == ()
+    assert make_plan(facts(running=release(images=(image(),)))).images_changed == ("frontend",)
 
 
 NAMES = st.sets(st.sampled_from("ABCDE"))
@@ -257,7 +254,7 @@ def test_the_hash_survives_the_ledger() -> None:
 
 def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
     diff = compose_diff({}, {"c": "a: hunter2\nb: hunter22x"}, secrets=["hunter2", "hunter22x"])
-    assert f"+a: {REDACTED}\n+b: {REDACTED}" in diff
+    assert f"+a: {MASK}\n+b: {MASK}" in diff
 
 
 @pytest.mark.parametrize(
