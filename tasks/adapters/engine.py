@@ -34,7 +34,6 @@ class DockerEngine:
 
     Args:
         username: The registry login's name; without one the Docker configuration's own login is used.
-        password: Its password or access token.
     """
 
     def __init__(self, username: str = "", password: str = "") -> None:
@@ -68,16 +67,8 @@ def read_push(
 ) -> str | None:
     """Read a push's stream, the only place where its errors and its digest are found.
 
-    Args:
-        reference: What is pushed, for messages.
-        on_line: Told what became of each layer.
-
     Returns:
         The digest, None where the stream ended without one.
-
-    Raises:
-        TransientError: The connection to the registry broke.
-        TerminalError: The registry refused the push.
     """
     digest = None
     for message in stream:
@@ -102,7 +93,6 @@ def _refused(reference: str, said: str) -> TerminalError | TransientError:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turn the library's errors into ours."""
     try:
         yield
     except docker.errors.ImageNotFound as error:

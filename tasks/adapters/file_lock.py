@@ -18,7 +18,6 @@ def locked(path: Path, *, seconds: float | None = None) -> Iterator[None]:
     """Hold a file's lock, which goes with the process.
 
     Args:
-        path: The file; it is made, and stays.
         seconds: How long it is waited for; None for as long as it takes.
 
     Raises:

@@ -41,7 +41,6 @@ def post(
 
     Raises:
         TransientError: The receiver does not answer or fails, or asks for a longer pause than is waited for.
-        TerminalError: It refuses the message.
     """
     tries: Retrying = Retrying(
         retry=retry_if_exception(_is_worth_waiting),

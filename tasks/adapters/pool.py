@@ -23,7 +23,6 @@ def host_for(block: ComposeHost | RescueHost, name: str) -> SshHost:
 
     Args:
         block: A changed key or address makes a new connection.
-        name: The name people know it by.
     """
     passphrase = block.passphrase.get_secret_value() if block.passphrase is not None else ""
     endpoint = Endpoint(

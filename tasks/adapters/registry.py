@@ -44,10 +44,7 @@ class HttpRegistry:
 
     Args:
         address: Host and port, without scheme and path.
-        username: The login's name, empty for none.
-        password: Its password or access token.
         insecure: Speak plain HTTP: for a registry on a private network only.
-        verify_tls: Accept only a certificate that a known authority signed.
     """
 
     def __init__(
@@ -148,7 +145,6 @@ class HttpRegistry:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
     ) -> httpx.Response:
-        """Send a request, logging in when the registry asks for it; judge the answer."""
         wanted = {"Accept": MANIFESTS, **(headers or {})}
         answer = self._send(method, path, wanted | self._authorization(scope), content)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._log_in(answer, scope):

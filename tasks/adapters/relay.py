@@ -85,13 +85,8 @@ def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
     """Carry what one side reads to the other, which writes it.
 
     Args:
-        read: Reads everything, giving it piece by piece to the function it is given.
         write: Writes the pieces it is given; it calls the second argument while it works on without taking one. It
             gets a `SourceBrokeError` from the pieces when reading failed.
-        idle_seconds: How long the writing side may stand still.
-
-    Returns:
-        What `write` returned.
 
     Raises:
         TransientError: The writing side stood still for too long; it is left alone.

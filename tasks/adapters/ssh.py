@@ -70,12 +70,6 @@ class SshHost(CommandRunner):
 
         Args:
             pieces: Standard input in pieces, in place of the call's.
-
-        Raises:
-            TransientError: The connection was lost or could not be made.
-            TerminalError: A limit was passed (the process was ended), the login was refused, or the command's
-                folder is not there.
-            FencedError: The host knows another token.
         """
         line = command_line(call)
         stdin = call.stdin if pieces is None else pieces
@@ -127,7 +121,6 @@ class SshHost(CommandRunner):
             return False
 
     def _check_wrapper(self, result: RawResult, call: Call) -> None:
-        """Raise what the wrapper around the command had to say."""
         found = _WRAPPER_SAYS.findall(result.stderr.decode(errors="replace"))
         if not found:
             return
@@ -205,7 +198,6 @@ class SshHost(CommandRunner):
         """Make a token the highest the host knows, waiting for commands of lower tokens to end.
 
         Raises:
-            FencedError: The host knows a higher one.
             TransientError: A command of a lower token still runs; the message's detail names it.
         """
         patience = 2 * self._fence_seconds + 30

@@ -89,17 +89,7 @@ class PidLine:
 
 
 class ChannelCommand:
-    """One command on one channel.
-
-    Args:
-        channel: An open session.
-        clock: Its limits.
-        stdout: Gets its standard output.
-        stderr: Gets its standard error.
-
-    Attributes:
-        clock: As given.
-    """
+    """One command on one channel."""
 
     def __init__(self, channel: paramiko.Channel, clock: Clock, stdout: Stream, stderr: Stream) -> None:
         self._channel = channel
@@ -119,7 +109,6 @@ class ChannelCommand:
         """Run the command to its end.
 
         Args:
-            command: The command line, quoted.
             stdin: Bytes for its standard input, at once or in pieces; what the pieces raise is raised here.
 
         Raises:

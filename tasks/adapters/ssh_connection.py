@@ -34,12 +34,6 @@ class Endpoint:
     """Where a host is, and how to log in.
 
     Attributes:
-        name: The name people know it by.
-        address: Its IP address or DNS name.
-        port: The port of its SSH server.
-        user: The login.
-        private_key: The login's private key, its text.
-        passphrase: What opens the key, None where it is not encrypted.
         host_keys: The pinned host keys, one a line.
         connect_seconds: The bound on connecting, and on each part of the handshake.
         dead_after_seconds: How long the network may be cut before the connection counts as lost.
@@ -61,11 +55,7 @@ class Endpoint:
 
 
 class SshConnection:
-    """The connection to one host. Any number of threads may use it at once.
-
-    Args:
-        endpoint: The host.
-    """
+    """The connection to one host. Any number of threads may use it at once."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -130,7 +120,6 @@ class SshConnection:
         transport.close()
 
     def _lost(self, error: Exception) -> TransientError:
-        """Return the error of a connection that broke."""
         reason = f": {error}" if str(error) else ""
         return TransientError(
             f"the connection to {self.endpoint} was lost{reason}",
@@ -146,12 +135,7 @@ class SshConnection:
 
 
 def connect(endpoint: Endpoint) -> paramiko.Transport:
-    """Connect and log in, trusting only the pinned host keys.
-
-    Raises:
-        TransientError: The host cannot be reached or does not answer as an SSH server.
-        TerminalError: Its host key is not a pinned one, or it refused the login.
-    """
+    """Connect and log in, trusting only the pinned host keys."""
     key = private_key(endpoint.private_key, endpoint.passphrase, endpoint.name)
     pinned = pinned_keys(endpoint.host_keys, endpoint.name)
     transport = Transport(_dial(endpoint))

@@ -15,11 +15,6 @@ def private_key(text: str, passphrase: str | None, host: str) -> paramiko.PKey:
 
     Args:
         text: The key's text; line ends of any kind, as pasted into a form.
-        passphrase: What opens it, None where it is not encrypted.
-        host: The host's name, for messages.
-
-    Raises:
-        TerminalError: It is no such key, or the passphrase is missing or wrong.
     """
     try:
         return read_private_key(mend_private_key(text), passphrase)
@@ -36,10 +31,6 @@ def pinned_keys(text: str, host: str) -> tuple[paramiko.PKey, ...]:
 
     Args:
         text: The lines; empty ones and comments are passed over.
-        host: The host's name, for messages.
-
-    Raises:
-        TerminalError: A line is no host key, or there is none.
     """
     try:
         pairs = [line.split() for line in parse_host_keys(text)]

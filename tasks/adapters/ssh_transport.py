@@ -26,9 +26,6 @@ class Transport(paramiko.Transport):
 
     Its reader looks once a second whether it was closed or must give a sign of life, not ten times; what the host sends
     wakes it at once either way.
-
-    Args:
-        sock: The open socket.
     """
 
     _active_check_timeout = 1.0
@@ -80,9 +77,6 @@ def send(channel: paramiko.Channel, piece: bytes) -> int:
 
     Returns:
         How many bytes were sent; 0 where the channel takes no more.
-
-    Raises:
-        OSError: It is closed.
     """
     while True:
         with channel.out_buffer_cv:

@@ -96,9 +96,6 @@ def forward(connection: SshConnection, address: str, port: int) -> Iterator[int]
     Args:
         connection: The connection it goes through; it is checked first.
         address: The address, as seen from the host.
-
-    Yields:
-        The local port.
     """
     connection.open().close()
     forwarder = _Forwarder(connection, address, port)

@@ -24,15 +24,7 @@ _FINAL = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryEr
 
 
 def parse_options(text: str, block: str) -> dict[str, Any]:
-    """Read fsspec's options; every text in them is redacted from now on.
-
-    Args:
-        text: The JSON object.
-        block: The Secret block that holds it, for the message.
-
-    Raises:
-        TerminalError: It is not a JSON object.
-    """
+    """Read fsspec's options; every text in them is redacted from now on."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -69,7 +61,6 @@ class UrlFolder:
     """One folder that fsspec reaches. Nothing in it has a lock: names are never used twice for other content.
 
     Args:
-        url: Its address.
         options: What fsspec's file system needs beyond it: keys, an endpoint.
 
     Raises:
@@ -97,13 +88,6 @@ class UrlFolder:
 
         A store shows a file when it is closed, a disk while it is written: what counts is what `check` says
         afterwards.
-
-        Args:
-            name: Its name in the folder.
-
-        Raises:
-            TransientError: The store did not do it.
-            TerminalError: It refused.
         """
         with self._explaining(f"writing {name}"):
             self._make_private(name)
@@ -114,9 +98,6 @@ class UrlFolder:
 
     def check(self, name: str, touch: Callable[[], None] = lambda: None) -> tuple[int, str]:
         """Read a file back, to its end.
-
-        Args:
-            name: Its name in the folder.
 
         Returns:
             Its size in bytes and its SHA-256, hex.

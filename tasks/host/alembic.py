@@ -37,11 +37,7 @@ def parse_history(text: str) -> tuple[Revision, ...]:
 
 
 def parse_pending(text: str) -> tuple[Revision, ...]:
-    """Read what another tool's command for its pending migrations printed.
-
-    Returns:
-        One for each line, in its order.
-    """
+    """Read what another tool's command for its pending migrations printed."""
     told = (line.strip() for line in lines(text))
     return tuple(Revision(id=line[:200]) for line in dict.fromkeys(told) if line)
 
@@ -56,7 +52,6 @@ def pending(revisions: tuple[Revision, ...], current: tuple[str, ...]) -> tuple[
 
     Args:
         revisions: All migrations the release knows, oldest first.
-        current: The revisions the database has.
     """
     known = {revision.id: revision for revision in revisions}
     applied: set[str] = set()
@@ -74,12 +69,6 @@ def downgrade_words(migration: Migration, revision: str) -> Argv | None:
 
     Args:
         revision: The revision to go to; `base` is Alembic's word for none.
-
-    Returns:
-        The command, None where there is none.
-
-    Raises:
-        TerminalError: The revision cannot be one.
     """
     to = name(revision, "schema revision")
     if migration.downgrade is not None:

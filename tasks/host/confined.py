@@ -132,11 +132,8 @@ class ConfinedService:
     """What is kept of a service when its image is asked.
 
     Attributes:
-        image: The image, by digest or by the commit's own tag.
         environment: Its variables, with the example values of the commit.
         entrypoint: Its own entrypoint; None for the image's.
-        working_dir: Its working directory; empty for the image's.
-        user: Its user; empty for the image's.
         scratch: Folders in the container that are empty and writable.
         mounts: Path within the bundle → where it is in the container, read-only.
         stand_ins: What secrets and configurations hold in place of their content, by where they are in the container.
@@ -165,9 +162,7 @@ class ConfinedService:
         """Return the command that asks the image.
 
         Args:
-            words: The question: a command of the image.
             container: The container's name, by which a killed one is found again.
-            seconds: How long it may take.
             starts: True to start it as the application starts, by its entrypoint; otherwise the command stands
                 alone: entrypoints like to wait for a database, and there is none.
         """

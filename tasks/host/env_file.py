@@ -38,18 +38,11 @@ def required_keys(example: str) -> tuple[str, ...]:
     Args:
         example: The text of `.env.example`. A key whose line ends with a comment that says `optional` is not
             required, nor is one that is commented out.
-
-    Returns:
-        The keys, sorted.
-
-    Raises:
-        TerminalError: A line cannot be read.
     """
     return tuple(sorted({key for key, _, comment in _entries(example) if not _OPTIONAL.match(comment)}))
 
 
 def _entries(text: str) -> list[tuple[str, str, str]]:
-    """Return key, value and what follows the value, for each entry."""
     found = []
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     number = 0

@@ -120,7 +120,6 @@ def pull_missing(images: Mapping[str, str], argv: Argv) -> Argv:
 
     Args:
         images: Service → image. Of several services with one image, the first stands for all.
-        argv: The command that pulls; services are added to it.
     """
     first = {image: service for service, image in sorted(images.items(), reverse=True)}
     asked = {image: local_name(image) if is_reference(image) else "-" for image in first}

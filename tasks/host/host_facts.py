@@ -129,9 +129,6 @@ def _published(ports: str) -> list[int]:
 def parse_containers(text: str) -> tuple[ContainerFact, ...]:
     """Read what `CONTAINERS` printed.
 
-    Args:
-        text: The JSON list of `docker inspect`.
-
     Returns:
         The application's containers, one-offs left out, sorted by service.
     """
@@ -141,9 +138,6 @@ def parse_containers(text: str) -> tuple[ContainerFact, ...]:
 
 def parse_others(text: str, project: str) -> tuple[ContainerFact, ...]:
     """Read what `RUNNING` printed.
-
-    Args:
-        text: A line of JSON for each container.
 
     Returns:
         The containers that are none of its services, by their names: one-offs, those started by hand, other projects'.

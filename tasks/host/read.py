@@ -26,12 +26,7 @@ QUICK = Limits(total_seconds=60, idle_seconds=60)
 
 
 def answer_of(host: Host, argv: Argv, stdin: bytes | None = None, *, limits: Limits = QUICK) -> str:
-    """Return what a command printed that decides what is kept: one that was ended before its end has told nothing.
-
-    Raises:
-        TransientError: The host does not answer.
-        TerminalError: The command did not end well.
-    """
+    """Return what a command printed that decides what is kept: one that was ended before its end has told nothing."""
     result = host.run(Call(argv=argv, stdin=stdin, limits=limits))
     if not result.ok:
         raise TerminalError(
@@ -46,9 +41,6 @@ def app_directory(host: Host, directory: str, pipeline: str) -> str:
 
     Args:
         directory: The block's directory, absolute or relative to the login home.
-
-    Returns:
-        The absolute path; it need not exist yet.
     """
     if directory.startswith("/"):
         return f"{directory.rstrip('/')}/{pipeline}"
@@ -61,9 +53,6 @@ def read_manifest(host: Host, directory: str, release_id: str | None = None) -> 
 
     Args:
         release_id: The release; None for the one that is current.
-
-    Returns:
-        The manifest, None where there is none.
 
     Raises:
         TerminalError: The file is there and is not a manifest.
@@ -100,15 +89,8 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
     """Read the application's containers.
 
     Args:
-        pipeline: The pipeline's name, which is the compose project's.
         looks: Where one of them is starting, how often the host itself looks for a change before it answers, five
             times a second. A look of its own costs it a fifth of being asked.
-
-    Returns:
-        The containers, one-offs left out.
-
-    Raises:
-        TerminalError: The engine does not answer.
     """
     patience = (str(looks),) if looks else ()
     result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline, *patience), limits=QUICK))
@@ -120,14 +102,8 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
 def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
     """Read the containers of a host that run and are none of the application's services.
 
-    Args:
-        pipeline: The pipeline's name, which is the compose project's.
-
     Returns:
         They, with their names in place of a service; but not the one that copies an application's data.
-
-    Raises:
-        TerminalError: The engine does not answer.
     """
     result = host.run(Call(argv=script(RUNNING, "sluice-running"), limits=QUICK))
     if not result.ok:

@@ -16,9 +16,7 @@ class ImageReference:
 
     Attributes:
         registry: The registry's address, host and port; Docker Hub's where none is written.
-        path: The repository's path in it.
         tag: The tag, `latest` where none is written.
-        digest: The digest, empty where none is written.
     """
 
     registry: str

@@ -23,8 +23,6 @@ class HalfReplaced(Value):
     """A container that was made to take another's place and never came to it.
 
     Attributes:
-        container: The engine's id of it.
-        name: The name it was made for.
         discarded: True when it has to go; False when it gets that name.
     """
 
@@ -44,12 +42,6 @@ def half_replaced(containers: Sequence[ContainerFact]) -> tuple[HalfReplaced, ..
 
     Where the old one is still there it counts, and its successor, which never ran, goes: compose makes another one.
     Where it is gone, its successor has its anonymous volumes, so it is kept and gets the name.
-
-    Args:
-        containers: All containers of the project.
-
-    Returns:
-        What is to be put right.
     """
     names = {container.name for container in containers}
     found: list[HalfReplaced] = []

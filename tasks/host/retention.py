@@ -38,8 +38,6 @@ class StoredDump:
     """A dump's file at one place: a host, or a folder somewhere else.
 
     Attributes:
-        name: Its file name.
-        bytes: Its size.
         stored_at: When it was written, aware; None where the place does not say.
         receipt: True when its receipt (`<name>.json`) is there too, which is written last.
     """
@@ -55,8 +53,6 @@ class Dump:
     """What is known of a dump at one place.
 
     Attributes:
-        name: Its file name.
-        taken_at: When it was taken, aware.
         good: True when the ledger knows it as read back, and it has the size it had then.
         drilled: True when it was restored and nothing differed.
         needed: True while the promotion that took it is open.
@@ -78,8 +74,6 @@ class History:
     """What the ledger says of an environment's dumps.
 
     Attributes:
-        recorded: Its dumps.
-        drills: The drills of dumps.
         open: The promotions that have not ended.
         restoring: The promotions that go back to an earlier release: their dumps undo that.
     """
@@ -105,9 +99,6 @@ def known_dumps(
     """Put together what is known of the dumps at one place.
 
     Files that Sluice did not name are not among them: nobody but their owner removes them.
-
-    Args:
-        built_in: True for PostgreSQL's own dump.
 
     Returns:
         The environment's dumps, newest first.
@@ -167,9 +158,7 @@ def to_remove(dumps: Sequence[Dump], *, keep: int, keep_days: int | None, now: d
     `keep_days` those that undo a restore. Where none is good, the newest stays: it may be all there is.
 
     Args:
-        dumps: The dumps there, in any order.
         keep_days: How old they may become; None: any age.
-        now: The present time, aware.
 
     Returns:
         The names of those to remove, oldest first.

@@ -278,7 +278,6 @@ def script(text: str, name: str, *arguments: str) -> Argv:
     """Return the command that runs a constant script.
 
     Args:
-        text: One of this module's constants.
         name: What messages and process lists call it.
     """
     return ("sh", "-c", text, name, *arguments)
@@ -318,7 +317,6 @@ def unpack(directory: str, size: int, listed: str, digest: str) -> Argv:
     """Return the command that unpacks a tar archive from standard input and compares what it unpacked.
 
     Args:
-        size: The archive's bytes.
         listed: The member that lists its regular files, NUL after each name; it is not unpacked.
         digest: The sha256 over their checksums, one a line, in that order, hex.
     """

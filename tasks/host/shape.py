@@ -86,11 +86,7 @@ def read_kinds(bundle: str, paths: tuple[str, ...]) -> Argv:
 
 
 def parse_shape(text: str) -> ComposeShape:
-    """Read what `SHAPE` printed.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
+    """Read what `SHAPE` printed."""
     found = json.loads(text)
     return ComposeShape(services=found.get("services") or {}, volumes=found.get("volumes") or {})
 
@@ -100,9 +96,6 @@ def needed(shape: ComposeShape, services: Iterable[str], database: str) -> tuple
 
     Args:
         services: The services that are asked for; unknown ones are passed over.
-
-    Returns:
-        Their names, sorted.
     """
     found: set[str] = set()
     rest = list(services)

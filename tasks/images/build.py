@@ -40,15 +40,10 @@ def find_images(run: Run, *, targets: tuple[BuildTarget, ...], sha: str) -> dict
     Running it twice is safe: it only reads.
 
     Args:
-        targets: The images of the commit.
         sha: The full commit id, which is their tag.
 
     Returns:
         Target name → digest, for those that are there.
-
-    Raises:
-        TransientError: The registry did not answer.
-        TerminalError: The login was refused.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
         digests = pool.map(lambda target: run.registry.digest(repository_of(run, target), sha), targets)
@@ -68,10 +63,6 @@ def build(
     """Build a commit's images with BuildKit, all in one go.
 
     Running it twice is safe: BuildKit's cache has what was built.
-
-    Args:
-        sources: The commit's files on the control machine.
-        labels: The OCI labels each image gets.
 
     Raises:
         TerminalError: The build failed, or took too long; the builder's last lines are in the log.
@@ -116,7 +107,6 @@ def _definition(run: Run, sources: Sources) -> Path:
 
 
 def _reason(stderr: str) -> str:
-    """Pick the line that says why a build failed."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     telling = [line for line in lines if "ERROR" in line or line.startswith("error")]
     return (telling or lines or ["no output"])[-1][:300]
@@ -130,13 +120,6 @@ def push(run: Run, *, target: str, repository: str, tags: tuple[str, ...]) -> Pu
 
     Args:
         tags: Its tags; the first is the commit id.
-
-    Returns:
-        The digest the registry gave.
-
-    Raises:
-        TransientError: The connection broke.
-        TerminalError: The registry refused the push.
     """
     began = time.monotonic()
     digest = run.registry.digest(repository, tags[0]) or run.engine.push(repository, tags[0])
@@ -152,15 +135,8 @@ def list_revisions(run: Run, *, service: ConfinedService) -> tuple[Revision, ...
 
     Running it twice is safe: it only reads.
 
-    Args:
-        service: The service that has the migration command, confined.
-
     Returns:
         The migrations, oldest first; none for a tool that is not Alembic.
-
-    Raises:
-        TerminalError: The image cannot tell.
-        TransientError: The engine does not answer.
     """
     migration = run.description.migration
     words = migration.alembic if migration else None

@@ -34,7 +34,6 @@ class ConfinedAnswer:
     Attributes:
         text: Its standard output; empty where it was longer than what is kept.
         why: Why it is not known, one line; empty where it is.
-        result: The command, as it ended.
     """
 
     text: str
@@ -88,17 +87,11 @@ def ask(
     """Ask an image once.
 
     Args:
-        runner: The machine that has it.
-        seconds: How long it may take at most.
-        starts: True to ask by way of the entrypoint.
         login: The Docker configuration (JSON) with which the image is fetched where it is not there; empty where it
             must be there.
 
     Returns:
         The answer; that there is none is no error here.
-
-    Raises:
-        TransientError: The machine or its engine does not answer.
     """
     bound = min(seconds, MOST_SECONDS)
     argv = service.ask(words, container=container, seconds=bound, starts=starts)

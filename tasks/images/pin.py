@@ -22,9 +22,6 @@ def pin_images(run: Run, *, references: tuple[str, ...]) -> dict[str, str]:
     Running it twice is safe: it only reads. A tag whose registry does not tell its digest stays as it is, and the
     log says so: hosts may have such an image without any registry.
 
-    Args:
-        references: The images as the compose files name them.
-
     Returns:
         Reference → the same with its digest, for those that could be asked.
     """

@@ -20,23 +20,12 @@ def fetch(mirror: GitMirror, *, hurried: bool = False) -> None:
 
     Args:
         hurried: True where what was fetched last will do: nobody waits for long then.
-
-    Raises:
-        TransientError: The repository does not answer.
-        TerminalError: The login was refused or there is no such repository.
     """
     mirror.fetch(hurried=hurried)
 
 
 def read_policy(mirror: GitMirror, default_branch: str, path: str) -> str:
-    """Read pipeline.yaml from the default branch.
-
-    Args:
-        mirror: The application's repository, fetched.
-
-    Raises:
-        TerminalError: The branch or the file is missing.
-    """
+    """Read pipeline.yaml from the default branch."""
     head = mirror.resolve(f"refs/heads/{default_branch}")
     text = mirror.read_file(head.sha, path)
     if text is None:
@@ -52,11 +41,6 @@ def resolve(mirror: GitMirror, *, ref: str, path: str, policy_text: str) -> Reso
     """Find the commit a ref stands for, and what git says about it.
 
     Running it twice is safe: it only reads.
-
-    Args:
-        mirror: The application's repository, fetched.
-        ref: A branch, a tag or a commit id.
-        policy_text: Its text on the default branch.
 
     Raises:
         TerminalError: There is no such ref, or it is ambiguous.

@@ -34,13 +34,10 @@ class DescribedCommit:
     """How a commit describes itself, read from git alone.
 
     Attributes:
-        sha: The commit.
-        compose_files: The compose files, relative, in order.
         texts: Compose file → its text.
         variables: Values that satisfy what compose wants filled in; examples, never a host's own.
         required: The keys the env file on a host must have.
         env_files: Env files compose names and the commit lacks: the hosts have them.
-        tracked: Every path of the commit.
         fixed_images: The services whose image is written without a variable.
         check: Refuses, given what reads a file of the checkout, what compose must not read on the control machine.
     """
@@ -61,10 +58,8 @@ class Sources:
     """A commit's files, and what compose reads from them.
 
     Attributes:
-        described: How the commit describes itself.
         source: The checkout images are built from: exactly the commit.
         render: A second checkout, which compose reads; stand-ins fill in for the hosts' env files.
-        config: What `docker compose config` says, as JSON data.
         bake: What is built, a bake file; empty when it was not asked for.
     """
 
@@ -81,16 +76,8 @@ def check_out(run: Run, *, described: DescribedCommit, with_bake: bool) -> Sourc
 
     Running it twice is safe: a checkout that is complete is used again.
 
-    Args:
-        described: How the commit describes itself.
-        with_bake: True to read the build sections as well.
-
-    Returns:
-        The files and what they say.
-
     Raises:
         RefusedError: The compose files are not valid, or compose or a build would read what is not in the commit.
-        TerminalError: A file that they include is not a compose file.
     """
     sha = described.sha
     source, render = run.work / "source" / sha, run.work / "render" / sha

@@ -29,11 +29,7 @@ def _port_range(published: str) -> Iterator[int]:
 
 
 def depended_on(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the services that others need to run, whatever the kind of need.
-
-    Returns:
-        Their names, sorted.
-    """
+    """Return the services that others need to run, whatever the kind of need."""
     services: Mapping[str, Any] = config.get("services") or {}
     found = {name for service in services.values() for name in _needs(service)}
     return tuple(sorted(found & set(services)))

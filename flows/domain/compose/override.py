@@ -52,19 +52,10 @@ def bundle_paths(
     files, which compose has dissolved by then, from the texts.
 
     Args:
-        config: `docker compose config --format json`, parsed.
-        project_dir: The absolute directory it was read in.
-        tracked: The commit's files, relative to that directory.
-        compose_files: The compose files, relative to that directory.
-        read: Gives a file of the commit, None where there is none.
         links: The commit's symbolic links, and what each leads to. What a path leads to by them comes along.
-
-    Returns:
-        The bundle's files, and what is not in it.
 
     Raises:
         RefusedError: A volume has its data in the project directory.
-        TerminalError: A compose file is not one.
     """
     _refuse_volumes_within(config, project_dir)
     named = named_files(compose_files, read)
@@ -170,9 +161,7 @@ def files_labels(
     Compose compares a service's settings, not the content of the files it mounts.
 
     Args:
-        project_dir: The absolute directory it was read in.
         hashes: Path relative to that directory → sha256 of the content, for the bundle's files.
-        links: The commit's symbolic links, and what each leads to.
 
     Returns:
         Service → fingerprint, for the services that mount bundle files.
@@ -194,7 +183,6 @@ def written_paths(
     """Return the paths relative to the project directory that containers may write to, sorted.
 
     Args:
-        project_dir: The absolute directory it was read in.
         links: The commit's symbolic links, and what each leads to. Those places are written to as well.
     """
     mounts = (mount for name in _services(config) for mount in _services(config)[name].get("volumes") or [])
@@ -230,9 +218,6 @@ def service_targets(config: Config, built: Mapping[str, str]) -> dict[str, str]:
 def third_party_images(config: Config, ours: Collection[str]) -> dict[str, str]:
     """Return the images that are not built here.
 
-    Args:
-        ours: The services that run an image of the release.
-
     Returns:
         Service → image reference.
     """
@@ -247,11 +232,7 @@ def pinned_images(config: Config, third_party: Mapping[str, str], fixed: Collect
     """Return the services that run an image which is not built here, and whose digest the release knows.
 
     Args:
-        third_party: Service → image reference, with a digest where one is known.
         fixed: The services whose image is written without a variable. Of any other the host's env file decides.
-
-    Returns:
-        Service → reference by digest.
     """
     images = {name: service.get("image") for name, service in _services(config).items()}
     pins = {name: (pin, pin.partition("@")[0]) for name, pin in third_party.items() if "@" in pin}
@@ -274,9 +255,6 @@ def override(config: Config, images: Mapping[str, str], files: Mapping[str, str]
 
     Returns:
         The text of `sluice.override.yaml`; scalars are written as JSON, which is YAML.
-
-    Raises:
-        TerminalError: A service is built, and there is no image for it.
     """
     services = _services(config)
     lines: list[str] = []

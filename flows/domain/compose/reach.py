@@ -47,12 +47,9 @@ def check_reach(
     Args:
         compose_files: The files as given with `-f`, relative to the project directory.
         read: Gives a file of the commit, links within it followed; None where there is none.
-        tracked: Every path of the commit.
-        variables: The values that compose is given.
 
     Raises:
         RefusedError: A path leads out, is an address, or cannot be judged; file, service, key and path are told.
-        TerminalError: A file is not a compose file.
     """
     given = {key: value for key, value in variables.items() if not is_setting(key)}
     queue = [_File(path, (".",), given) for path in compose_files]
@@ -98,11 +95,8 @@ class _File:
     """A compose file, and how it is read.
 
     Attributes:
-        path: Its path.
         bases: The folders its paths start from; the files it names are looked for in the first one. With an include's
             `project_directory` versions of compose differ, and a path must not lead out of the commit from any.
-        variables: What it is filled in with.
-        included: True where another file includes it.
     """
 
     path: str
@@ -198,7 +192,6 @@ class _File:
 
     @staticmethod
     def _paths(value: object) -> list[Any]:
-        """Return the paths of `a`, `[a, b]` and `[{path: a, required: false}]`."""
         return [one.get("path") if isinstance(one, Mapping) else one for one in as_list(value)]
 
     def _keys(self, value: object, where: str) -> Mapping[str, Any]:

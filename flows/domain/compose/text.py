@@ -24,7 +24,6 @@ class NamedFiles(Value):
 
     Attributes:
         compose: The compose files, with those they include or extend.
-        env_files: The env files of services and includes.
         outside: Paths that lead out of the project directory, addresses, and paths with a variable that has no default.
     """
 
@@ -68,14 +67,7 @@ _ComposeLoader.add_multi_constructor("!", _untagged)
 
 
 def parse_compose(path: str, text: str) -> dict[str, Any]:
-    """Read a compose file as YAML.
-
-    Args:
-        path: Its path, for the error.
-
-    Raises:
-        TerminalError: It is not YAML, or not a mapping.
-    """
+    """Read a compose file as YAML."""
     try:
         document = yaml.load(text, Loader=_ComposeLoader)  # noqa: S506 - the loader is a safe one
     # A date such as 2026-13-40 is a ValueError of the constructor.
@@ -100,10 +92,6 @@ def named_files(compose_files: Iterable[str], read: Callable[[str], str | None])
 
     Args:
         compose_files: The files as given with `-f`, relative to the project directory.
-        read: Gives a file of the commit, None where there is none.
-
-    Raises:
-        TerminalError: One is not a compose file.
     """
     found = _Found()
     # Paths in a file given with -f start at the project directory, in any other at that file's folder.
@@ -168,7 +156,6 @@ def _name(document: Mapping[str, Any], base: str, found: _Found) -> None:
 
 
 def _paths(value: object) -> Iterator[str]:
-    """Give the paths of `a`, `[a, b]` and `[{path: a, required: false}]`."""
     for entry in as_list(value):
         options = _mapping(entry)
         path = options.get("path") if options else entry
@@ -195,9 +182,6 @@ def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
 
     Returns:
         Service names; a service that only an included or extended file has is not among them.
-
-    Raises:
-        TerminalError: One is not a compose file.
     """
     images: dict[str, str] = {}
     policies: dict[str, object] = {}
@@ -214,15 +198,9 @@ def fixed_images(texts: Mapping[str, str]) -> frozenset[str]:
 def required_variables(texts: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that compose files take from the environment without a default.
 
-    Args:
-        texts: Path → text of each compose file.
-
     Returns:
         The names of `${NAME:?}`, `${NAME?}`, `${NAME}` and `$NAME`, sorted. A variable inside another's default is not
         among them: it may never be needed.
-
-    Raises:
-        TerminalError: One is not a compose file.
     """
     used = [use for path, text in texts.items() for use in _uses(parse_compose(path, text), set())]
     return tuple(sorted({name for name, operator in used if operator in {"", "?", ":?"}}))

@@ -26,12 +26,8 @@ _SCALARS = frozenset(
 def check_yaml(path: str, text: str) -> None:
     """Refuse YAML that compose may read differently.
 
-    Args:
-        path: The file's path, for the error.
-
     Raises:
         RefusedError: A tag, a merge or a key is written so that programs differ in what it means; the line is told.
-        TerminalError: It is not YAML.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -47,7 +43,6 @@ def check_yaml(path: str, text: str) -> None:
 
 
 def _odd(root: yaml.Node) -> Iterator[yaml.Node]:
-    """Give the nodes that not every program reads alike."""
     for node in _nodes([root]):
         if isinstance(node, yaml.ScalarNode):
             if not _is_plain_value(node):

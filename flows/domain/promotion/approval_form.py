@@ -23,16 +23,10 @@ def form_description(
     """Render the description of the resume form.
 
     Args:
-        plan: The plan that is asked about.
-        quorum: How far the approvals are.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
         authors: Those approvers who may not approve, for they wrote some of what comes in; None where nobody knows
             them, and so nobody may.
         requester: The approver who may not approve, for they asked for it.
-        with_reviews: A review on GitHub can answer too.
-
-    Returns:
-        Markdown: what became of the last answer, who has said yes, the whole plan.
     """
     told = [f"**The last answer did not count:** {escape(last_refusal, 300)}."] if last_refusal else []
     how = [how_to_review(plan)] if with_reviews else []

@@ -28,8 +28,6 @@ class ChangedValue(Value):
 
     Attributes:
         name: What it is: a parameter, or a field of the `git-repository` block.
-        first: What was asked for.
-        now: What stands there now.
     """
 
     name: str
@@ -60,7 +58,6 @@ def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tup
     """Compare what a run asks for now with what its row says was asked for first.
 
     Args:
-        kind: What the run's flow is for.
         parameters: Every parameter of the flow as it stands now, defaults included.
 
     Returns:
@@ -78,10 +75,6 @@ def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tup
 def differences(first: Mapping[str, Parameter], now: Mapping[str, Parameter]) -> tuple[ChangedValue, ...]:
     """Compare two sets of parameters.
 
-    Args:
-        first: What was asked for first.
-        now: What is asked for now.
-
     Returns:
         What differs, by name. One that is missing on a side, as in another version of Sluice, is the same as empty.
     """
@@ -97,7 +90,6 @@ def repository_changes(first: AskedFor | None, now: RepositoryFacts) -> tuple[Ch
 
     Args:
         first: What was asked for first; None where nobody knows.
-        now: Where the block leads now.
     """
     return differences(first.repository.model_dump(), now.model_dump()) if first is not None else ()
 

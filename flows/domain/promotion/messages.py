@@ -17,13 +17,8 @@ class Subject(Value):
     """What a notification is about.
 
     Attributes:
-        pipeline: The pipeline's name.
-        environment: The environment's name.
-        release_id: The release.
         commit: The release's commit, short.
         title: The first line of its commit message.
-        requested_by: Who asked for it; empty where that is not known.
-        link: The address of the run; empty for none.
     """
 
     pipeline: str
@@ -36,12 +31,7 @@ class Subject(Value):
 
 
 def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
-    """Ask people for their approval.
-
-    Args:
-        plan: The plan they are asked about.
-        quorum: How far the approvals are.
-    """
+    """Ask people for their approval."""
     commits = [f"- {one_line(commit.subject, 100)}" for commit in plan.commits[:_MOST_COMMITS]]
     more = len(plan.commits) - len(commits)
     migrations = str(len(plan.pending)) if plan.pending_known else "an unknown number of"
@@ -57,20 +47,12 @@ def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
 
 
 def succeeded(subject: Subject, seconds: float) -> str:
-    """Tell that a release runs.
-
-    Args:
-        seconds: How long the promotion took.
-    """
+    """Tell that a release runs."""
     return _text(_head("Succeeded", subject), f"took {human_duration(seconds)}", subject.link)
 
 
 def failed(subject: Subject, error: str, note: str = "") -> str:
-    """Tell that a promotion failed, was refused, rejected, or left something broken.
-
-    Args:
-        error: What failed, where, and what to do next.
-    """
+    """Tell that a promotion failed, was refused, rejected, or left something broken."""
     return _text(_head("Failed", subject), one_line(error, 1000), note, subject.link)
 
 
@@ -85,8 +67,6 @@ def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tu
 
     Args:
         subject: What it is about; its release is the one that runs now.
-        left_release_id: The release that was left, and is held.
-        warnings: What a person must know.
     """
     held = f"{left_release_id} is on hold: `sluice unhold {subject.environment} --reason …` removes the hold"
     why = f"cause: {one_line(cause, 500)}" if cause.strip() else ""

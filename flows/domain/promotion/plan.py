@@ -24,8 +24,6 @@ class SchemaEvidence:
     """What is known of the pending migrations before anything is touched.
 
     Attributes:
-        verdicts: What each of them does, in their order.
-        rehearsal: How they went on a copy, None where none was made.
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
         override_required: How many people must agree to that.
         pending: The pending migrations as a tool other than Alembic told them.
@@ -43,27 +41,17 @@ class PlanFacts:
     """Everything a plan is made of.
 
     Attributes:
-        environment: Where the release would go.
-        release: The release that would run.
-        running: The release that runs now, None where nothing runs.
         commits: The commits that come in, newest first.
         commits_leaving: The commits that go out, newest first.
         compose: Path → text of the release's compose files.
-        compose_running: Path → text of the running release's compose files.
-        required_keys: Keys the release requires in the env file.
-        required_keys_running: Keys the running release required.
         present_keys: Keys every host's env file has.
         current: The revisions the database stands at, None where that could not be read.
         known: Migrations of other releases that ran here, beside those of the running one.
         migrates: True when the promotion runs migrations; a rollback does not.
         told: False where nothing was asked that could name the pending migrations.
-        evidence: What is known of the pending migrations.
-        backup: True when a dump is taken first.
-        policy: Who has to approve.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
         description_checksum: sha256 over what the default branch says about the release, empty where its commit does.
         expected_seconds: The median duration of earlier promotions here.
-        database_bytes: The database's size.
     """
 
     environment: str
@@ -93,7 +81,6 @@ def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
     """Put a plan together.
 
     Args:
-        facts: What it is made of.
         secrets: Texts that must not appear in the compose difference.
 
     Raises:
@@ -152,8 +139,6 @@ def is_told(migration: Migration | None, revisions: tuple[Revision, ...], *, ask
     """Say whether anything could name the pending migrations.
 
     Args:
-        migration: The release's migration, None where nothing is migrated.
-        revisions: The migrations the release knows.
         asked: True where the release was asked for the pending ones.
 
     Returns:
@@ -170,8 +155,6 @@ def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: 
     Only of Alembic is it known that it does nothing where nothing is pending; any other command is always run.
 
     Args:
-        plan: The plan, with what is pending.
-        revisions: The migrations the release knows.
         only_upgrades: True where the command is `alembic upgrade`.
 
     Returns:
@@ -185,15 +168,7 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, 
 
 
 def key_change(required: Iterable[str], required_running: Iterable[str], present: Iterable[str]) -> KeyChange:
-    """Compare the keys two releases require, and what the env file holds.
-
-    Args:
-        required_running: Keys the running release required.
-        present: Keys the env file has.
-
-    Returns:
-        The change, names sorted.
-    """
+    """Compare the keys two releases require, and what the env file holds."""
     new, old, there = set(required), set(required_running), set(present)
     return KeyChange(
         missing=tuple(sorted(new - there)), added=tuple(sorted(new - old)), removed=tuple(sorted(old - new))
@@ -204,8 +179,6 @@ def compose_diff(before: Mapping[str, str], after: Mapping[str, str], *, secrets
     """Compare the compose files of two releases.
 
     Args:
-        before: Path → text of the running release's files.
-        after: Path → text of the new release's files.
         secrets: Texts that must not appear; they are redacted before anything is compared.
 
     Returns:
@@ -242,7 +215,6 @@ def _difference(old: list[str], new: list[str], path: str) -> Iterable[str]:
 
 
 def _alike(old: list[str], new: list[str]) -> int:
-    """Return how many lines two texts have in common at their beginning."""
     return next(
         (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other),
         min(len(old), len(new)),

@@ -20,11 +20,7 @@ _DEFAULTED = (
 
 
 def plan_markdown(plan: Plan) -> str:
-    """Render a plan; whatever comes from outside is escaped.
-
-    Returns:
-        Markdown for a Prefect artifact or the description of the resume form.
-    """
+    """Render a plan; whatever comes from outside is escaped."""
     title = f"## {escape(plan.pipeline)} {code(plan.commit.short)} → {escape(plan.environment)}"
     sections = [
         title,

@@ -30,12 +30,7 @@ class Action(StrEnum):
 
 
 class Ending(Value):
-    """How a change ended.
-
-    Attributes:
-        status: The status it ends with.
-        message: The ledger's line.
-    """
+    """How a change ended."""
 
     status: Status
     message: str
@@ -90,8 +85,6 @@ def after_failure(previous_release_id: str | None, *, up_started: bool, refused:
     """Say which status follows when a change has failed for good.
 
     Args:
-        previous_release_id: What ran before; None where nothing did.
-        up_started: True when the switch had begun.
         refused: True when a gate or the preflight said no.
 
     Returns:
@@ -107,7 +100,6 @@ def after_restoring(cause: str, told: Sequence[str], failed: Mapping[str, Sluice
 
     Args:
         told: What a person has to know of the hosts where that went well.
-        failed: Host → what failed there.
 
     Returns:
         RESTORED where it runs everywhere, ABANDONED where another run took over meanwhile, else BROKEN.
@@ -127,11 +119,7 @@ def stopped_note(host: str, services: Sequence[str]) -> str:
 
 
 def failure_note(status: Status, environment: str, previous_release_id: str | None) -> str:
-    """Say in one line what a failure leaves behind.
-
-    Args:
-        status: What `after_failure` said.
-    """
+    """Say in one line what a failure leaves behind."""
     if status is Status.BROKEN:
         return (
             f"{previous_release_id} could not be started again in {environment}: a person has to fix it now"

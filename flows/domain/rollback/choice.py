@@ -19,10 +19,7 @@ class PastPromotion(Value):
     """One earlier promotion here.
 
     Attributes:
-        release_id: Its release.
         commit: The release's commit, in full.
-        status: How it ended.
-        ended_at: When it ended, UTC.
     """
 
     release_id: str
@@ -55,12 +52,7 @@ def choose_target(
 
     Args:
         wanted: A release id, or the first digits (4 or more) of its commit; empty for the last good one.
-        history: Earlier promotions of this environment, in any order.
-        running_release_id: The release that runs now, None where that is not known.
         held: Releases that are held here: a second rollback must not return to what the first one left.
-
-    Returns:
-        The decision. How the database is treated is another one.
     """
     good = _last_good(history)
     if wanted.strip():

@@ -22,15 +22,11 @@ class RollbackEvidence:
     """Everything the decision is made from.
 
     Attributes:
-        environment: The environment's name.
-        target_id: The release that would run.
         target: The migrations it knows.
-        running_id: The release that runs now, None where that is not known.
         running: The migrations that one knows.
         current: The revisions the database stands at; None where it was not read, which is taken as the running
             release's newest.
         known: Migrations of other releases that ran here.
-        migrates: True where the application has migrations at all.
         told: Where releases name no migrations (another tool than Alembic, or one that runs at the start): what the
             promotions since the target ran said they would bring in; None where that is not known.
         ran_on: The revisions the database was seen at while the target ran.
@@ -115,20 +111,13 @@ class RollbackEvidence:
 
 
 def heads(revisions: Sequence[Revision]) -> tuple[str, ...]:
-    """Return the newest migrations of a graph: those that no other follows.
-
-    Returns:
-        Their identifiers, sorted.
-    """
+    """Return the newest migrations of a graph: those that no other follows."""
     followed = {down for revision in revisions for down in revision.down}
     return tuple(sorted(revision.id for revision in revisions if revision.id not in followed))
 
 
 def most_rows(rows: int) -> int:
     """Return how many lost rows an approval covers that was given when so many would be lost.
-
-    Args:
-        rows: The rows lost when people were asked.
 
     Returns:
         Twice as many, and a hundred more at the least: people need time to answer, and the database lives on.

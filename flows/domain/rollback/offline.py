@@ -28,9 +28,6 @@ class OfflinePlan(Value):
 
     Attributes:
         target: The release that would run, None where it is refused.
-        left: The release that would be left, None where none is current.
-        reason: Why the code alone may go back, one line.
-        warnings: What a person must know, one line each.
         refused: Why not, and what to do; empty where it may go on.
     """
 
@@ -54,13 +51,9 @@ def look_ahead(
 
     Args:
         wanted: A release id, or the first digits of its commit; empty for the last good one.
-        migrates: True where the application has migrations.
         revision: The revisions the database stands at, None where it could not be asked.
         insist: True where a person answers for what nothing proves: a held release they named, a migration
             nobody judged.
-
-    Returns:
-        What would be done, or why not.
     """
     warnings = list(memory.unread)
     running, half = memory.current, half_gone_back(memory)
@@ -93,7 +86,6 @@ def look_ahead(
 
 
 def _evidence(memory: HostMemory, target: Manifest, left: Manifest | None) -> RollbackEvidence:
-    """Return what the host knows about two releases and the migrations of all."""
     return RollbackEvidence(
         environment="",
         target_id=target.release.id,

@@ -104,7 +104,6 @@ def _disproven(rehearsed: RehearsalReceipt | None) -> bool:
 
 
 def _why_not_code(evidence: RollbackEvidence) -> str:
-    """Say why the code alone cannot go back."""
     pending = evidence.pending
     if pending:
         names = _named([one.id for one in pending])
@@ -195,7 +194,6 @@ def _forbidden(evidence: RollbackEvidence, reason: str, *, restorable: bool) -> 
 
 
 def _ways_out(evidence: RollbackEvidence, *, restorable: bool) -> list[str]:
-    """Say what a person can do, each as a command to copy."""
     environment, target = evidence.environment, evidence.target_id
     command = f"prefect deployment run rollback/{environment}" + (
         f" --param release={target}" if evidence.named else ""

@@ -61,11 +61,7 @@ def _loss(way: RollbackStrategy, loss: LossReport) -> list[str]:
 
 
 def way_rows(plan: Plan) -> list[tuple[str, str]]:
-    """Render the same for the terminal.
-
-    Returns:
-        Rows of name and plain text.
-    """
+    """Render the same for the terminal."""
     way = plan.going_back
     if way is None:
         return []

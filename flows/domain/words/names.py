@@ -25,14 +25,8 @@ _SCP_ADDRESS = re.compile(r"(?:[^/@:]+@)?([^/@:]{2,}):(?!//)(.+)")
 def release_id(commit: Commit) -> str:
     """Return the name of a commit's release: sorts by commit time, safe as a folder name.
 
-    Args:
-        commit: The commit; its time is aware.
-
     Returns:
         `<commit time as YYYYMMDDHHMMSS, UTC>-<first 12 digits of the commit>`.
-
-    Raises:
-        TerminalError: The commit id is not 40 hex digits.
     """
     if not _SHA.fullmatch(commit.sha):
         raise TerminalError(
@@ -43,10 +37,6 @@ def release_id(commit: Commit) -> str:
 
 def run_name(kind: Kind, pipeline: str, environment: str, commit: str = "") -> str:
     """Return the name of a flow run.
-
-    Args:
-        kind: What the promotion is for.
-        commit: The commit id or the ref asked for; empty where it is not known yet.
 
     Returns:
         For example `promote shop 1f3c2ab → prod`.
@@ -64,9 +54,6 @@ def image_tags(sha: str, ref_kind: RefKind, ref_name: str) -> tuple[str, ...]:
 
     Args:
         ref_name: The branch's or tag's name as git has it; ignored for a commit.
-
-    Returns:
-        Valid tags, the commit id first.
     """
     if ref_kind == "commit" or not ref_name:
         return (sha,)
@@ -88,7 +75,6 @@ def image_labels(commit: Commit, repository_url: str) -> dict[str, str]:
     """Return the OCI labels of an image; equal for every build of a commit.
 
     Args:
-        commit: The commit it is built from.
         repository_url: The repository's address; credentials in it are left out.
 
     Returns:
@@ -123,9 +109,6 @@ def public_address(url: str) -> str:
 def one_off_name(pipeline: str, step: str, run: str) -> str:
     """Return the name of a one-off container, so that a run finds what an earlier try left.
 
-    Args:
-        step: The step it belongs to.
-
     Returns:
         A valid container and host name.
     """
@@ -144,7 +127,6 @@ def backup_name(environment: str, release: str, taken_at: datetime) -> str:
 
     Args:
         release: The release whose promotion needs it.
-        taken_at: When the dump starts, aware.
 
     Returns:
         For example `prod-20261121T053300Z-before-20261120101500-1f3c2ab00000.dump`.

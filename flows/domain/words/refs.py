@@ -18,12 +18,7 @@ GATE = "ref"
 
 
 class RefPolicy(Value):
-    """Which refs may enter an environment. Nothing named means nothing allowed.
-
-    Attributes:
-        branches: Patterns of branch names.
-        tags: Patterns of tag names.
-    """
+    """Which refs may enter an environment. Nothing named means nothing allowed."""
 
     branches: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -33,11 +28,7 @@ class RefFacts(Value):
     """What git says about the ref that was asked for.
 
     Attributes:
-        kind: Whether a branch, a tag or a bare commit was named.
         name: The name without `refs/…`; the commit id for a commit.
-        sha: The full commit id it resolves to.
-        tags_at_commit: The tags that point at the commit.
-        branches_containing: The branches whose history holds the commit.
     """
 
     kind: RefKind
@@ -48,14 +39,7 @@ class RefFacts(Value):
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Say whether a name matches one of the patterns.
-
-    Args:
-        name: A branch's or tag's name.
-
-    Returns:
-        True for a match.
-    """
+    """Say whether a name matches one of the patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -64,9 +48,6 @@ def ref_allowed(ref: RefFacts, environment: str, policy: RefPolicy) -> GateAnswe
 
     A named branch must match `branches`, a named tag must match `tags`; a bare commit enters when an
     allowed tag points at it or an allowed branch contains it.
-
-    Args:
-        ref: What git says about the ref.
     """
     found = _allowed_by(ref, policy)
     if found:

@@ -30,9 +30,6 @@ def escape(text: str, limit: int = 120) -> str:
 
     Backslashes are used where they suffice: Prefect's first UI shows character references in tables as they
     are written. What only means something in places is escaped there, so that most text stays readable.
-
-    Returns:
-        Inline Markdown.
     """
     line = _MARKUP.sub(r"\\\g<0>", one_line(text, limit))
     line = _HTML.sub(lambda match: f"&#{ord(match[0])};", line)
@@ -42,14 +39,7 @@ def escape(text: str, limit: int = 120) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as a code span where it is a plain identifier, escaped otherwise.
-
-    Args:
-        text: Any text; digests, revisions and names become code.
-
-    Returns:
-        Inline Markdown.
-    """
+    """Return text as a code span where it is a plain identifier, escaped otherwise."""
     return f"`{text}`" if len(text) <= _LONGEST_CODE and _CODE.fullmatch(text) else escape(text)
 
 
@@ -58,14 +48,6 @@ def fenced(text: str, language: str = "", *, max_lines: int = 400, max_width: in
 
     Inside a block no character can be escaped, so Jinja's openers get a space (`{ {`), and a line below
     says so.
-
-    Args:
-        language: The block's language, a plain word.
-        max_lines: The most lines shown; what is left out is counted below.
-        max_width: The most characters of a line.
-
-    Returns:
-        The block and its notes.
     """
     lines = text.rstrip("\n").split("\n")
     shown = [_block_line(line, max_width) for line in lines[:max_lines]]

@@ -18,7 +18,6 @@ def version_of(tag: str, patterns: Iterable[str]) -> Version | None:
     """Return the version of a tag.
 
     Args:
-        tag: The tag's name, such as `v1.4.0` or `shop-v1.4.0`.
         patterns: The patterns that tags must match; what of a pattern is only a name is left off.
 
     Returns:

@@ -20,12 +20,7 @@ _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class BuildTarget:
-    """One image to build.
-
-    Attributes:
-        name: The bake target that builds it.
-        services: The compose services that run it, sorted.
-    """
+    """One image to build."""
 
     name: str
     services: tuple[str, ...]
@@ -47,7 +42,6 @@ def bake(
     """Return the command that builds images, side by side, into the local engine.
 
     Args:
-        file: What is built, as a bake file.
         tags: Target → the reference its image gets; these targets are built.
         platforms: The engine's own where none is named.
     """
@@ -78,15 +72,8 @@ def group_targets(bake: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[B
     Services whose builds are equal share one image. A service without a build of its own whose `image:`
     is that of a built service runs that service's image. Services no profile starts are left out.
 
-    Args:
-        bake: What is built, a bake file.
-        config: What `docker compose config --format=json` printed, parsed.
-
     Returns:
         The images, sorted by name; the name of a shared one is that of its first service.
-
-    Raises:
-        TerminalError: A service has a build that bake does not know.
     """
     services: Mapping[str, Any] = config.get("services", {})
     targets = bake.get("target", {})

@@ -42,7 +42,6 @@ class Checkouts:
 
         Args:
             path: An absolute path as compose says it, or one relative to `base`.
-            base: An absolute folder.
         """
         root = posixpath.normpath(self.render)
         found = posixpath.normpath(posixpath.join(base or root, path))
@@ -61,11 +60,7 @@ def build_definition(
     """Write what is built.
 
     Args:
-        config: `docker compose config --format json`, parsed.
         secrets: Build secret id → the environment variable that holds its value; what the policy names.
-
-    Returns:
-        The bake file, to be written as JSON.
 
     Raises:
         RefusedError: A build names something outside the commit; service, key and path are told.
