@@ -1,7 +1,4 @@
-"""PURE: the scripts that read a host in one round trip, and the parsers of what they print.
-
-The scripts are constants; what varies comes in as positional parameters.
-"""
+"""PURE: the scripts that read a host in one round trip, and the parsers of what they print."""
 
 from __future__ import annotations
 
@@ -11,76 +8,14 @@ from typing import Any
 
 from blocks.values.facts import ContainerFact, Readiness
 from blocks.values.release_data import MountFact
+from tasks.host.scripts import text_of
 from tasks.kernel.lines import lines
 
-# One process on the host answers everything the preflight asks: a round trip each would cost more than the facts.
-READINESS = r"""
-directory=$1
-while [ -n "$directory" ] && [ ! -d "$directory" ]; do
-    case $directory in */*) directory=${directory%/*} ;; *) directory=. ;; esac
-done
-[ -n "$directory" ] || directory=/
-engine() {
-    if server=$(docker version --format '{{.Server.Version}}' 2>&1); then
-        printf 'engine=%s\n' "$server"
-    else
-        printf 'problem=%s\n' "$(printf '%s' "$server" | tr '\n' ' ')"
-    fi
-}
-compose() { printf 'compose=%s\n' "$(docker compose version --short 2>/dev/null)"; }
-engine_disk() {
-    root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) &&
-        printf 'docker_free=%s\n' "$(df -Pk "$root" 2>/dev/null | awk 'NR > 1 {print $4}')"
-}
-ports() {
-    found=$(docker ps --format 'ports={{.Label "com.docker.compose.project"}} {{.Ports}}' 2>/dev/null) &&
-        [ -n "$found" ] && printf '%s\n' "$found"
-}
-# Side by side: each starts a client of its own. Each line is written in one go, so none is torn.
-engine & compose & engine_disk & ports &
-printf 'free=%s\n' "$(df -Pk "$directory" | awk 'END {print $4}')"
-command -v flock >/dev/null 2>&1 && printf 'flock=yes\n'
-awk '$4 == "0A" {print "listen=" $2}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
-wait
-exit 0
-"""
-
-# With a second parameter it first looks that often, five times a second, for one that starts no more or has changed:
-# each look is a program, which takes from what starts.
-CONTAINERS = r"""
-list() { docker ps -aq --filter "label=com.docker.compose.project=$1"; }
-ids=$(list "$1") || exit 1
-[ -n "$ids" ] || { printf '[]\n'; exit 0; }
-looks=${2:-0} first=
-while [ "$looks" -gt 0 ]; do
-    now=$(docker inspect --format '{{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}' $ids 2>/dev/null) ||
-        { ids=$(list "$1") || exit 1; break; }
-    case $now in *' starting'*) ;; *) break ;; esac
-    [ "$now" = "${first:=$now}" ] || break
-    looks=$((looks - 1))
-    sleep 0.2 2>/dev/null || sleep 1
-done
-[ -n "$ids" ] || { printf '[]\n'; exit 0; }
-docker inspect $ids
-"""
-
-# Every container of the host that runs, a line of JSON each, with what tells whose it is and what it mounts.
-RUNNING = r"""
-ids=$(docker ps -q --no-trunc) || exit 1
-[ -n "$ids" ] || exit 0
-docker inspect --format '{"Id":{{json .Id}},"Name":{{json .Name}},"Config":{"Labels":{{json .Config.Labels}}},'\
-'"State":{"Status":{{json .State.Status}},"StartedAt":{{json .State.StartedAt}}},"Mounts":{{json .Mounts}}}' $ids
-exit 0
-"""
-
-# The exit status 66 says that no container of the service runs.
-IN_SERVICE = r"""
-id=$(docker ps -q --filter "label=com.docker.compose.project=$1" --filter "label=com.docker.compose.service=$2" \
-    --filter "label=com.docker.compose.oneoff=False" --filter status=running | head -n 1) || exit 1
-[ -n "$id" ] || exit 66
-shift 2
-exec docker exec -i "$id" "$@"
-"""
+READINESS = text_of("readiness")
+CONTAINERS = text_of("containers")
+RUNNING = text_of("running")
+IN_SERVICE = text_of("service")
+# What it ends with where no container of the service runs.
 NOT_RUNNING = 66
 
 _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")

@@ -8,55 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.host.scripts import script
+from tasks.host.scripts import shell
 from tasks.kernel.argv import Argv
 
 Service = Mapping[str, Any]
-
-# Prints compose's reading of an application without its values: COMPOSE-COMMAND…. What a service is told
-# (environment, command, labels, health check) becomes `null` on the host, so that secrets do not travel; the keys
-# stay. It relies on compose writing JSON indented by two.
-SHAPE = r"""
-config=$("$@") || exit 1
-printf '%s\n' "$config" | awk '
-function name_of(line) { sub(/": .*/, "", line); sub(/^ *"/, "", line); return line }
-function empty(line) {
-  head = line; sub(/": .*/, "\": ", head)
-  if (line ~ /[[{]$/) { skip = substr(line, 1, match(line, /[^ ]/) - 1); return }
-  print head "null" (line ~ /,$/ ? "," : "")
-}
-BEGIN {
-  split("container_name hostname depends_on network_mode networks volumes links healthcheck cap_add", a, " ")
-  kept["security_opt"] = 1; kept["deploy"] = 1
-  for (i in a) kept[a[i]] = 1
-  skip = "-"
-}
-skip != "-" {
-  if ($0 ~ "^" skip "[]}],?$") { print head "null" ($0 ~ /,$/ ? "," : ""); skip = "-" }
-  next
-}
-/^  "/ { section = name_of($0); if (section != "services" && section != "volumes") { empty($0); next } }
-/^      "/ && section == "volumes" { key = name_of($0); if (key != "name" && key != "external") { empty($0); next } }
-/^      "/ && section == "services" { key = name_of($0); if (!(key in kept)) { empty($0); next } }
-/^        "/ && key == "healthcheck" && name_of($0) == "test" { empty($0); next }
-/^        "/ && key == "deploy" && name_of($0) != "resources" { empty($0); next }
-{ print }'
-"""
-
-# Says what is at each path: BUNDLE PATH…. A link counts as what it leads to, so that a data folder which is
-# linked into the bundle is outside of it.
-KINDS = r"""
-bundle=$(cd -P -- "$1" && pwd) || exit 1
-shift
-for path; do
-  if [ -f "$path" ]; then echo file
-  elif [ -d "$path" ]; then
-    case $(cd -P -- "$path" && pwd)/ in "$bundle"/*) echo inside ;; *) echo outside ;; esac
-  elif [ -e "$path" ]; then echo other
-  else echo missing
-  fi
-done
-"""
 
 _DURATION = re.compile(r"([\d.]+)(h|ms|us|µs|ns|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -77,12 +32,12 @@ class ComposeShape:
 
 def read_shape(argv: Argv) -> Argv:
     """Return the command that prints an application's shape, given the one that prints its configuration."""
-    return script(SHAPE, "sluice-shape", *argv)
+    return shell("shape", *argv)
 
 
 def read_kinds(bundle: str, paths: tuple[str, ...]) -> Argv:
     """Return the command that says what is at each path, one line each."""
-    return script(KINDS, "sluice-kinds", bundle, *paths)
+    return shell("kinds", bundle, *paths)
 
 
 def parse_shape(text: str) -> ComposeShape:

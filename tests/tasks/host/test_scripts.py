@@ -20,6 +20,7 @@ from tasks.kernel.argv import Argv
 from tests.lab.shell import wait_until
 from tests.tasks.packing import packed, whole
 
+FOLDER = Path(scripts.__file__).parent / "shell"
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 
 
@@ -451,3 +452,12 @@ def test_pruning_a_missing_folder_removes_nothing_elsewhere(shell: Shell) -> Non
     (shell.folder / "1").mkdir()
     assert shell.run(scripts.prune("releases", ("2",))).returncode == 0
     assert listing(shell.folder) == ["1"]
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.sh")), ids=lambda file: file.stem)
+def test_a_script_is_read_without_its_head(file: Path) -> None:
+    head, _, body = file.read_text().partition("\n\n")
+    assert all(line.startswith("# ") for line in head.splitlines())
+    assert scripts.text_of(file.stem) == body
+    assert scripts.shell(file.stem, "one")[3:] == (f"sluice-{file.stem}", "one")
+    subprocess.run(("sh", "-n"), input=body, check=True, text=True)
