@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
-import threading
 import time
 import weakref
 from contextlib import closing
@@ -37,6 +37,7 @@ _MOST_BYTES, _WHOLE_SECONDS = 4 * 1024 * 1024, 60
 _OF_THE_LINE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 # Where an image without a registry in its name comes from.
 _HUB, _HUB_API = "docker.io", "registry-1.docker.io"
+_ANY = "*"
 
 
 class HttpRegistry:
@@ -58,14 +59,12 @@ class HttpRegistry:
     ) -> None:
         self.address = address
         self._insecure = insecure
-        self._username = username
-        self._password = password
+        self._login = (username, password) if username else None
         if password:
             process_redactor().add(password)
-        # A registry says on the first request which of the two it wants.
-        self._basic = False
-        self._tokens: dict[str, str] = {}
-        self._lock = threading.Lock()
+        # Scope → what it is asked with. A registry says on the first request what it wants: a token for each scope, or
+        # the password for all.
+        self._authorizations: dict[str, str] = {}
         host = _HUB_API if address == _HUB else address
         scheme = "http" if insecure else "https"
         self._client = httpx.Client(
@@ -145,17 +144,17 @@ class HttpRegistry:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
     ) -> httpx.Response:
-        wanted = {"Accept": MANIFESTS, **(headers or {})}
-        answer = self._send(method, path, wanted | self._authorization(scope), content)
+        def send() -> httpx.Response:
+            wanted = {"Accept": MANIFESTS, **(headers or {}), **self._authorization(scope)}
+            request = self._client.build_request(method, path, headers=wanted, content=content)
+            # A change that was only redirected would be followed as a read, and count as made.
+            return self._read(request, follow=content is None)
+
+        answer = send()
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._log_in(answer, scope):
-            answer = self._send(method, path, wanted | self._authorization(scope), content)
+            answer = send()
         self._judge(answer, method, path)
         return answer
-
-    def _send(self, method: str, path: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
-        request = self._client.build_request(method, path, headers=headers, content=content)
-        # A change that was only redirected would be followed as a read, and count as made.
-        return self._read(request, follow=content is None)
 
     def _read(
         self,
@@ -190,28 +189,20 @@ class HttpRegistry:
         )
 
     def _authorization(self, scope: str) -> dict[str, str]:
-        with self._lock:
-            token = self._tokens.get(scope)
-            basic = self._basic
-        if token is not None:
-            return {"Authorization": f"Bearer {token}"}
-        if basic:
-            return {"Authorization": _basic(self._username, self._password)}
-        return {}
+        known = self._authorizations.get(scope) or self._authorizations.get(_ANY)
+        return {"Authorization": known} if known else {}
 
     def _log_in(self, answer: httpx.Response, scope: str) -> bool:
         """Do what the registry asks for; False where that was tried already."""
         challenge = answer.headers.get("WWW-Authenticate", "")
         kind, _, parameters = challenge.partition(" ")
         if kind.lower() == "bearer":
-            token = self._token(dict(_PARAMETER.findall(parameters)), scope)
-            with self._lock:
-                self._tokens[scope] = token
+            self._authorizations[scope] = f"Bearer {self._token(dict(_PARAMETER.findall(parameters)), scope)}"
             return True
         # Another thread may have learnt it meanwhile: what counts is whether this request carried the login.
-        if kind.lower() == "basic" and self._username and "Authorization" not in answer.request.headers:
-            with self._lock:
-                self._basic = True
+        if kind.lower() == "basic" and self._login and "Authorization" not in answer.request.headers:
+            pair = base64.b64encode(":".join(self._login).encode()).decode()
+            self._authorizations[_ANY] = f"Basic {pair}"
             return True
         return False
 
@@ -223,9 +214,8 @@ class HttpRegistry:
                 "check the address in the registry's block",
             )
         query = {"service": challenge.get("service", ""), "scope": scope or challenge.get("scope", "")}
-        auth = (self._username, self._password) if self._username else None
         wanted = self._client.build_request("GET", realm, params={k: v for k, v in query.items() if v})
-        answer = self._read(wanted, auth=auth)
+        answer = self._read(wanted, auth=self._login)
         self._judge(answer, "GET", "the login")
         told = answer.json()
         token: str = told.get("token") or told.get("access_token") or ""
@@ -244,7 +234,7 @@ class HttpRegistry:
             )
         said = _said(answer)
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            who = f"the login {self._username}" if self._username else "a request without a login"
+            who = f"the login {self._login[0]}" if self._login else "a request without a login"
             raise TerminalError(
                 f"registry {self.address} refused {who} for {method} {path or 'a check'}: {said}",
                 "check user, password and their rights in the registry's block",
@@ -259,12 +249,6 @@ class HttpRegistry:
             f"registry {self.address} refused {method} {path} with status {status}: {said}",
             "check the repository's name and the registry's rules for it",
         )
-
-
-def _basic(username: str, password: str) -> str:
-    request = httpx.Request("GET", "http://registry")
-    signed = next(httpx.BasicAuth(username, password).auth_flow(request))
-    return signed.headers["Authorization"]
 
 
 def _tag(tag: str) -> str:

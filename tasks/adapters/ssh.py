@@ -14,7 +14,7 @@ from tasks.adapters.ssh_connection import Endpoint, SshConnection
 from tasks.adapters.ssh_tunnel import forward
 from tasks.host import scripts
 from tasks.kernel.archive import LISTED, Archive, damaged, differing
-from tasks.kernel.argv import Argv, variable
+from tasks.kernel.argv import variable
 from tasks.kernel.errors import FencedError, SluiceError, TerminalError, TransientError
 from tasks.kernel.output import Clock, RawResult, refuse_cut, title
 from tasks.kernel.protocols import Call, Fence, Limits, LineSink, PieceSink
@@ -138,16 +138,12 @@ class SshHost(CommandRunner):
                 "check the path and its permissions",
             )
 
-    def _run_script(self, argv: Argv, what: str, *, stdin: bytes | None, fence: Fence | None) -> RawResult:
-        result = self.run_raw(Call(argv, stdin=stdin, limits=FILE_LIMITS, fence=fence))
-        if result.exit_code not in {0, scripts.EXIT_MISSING}:
-            raise self._failed(result, what)
-        return result
-
-    def _failed(self, result: RawResult, what: str) -> TerminalError:
+    def _check(self, result: RawResult, what: str) -> None:
+        if result.exit_code == 0:
+            return
         said = self._redactor.text(result.stderr.decode(errors="replace").strip())
         last = said.splitlines()[-1] if said else f"exit status {result.exit_code}"
-        return TerminalError(
+        raise TerminalError(
             f"{what} on {self.name} failed: {last}",
             "check disk space and the login's permissions there",
             said,
@@ -156,13 +152,15 @@ class SshHost(CommandRunner):
     def write_file(self, path: str, content: bytes, *, mode: int = 0o644, fence: Fence | None = None) -> None:
         """Write a file whole or not at all; parents are made. See `Host.write_file`."""
         argv = scripts.write(path, mode, len(content))
-        self._run_script(argv, f"writing {path}", stdin=content, fence=fence)
+        call = Call(argv, stdin=content, limits=FILE_LIMITS, fence=fence)
+        self._check(self.run_raw(call), f"writing {path}")
 
     def read_file(self, path: str) -> bytes | None:
         """Read a file; None where there is none."""
-        result = self._run_script(scripts.read(path), f"reading {path}", stdin=None, fence=None)
+        result = self.run_raw(Call(scripts.read(path), limits=FILE_LIMITS))
         if result.exit_code == scripts.EXIT_MISSING:
             return None
+        self._check(result, f"reading {path}")
         refuse_cut(result, f"reading {path} on {self.name}")
         return result.stdout
 
@@ -171,17 +169,14 @@ class SshHost(CommandRunner):
         result = self.run_raw(Call(scripts.read(path), limits=limits), take=take)
         if result.exit_code == scripts.EXIT_MISSING:
             raise TerminalError(f"there is no file {path} on {self.name}", "check what happened to it there")
-        if result.exit_code != 0:
-            raise self._failed(result, f"reading {path}")
+        self._check(result, f"reading {path}")
 
     def write_pieces(
         self, path: str, pieces: Iterable[bytes], *, size: int, sha256: str, limits: Limits = FILE_LIMITS
     ) -> None:
         """Write a file of any size piece by piece. See `Host.write_pieces`."""
         argv = scripts.receive(path, size, sha256)
-        result = self.run_raw(Call(argv, limits=limits), pieces=pieces)
-        if result.exit_code != 0:
-            raise self._failed(result, f"writing {path}")
+        self._check(self.run_raw(Call(argv, limits=limits), pieces=pieces), f"writing {path}")
 
     def unpack(self, archive: Archive, directory: str, *, fence: Fence | None = None) -> None:
         """Unpack an archive into a directory that appears whole or not at all. See `Host.unpack`."""
@@ -191,8 +186,7 @@ class SshHost(CommandRunner):
         if result.exit_code == scripts.EXIT_OTHER:
             found = result.stdout.decode(errors="replace").split()
             raise damaged(differing(archive.paths, archive.checksums, found), directory, self.name)
-        if result.exit_code != 0:
-            raise self._failed(result, f"unpacking into {directory}")
+        self._check(result, f"unpacking into {directory}")
 
     def raise_fence(self, fence: Fence) -> None:
         """Make a token the highest the host knows, waiting for commands of lower tokens to end.
@@ -203,8 +197,7 @@ class SshHost(CommandRunner):
         patience = 2 * self._fence_seconds + 30
         argv = scripts.raise_fence(fence.directory, fence.token, self._fence_seconds)
         result = self.run_raw(Call(argv, limits=Limits(patience, patience)))
-        if result.exit_code != 0:
-            raise self._failed(result, f"raising the fence in {fence.directory}")
+        self._check(result, f"raising the fence in {fence.directory}")
 
     def tunnel(self, address: str, port: int) -> AbstractContextManager[int]:
         """Open a local loopback port that leads to an address as seen from the host."""

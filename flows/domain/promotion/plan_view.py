@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from blocks.values.plans import KeyChange, Plan
-from blocks.values.releases import Commit, Image, Revision
+from blocks.values.releases import Commit, Revision
 from flows.domain.database.evidence_view import evidence_markdown, evidence_rows
 from flows.domain.rollback.view import way_markdown, way_rows
 from flows.domain.words.durations import human_duration
@@ -48,10 +48,7 @@ def plan_text(plan: Plan) -> list[tuple[str, str]]:
     rows += way_rows(plan)
     rows += [("commit", _plain_commit(commit)) for commit in plan.commits]
     rows += [("commit out", _plain_commit(commit)) for commit in plan.commits_leaving]
-    rows += [
-        (f"image {one_line(image.target)}", one_line(_image_state(plan, image))) for image in plan.images
-    ]
-    rows += [(f"image {one_line(name)}", one_line(_other_state(plan, name))) for name in plan.third_party]
+    rows += [(f"image {one_line(name)}", one_line(text)) for name, text, _ in _image_rows(plan)]
     rows += [("migration", one_line(f"{one.id} {one.message}")) for one in plan.pending]
     rows += evidence_rows(plan)
     rows += [("migration ahead", one_line(f"{one.id} {one.message}")) for one in plan.ahead]
@@ -140,26 +137,26 @@ def _commits(title: str, commits: Sequence[Commit]) -> list[str]:
 
 
 def _images(plan: Plan) -> list[str]:
-    rows = [
-        (
-            code(image.target),
-            escape(", ".join(image.services), 200),
-            code(_short_digest(image)),
-            "changes" if image.target in plan.images_changed else "same",
+    rows = [cells for _, _, cells in _image_rows(plan)]
+    return _section("Images", ("Image", "Services", "Digest", "Change"), rows[: 2 * _MOST_ROWS], len(rows))
+
+
+def _image_rows(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Give of each image its name, its line for the terminal, and its cells for the table."""
+    for image in plan.images:
+        services, digest = ", ".join(image.services), _short(image.digest)
+        state = _state(changed=image.target in plan.images_changed)
+        cells = (code(image.target), escape(services, 200), code(digest), state)
+        yield image.target, f"{digest} {state} ({services})", cells
+    for service, reference in sorted(plan.third_party.items()):
+        name, digest = one_line(reference.partition("@")[0], 120), _short(reference.partition("@")[2])
+        state = _state(changed=service in plan.third_party_changed)
+        shown = code(digest) if digest else "not known, the tag counts"
+        yield (
+            service,
+            f"{name} {digest or 'by its tag'} {state}",
+            (code(name), escape(service, 200), shown, state),
         )
-        for image in plan.images[:_MOST_ROWS]
-    ]
-    rows += [
-        (
-            code(_without_digest(reference)),
-            escape(service, 200),
-            code(_digest_of(reference)) if "@" in reference else "not known, the tag counts",
-            "changes" if service in plan.third_party_changed else "same",
-        )
-        for service, reference in sorted(plan.third_party.items())[:_MOST_ROWS]
-    ]
-    total = len(plan.images) + len(plan.third_party)
-    return _section("Images", ("Image", "Services", "Digest", "Change"), rows, total)
 
 
 def _revisions(title: str, revisions: Sequence[Revision]) -> list[str]:
@@ -188,24 +185,9 @@ def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]],
     return [f"### {title}", table(head, rows), *more]
 
 
-def _short_digest(image: Image) -> str:
-    return image.digest.removeprefix("sha256:")[:_DIGEST_LENGTH]
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:_DIGEST_LENGTH]
 
 
-def _without_digest(reference: str) -> str:
-    return one_line(reference.partition("@")[0], 120)
-
-
-def _digest_of(reference: str) -> str:
-    return reference.partition("@")[2].removeprefix("sha256:")[:_DIGEST_LENGTH]
-
-
-def _other_state(plan: Plan, service: str) -> str:
-    reference = plan.third_party[service]
-    state = "changes" if service in plan.third_party_changed else "same"
-    return f"{_without_digest(reference)} {_digest_of(reference) or 'by its tag'} {state}"
-
-
-def _image_state(plan: Plan, image: Image) -> str:
-    state = "changes" if image.target in plan.images_changed else "same"
-    return f"{_short_digest(image)} {state} ({', '.join(image.services)})"
+def _state(*, changed: bool) -> str:
+    return "changes" if changed else "same"
