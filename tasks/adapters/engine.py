@@ -65,11 +65,7 @@ class DockerEngine:
 def read_push(
     stream: Iterable[Mapping[str, Any]], reference: str, on_line: LineSink | None = None
 ) -> str | None:
-    """Read a push's stream, the only place where its errors and its digest are found.
-
-    Returns:
-        The digest, None where the stream ended without one.
-    """
+    """Read a push's stream, the only place where its errors and its digest are found."""
     digest = None
     for message in stream:
         if "error" in message:

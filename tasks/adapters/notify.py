@@ -37,11 +37,7 @@ class _PassingError(TransientError):
 def post(
     who: str, url: str, body: Mapping[str, object], headers: Mapping[str, str], *, sleep: Sleep = time.sleep
 ) -> None:
-    """Post JSON, trying again what may pass.
-
-    Raises:
-        TransientError: The receiver does not answer or fails, or asks for a longer pause than is waited for.
-    """
+    """Post JSON, trying again what may pass."""
     tries: Retrying = Retrying(
         retry=retry_if_exception(_is_worth_waiting),
         stop=stop_after_attempt(TRIES),

@@ -34,11 +34,7 @@ SLOWEST_LINE, SLOWEST_DISK = 30_000, 4_000_000
 
 
 class SshHost(CommandRunner):
-    """A `Host` over one SSH connection, which all its commands share.
-
-    Args:
-        fence_seconds: How long raising the fence waits for commands of lower tokens.
-    """
+    """A `Host` over one SSH connection, which all its commands share."""
 
     def __init__(
         self,
@@ -66,11 +62,7 @@ class SshHost(CommandRunner):
         take: PieceSink | None = None,
         pieces: Iterable[bytes] | None = None,
     ) -> RawResult:
-        """Run a command to its end; its folder and fence are checked by the wrapper, in the same round trip.
-
-        Args:
-            pieces: Standard input in pieces, in place of the call's.
-        """
+        """Run a command to its end; its folder and fence are checked by the wrapper, in the same round trip."""
         line = command_line(call)
         stdin = call.stdin if pieces is None else pieces
         with self._sessions:
@@ -220,9 +212,6 @@ def command_line(call: Call) -> bytes:
     """Return the one string an SSH server is given: wrapper, folder, fence, environment and command, quoted.
 
     `exec` makes the wrapper take the place of the login shell, so that its process id is the group's.
-
-    Raises:
-        TerminalError: A word cannot be sent, or the whole is longer than a host accepts.
     """
     directory, token = (call.fence.directory, str(call.fence.token)) if call.fence else ("", "")
     argv = call.argv

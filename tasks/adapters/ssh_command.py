@@ -51,9 +51,6 @@ class PidLine:
     """Takes the wrapper's process id off standard error.
 
     What a login's start-up files print before it is passed on.
-
-    Args:
-        stream: Gets everything else.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -113,7 +110,6 @@ class ChannelCommand:
 
         Raises:
             LimitPassedError: A limit was passed; the command still runs.
-            ConnectionLostError: The connection broke.
         """
         self._begin(command, stdin or b"")
         try:

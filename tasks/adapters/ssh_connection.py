@@ -35,7 +35,6 @@ class Endpoint:
 
     Attributes:
         host_keys: The pinned host keys, one a line.
-        connect_seconds: The bound on connecting, and on each part of the handshake.
         dead_after_seconds: How long the network may be cut before the connection counts as lost.
     """
 
@@ -70,10 +69,6 @@ class SshConnection:
         Args:
             kind: `session` or `direct-tcpip`.
             address: Where a `direct-tcpip` channel leads to, as seen from the host.
-
-        Raises:
-            TransientError: The host cannot be reached, or has no channel left.
-            TerminalError: It is another host than the pinned one, or refused the login.
         """
         until = time.monotonic() + SESSION_SECONDS
         found_dead = False

@@ -28,9 +28,6 @@ def pinned_keys(text: str, host: str) -> tuple[paramiko.PKey, ...]:
     """Read pinned host keys, one a line: `ssh-ed25519 AAAA…`, or as `ssh-keyscan` prints them.
 
     The name in front of a key is passed over: the keys are for this host whatever address it has.
-
-    Args:
-        text: The lines; empty ones and comments are passed over.
     """
     try:
         pairs = [line.split() for line in parse_host_keys(text)]

@@ -72,9 +72,6 @@ class Transport(paramiko.Transport):
 def send(channel: paramiko.Channel, piece: bytes) -> int:
     """Send as much of a piece as the host takes now, waiting until it takes any.
 
-    Args:
-        channel: The channel; one thread alone sends data on it.
-
     Returns:
         How many bytes were sent; 0 where the channel takes no more.
     """

@@ -95,7 +95,6 @@ def forward(connection: SshConnection, address: str, port: int) -> Iterator[int]
 
     Args:
         connection: The connection it goes through; it is checked first.
-        address: The address, as seen from the host.
     """
     connection.open().close()
     forwarder = _Forwarder(connection, address, port)

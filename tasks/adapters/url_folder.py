@@ -58,14 +58,7 @@ def public_url(url: str) -> str:
 
 
 class UrlFolder:
-    """One folder that fsspec reaches. Nothing in it has a lock: names are never used twice for other content.
-
-    Args:
-        options: What fsspec's file system needs beyond it: keys, an endpoint.
-
-    Raises:
-        TerminalError: The address is not one, or the package for its kind of store is not installed.
-    """
+    """One folder that fsspec reaches. Nothing in it has a lock: names are never used twice for other content."""
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         password = urlsplit(url).password

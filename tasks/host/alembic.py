@@ -25,9 +25,6 @@ def parse_history(text: str) -> tuple[Revision, ...]:
 
     Args:
         text: Its standard output, newest first. Lines of another form (log lines) are passed over.
-
-    Returns:
-        The migrations, oldest first.
     """
     found = [match for line in lines(text) if (match := _HISTORY.match(line.strip()))]
     return tuple(

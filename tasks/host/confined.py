@@ -61,9 +61,7 @@ class ConfinedService:
     """What is kept of a service when its image is asked.
 
     Attributes:
-        environment: Its variables, with the example values of the commit.
         entrypoint: Its own entrypoint; None for the image's.
-        scratch: Folders in the container that are empty and writable.
         mounts: Path within the bundle → where it is in the container, read-only.
         stand_ins: What secrets and configurations hold in place of their content, by where they are in the container.
         bundle: The bundle's folder on the host; empty where there is none, so that nothing is mounted.
@@ -147,7 +145,6 @@ def confine(
 
     Args:
         config: What compose read on the control machine, with example values in place of all others.
-        project_dir: The absolute folder compose read it in.
         in_bundle: Says of a path within that folder whether it is the commit's own file or folder on a host: neither
             a link nor a host's data or env file.
     """

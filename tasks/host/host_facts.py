@@ -30,11 +30,7 @@ def _kilobytes(text: str | None) -> int | None:
 
 
 def parse_readiness(text: str) -> Readiness:
-    """Read what `READINESS` printed.
-
-    Returns:
-        The facts; what was not printed is empty.
-    """
+    """Read what `READINESS` printed."""
     pairs = _pairs(text)
     single = dict(pairs)
     owners: dict[int, str] = {}

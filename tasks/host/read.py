@@ -37,11 +37,7 @@ def answer_of(host: Host, argv: Argv, stdin: bytes | None = None, *, limits: Lim
 
 
 def app_directory(host: Host, directory: str, pipeline: str) -> str:
-    """Return the application's directory on a host as an absolute path.
-
-    Args:
-        directory: The block's directory, absolute or relative to the login home.
-    """
+    """Return the application's directory on a host as an absolute path."""
     if directory.startswith("/"):
         return f"{directory.rstrip('/')}/{pipeline}"
     home = host.run(Call(argv=("pwd",), limits=QUICK)).stdout.strip()
@@ -121,11 +117,7 @@ def _no_engine(host: Host, result: Result) -> TerminalError:
 
 
 def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
-    """Read the application's containers, giving an engine that is down a moment to come back.
-
-    Raises:
-        TerminalError: It does not answer for a minute.
-    """
+    """Read the application's containers, giving an engine that is down a moment to come back."""
     return poll(
         lambda: read_containers(host, pipeline),
         lambda _: True,

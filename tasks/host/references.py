@@ -16,7 +16,6 @@ class ImageReference:
 
     Attributes:
         registry: The registry's address, host and port; Docker Hub's where none is written.
-        tag: The tag, `latest` where none is written.
     """
 
     registry: str

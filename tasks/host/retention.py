@@ -38,7 +38,6 @@ class StoredDump:
     """A dump's file at one place: a host, or a folder somewhere else.
 
     Attributes:
-        stored_at: When it was written, aware; None where the place does not say.
         receipt: True when its receipt (`<name>.json`) is there too, which is written last.
     """
 
@@ -54,8 +53,6 @@ class Dump:
 
     Attributes:
         good: True when the ledger knows it as read back, and it has the size it had then.
-        drilled: True when it was restored and nothing differed.
-        needed: True while the promotion that took it is open.
         undoes: True when it was taken before a restore, which it undoes.
         empty: True when it holds no table, whether that is right or not.
     """
@@ -74,7 +71,6 @@ class History:
     """What the ledger says of an environment's dumps.
 
     Attributes:
-        open: The promotions that have not ended.
         restoring: The promotions that go back to an earlier release: their dumps undo that.
     """
 
@@ -99,9 +95,6 @@ def known_dumps(
     """Put together what is known of the dumps at one place.
 
     Files that Sluice did not name are not among them: nobody but their owner removes them.
-
-    Returns:
-        The environment's dumps, newest first.
     """
     recorded = {PurePosixPath(one.receipt.path).name: one for one in history.recorded}
     proven = {drill.backup_sha256 for drill in history.drills if drill.passed}

@@ -47,11 +47,7 @@ def parse_shape(text: str) -> ComposeShape:
 
 
 def needed(shape: ComposeShape, services: Iterable[str], database: str) -> tuple[str, ...]:
-    """Return the services that must be started: those named and all they depend on, but the database.
-
-    Args:
-        services: The services that are asked for; unknown ones are passed over.
-    """
+    """Return the services that must be started: those named and all they depend on, but the database."""
     found: set[str] = set()
     rest = list(services)
     while rest:

@@ -39,9 +39,6 @@ def find_images(run: Run, *, targets: tuple[BuildTarget, ...], sha: str) -> dict
 
     Running it twice is safe: it only reads.
 
-    Args:
-        sha: The full commit id, which is their tag.
-
     Returns:
         Target name → digest, for those that are there.
     """

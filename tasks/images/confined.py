@@ -89,9 +89,6 @@ def ask(
     Args:
         login: The Docker configuration (JSON) with which the image is fetched where it is not there; empty where it
             must be there.
-
-    Returns:
-        The answer; that there is none is no error here.
     """
     bound = min(seconds, MOST_SECONDS)
     argv = service.ask(words, container=container, seconds=bound, starts=starts)

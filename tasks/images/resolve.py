@@ -41,9 +41,6 @@ def resolve(mirror: GitMirror, *, ref: str, path: str, policy_text: str) -> Reso
     """Find the commit a ref stands for, and what git says about it.
 
     Running it twice is safe: it only reads.
-
-    Raises:
-        TerminalError: There is no such ref, or it is ambiguous.
     """
     found = mirror.resolve(ref)
     commit = mirror.commit(found.sha)

@@ -34,9 +34,7 @@ class DescribedCommit:
     """How a commit describes itself, read from git alone.
 
     Attributes:
-        texts: Compose file → its text.
         variables: Values that satisfy what compose wants filled in; examples, never a host's own.
-        required: The keys the env file on a host must have.
         env_files: Env files compose names and the commit lacks: the hosts have them.
         fixed_images: The services whose image is written without a variable.
         check: Refuses, given what reads a file of the checkout, what compose must not read on the control machine.
@@ -60,7 +58,6 @@ class Sources:
     Attributes:
         source: The checkout images are built from: exactly the commit.
         render: A second checkout, which compose reads; stand-ins fill in for the hosts' env files.
-        bake: What is built, a bake file; empty when it was not asked for.
     """
 
     described: DescribedCommit

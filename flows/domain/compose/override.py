@@ -53,9 +53,6 @@ def bundle_paths(
 
     Args:
         links: The commit's symbolic links, and what each leads to. What a path leads to by them comes along.
-
-    Raises:
-        RefusedError: A volume has its data in the project directory.
     """
     _refuse_volumes_within(config, project_dir)
     named = named_files(compose_files, read)
@@ -198,9 +195,6 @@ def _writable(mount: Config) -> bool:
 
 def service_targets(config: Config, built: Mapping[str, str]) -> dict[str, str]:
     """Say which build target each service runs, also where it only names another service's image.
-
-    Args:
-        built: Service → target for the services with a `build:` section.
 
     Returns:
         Service → target for every service that runs one of our images.

@@ -46,7 +46,6 @@ def check_reach(
 
     Args:
         compose_files: The files as given with `-f`, relative to the project directory.
-        read: Gives a file of the commit, links within it followed; None where there is none.
 
     Raises:
         RefusedError: A path leads out, is an address, or cannot be judged; file, service, key and path are told.

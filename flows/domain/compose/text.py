@@ -23,7 +23,6 @@ class NamedFiles(Value):
     """The files that compose files name, relative to the project directory.
 
     Attributes:
-        compose: The compose files, with those they include or extend.
         outside: Paths that lead out of the project directory, addresses, and paths with a variable that has no default.
     """
 
@@ -88,11 +87,7 @@ def _problem(error: Exception) -> str:
 
 
 def named_files(compose_files: Iterable[str], read: Callable[[str], str | None]) -> NamedFiles:
-    """Follow compose files to every file they name, through `include` and `extends`.
-
-    Args:
-        compose_files: The files as given with `-f`, relative to the project directory.
-    """
+    """Follow compose files to every file they name, through `include` and `extends`."""
     found = _Found()
     # Paths in a file given with -f start at the project directory, in any other at that file's folder.
     for path in compose_files:

@@ -26,7 +26,6 @@ def form_description(
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
         authors: Those approvers who may not approve, for they wrote some of what comes in; None where nobody knows
             them, and so nobody may.
-        requester: The approver who may not approve, for they asked for it.
     """
     told = [f"**The last answer did not count:** {escape(last_refusal, 300)}."] if last_refusal else []
     how = [how_to_review(plan)] if with_reviews else []

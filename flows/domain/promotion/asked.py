@@ -24,11 +24,7 @@ _LONGEST_DATA = 800
 
 
 class ChangedValue(Value):
-    """One thing that is not what it was when the run was started first.
-
-    Attributes:
-        name: What it is: a parameter, or a field of the `git-repository` block.
-    """
+    """One thing that is not what it was when the run was started first."""
 
     name: str
     first: Parameter
@@ -57,9 +53,6 @@ class Row(Protocol):
 def changes_of(row: Row, kind: Kind, parameters: Mapping[str, Parameter]) -> tuple[ChangedValue, ...]:
     """Compare what a run asks for now with what its row says was asked for first.
 
-    Args:
-        parameters: Every parameter of the flow as it stands now, defaults included.
-
     Returns:
         What differs. Of a row without `asked` only what its other columns know is compared.
     """
@@ -86,11 +79,7 @@ def differences(first: Mapping[str, Parameter], now: Mapping[str, Parameter]) ->
 
 
 def repository_changes(first: AskedFor | None, now: RepositoryFacts) -> tuple[ChangedValue, ...]:
-    """Compare where a `git-repository` block leads with where it led when the run was started first.
-
-    Args:
-        first: What was asked for first; None where nobody knows.
-    """
+    """Compare where a `git-repository` block leads with where it led when the run was started first."""
     return differences(first.repository.model_dump(), now.model_dump()) if first is not None else ()
 
 

@@ -18,7 +18,6 @@ class Subject(Value):
 
     Attributes:
         commit: The release's commit, short.
-        title: The first line of its commit message.
     """
 
     pipeline: str
@@ -88,9 +87,6 @@ def cut(text: str, limit: int = LIMIT) -> str:
 
     Args:
         limit: The most UTF-16 units, at least 1.
-
-    Returns:
-        The text, ended by `…` where it was cut; no character is split.
     """
     units = text.encode("utf-16-le", "replace")
     if len(units) <= 2 * limit:

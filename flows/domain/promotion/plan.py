@@ -25,7 +25,6 @@ class SchemaEvidence:
 
     Attributes:
         override: Why a migration that breaks the running release may come in nevertheless; empty without.
-        override_required: How many people must agree to that.
         pending: The pending migrations as a tool other than Alembic told them.
     """
 
@@ -41,17 +40,13 @@ class PlanFacts:
     """Everything a plan is made of.
 
     Attributes:
-        commits: The commits that come in, newest first.
-        commits_leaving: The commits that go out, newest first.
         compose: Path → text of the release's compose files.
-        present_keys: Keys every host's env file has.
         current: The revisions the database stands at, None where that could not be read.
         known: Migrations of other releases that ran here, beside those of the running one.
         migrates: True when the promotion runs migrations; a rollback does not.
         told: False where nothing was asked that could name the pending migrations.
         policy_checksum: sha256 over the environment's policy as read from the default branch.
         description_checksum: sha256 over what the default branch says about the release, empty where its commit does.
-        expected_seconds: The median duration of earlier promotions here.
     """
 
     environment: str
@@ -79,9 +74,6 @@ class PlanFacts:
 
 def make_plan(facts: PlanFacts, *, secrets: Collection[str] = ()) -> Plan:
     """Put a plan together.
-
-    Args:
-        secrets: Texts that must not appear in the compose difference.
 
     Raises:
         UnknownRevisionError: The database stands at a migration that nobody knows, or on another branch.
@@ -138,9 +130,6 @@ def _schema(facts: PlanFacts) -> SchemaPath:
 def is_told(migration: Migration | None, revisions: tuple[Revision, ...], *, asked: bool) -> bool:
     """Say whether anything could name the pending migrations.
 
-    Args:
-        asked: True where the release was asked for the pending ones.
-
     Returns:
         False where nothing was asked: none told is not none pending.
     """
@@ -153,9 +142,6 @@ def must_migrate(plan: Plan, revisions: tuple[Revision, ...], *, only_upgrades: 
     """Say whether the migration command has anything to do.
 
     Only of Alembic is it known that it does nothing where nothing is pending; any other command is always run.
-
-    Args:
-        only_upgrades: True where the command is `alembic upgrade`.
 
     Returns:
         False where the database was read and lacks no migration.
@@ -176,14 +162,7 @@ def key_change(required: Iterable[str], required_running: Iterable[str], present
 
 
 def compose_diff(before: Mapping[str, str], after: Mapping[str, str], *, secrets: Collection[str]) -> str:
-    """Compare the compose files of two releases.
-
-    Args:
-        secrets: Texts that must not appear; they are redacted before anything is compared.
-
-    Returns:
-        A unified diff over all files, sorted by path, empty where nothing differs.
-    """
+    """Compare the compose files of two releases."""
     hidden = _redactions(secrets)
     lines: list[str] = []
     for path in sorted({*before, *after}):

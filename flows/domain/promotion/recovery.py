@@ -84,9 +84,6 @@ def up_started(steps: Sequence[JournalStep]) -> bool:
 def after_failure(previous_release_id: str | None, *, up_started: bool, refused: bool = False) -> Status:
     """Say which status follows when a change has failed for good.
 
-    Args:
-        refused: True when a gate or the preflight said no.
-
     Returns:
         FAILED or REFUSED before the switch, FAILED where nothing ran before, RESTORING after the switch.
     """
@@ -97,9 +94,6 @@ def after_failure(previous_release_id: str | None, *, up_started: bool, refused:
 
 def after_restoring(cause: str, told: Sequence[str], failed: Mapping[str, SluiceError]) -> Ending:
     """Say how a change ended after what ran before was started again.
-
-    Args:
-        told: What a person has to know of the hosts where that went well.
 
     Returns:
         RESTORED where it runs everywhere, ABANDONED where another run took over meanwhile, else BROKEN.

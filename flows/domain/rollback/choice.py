@@ -16,11 +16,7 @@ _MOST_NAMED = 5
 
 
 class PastPromotion(Value):
-    """One earlier promotion here.
-
-    Attributes:
-        commit: The release's commit, in full.
-    """
+    """One earlier promotion here."""
 
     release_id: str
     commit: str
@@ -32,7 +28,6 @@ class RollbackDecision(Value):
     """Where a rollback goes.
 
     Attributes:
-        release_id: The release, None where it is refused.
         refused_reason: Why not, and what to do; empty where it may go on.
     """
 

@@ -29,12 +29,10 @@ class RollbackEvidence:
         known: Migrations of other releases that ran here.
         told: Where releases name no migrations (another tool than Alembic, or one that runs at the start): what the
             promotions since the target ran said they would bring in; None where that is not known.
-        ran_on: The revisions the database was seen at while the target ran.
         verdicts: Migration → what it does, as judged when it came in.
         rehearsals: The rehearsals of this environment, newest first.
         can_downgrade: True where the running release has a command that runs down-migrations.
         downgrades_to_base: True where that command can take back every migration.
-        trial: The down-migrations tried on a copy; None before that.
         backup: The newest dump made while the target ran, or with its very schema; None without one.
         quorum: How many must approve a restore.
         approvers: How many could.

@@ -27,7 +27,6 @@ class OfflinePlan(Value):
     """What a rollback without ledger would do.
 
     Attributes:
-        target: The release that would run, None where it is refused.
         refused: Why not, and what to do; empty where it may go on.
     """
 
@@ -50,8 +49,6 @@ def look_ahead(
     """Decide where to go, from what the host with the database remembers.
 
     Args:
-        wanted: A release id, or the first digits of its commit; empty for the last good one.
-        revision: The revisions the database stands at, None where it could not be asked.
         insist: True where a person answers for what nothing proves: a held release they named, a migration
             nobody judged.
     """

@@ -23,11 +23,7 @@ _SOURCES = {
 
 
 def way_markdown(plan: Plan) -> list[str]:
-    """Render how a rollback goes.
-
-    Returns:
-        Markdown sections; none for a promotion.
-    """
+    """Render how a rollback goes."""
     way = plan.going_back
     if way is None:
         return []

@@ -10,9 +10,6 @@ _DAY = 24 * _HOUR
 def human_duration(seconds: float) -> str:
     """Say a duration in at most two units.
 
-    Args:
-        seconds: The duration; below zero counts as zero.
-
     Returns:
         For example `0.8 s`, `42 s`, `3 min 5 s`, `2 h`, `1 d 4 h`.
     """

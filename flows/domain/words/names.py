@@ -51,9 +51,6 @@ def image_tags(sha: str, ref_kind: RefKind, ref_name: str) -> tuple[str, ...]:
     A `/` becomes `-`. Where anything else had to change, or the name would read as a commit id or (a
     branch) as a version, a short hash of the name follows, so that two refs never share a tag by accident and
     none can take another commit's tag.
-
-    Args:
-        ref_name: The branch's or tag's name as git has it; ignored for a commit.
     """
     if ref_kind == "commit" or not ref_name:
         return (sha,)
@@ -74,9 +71,6 @@ def _readable_tag(ref_kind: RefKind, name: str) -> str:
 def image_labels(commit: Commit, repository_url: str) -> dict[str, str]:
     """Return the OCI labels of an image; equal for every build of a commit.
 
-    Args:
-        repository_url: The repository's address; credentials in it are left out.
-
     Returns:
         Label name → value: revision, source and created (the commit's time, UTC).
     """
@@ -92,9 +86,6 @@ def public_address(url: str) -> str:
 
     Args:
         url: An URL, an scp-like address (`git@host:team/shop.git`) or a path.
-
-    Returns:
-        The address, or an empty text where it cannot be read.
     """
     scp = _SCP_ADDRESS.fullmatch(url)
     if scp and "://" not in url:
@@ -107,11 +98,7 @@ def public_address(url: str) -> str:
 
 
 def one_off_name(pipeline: str, step: str, run: str) -> str:
-    """Return the name of a one-off container, so that a run finds what an earlier try left.
-
-    Returns:
-        A valid container and host name.
-    """
+    """Return the name of a one-off container, so that a run finds what an earlier try left."""
     name = re.sub(r"[^a-z0-9-]+", "-", f"sluice-{pipeline}-{step}-{run}".lower())
     if len(name) > _NAME_LENGTH:
         name = f"{name[: _NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -124,9 +111,6 @@ REHEARSAL = "rehearsal-"
 
 def backup_name(environment: str, release: str, taken_at: datetime) -> str:
     """Return the file name of a database dump; sorts by environment and time.
-
-    Args:
-        release: The release whose promotion needs it.
 
     Returns:
         For example `prod-20261121T053300Z-before-20261120101500-1f3c2ab00000.dump`.

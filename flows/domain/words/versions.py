@@ -19,9 +19,6 @@ def version_of(tag: str, patterns: Iterable[str]) -> Version | None:
 
     Args:
         patterns: The patterns that tags must match; what of a pattern is only a name is left off.
-
-    Returns:
-        The version by semver 2.0.0; None where the tag is none.
     """
     if len(tag) > _LONGEST:
         return None

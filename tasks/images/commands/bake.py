@@ -43,7 +43,6 @@ def bake(
 
     Args:
         tags: Target → the reference its image gets; these targets are built.
-        platforms: The engine's own where none is named.
     """
     common = (
         *((f"labels.{key}", value) for key, value in sorted(labels.items())),

@@ -30,7 +30,6 @@ class Checkouts:
     Attributes:
         render: The one compose read; its paths begin with it.
         source: The one that is built from.
-        real: Returns a path with every link in it resolved.
     """
 
     render: str
@@ -38,11 +37,7 @@ class Checkouts:
     real: Callable[[str], str]
 
     def place(self, path: str, base: str = "") -> str | None:
-        """Return where something lies in the checkout that is built from; None where that is outside of it.
-
-        Args:
-            path: An absolute path as compose says it, or one relative to `base`.
-        """
+        """Return where something lies in the checkout that is built from; None where that is outside of it."""
         root = posixpath.normpath(self.render)
         found = posixpath.normpath(posixpath.join(base or root, path))
         if "\0" in found:
