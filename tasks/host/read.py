@@ -17,7 +17,7 @@ from tasks.kernel.protocols import Call, Limits
 if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from tasks.kernel.argv import Argv
-    from tasks.kernel.protocols import Host, Result
+    from tasks.kernel.protocols import Host
 
 # A service manager starts an engine that crashed within seconds.
 _ENGINE_SECONDS = 60.0
@@ -89,10 +89,7 @@ def read_containers(host: Host, pipeline: str, *, looks: int = 0) -> tuple[Conta
             times a second. A look of its own costs it a fifth of being asked.
     """
     patience = (str(looks),) if looks else ()
-    result = host.run(Call(argv=script(CONTAINERS, "sluice-containers", pipeline, *patience), limits=QUICK))
-    if not result.ok:
-        raise _no_engine(host, result)
-    return parse_containers(result.stdout)
+    return parse_containers(_ask_engine(host, script(CONTAINERS, "sluice-containers", pipeline, *patience)))
 
 
 def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
@@ -101,19 +98,19 @@ def read_others(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:
     Returns:
         They, with their names in place of a service; but not the one that copies an application's data.
     """
-    result = host.run(Call(argv=script(RUNNING, "sluice-running"), limits=QUICK))
-    if not result.ok:
-        raise _no_engine(host, result)
-    found = parse_others(result.stdout, pipeline)
+    found = parse_others(_ask_engine(host, script(RUNNING, "sluice-running")), pipeline)
     return tuple(one for one in found if one.name != f"sluice-data-{pipeline}")
 
 
-def _no_engine(host: Host, result: Result) -> TerminalError:
-    return TerminalError(
-        f"the Docker engine of {host.name} does not answer",
-        "start it there and run this again",
-        result.tail(),
-    )
+def _ask_engine(host: Host, argv: Argv) -> str:
+    result = host.run(Call(argv=argv, limits=QUICK))
+    if not result.ok:
+        raise TerminalError(
+            f"the Docker engine of {host.name} does not answer",
+            "start it there and run this again",
+            result.tail(),
+        )
+    return result.stdout
 
 
 def await_containers(host: Host, pipeline: str) -> tuple[ContainerFact, ...]:

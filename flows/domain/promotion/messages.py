@@ -35,30 +35,30 @@ def waiting(subject: Subject, plan: Plan, quorum: QuorumState) -> str:
     more = len(plan.commits) - len(commits)
     migrations = str(len(plan.pending)) if plan.pending_known else "an unknown number of"
     return _text(
-        _head("Approval needed", subject),
+        "Approval needed",
+        subject,
         f"{quorum.have} of {quorum.need} approvals are given; asked: {', '.join(quorum.missing) or 'nobody'}",
         *commits,
         f"… and {more} more commits" if more else "",
         f"{migrations} migrations, {len(plan.images_changed)} of {len(plan.images)} images change",
         f"Plan {plan.hash[:12]}",
-        subject.link,
     )
 
 
 def succeeded(subject: Subject, seconds: float) -> str:
     """Tell that a release runs."""
-    return _text(_head("Succeeded", subject), f"took {human_duration(seconds)}", subject.link)
+    return _text("Succeeded", subject, f"took {human_duration(seconds)}")
 
 
 def failed(subject: Subject, error: str, note: str = "") -> str:
     """Tell that a promotion failed, was refused, rejected, or left something broken."""
-    return _text(_head("Failed", subject), one_line(error, 1000), note, subject.link)
+    return _text("Failed", subject, one_line(error, 1000), note)
 
 
 def restored(subject: Subject, previous_release_id: str, error: str) -> str:
     """Tell that a release failed and the previous one runs again."""
     back = f"{previous_release_id} runs again and its smoke checks passed"
-    return _text(_head("Failed and rolled back", subject), one_line(error, 1000), back, subject.link)
+    return _text("Failed and rolled back", subject, one_line(error, 1000), back)
 
 
 def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tuple[str, ...] = ()) -> str:
@@ -69,17 +69,14 @@ def rolled_back(subject: Subject, left_release_id: str, cause: str, warnings: tu
     """
     held = f"{left_release_id} is on hold: `sluice unhold {subject.environment} --reason …` removes the hold"
     why = f"cause: {one_line(cause, 500)}" if cause.strip() else ""
-    return _text(_head("Rolled back", subject), why, held, *warnings, subject.link)
+    return _text("Rolled back", subject, why, held, *warnings)
 
 
-def _head(word: str, subject: Subject) -> str:
+def _text(word: str, subject: Subject, *lines: str) -> str:
     by = f", asked for by {one_line(subject.requested_by, 60)}" if subject.requested_by else ""
     title = f" {one_line(subject.title, 100)}" if subject.title else ""
-    return f"{word}: {subject.pipeline} {subject.commit}{title} → {subject.environment}{by}"
-
-
-def _text(*lines: str) -> str:
-    return cut("\n".join(printable(line) for line in lines if line))
+    head = f"{word}: {subject.pipeline} {subject.commit}{title} → {subject.environment}{by}"
+    return cut("\n".join(printable(line) for line in (head, *lines, subject.link) if line))
 
 
 def cut(text: str, limit: int = LIMIT) -> str:

@@ -32,7 +32,7 @@ def release_id(commit: Commit) -> str:
         raise TerminalError(
             f"commit {one_line(commit.sha)!r} is not a full commit id", "give a ref that git can resolve"
         )
-    return f"{_stamp(commit.committed_at)}-{commit.sha[:12]}"
+    return f"{commit.committed_at.astimezone(UTC):%Y%m%d%H%M%S}-{commit.sha[:12]}"
 
 
 def run_name(kind: Kind, pipeline: str, environment: str, commit: str = "") -> str:
@@ -115,9 +115,5 @@ def backup_name(environment: str, release: str, taken_at: datetime) -> str:
     Returns:
         For example `prod-20261121T053300Z-before-20261120101500-1f3c2ab00000.dump`.
     """
-    stamp = taken_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return re.sub(r"[^A-Za-z0-9._-]", "-", f"{environment}-{stamp}-before-{release}") + ".dump"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    name = f"{environment}-{taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-before-{release}"
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name) + ".dump"
