@@ -14,7 +14,6 @@ import docker.errors
 import urllib3.exceptions
 
 from tasks.kernel.errors import TerminalError, TransientError
-from tasks.kernel.protocols import LineSink
 from tasks.kernel.redact import process_redactor
 
 # How long the engine may be silent, also in the middle of a push.
@@ -25,8 +24,6 @@ _FINAL = re.compile(
     r"does not exist|not found|HTTP response to HTTPS client|x509|certificate|quota|immutable",
     re.IGNORECASE,
 )
-# Of a push's many lines only those are passed on that say what became of a layer.
-_PROGRESS = frozenset({"Preparing", "Waiting", "Pushing", "Downloading", "Extracting"})
 
 
 class DockerEngine:
@@ -48,12 +45,12 @@ class DockerEngine:
         weakref.finalize(self, client.close)
         return client.api
 
-    def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
+    def push(self, repository: str, tag: str) -> str:
         """Push one local tag and return the manifest digest the registry gave. See `Engine.push`."""
         reference = f"{repository}:{tag}"
         with _explained(reference):
             stream = self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=self._login)
-            digest = read_push(stream, reference, on_line)
+            digest = read_push(stream, reference)
         if digest is None:
             raise TransientError(
                 f"the push of {reference} ended without a digest",
@@ -62,18 +59,13 @@ class DockerEngine:
         return digest
 
 
-def read_push(
-    stream: Iterable[Mapping[str, Any]], reference: str, on_line: LineSink | None = None
-) -> str | None:
+def read_push(stream: Iterable[Mapping[str, Any]], reference: str) -> str | None:
     """Read a push's stream, the only place where its errors and its digest are found."""
     digest = None
     for message in stream:
         if "error" in message:
             raise _refused(reference, str(message["error"]))
         digest = (message.get("aux") or {}).get("Digest", digest)
-        status = message.get("status", "")
-        if on_line is not None and status and status not in _PROGRESS:
-            on_line(process_redactor().text(f"{message['id']}: {status}" if message.get("id") else status))
     return digest
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -113,9 +112,7 @@ class UrlFolder:
                 return ()
         names = {_base(entry) for entry in found}
         return tuple(
-            StoredDump(
-                _base(entry), int(entry.get("size") or 0), _moment(entry), f"{_base(entry)}.json" in names
-            )
+            StoredDump(_base(entry), int(entry.get("size") or 0), receipt=f"{_base(entry)}.json" in names)
             for entry in found
             if _base(entry).endswith(".dump")
         )
@@ -161,17 +158,6 @@ class UrlFolder:
 
 def _base(entry: Mapping[str, Any]) -> str:
     return str(entry["name"]).rstrip("/").rpartition("/")[2]
-
-
-def _moment(entry: Mapping[str, Any]) -> datetime | None:
-    """Return when a file was written, as far as the store says so; each has a word of its own for it."""
-    for key in ("mtime", "LastModified", "modified", "updated", "last_modified", "created"):
-        value = entry.get(key)
-        if isinstance(value, datetime):
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-    return None
 
 
 def _said(what: str, error: Exception) -> SluiceError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from tasks.host.references import is_reference, local_name
 from tasks.host.retention import StoredDump
@@ -11,7 +10,7 @@ from tasks.host.scripts import shell
 from tasks.kernel.argv import Argv
 from tasks.kernel.lines import lines
 
-_DUMP_WORDS = 4
+_DUMP_WORDS = 3
 
 
 def link_shared(directory: str, bundle: str, pairs: tuple[tuple[str, str], ...]) -> Argv:
@@ -50,10 +49,9 @@ def parse_dumps(text: str) -> tuple[StoredDump, ...]:
     """Read what `list_dumps` printed."""
     found: list[StoredDump] = []
     for line in lines(text):
-        words = line.split(" ", 3)
-        if len(words) == _DUMP_WORDS and words[0].isdigit() and words[1].isdigit():
-            stored_at = datetime.fromtimestamp(int(words[1]), UTC)
-            found.append(StoredDump(words[3], int(words[0]), stored_at, words[2] == "yes"))
+        words = line.split(" ", 2)
+        if len(words) == _DUMP_WORDS and words[0].isdigit():
+            found.append(StoredDump(words[2], int(words[0]), receipt=words[1] == "yes"))
     return tuple(found)
 
 

@@ -43,7 +43,6 @@ class StoredDump:
 
     name: str
     bytes: int
-    stored_at: datetime | None
     receipt: bool
 
 

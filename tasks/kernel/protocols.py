@@ -207,7 +207,7 @@ class Registry(Protocol):
 class Engine(Protocol):
     """The Docker engine on the control machine, where images are built."""
 
-    def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
+    def push(self, repository: str, tag: str) -> str:
         """Push one local tag.
 
         Returns:

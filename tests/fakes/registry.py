@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from tasks.kernel.errors import TerminalError, TransientError
-from tasks.kernel.protocols import LineSink
 
 
 class FakeRegistry:
@@ -84,7 +83,7 @@ class FakeEngine:
         self.denied: set[str] = set()
         self.pushed: list[str] = []
 
-    def push(self, repository: str, tag: str, *, on_line: LineSink | None = None) -> str:
+    def push(self, repository: str, tag: str) -> str:
         reference = f"{repository}:{tag}"
         if reference not in self.images:
             raise TerminalError(f"the engine has no image {reference}", "build it first")
@@ -92,12 +91,7 @@ class FakeEngine:
             raise TerminalError(f"the push of {reference} was refused: denied", "check the registry's block")
         self.registry.check_login()
         self.pushed.append(reference)
-        if on_line is not None:
-            on_line(f"{reference}: Pushed")
         return self.registry.put(repository, tag, self.images[reference])
-
-    def has_image(self, reference: str) -> bool:
-        return reference in self.images
 
     def tag(self, image: str, repository: str, tag: str) -> None:
         if image not in self.images:

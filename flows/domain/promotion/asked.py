@@ -113,7 +113,7 @@ def _shown(value: Parameter) -> str:
     return one_line(value, _LONGEST_VALUE) if isinstance(value, str) else str(value).lower()
 
 
-def changed_text(changes: tuple[ChangedValue, ...], what: str = "this run's parameters were") -> str:
+def changed_text(changes: tuple[ChangedValue, ...], what: str) -> str:
     """Return what a person is told of changes, in one line.
 
     Args:

@@ -48,7 +48,6 @@ def test_an_error_in_the_stream_is_raised(said: str, kind: type[SluiceError]) ->
 
 
 def test_the_digest_is_taken_from_the_stream() -> None:
-    lines: list[str] = []
     stream: list[dict[str, Any]] = [
         {"status": "The push refers to repository [x]"},
         {"status": "Preparing", "id": "aa", "progressDetail": {}},
@@ -58,9 +57,7 @@ def test_the_digest_is_taken_from_the_stream() -> None:
         {"status": "v1: digest: sha256:1 size: 2"},
         {"progressDetail": {}, "aux": {"Tag": "v1", "Digest": "sha256:1", "Size": 2}},
     ]
-    assert read_push(stream, "r:t", lines.append) == "sha256:1"
-    assert lines[1:3] == ["aa: Pushed", "bb: Layer already exists"]
-    assert len(lines) == 4
+    assert read_push(stream, "r:t") == "sha256:1"
 
 
 def test_a_stream_without_digest_gives_none() -> None:
@@ -105,12 +102,10 @@ def local_image(client: docker.DockerClient, repository: str) -> Iterator[str]:
 def test_a_pushed_image_has_the_digest_the_registry_tells(
     lab: Lab, engine: DockerEngine, repository: str, local_image: str
 ) -> None:
-    lines: list[str] = []
-    digest = engine.push(repository, "v1", on_line=lines.append)
+    digest = engine.push(repository, "v1")
     told = HttpRegistry(lab.registry.address, lab.registry.username, lab.registry.password, insecure=True)
     assert told.digest(repository, "v1") == digest
     assert engine.push(repository, "v1") == digest
-    assert any("Pushed" in line for line in lines)
 
 
 def test_one_image_under_two_tags_has_one_digest(

@@ -177,22 +177,22 @@ def known(stored: StoredDump, history: History = History(), *, built_in: bool = 
     ],
 )
 def test_a_file_sluice_did_not_name_is_nobodys_to_remove(name: str) -> None:
-    assert known(StoredDump(name, 100, NOW, receipt=True)) == ()
+    assert known(StoredDump(name, 100, receipt=True)) == ()
 
 
 def test_a_dump_the_ledger_does_not_know_is_not_good() -> None:
-    (found,) = known(StoredDump(NAME, 100, NOW, receipt=True))
+    (found,) = known(StoredDump(NAME, 100, receipt=True))
     assert found == Dump(NAME, datetime(2026, 11, 20, 5, 33, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
     ("stored", "changes", "built_in", "good"),
     [
-        (StoredDump(NAME, 100, NOW, receipt=True), {}, True, True),
-        (StoredDump(NAME, 99, NOW, receipt=True), {}, True, False),
-        (StoredDump(NAME, 100, NOW, receipt=False), {}, True, False),
-        (StoredDump(NAME, 100, NOW, receipt=True), {"entries": None}, True, False),
-        (StoredDump(NAME, 100, NOW, receipt=True), {"entries": None, "tables": None}, False, True),
+        (StoredDump(NAME, 100, receipt=True), {}, True, True),
+        (StoredDump(NAME, 99, receipt=True), {}, True, False),
+        (StoredDump(NAME, 100, receipt=False), {}, True, False),
+        (StoredDump(NAME, 100, receipt=True), {"entries": None}, True, False),
+        (StoredDump(NAME, 100, receipt=True), {"entries": None, "tables": None}, False, True),
     ],
 )
 def test_good_is_what_was_read_back_and_has_its_size(
@@ -207,12 +207,12 @@ def test_good_is_what_was_read_back_and_has_its_size(
 
 def test_a_drill_that_found_a_difference_proves_nothing() -> None:
     history = History(recorded=[Row(7, receipt(NAME))], drills=[drill(differences=("orders is missing",))])
-    assert not known(StoredDump(NAME, 100, NOW, receipt=True), history)[0].drilled
+    assert not known(StoredDump(NAME, 100, receipt=True), history)[0].drilled
 
 
 def test_open_promotions_and_restores_are_seen() -> None:
     history = History(recorded=[Row(7, receipt(NAME))], open={7}, restoring={7})
-    (found,) = known(StoredDump(NAME, 100, NOW, receipt=True), history)
+    (found,) = known(StoredDump(NAME, 100, receipt=True), history)
     assert found.needed
     assert found.undoes
 
@@ -225,7 +225,7 @@ def test_a_dump_without_a_table_never_takes_the_place_of_one_that_holds_some() -
     """After tables were dropped by mistake each promotion takes an empty dump."""
     why = "DATABASE_URL of web leads to it"
     history = History(recorded=[Row(7, receipt(NAME, tables=0, why_empty=why))], drills=[drill()])
-    (empty,) = known(StoredDump(NAME, 100, NOW, receipt=True), history)
+    (empty,) = known(StoredDump(NAME, 100, receipt=True), history)
     assert (empty.good, empty.empty) == (True, True)
     assert removed(empty, dump(2, good=True, drilled=True), dump(3, good=True), keep=1, keep_days=1) == {"3"}
 

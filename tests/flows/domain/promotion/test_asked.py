@@ -147,7 +147,7 @@ def test_nobody_knows_where_a_row_from_before_came_from() -> None:
 
 def test_the_line_names_what_was_and_what_is() -> None:
     changes = differences({"ref": "", "undo": False}, {"ref": "v9\n\x1b[31m" + "x" * 500, "undo": True})
-    text = changed_text(changes)
+    text = changed_text(changes, "this run's parameters were")
     assert text.startswith(
         "this run's parameters were changed after its first start, and nothing of that was used: `ref` was empty and "
         "is v9 "
