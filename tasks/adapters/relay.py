@@ -34,7 +34,7 @@ class _WriterEndedError(Exception):
     """The writing side ended before it had everything."""
 
 
-class _Belt:
+class _Buffer:
     """The pieces on their way, and when the writing side last moved."""
 
     def __init__(self, idle_seconds: float, ended: Callable[[], bool]) -> None:
@@ -57,7 +57,7 @@ class _Belt:
             )
 
     def put(self, piece: bytes | None) -> None:
-        """Put a piece on the belt, waiting for room; None: that was all."""
+        """Put a piece in, waiting for room; None: that was all."""
         while not self._ended():
             with suppress(Full):
                 self._queue.put(piece, timeout=_POLL_SECONDS)
@@ -93,11 +93,11 @@ def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
         Exception: What either side raised; the reading side's counts where both did.
     """
     written: Future[T] = Future()
-    belt = _Belt(idle_seconds, written.done)
+    buffer = _Buffer(idle_seconds, written.done)
 
     def work() -> None:
         try:
-            written.set_result(write(belt.pieces(), belt.touch))
+            written.set_result(write(buffer.pieces(), buffer.touch))
         except Exception as error:  # noqa: BLE001 - raised where the relay is waited for
             written.set_exception(error)
 
@@ -105,12 +105,12 @@ def relay(read: Reader, write: Writer[T], *, idle_seconds: float) -> T:
     threading.Thread(target=work, name="relay", daemon=True).start()
     try:
         with suppress(_WriterEndedError):
-            read(belt.put)
-            belt.put(None)
+            read(buffer.put)
+            buffer.put(None)
         while not wait([written], _POLL_SECONDS).done:
-            belt.check()
+            buffer.check()
     except BaseException:
-        belt.broke.set()
+        buffer.broke.set()
         wait([written], _CLEANING_SECONDS)
         raise
     return written.result()

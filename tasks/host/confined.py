@@ -151,7 +151,7 @@ def confine(
     found = (config.get("services") or {}).get(service) or {}
     mounts = dict(_mounts(found, project_dir, in_bundle))
     stand_ins: dict[str, str] = {}
-    for target, path, content in _told(config, found, project_dir, examples):
+    for target, path, content in _secrets_and_configs(config, found, project_dir, examples):
         if path is not None and in_bundle(path):
             mounts[target] = path
         else:
@@ -193,7 +193,7 @@ def _scratch(service: Mapping[str, Any]) -> Iterator[str]:
         yield _absolute(entry.partition(":")[0])
 
 
-def _told(
+def _secrets_and_configs(
     config: Mapping[str, Any], service: Mapping[str, Any], project_dir: str, examples: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None, str]]:
     """Yield of each secret and configuration: where it is in the container, its file in the commit, its stand-in."""
