@@ -47,9 +47,6 @@ def answer_form(
 
     Args:
         description: Markdown above the fields; what `plan_hash` is the hash of.
-        decision: What yes and no are about.
-        checklist: What has to be ticked.
-        plan_hash: The hash of what is asked about, which the answer brings back.
     """
     names = tuple(people) or ("nobody",)
     fields: dict[str, Any] = {
@@ -73,7 +70,6 @@ def answer_form(
 
 
 def _items(checklist: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the form's field for each item of the checklist."""
     return [(f"item_{number}", item) for number, item in enumerate(checklist, 1)]
 
 
@@ -86,7 +82,6 @@ def ask(
         about: The promotion or request in the ledger that it is about: a run that is started again after its end has
             another one, and what was answered to the one before is no answer to that.
         number: Which answer it is, counted from 1; the run is started again from the top for each.
-        checklist: What the form has to tick.
 
     Returns:
         The answer as untrusted text, and when it was given.
@@ -160,14 +155,7 @@ def record_answer(
     authors: frozenset[str] = frozenset(),
     requester: str = "",
 ) -> None:
-    """Judge an answer and write it down, counted or refused.
-
-    Args:
-        answer: The answer, untrusted.
-        add: Writes it down, and tells it.
-        authors: The identities of those whose work it is.
-        requester: Who asked; empty when nobody said.
-    """
+    """Judge an answer and write it down, counted or refused."""
     verdict = judge(
         answer,
         policy=policy,
@@ -188,7 +176,6 @@ def record_answer(
 
 
 def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:
-    """Return the time steps of the codes one person used up here."""
     return [
         record.code_step
         for record in earlier

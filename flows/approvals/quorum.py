@@ -35,12 +35,6 @@ def ask_until_quorum(
     somebody answers. What was answered before stands in the ledger, bound to the plan's hash, so a plan that
     changed meanwhile is asked about anew.
 
-    Args:
-        plan: What people are asked to approve.
-        authors: The identities of the authors of the commits that come in.
-        requester: Who asked for the promotion; empty when nobody said.
-        reviews: Where reviews that may answer stand; None where none does.
-
     Returns:
         `APPROVED`, `REJECTED` or `EXPIRED`.
     """

@@ -44,8 +44,6 @@ class Reviews:
 
     Attributes:
         github: The `github` block's name, empty where the repository names none.
-        sha: The release's commit.
-        since: When the promotion was started, UTC.
     """
 
     github: str
@@ -57,10 +55,6 @@ class Reviews:
 
         Returns:
             Those of the pull request that brought the commit; none where none did.
-
-        Raises:
-            TransientError: GitHub does not answer.
-            TerminalError: There is no `github` block, or its login was refused.
         """
         if not self.github:
             raise TerminalError(
@@ -77,16 +71,7 @@ class Reviews:
 def standing_answers(
     records: Sequence[ApprovalRecord], plan: Plan, reviews: Reviews | None
 ) -> list[ApprovalRecord]:
-    """Leave out the yes of reviews that no longer stand; where GitHub cannot be asked, that of all reviews.
-
-    Args:
-        records: The judged answers of the promotion.
-        plan: The plan that is asked about.
-        reviews: Where reviews stand, None where they do not count.
-
-    Returns:
-        The answers that count as before.
-    """
+    """Leave out the yes of reviews that no longer stand; where GitHub cannot be asked, that of all reviews."""
     if not any(by_review(record) and record.plan_hash == plan.hash for record in records):
         return list(records)
     found: tuple[ReviewFact, ...] = ()
@@ -114,12 +99,7 @@ def record_reviews(
     own or that of its review, by which the next question gets another key.
 
     Args:
-        plan: What people are asked to approve.
-        answer: What was typed into the form.
         number: GitHub's id of the review it names.
-        reviews: Where reviews stand, None where they do not count.
-        authors: The identities of the authors of the commits that come in.
-        requester: Who asked for the promotion.
     """
     refusal = Refusal.NO_REVIEWS if reviews is None or not policy.reviews else Refusal.NONE
     found: tuple[ReviewFact, ...] = ()

@@ -35,9 +35,6 @@ class Compared:
     """What a look at an environment found.
 
     Attributes:
-        standing: Every difference that stands now.
-        new: Those of them that were not known.
-        gone: Those that stood before and do not any more.
         skipped: Why the hosts were not looked at; empty where they were.
     """
 
@@ -98,7 +95,6 @@ def _moment(session: Session, policy: Policy) -> tuple[object, ...]:
 def _seen(
     session: Session, policy: Policy, looks: Mapping[str, Run], amiss: Mapping[str, str]
 ) -> tuple[list[Difference], set[str]]:
-    """Read the hosts side by side; return what differs, and the hosts that were read."""
     expected = _expected(session, policy)
     reading = {name: read_state.submit(run, host=name) for name, run in looks.items()}
     wrong = dict(amiss)
@@ -178,10 +174,6 @@ def record_differences(
     Args:
         place: The environment's name, or what stands in its place.
         read: The hosts that were read; what stands on others goes on standing.
-        skipped: Why something was not looked at; empty where all was.
-
-    Returns:
-        What stands now, and what of it is new or gone.
     """
     drift, clean = session.ledger.drift, process_redactor().text
     before = {one.id: one for one in drift.standing(pipeline, place)}
@@ -198,7 +190,6 @@ def record_differences(
 
 
 def _tell(policy: Policy, new: tuple[DriftRecord, ...], gone: tuple[DriftRecord, ...], standing: int) -> None:
-    """Tell the environment's channels what differs newly, and what does not any more."""
     numbers = "-".join(str(one.id) for one in (*new, *gone))
     data: dict[str, object] = {
         "pipeline": policy.pipeline,

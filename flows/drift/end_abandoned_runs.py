@@ -43,12 +43,7 @@ _MOST_TRIES = 2
 
 @dataclass(frozen=True)
 class Judged:
-    """An open promotion and what was done about it.
-
-    Attributes:
-        row: The promotion, as it is now.
-        decision: What was decided.
-    """
+    """An open promotion and what was done about it."""
 
     row: PromotionRecord
     decision: ReconcileDecision
@@ -66,8 +61,6 @@ def end_what_died(
     Running it twice is safe: what was ended is no longer open, and a run is started again once.
 
     Args:
-        looks: Host → a look at it, for those that answer.
-        amiss: Host → what is wrong with it, for the others.
         here: The repository whose pipeline this is; a promotion of another one is left alone. None: nobody asks.
 
     Returns:
@@ -105,14 +98,7 @@ def _depends_on_hosts(one: Open) -> bool:
 
 
 def carried(key: str) -> tuple[RunFact | None, Life]:
-    """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away.
-
-    Returns:
-        The run, None where the server has none of this id, and whether it lives.
-
-    Raises:
-        TransientError: Prefect's server does not answer.
-    """
+    """Say whether a run is alive. One that seems silent gets the time to be heard: the server may have been away."""
     every = sign_seconds()
     fact = read_flow_run(key)
     life = life_of(fact, now=utc_now(), sign_seconds=every)
@@ -177,7 +163,6 @@ def _with_hosts(
 
 
 def _migration(row: PromotionRecord, looks: Mapping[str, Run]) -> tuple[bool, str | None]:
-    """Say whether a promotion's migration still runs, and where the database stands."""
     name, run = next(iter(looks.items()))
     running = run.target(name).runs_once(one_off_name(row.pipeline, "migrate", str(row.id)))
     return running, read_schema(run, run.hosts[name])[1]

@@ -45,12 +45,8 @@ class Found:
     """What was found and done in one environment.
 
     Attributes:
-        environment: The environment's name.
-        taken: Rollbacks without ledger that are in it now.
-        judged: Promotions that were not left as they were.
         lease: A line about a lease that was given back; empty for none.
         watch: A line about a watch that was started, or started again; empty for none.
-        compared: The comparison with the hosts.
         told: A line for each promotion that was told of a review.
         amiss: Why the look did not come to its end; empty where it did.
     """
@@ -179,12 +175,7 @@ def _publish(pipeline: str, found: list[Found], kept: KeptRules | None) -> None:
 
 
 def summary(found: list[Found], kept: KeptRules | None = None) -> str:
-    """Return in one line what was found and done.
-
-    Args:
-        found: What was found in each environment.
-        kept: What was found of the rules on GitHub, None where none is asked for.
-    """
+    """Return in one line what was found and done."""
     compared = [one.compared for one in found] + ([kept.compared] if kept is not None else [])
     standing = sum(len(one.standing) for one in compared)
     new = sum(len(one.new) for one in compared)

@@ -27,8 +27,6 @@ class KeptRules:
     """What a look at the rules found and did.
 
     Attributes:
-        compared: The comparison with the pipeline.
-        restored: The requests whose rules were restored.
         amiss: Why the rules were not looked at; empty where they were, or none is asked for.
     """
 
@@ -44,9 +42,6 @@ class KeptRules:
 def put_back_first(source: str) -> PutBack | None:
     """Put back what is due, before anything else can fail; what fails here keeps nothing else from being looked at.
 
-    Args:
-        source: The `git-repository` block of the application.
-
     Returns:
         What became of it; None where nobody could look.
     """
@@ -61,9 +56,6 @@ def put_back_first(source: str) -> PutBack | None:
 
 def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
     """Compare GitHub's rules with the pipeline, record what differs, and tell what is new or gone, once.
-
-    Args:
-        put_back: What became of the rules whose time was over.
 
     Returns:
         What was found; None where the pipeline asks for no rules, nothing was put back and nothing stood.
@@ -87,7 +79,6 @@ def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
 
 
 def _differences(session: Session) -> tuple[list[Difference], str]:
-    """Return what differs, or why that cannot be told."""
     try:
         with closing(open_github_rules(session.repository.github)) as keeper:
             return rule_differences(look_at_rules(session, keeper).lines), ""

@@ -45,14 +45,7 @@ def _reached(session: Session, policy: Policy) -> Run:
 
 
 def current_releases(looks: Mapping[str, Run]) -> dict[str, str | None]:
-    """Return which release each host says is current.
-
-    Args:
-        looks: Host → a look at it.
-
-    Raises:
-        SluiceError: A host does not answer, or its manifest cannot be read.
-    """
+    """Return which release each host says is current."""
     found: dict[str, str | None] = {}
     for name, run in looks.items():
         manifest = run.target(name).read_manifest()

@@ -36,11 +36,7 @@ def continue_watch(ledger: Ledger, policy: Policy, source: str, here: Repository
     Running it twice is safe: a promotion has one watch, and its run is started again a few times at most.
 
     Args:
-        source: The `git-repository` block of the application.
         here: Where that block leads; a promotion of another repository is left alone. None: nobody asks.
-
-    Returns:
-        A line that says what was done; empty where there was nothing to do.
     """
     running = ledger.promotions.running(policy.pipeline, policy.name)
     done: list[str] = []

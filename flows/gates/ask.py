@@ -31,10 +31,6 @@ def resolve_request(session: Session, policy: Policy, ref: str) -> Resolved:
     Args:
         ref: A branch, tag, commit or release; empty for what the environment takes by default: the head of
             its branch, or the release that is proven in the environment before it.
-
-    Raises:
-        RefusedError: Nothing was named, and the environment has no default.
-        TerminalError: There is no such ref.
     """
     wanted = ref.strip() or _default_ref(session, policy)
     by_release = session.ledger.releases.get(wanted)
@@ -104,7 +100,6 @@ def ask_gates(
 
     Args:
         described: How the commit describes itself; without it, keys are not asked about.
-        hosts: What the hosts hold; without it, keys are not asked about.
     """
     ledger, pipeline = session.ledger, policy.pipeline
     proven = ledger.promotions.proven(pipeline, policy.proven_in, release.id) if policy.proven_in else None
@@ -154,14 +149,7 @@ def _host_keys(
 
 
 def ask_schema_gate(run: Run, plan: Plan) -> tuple[GateAnswer, ...]:
-    """Ask whether the plan's migrations may come together with the switch.
-
-    Args:
-        plan: The plan, with what is known of them.
-
-    Returns:
-        The gate's answer; none where no migration is pending.
-    """
+    """Ask whether the plan's migrations may come together with the switch."""
     if not plan.verdicts and plan.rehearsal is None:
         return ()
     last = run.ledger.promotions.running(run.pipeline, run.environment)

@@ -54,7 +54,6 @@ def ask_entry(
 
     Args:
         policy: The policy that counts for this promotion.
-        freeze_override: Why a freeze is overridden; empty without.
         since: When this promotion looked first; None for now.
 
     Returns:
@@ -108,14 +107,9 @@ def decide_entry(
 
     Args:
         others: What the other gates said; where one of them is closed nothing is waited for.
-        waits: False to raise where it would wait.
-
-    Returns:
-        All answers, the others' first.
 
     Raises:
         RefusedError: The promotion ended while it waited: another took its place.
-        UndecidedError: A gate has not decided yet, and nothing waits for it here.
     """
     since = utc_now()
     while True:

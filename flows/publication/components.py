@@ -52,12 +52,7 @@ _DURING = frozenset({Status.PLANNING, Status.RUNNING, Status.RESTORING})
 
 
 class Parts:
-    """The parts of one moment.
-
-    Args:
-        scene: The promotion.
-        github: The repository on GitHub.
-    """
+    """The parts of one moment."""
 
     def __init__(self, scene: PromotionView, github: GitHubShower) -> None:
         self._scene = scene

@@ -23,11 +23,7 @@ _PLANNED = frozenset({Status.WAITING, Status.APPROVED, Status.RUNNING, Status.RE
 
 
 class CommitLocations:
-    """Answers where a change is; what it read once it does not read again.
-
-    Args:
-        showing: What showing needs.
-    """
+    """Answers where a change is; what it read once it does not read again."""
 
     def __init__(self, showing: Showing) -> None:
         self._showing = showing

@@ -32,8 +32,6 @@ class PromotionView:
     """One promotion, read anew each time it is shown.
 
     Attributes:
-        showing: What showing needs.
-        row: The promotion.
         asked_sha: The commit as its flow knows it; empty where the ledger has to say.
     """
 

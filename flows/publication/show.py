@@ -36,7 +36,6 @@ def show(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
     """Show a promotion now. What fails is told in the log and the journal, and changes nothing.
 
     Args:
-        showing: What showing needs; None where nothing is shown.
         sha: Its commit, where the ledger does not have it yet.
     """
     if showing is not None:
@@ -44,12 +43,7 @@ def show(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
 
 
 def show_aside(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
-    """Show a promotion beside what its flow goes on with. It shows what is true when it comes to it.
-
-    Args:
-        showing: What showing needs; None where nothing is shown.
-        sha: Its commit, where the ledger does not have it yet.
-    """
+    """Show a promotion beside what its flow goes on with. It shows what is true when it comes to it."""
     if showing is None:
         return
     try:
@@ -59,11 +53,7 @@ def show_aside(showing: Showing | None, promotion_id: int, *, sha: str = "") -> 
 
 
 def show_end(showing: Showing | None, promotion_id: int) -> None:
-    """Show how a promotion ended, when all that was shown beside it is done.
-
-    Args:
-        showing: What showing needs; None where nothing is shown.
-    """
+    """Show how a promotion ended, when all that was shown beside it is done."""
     if showing is None:
         return
     for future in showing.begun:
@@ -128,12 +118,6 @@ def show_missed(showing: Showing | None, environment: str) -> int:
     """Show what the runs of an environment's promotions did not get to show.
 
     Running it twice is safe: what was shown is not due any more.
-
-    Args:
-        showing: What showing needs; None where nothing is shown.
-
-    Returns:
-        How many promotions were shown, or tried.
     """
     if showing is None:
         return 0

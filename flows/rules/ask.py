@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class RelaxationAnswer(NamedTuple):
-    """What people said.
-
-    Attributes:
-        approved: True when enough of them said yes, and nobody no.
-        by: Who said yes.
-        message: One line for a person.
-    """
+    """What people said."""
 
     approved: bool
     by: str
@@ -93,7 +87,6 @@ def _record(
     given: tuple[Answer, datetime],
     earlier: list[ApprovalRecord],
 ) -> None:
-    """Judge an answer and write it down, counted or refused."""
 
     def add(verdict: AnswerVerdict) -> None:
         session.ledger.approvals.add(
@@ -114,7 +107,6 @@ def _record(
 
 
 def _tell(session: Session, row: RelaxationRecord, hashed: str) -> None:
-    """Tell the channels that somebody asks."""
     pipeline = session.pipeline.pipeline
     text = process_redactor().text(waiting_text(pipeline, row, run_link(flow_run_key())))
     data: dict[str, object] = {"pipeline": pipeline, "kind": "rules", "message": text}

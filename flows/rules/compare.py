@@ -26,8 +26,6 @@ class ComparedRules:
     """How the rules stand.
 
     Attributes:
-        found: What GitHub enforces.
-        lines: Every rule the pipeline asks for.
         standing: The requests whose rules are relaxed now.
     """
 
@@ -47,11 +45,7 @@ class ComparedRules:
 
 
 def look_at_rules(session: Session, keeper: RuleKeeper) -> ComparedRules:
-    """Read the rules and compare them with the pipeline.
-
-    Raises:
-        SluiceError: They cannot be read.
-    """
+    """Read the rules and compare them with the pipeline."""
     protect = session.pipeline.protect
     # First of all: a rule that is relaxed while it is read must not be taken for a missing one.
     standing = tuple(session.ledger.relaxations.standing(keeper.page))
@@ -66,9 +60,6 @@ def _by_branch(standing: tuple[RelaxationRecord, ...]) -> dict[str, frozenset[st
 
 def write_rules(protect: Protect, keeper: RuleKeeper, looked: ComparedRules) -> tuple[list[str], list[str]]:
     """Write what is missing, each branch and environment for itself: what fails keeps no other from being written.
-
-    Args:
-        protect: What the pipeline asks for.
 
     Returns:
         The places that were changed, and what could not be written, one line each.

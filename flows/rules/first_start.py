@@ -24,7 +24,6 @@ def refuse_changed(ledger: Ledger, row: RelaxationRecord | None, parameters: Map
 
     Args:
         row: The run's request; None at its first start.
-        parameters: Every parameter of the flow.
 
     Raises:
         RefusedError: It asks for something else, or nobody wrote down what it was started for.
@@ -42,29 +41,13 @@ def refuse_changed(ledger: Ledger, row: RelaxationRecord | None, parameters: Map
 
 
 def refuse_elsewhere(ledger: Ledger, row: RelaxationRecord | None, now: RepositoryFacts) -> None:
-    """See that the run's repository is the one that it was started for, before it is fetched.
-
-    Args:
-        row: The run's request; None at its first start.
-        now: Where the `git-repository` block leads now.
-
-    Raises:
-        RefusedError: It is another one.
-    """
+    """See that the run's repository is the one that it was started for, before it is fetched."""
     if row is not None:
         _refuse(ledger, row, repository_changes(row.asked, now), "the run's git-repository block was")
 
 
 def refuse_other_rules(ledger: Ledger, row: RelaxationRecord | None, page: str) -> None:
-    """See that the `github` block still leads to the repository whose rule was asked about.
-
-    Args:
-        row: The run's request; None at its first start.
-        page: The address of the repository it leads to.
-
-    Raises:
-        RefusedError: It leads to another one.
-    """
+    """See that the `github` block still leads to the repository whose rule was asked about."""
     if row is not None and row.repository != page:
         changes = (ChangedValue(name="repository", first=row.repository, now=page),)
         _refuse(ledger, row, changes, "the run's github block was")

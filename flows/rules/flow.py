@@ -36,12 +36,6 @@ class Protected:
     """How the rules stand after a run, and what it did.
 
     Attributes:
-        pipeline: The pipeline's name.
-        found: What GitHub enforces.
-        lines: Every rule the pipeline asks for.
-        standing: The requests whose rules are relaxed now.
-        changed: The branches and environments that were changed.
-        failed: What could not be written, one line each.
         applied: True where what is missing was to be written.
     """
 
@@ -116,17 +110,7 @@ def protected(source: str = "default", apply: bool = False) -> Protected:  # noq
 
 
 def keep(session: Session, *, apply: bool, put_back: bool = False) -> Protected:
-    """Compare the rules with the pipeline; apply what is missing where it is told to.
-
-    Args:
-        put_back: Put back first what is relaxed now.
-
-    Returns:
-        How the rules stand.
-
-    Raises:
-        SluiceError: They cannot be read, or a rule cannot be put back.
-    """
+    """Compare the rules with the pipeline; apply what is missing where it is told to."""
     with closing(open_github_rules(session.repository.github)) as keeper:
         failed = _restored(session, keeper) if put_back else []
         looked = look_at_rules(session, keeper)

@@ -28,29 +28,14 @@ _BACK = "restored, as its time was over"
 
 
 class PutBack(NamedTuple):
-    """What became of the rules whose time was over.
-
-    Attributes:
-        restored: The requests that are over now.
-        failed: What could not be put back.
-    """
+    """What became of the rules whose time was over."""
 
     restored: tuple[RelaxationRecord, ...] = ()
     failed: tuple[Difference, ...] = ()
 
 
 def put_back_due(source: str) -> PutBack:
-    """Put back every rule whose time is over. Neither git nor the pipeline is needed for that.
-
-    Args:
-        source: The `git-repository` block of the application.
-
-    Returns:
-        What became of them; nothing where the repository names no `github` block.
-
-    Raises:
-        SluiceError: The ledger or a block cannot be read.
-    """
+    """Put back every rule whose time is over. Neither git nor the pipeline is needed for that."""
     name = read_block(GitRepository, source).github
     if not name:
         return PutBack()
@@ -63,11 +48,7 @@ def put_back_due(source: str) -> PutBack:
 def put_back_all(
     ledger: Ledger, keeper: RuleKeeper, due: list[RelaxationRecord], why: str = _BACK
 ) -> PutBack:
-    """Put rules back, each for itself.
-
-    Args:
-        why: One line for a person.
-    """
+    """Put rules back, each for itself."""
     restored: list[RelaxationRecord] = []
     failed: list[Difference] = []
     for row in due:
@@ -83,12 +64,6 @@ def put_back_all(
 
 def restore(ledger: Ledger, keeper: RuleKeeper, row: RelaxationRecord, why: str) -> RelaxationRecord:
     """Put one rule back as strict as it was, and close its request. Doing it twice is safe.
-
-    Args:
-        why: One line for a person.
-
-    Returns:
-        The request, over.
 
     Raises:
         SluiceError: GitHub does not take it; the request stands, so that it is tried again.

@@ -123,11 +123,7 @@ def _said(error: SluiceError) -> str:
 
 
 def _request(session: Session, keeper: RuleKeeper, asked: dict[str, Parameter]) -> RelaxationRecord:
-    """Return this run's request: the one from before it was suspended or killed, or a new one.
-
-    Raises:
-        RefusedError: The pipeline does not allow it.
-    """
+    """Return this run's request: the one from before it was suspended or killed, or a new one."""
     branch, rule, reason = (str(asked[name]) for name in ("branch", "rule", "reason"))
     seconds = int(asked["minutes"]) * _MINUTE
     problem = refusal(session.pipeline.protect, branch, rule, seconds, reason)

@@ -31,11 +31,7 @@ TO_TELL = frozenset({"red", "blind"})
 
 
 def unfinished(steps: Sequence[StepRecord]) -> bool:
-    """Say whether a watch has not ended, or was not acted upon yet.
-
-    Args:
-        steps: The journal of the promotion that is watched.
-    """
+    """Say whether a watch has not ended, or was not acted upon yet."""
     finished = {step.name: step.receipt for step in steps if step.status == "finished"}
     receipt = finished.get(WATCH)
     if receipt is None:
@@ -58,11 +54,7 @@ def act(
     Running it twice is safe: a hold stands once, a promotion has one such rollback, a message has its key.
 
     Args:
-        row: The promotion that was watched.
-        end: How the watch ended: red, or blind.
         until: Until when it watched, UTC.
-        source: The `git-repository` block of the application.
-        run: The flow run that watched.
 
     Returns:
         What was done and what people have to do, one line each.

@@ -77,11 +77,6 @@ def watch(environment: str = "", promotion: int = 0, source: str = "default") ->
 def _opened(
     session: Session, environment: str, promotion: int
 ) -> tuple[Run, PromotionRecord, Release, Switch]:
-    """Find the promotion that is watched.
-
-    Raises:
-        TerminalError: There is none of this number here, or it switched nothing.
-    """
     policy = session.policy(environment)
     promotions = session.ledger.promotions
     row = promotions.get(promotion) if promotion else promotions.running(policy.pipeline, policy.name)
@@ -105,9 +100,6 @@ def _opened(
 
 def refuse_other(row: PromotionRecord, run: str) -> None:
     """See that a run watches what it was started for: between two looks it waits, and its parameters can be changed.
-
-    Args:
-        row: The promotion it would watch.
 
     Raises:
         RefusedError: A promotion had it started, and not this one.

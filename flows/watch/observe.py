@@ -33,13 +33,7 @@ _MOST_KEPT = 50
 
 @dataclass
 class Observation:
-    """What a watch saw.
-
-    Attributes:
-        end: How it ended.
-        before: The logs before the switch, by host.
-        looks: The last looks, by host.
-    """
+    """What a watch saw."""
 
     end: WatchEnd
     before: tuple[LogSummary, ...] = ()
@@ -50,10 +44,6 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
     """Look until the time is up, something is red, or another release was brought in.
 
     Between two looks the run may leave its process; then it begins anew, with what the ledger has.
-
-    Args:
-        row: The promotion that is watched.
-        switch: When the hosts were switched.
     """
     before, until = summaries_before(run), switch.until(rules)
     known = known_errors(run)
@@ -91,7 +81,6 @@ def _look(
     before: tuple[LogSummary, ...],
     checkout: Path | None,
 ) -> tuple[tuple[HostLook, ...], str]:
-    """Look at every host; return what was seen, and why a host could not be looked at."""
     now = utc_now()
     # Services that stayed complain for a moment of those that were replaced.
     settled = (now - switch.done).total_seconds() - run.policy.timeouts.settle
@@ -139,7 +128,6 @@ def _not_red(
 
 
 def _checkout(run: Run, release: Release) -> Path | None:
-    """Check the release's commit out where a smoke command needs it."""
     needed = any(isinstance(check, CommandCheck) and check.service is None for check in run.policy.smoke)
     if not needed:
         return None

@@ -30,9 +30,6 @@ def patterns_of(rules: Watch) -> LogPatterns | None:
 def begin_reading(run: Run) -> list[PrefectFuture[RawLogs]]:
     """Begin to read what every host logged before it is switched. Beside other steps it costs no time.
 
-    Args:
-        run: The promotion, before its switch.
-
     Returns:
         What `end_reading` waits for; nothing where nobody watches.
     """
@@ -45,11 +42,7 @@ def begin_reading(run: Run) -> list[PrefectFuture[RawLogs]]:
 
 
 def end_reading(run: Run, reading: Sequence[PrefectFuture[RawLogs]]) -> None:
-    """Wait for what is read, and keep it until the lease was given back.
-
-    Args:
-        run: The promotion, before its switch.
-    """
+    """Wait for what is read, and keep it until the lease was given back."""
     for future in reading:
         raw = future.result()
         run.raw_logs[raw.host] = raw
@@ -65,10 +58,6 @@ def begin_watch(run: Run, row: PromotionRecord, source: str) -> None:
     """Sum up the logs before the switch and start the watch of a promotion that succeeded; it stays so if this fails.
 
     A rollback is not watched: what it starts is proven, and a watch that rolls back must not undo one.
-
-    Args:
-        run: The promotion, its lease given back.
-        source: The `git-repository` block of the application.
     """
     rules = run.policy.watch
     if rules is None or row.status is not Status.SUCCEEDED or row.kind is Kind.ROLLBACK:

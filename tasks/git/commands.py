@@ -34,11 +34,7 @@ def sha(text: str) -> str:
 
 
 def git(directory: str, *arguments: str) -> Argv:
-    """Return a git command on a bare repository, wherever it is run.
-
-    Args:
-        arguments: The sub-command and its arguments.
-    """
+    """Return a git command on a bare repository, wherever it is run."""
     return ("git", f"--git-dir={directory}", *arguments)
 
 
@@ -85,11 +81,7 @@ def default_branch(directory: str) -> Argv:
 
 
 def list_refs(directory: str, *options: str) -> Argv:
-    """List branches and tags: full name, object id and type, and those of what an annotated tag points to.
-
-    Args:
-        options: Such as `--contains=SHA`.
-    """
+    """List branches and tags: full name, object id and type, and those of what an annotated tag points to."""
     columns = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
     return git(directory, "for-each-ref", f"--format={columns}", *options, "refs/heads", "refs/tags")
 
@@ -125,20 +117,12 @@ def log(directory: str, *revisions: str, limit: int) -> Argv:
 
 
 def log_authors(directory: str, *revisions: str) -> Argv:
-    """List who wrote each commit, however many there are, newest first.
-
-    Args:
-        revisions: Commit ids; one with `^` in front leaves out what it contains.
-    """
+    """List who wrote each commit, however many there are, newest first."""
     return _log(directory, revisions, f"--format={AUTHOR_FORMAT}")
 
 
 def log_co_authored(directory: str, *revisions: str) -> Argv:
-    """Print the messages of the commits that name co-authors.
-
-    Args:
-        revisions: Commit ids; one with `^` in front leaves out what it contains.
-    """
+    """Print the messages of the commits that name co-authors."""
     search = ("--regexp-ignore-case", "--extended-regexp", f"--grep={_CO_AUTHOR}")
     return _log(directory, revisions, *search, f"--format={MESSAGE_FORMAT}")
 

@@ -24,8 +24,6 @@ class TreeEntry:
 
     Attributes:
         mode: Git's mode: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
-        object_id: The id of its content.
-        path: The path from the repository's root.
     """
 
     mode: str

@@ -17,11 +17,7 @@ _CO_AUTHOR = re.compile(
 
 
 def commits_of(listed: str) -> list[Commit]:
-    """Return the commits in a list.
-
-    Args:
-        listed: What `log` printed.
-    """
+    """Return the commits in a list."""
     return [_commit(*row) for row in _rows(listed, COMMIT_FIELDS)]
 
 

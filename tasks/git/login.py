@@ -36,9 +36,7 @@ class GitLogin:
     """How to log in to a repository: with a token over HTTPS, or a key over SSH.
 
     Attributes:
-        token: An access token or password, empty for none.
         username: The name that goes with it; hosts that look only at the token take any.
-        ssh_key: A private key, its text, empty for none.
         known_hosts: The server's host keys, as `ssh-keyscan` prints them; needed with a key.
     """
 
@@ -49,11 +47,7 @@ class GitLogin:
 
     @contextmanager
     def environment(self, url: str) -> Iterator[dict[str, str]]:
-        """Give the variables for git for the time of a `with` block; a key is on disk only so long.
-
-        Args:
-            url: The repository's address, without a login in it.
-        """
+        """Give the variables for git for the time of a `with` block; a key is on disk only so long."""
         process_redactor().add(*(secret for secret in (self.token, self.ssh_key) if secret))
         if self.ssh_key:
             with tempfile.TemporaryDirectory(prefix="sluice-git-") as folder:
@@ -102,13 +96,6 @@ def split_url(url: str, login: GitLogin) -> tuple[str, GitLogin]:
 
     Args:
         url: The address; `https://user:token@host/path` is accepted.
-        login: What is used where the address has none.
-
-    Returns:
-        The address as it may be shown and stored, and the login.
-
-    Raises:
-        TerminalError: It is no address git may be given.
     """
     if url.startswith("-") or "\n" in url or "\0" in url or "::" in url.split("/", maxsplit=1)[0]:
         raise TerminalError(

@@ -73,11 +73,6 @@ class GitMirror:
 
     Args:
         url: The repository's address. A login in it is taken out and not stored.
-        directory: The mirror's own folder; made when it is fetched first.
-        login: How to log in.
-
-    Attributes:
-        public_url: The address without a login, as it may be shown.
     """
 
     def __init__(self, url: str, directory: Path, login: GitLogin | None = None) -> None:
@@ -113,7 +108,6 @@ class GitMirror:
             hurried: True where what was fetched last will do: nobody waits for long then.
 
         Raises:
-            TransientError: The repository does not answer.
             TerminalError: The login was refused, there is no such repository, or it took too long.
         """
         limits = HURRIED if hurried else NETWORK
@@ -175,11 +169,7 @@ class GitMirror:
         return bool(self._commits(sha))
 
     def commit(self, sha: str) -> Commit:
-        """Return one commit.
-
-        Raises:
-            TerminalError: The mirror has no such commit.
-        """
+        """Return one commit."""
         return self._log(sha, limit=1)[0]
 
     def commits_between(self, old: str, new: str) -> tuple[list[Commit], list[Commit]]:
@@ -188,7 +178,6 @@ class GitMirror:
         Args:
             old: The commit that runs now. One the repository has lost (history was rewritten) has nothing
                 that goes out, and only the new commit comes in.
-            new: The commit that would run.
 
         Returns:
             Coming and leaving, newest first, at most 200 each.
@@ -202,7 +191,6 @@ class GitMirror:
         """Return the names and e-mails of all who wrote a commit on the way from one commit to another.
 
         Args:
-            new: The commit that would run.
             old: The commit that runs now; None, or one that the repository has lost, for all of the history.
 
         Returns:
@@ -250,11 +238,7 @@ class GitMirror:
         return self._contents[sha, path]
 
     def _check_absent(self, sha: str, path: str) -> None:
-        """See that git gave no content because there is no such file, and not because the mirror lacks it.
-
-        Raises:
-            TerminalError: The commit has the file.
-        """
+        """See that git gave no content because there is no such file, and not because the mirror lacks it."""
         entries = self._entries(sha) if self.has_commit(sha) else ()
         if any(entry.path == path and entry.mode not in {LINK, SUBMODULE} for entry in entries):
             raise TerminalError(
@@ -299,9 +283,6 @@ class GitMirror:
         """Return a tar archive of files and folders of a commit; equal commits give equal bytes.
 
         `git archive` is not used: it leaves out what the repository excludes from its own source archives.
-
-        Args:
-            paths: Files and folders, from the repository's root.
 
         Raises:
             TerminalError: One of them is not in the commit, or the mirror lacks its content.

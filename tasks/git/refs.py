@@ -21,9 +21,7 @@ class ResolvedRef:
     """What a ref stands for.
 
     Attributes:
-        kind: What it is.
         name: The branch's or tag's short name; the full id of a commit.
-        sha: The commit's full id.
     """
 
     kind: Literal["branch", "tag", "commit"]
@@ -37,10 +35,8 @@ class Ref:
 
     Attributes:
         full_name: `refs/heads/…` or `refs/tags/…`.
-        object_id: What it points to.
         object_type: The type of that: `commit`, or `tag` for an annotated one.
         peeled_id: What an annotated tag points to, empty for others.
-        peeled_type: The type of that.
     """
 
     full_name: str
@@ -87,12 +83,6 @@ def parse_remote(text: str) -> tuple[str, dict[str, str]]:
 def find(wanted: str, refs: tuple[Ref, ...]) -> Ref | None:
     """Find the branch or tag a name stands for; names are compared, never given to git.
 
-    Args:
-        wanted: A short name, or a full one beginning with `refs/heads/` or `refs/tags/`.
-
-    Returns:
-        The ref, None where no branch or tag has that name.
-
     Raises:
         TerminalError: A branch and a tag have that name.
     """
@@ -119,6 +109,5 @@ def unknown(wanted: str, refs: tuple[Ref, ...], where: str) -> TerminalError:
 
 
 def _shown(name: str) -> str:
-    """Return a name as a message may show it: on one line, of bounded length."""
     plain = name.encode("unicode_escape").decode() if not name.isprintable() else name
     return plain if len(plain) <= 80 else plain[:79] + "…"  # noqa: PLR2004

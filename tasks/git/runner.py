@@ -60,12 +60,7 @@ _ADVICE = (
 
 
 class GitRunner:
-    """Runs git commands about one repository.
-
-    Args:
-        url: The repository's address, as it may be shown.
-        directory: Its mirror.
-    """
+    """Runs git commands about one repository."""
 
     def __init__(self, url: str, directory: Path) -> None:
         self._url = url
@@ -79,22 +74,14 @@ class GitRunner:
     def read(
         self, argv: Argv, stdin: bytes | None = None, *, environment: Mapping[str, str] | None = None
     ) -> bytes:
-        """Run a command on the mirror and return its output.
-
-        Raises:
-            TerminalError: It failed.
-        """
+        """Run a command on the mirror and return its output."""
         result = self._whole(Call(argv, stdin=stdin, env=environment or {}, limits=READING))
         if result.exit_code != 0:
             raise self._unreadable(_last_line(result))
         return result.stdout
 
     def read_pieces(self, argv: Argv, take: PieceSink, stdin: bytes | None = None) -> None:
-        """Run a command on the mirror whose output may be of any size, and pass it on piece by piece.
-
-        Raises:
-            TerminalError: It failed.
-        """
+        """Run a command on the mirror whose output may be of any size, and pass it on piece by piece."""
         result = self._runner.run_raw(Call(argv, stdin=stdin, limits=COPYING), take=take)
         if result.exit_code != 0:
             raise self._unreadable(_last_line(result))
@@ -129,7 +116,6 @@ class GitRunner:
         raise TransientError(f"{self._url} does not answer: {_last_line(result)}", "try again", said)
 
     def _whole(self, call: Call) -> RawResult:
-        """Run a command whose output is read as a whole."""
         result = self._runner.run_raw(call)
         refuse_cut(result, f"{title(call.argv)} about {self._url}")
         return result

@@ -56,11 +56,7 @@ class OnlyResults(Retry):
         _pool: ConnectionPool | None = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        """Raise an answer that is no result.
-
-        Raises:
-            GithubException: With its status; `GitHubClient.ask` judges it.
-        """
+        """Raise an answer that is no result."""
         if response is None:
             return super().increment(method, url, response, error, _pool, _stacktrace)
         words = response.read(_LONGEST_WORDS)

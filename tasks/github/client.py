@@ -70,7 +70,6 @@ class Patience(NamedTuple):
 
     Attributes:
         pause_seconds: The longest pause that is made where GitHub asks for one.
-        answer_seconds: How long one answer may take.
         total_seconds: After so long nothing more is asked; None for no bound.
     """
 
@@ -86,10 +85,7 @@ class GitHubClient:
     """A login at one repository on GitHub, through PyGithub.
 
     Args:
-        repository: `owner/name`.
-        auth: A token's or an app installation's login.
         base_url: The API's address, without a slash at its end.
-        patience: How long GitHub is waited for.
     """
 
     def __init__(
@@ -132,13 +128,8 @@ class GitHubClient:
     def get(self, path: str, kind: type[J], **parameters: int | str) -> J:
         """Read one JSON document, inside of `ask`.
 
-        Args:
-            path: Its path, with its slash in front.
-            kind: What it has to be, `dict` or `list`.
-
         Raises:
             TypeError: It is of another kind: what answers is no GitHub.
-            GithubException: GitHub refused.
         """
         found = self.get_any(path, **parameters)
         if not isinstance(found, kind):
@@ -155,12 +146,8 @@ class GitHubClient:
         """Read the entries of a list page by page, inside of `ask`; no more pages than are taken.
 
         Args:
-            path: Its path, with its slash in front.
             most: After so many entries the list counts as read; None where all of it must be read.
             under: Its key, where it stands in an object.
-
-        Yields:
-            The entries.
 
         Raises:
             TerminalError: It has more entries than are read.
@@ -185,16 +172,7 @@ class GitHubClient:
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Change something, inside of `ask`.
 
-        Args:
-            method: `POST`, `PUT`, `PATCH` or `DELETE`.
-            path: Its path, with its slash in front.
-            body: The JSON document, None for none.
-
-        Returns:
-            What GitHub answered; empty for what was deleted.
-
         Raises:
-            GithubException: GitHub refused; `ask` judges it.
             TypeError: The answer is not a JSON object: it is not GitHub's.
         """
         found = self._asked(method, path, input=body)[1]
@@ -215,12 +193,6 @@ class GitHubClient:
 
         A request that ran into a rate limit was not carried out, so it may be given again, a change included. Nothing
         else is given again here: whether a change that got no answer was made is for the step to look.
-
-        Args:
-            ask: Does it; any number of requests.
-
-        Returns:
-            What `ask` returned.
 
         Raises:
             TransientError: GitHub did not answer, answered 5xx or 202, or wants to be left alone for long.
@@ -289,7 +261,6 @@ class GitHubClient:
         return meaning(error, asking, self.repository)
 
     def _no_result(self, error: GithubException, asking: Asking) -> SluiceError:
-        """Return what an answer means that is neither a result nor a refusal."""
         what, where = asking.what, self.repository
         if error.status == 202:  # noqa: PLR2004
             return TransientError(

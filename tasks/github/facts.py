@@ -82,7 +82,6 @@ def protection_fact(
         summary: The branch, as `GET …/branches/{branch}` has it.
         rules: The rules in force, as `GET …/rules/branches/{branch}` has them.
         whole: The protection, as `GET …/branches/{branch}/protection` has it; empty where it was not read.
-        link: Where a person reads about it.
     """
     summary["protected"]  # what is no branch has none: nothing is concluded from it
     by_type: dict[str, list[Mapping[str, Any]]] = {}

@@ -16,11 +16,7 @@ _BRANCH = Asking("a branch", "Contents: write", "create")
 
 
 class GitHubFiles:
-    """Text files and branches of a repository on GitHub.
-
-    Args:
-        client: The login at it.
-    """
+    """Text files and branches of a repository on GitHub."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
@@ -28,9 +24,6 @@ class GitHubFiles:
 
     def read_file(self, path: str, branch: str) -> FileFact | None:
         """Read a text file at the head of a branch; None where there is none.
-
-        Args:
-            path: Its path in the repository.
 
         Raises:
             TerminalError: It is a folder, no UTF-8 text, or larger than GitHub gives out whole (1 MB).
@@ -51,14 +44,7 @@ class GitHubFiles:
         return FileFact(path=path, text=text, blob=found["sha"])
 
     def ensure_branch(self, branch: str, start: str) -> bool:
-        """Create a branch at the head of another one, unless it is there.
-
-        Args:
-            start: The branch it begins at.
-
-        Returns:
-            Whether it was created.
-        """
+        """Create a branch at the head of another one, unless it is there."""
         if self._head(branch):
             return False
         sha = self._head(start)
@@ -81,9 +67,6 @@ class GitHubFiles:
         """Make a commit that changes one file.
 
         Args:
-            path: Its path in the repository.
-            text: What it is to hold.
-            branch: The branch that gets the commit.
             blob: Git's id of what it holds now; empty for a new file. Where it holds something else GitHub refuses.
 
         Raises:

@@ -17,14 +17,6 @@ def read_github(github: GitHubReader, *, sha: str, branch: str, gates: Gates) ->
     """Read what the gates of one environment ask of GitHub, and no more.
 
     Running it twice is safe: it only reads.
-
-    Args:
-        branch: The branch whose rules count.
-        gates: What the policy asks for.
-
-    Raises:
-        TransientError: GitHub does not answer, or wants to be left alone for long.
-        TerminalError: The login was refused or lacks a permission, or GitHub does not have the commit.
     """
     found = facts_of(github, sha=sha, branch=branch, gates=gates)
     counted = ((found.checks, "checks"), (found.pulls, "pull requests"))
@@ -39,25 +31,12 @@ def read_reviews(github: GitHubReader, *, sha: str) -> tuple[PullRequestFact, ..
     """Read the pull requests a commit belongs to, with their reviews.
 
     Running it twice is safe: it only reads.
-
-    Raises:
-        TransientError: GitHub does not answer, or wants to be left alone for long.
-        TerminalError: The login was refused or lacks a permission, or GitHub does not have the commit.
     """
     return _reviewed_pulls(github, sha)
 
 
 def facts_of(github: GitHubReader, *, sha: str, branch: str, gates: Gates) -> GitHubFacts:
-    """Read the same without a flow around it.
-
-    Args:
-        branch: The branch whose rules count.
-        gates: What the policy asks for.
-
-    Raises:
-        TransientError: GitHub does not answer, or wants to be left alone for long.
-        TerminalError: The login was refused or lacks a permission, or GitHub does not have the commit.
-    """
+    """Read the same without a flow around it."""
     return GitHubFacts(
         checks=github.checks(sha) if gates.checks or gates.branch_checks else None,
         pulls=_reviewed_pulls(github, sha) if gates.reviews else None,

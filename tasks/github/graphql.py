@@ -28,11 +28,7 @@ _REFUSED = 422
 def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: str) -> dict[str, Any]:
     """Change something, inside of `ask`.
 
-    Args:
-        wanted: The fields of its answer.
-
     Raises:
-        GithubException: GitHub refused, with the status REST has for such a refusal; `ask` judges it.
         TransientError: It answered without refusing and without having done it.
     """
     try:
@@ -46,11 +42,7 @@ def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: s
 
 
 def who_am_i(client: GitHubClient) -> str:
-    """Return the login's own name, inside of `ask`; an app's ends with `[bot]`.
-
-    Raises:
-        GithubException: GitHub refused; `ask` judges it.
-    """
+    """Return the login's own name, inside of `ask`; an app's ends with `[bot]`."""
     try:
         found = client.requester.graphql_query("query { viewer { login } }", {})[1]
     except GithubException as error:
@@ -60,9 +52,6 @@ def who_am_i(client: GitHubClient) -> str:
 
 def as_rest(error: GithubException) -> GithubException:
     """Return a refusal as the REST API would give it.
-
-    Args:
-        error: What PyGithub made of the answer.
 
     Returns:
         The same, with the words of all errors; an error that is none of GraphQL as it came.

@@ -26,13 +26,6 @@ def read_rules(keeper: RuleKeeper, *, branches: Iterable[str], environments: Ite
     """Read what GitHub enforces on branches and environments.
 
     Running it twice is safe: it only reads.
-
-    Returns:
-        What was found, in the order asked for.
-
-    Raises:
-        TransientError: GitHub does not answer, or wants to be left alone for long.
-        TerminalError: The login was refused or lacks a permission, there is no such branch, or the plan has no rules.
     """
     found = RulesFound(
         branches=tuple(keeper.branch(branch) for branch in branches),
@@ -52,13 +45,8 @@ def protect_branch(keeper: RuleKeeper, *, found: BranchRules, wanted: BranchProt
 
     Args:
         found: What was found when it was decided what to write.
-        wanted: The whole protection to write.
-
-    Returns:
-        Whether GitHub was changed.
 
     Raises:
-        TransientError: GitHub does not answer.
         TerminalError: GitHub refused it or did not keep it, or somebody changed the rules meanwhile.
     """
     branch = found.branch
@@ -82,14 +70,7 @@ def protect_environment(keeper: RuleKeeper, *, wanted: EnvironmentRules) -> Rule
 
     Running it twice is safe: it looks first, and writes only what is missing.
 
-    Args:
-        wanted: All that it is to ask for.
-
-    Returns:
-        Whether GitHub was changed.
-
     Raises:
-        TransientError: GitHub does not answer.
         TerminalError: GitHub refused it or did not keep it, a reviewer is not known there, or somebody made it
             stricter meanwhile.
     """
@@ -114,7 +95,6 @@ def _agrees(found: BranchProtection | None, wanted: BranchProtection) -> bool:
 
 
 def _soon(there: Callable[[], bool]) -> bool:
-    """Look a few times whether something is there."""
     for _ in range(_LOOKS - 1):
         if there():
             return True

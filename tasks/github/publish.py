@@ -33,11 +33,7 @@ _TASK = "deploy"
 
 
 class GitHubShowing:
-    """Deployments, statuses, comments and releases of a repository on GitHub.
-
-    Args:
-        client: The login at it.
-    """
+    """Deployments, statuses, comments and releases of a repository on GitHub."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
@@ -84,11 +80,7 @@ class GitHubShowing:
         return int(made["id"]) if "id" in made else _missing(self.find_deployment(wish), "deployment")
 
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
-        """Give a deployment a state, unless it has it.
-
-        Returns:
-            Whether it was written.
-        """
+        """Give a deployment a state, unless it has it."""
         path = f"{self._path}/deployments/{number}/statuses"
         if self._has_state(path, wish):
             return False
@@ -105,11 +97,7 @@ class GitHubShowing:
         return True
 
     def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
-        """Give a commit a status, unless it has it.
-
-        Returns:
-            Whether it was written.
-        """
+        """Give a commit a status, unless it has it."""
         if self._has_status(wish):
             return False
         body = {
@@ -128,9 +116,6 @@ class GitHubShowing:
 
         Args:
             marker: The line the comment begins with.
-
-        Returns:
-            Whether anything was written.
         """
         ours = self._comments(pull, marker)
         if not ours:
@@ -149,14 +134,7 @@ class GitHubShowing:
         return True
 
     def ensure_release(self, wish: ReleaseWish) -> bool:
-        """Create a tag's release, unless there is one: what people wrote stays.
-
-        Returns:
-            Whether it was created.
-
-        Raises:
-            ChangeRefusedError: GitHub refuses it.
-        """
+        """Create a tag's release, unless there is one: what people wrote stays."""
         if self._has_release(wish.tag):
             return False
         body = {
@@ -250,11 +228,7 @@ def _missing(found: int, what: str) -> int:
 
 
 def _seen(there: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is
-    """Say so where GitHub took a change and does not show it.
-
-    Raises:
-        TransientError: It is not there.
-    """
+    """Say so where GitHub took a change and does not show it."""
     if not there:
         raise TransientError(
             f"GitHub accepted the {what} and does not show it yet", "it is shown again later"

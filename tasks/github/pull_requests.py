@@ -25,19 +25,6 @@ def open_pull_request(
     """Open a pull request from one branch into another, unless there is one, or somebody closed the last one.
 
     Running it twice is safe: the second try finds what the first one opened.
-
-    Args:
-        head: The branch it comes from.
-        base: The branch it goes to.
-        body: Its text, Markdown.
-        draft: Whether it is a draft.
-
-    Returns:
-        The pull request, or why there is none.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission, or GitHub refuses the pull request.
     """
     last = pulls.latest_pull(head, base)
     if last is not None and last.open:
@@ -62,16 +49,7 @@ def read_pull_request(
     Running it twice is safe: it only reads.
 
     Args:
-        github: The repository, for what it requires of a branch.
         pull: The pull request, read before: its head is what may be merged, whatever is pushed meanwhile.
-        pushes: The pushes to its branch that deliveries told of.
-
-    Returns:
-        What is in it.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission.
     """
     return PullContent(
         pull=pull,
@@ -91,11 +69,9 @@ def let_merge(
     Running it twice is safe: it looks what is done already. Only the commit that was judged is approved and merged.
 
     Args:
-        pull: The pull request as it was judged.
         approval: The text of the approving review; None for no review.
 
     Raises:
-        TransientError: GitHub does not answer.
         TerminalError: The login lacks a permission, or GitHub refuses: its head moved, or auto-merge is not allowed.
     """
     now = pulls.pull(pull.number)
@@ -120,17 +96,6 @@ def take_back_merge(pulls: GitHubPulls, *, pull: PullFact, reason: str) -> PullR
     """Take back auto-merge and approvals this login gave to an earlier state of a pull request.
 
     Running it twice is safe: what is taken back is not there any more. What people gave is left alone.
-
-    Args:
-        pull: The pull request as it is now.
-        reason: Why a person has to merge it.
-
-    Returns:
-        What was taken back.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission.
     """
     done = pulls.take_back(pull, process_redactor().text(reason))
     taken = f"; withdrawn: {', '.join(done)}" if done else ""
@@ -144,13 +109,6 @@ def read_merged_pull_requests(pulls: GitHubPulls, *, base: str, since: datetime)
     """Read which pull requests were merged into a branch.
 
     Running it twice is safe: it only reads.
-
-    Args:
-        since: Not before this time, UTC.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission.
     """
     return pulls.merged_pulls(base, since)
 
@@ -162,19 +120,6 @@ def revert_pull_request(
     """Open the pull request that reverts a merged one.
 
     Running it twice is safe: it is journaled, and the pull request that reverts another is known by its branch.
-
-    Args:
-        target: The merged one, as `#12`.
-        pull: The same, as it was read.
-        title: The title of the one that reverts it.
-        body: Its text, Markdown.
-
-    Returns:
-        The pull request that reverts it.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission, or GitHub cannot revert it by itself.
     """
     there = pulls.revert_of(pull)
     made = there or pulls.revert(pull, process_redactor().text(title), process_redactor().text(body))
@@ -188,14 +133,6 @@ def explain_no_reverts(run: Run, pulls: GitHubPulls, *, pull: PullFact, text: st
     """Say on the newest pull request a rollback left behind why nothing is reverted by itself.
 
     Running it twice is safe: it is journaled, and the comment has a mark by which it is found.
-
-    Args:
-        pull: The newest pull request that was left behind.
-        text: The comment, Markdown.
-
-    Raises:
-        TransientError: GitHub does not answer.
-        TerminalError: The login lacks a permission.
     """
     mark = f"sluice:no-reverts:{run.pipeline}:{run.promotion_id}"
     pulls.comment_once(pull.number, mark, process_redactor().text(text))

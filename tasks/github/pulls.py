@@ -26,11 +26,7 @@ _AT_ONCE = ("is in clean status", "is in unstable status", "is in has_hooks stat
 
 
 class GitHubPulls:
-    """The pull requests of a repository on GitHub.
-
-    Args:
-        client: The login at it.
-    """
+    """The pull requests of a repository on GitHub."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
@@ -54,11 +50,7 @@ class GitHubPulls:
         return max(found, key=lambda one: one.number) if found else None
 
     def merged_pulls(self, base: str, since: datetime) -> tuple[PullFact, ...]:
-        """Read the pull requests that were merged into a branch.
-
-        Args:
-            since: Not before this time, UTC.
-        """
+        """Read the pull requests that were merged into a branch."""
         return self._client.ask(_LIST, lambda: tuple(self._merged(base, since)))
 
     def _merged(self, base: str, since: datetime) -> Iterator[PullFact]:
@@ -96,12 +88,6 @@ class GitHubPulls:
     ) -> PullFact | None:
         """Open a pull request between two branches of this repository, where none is open.
 
-        Args:
-            head: The branch it comes from.
-            base: The branch it goes to.
-            body: Its text, Markdown.
-            draft: Open it as a draft.
-
         Returns:
             The pull request that is open now; None where the branch has nothing the other has not.
         """
@@ -123,9 +109,6 @@ class GitHubPulls:
 
     def approve(self, pull: PullFact, body: str) -> bool:
         """Approve exactly the commit that was looked at.
-
-        Args:
-            body: The review's text, Markdown.
 
         Returns:
             False where this login has approved that commit already.
@@ -181,9 +164,6 @@ class GitHubPulls:
     def take_back(self, pull: PullFact, reason: str) -> tuple[str, ...]:
         """Take back what this login gave a pull request: auto-merge first, then its approvals.
 
-        Args:
-            reason: Why; it stands beside the dismissed review.
-
         Returns:
             What was taken back, in words; nothing where there was nothing of this login's.
         """
@@ -212,13 +192,6 @@ class GitHubPulls:
     def revert(self, pull: PullFact, title: str, body: str) -> PullFact:
         """Open the pull request that reverts a merged one, where there was none yet.
 
-        Args:
-            title: The title of the one that reverts it.
-            body: Its text, Markdown.
-
-        Returns:
-            The pull request that reverts it.
-
         Raises:
             ChangeRefusedError: GitHub cannot revert it by itself: what it changed was changed again.
         """
@@ -242,7 +215,6 @@ class GitHubPulls:
 
         Args:
             mark: What identifies the comment; a person does not see it.
-            text: The comment, Markdown.
 
         Returns:
             False where it was there.
@@ -294,9 +266,6 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
 
     Args:
         raw: A pull-request, or a pull-request-simple, as GitHub has it.
-
-    Raises:
-        KeyError: It is none: what answers is no GitHub.
     """
     head, merged_at = raw["head"], raw.get("merged_at")
     return PullFact(
@@ -320,11 +289,6 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
 
 
 def _confirmed(done: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is
-    """Raise where GitHub's answer to a change does not say that it was made.
-
-    Raises:
-        TransientError: It does not: another try looks what is there.
-    """
     if not done:
         raise TransientError(f"GitHub does not confirm {what}", "look at it on GitHub")
 

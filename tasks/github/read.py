@@ -25,11 +25,7 @@ _BUDGET = Asking("the rate limit", "Metadata: read")
 
 
 class GitHubApi:
-    """A repository on GitHub, as the gates and the triggers read it.
-
-    Args:
-        client: The login at it.
-    """
+    """A repository on GitHub, as the gates and the triggers read it."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client

@@ -22,7 +22,6 @@ class Asking(NamedTuple):
     Attributes:
         what: The words a message has for what is read or changed.
         permission: What the login needs for it.
-        verb: What is done with it.
     """
 
     what: str
@@ -38,9 +37,6 @@ class ChangeRefusedError(TerminalError):
     """GitHub refused a change for what it is: a merge that is not allowed, a head that moved, a bad field.
 
     Args:
-        what: What failed, where.
-        todo: What to do next.
-        detail: Further lines.
         status: GitHub's status: 405, 409 or 422.
     """
 
@@ -83,11 +79,7 @@ def _not_so(error: GithubException, asking: Asking, where: str) -> TerminalError
 
 
 def meaning(error: GithubException, asking: Asking, where: str) -> SluiceError:
-    """Return what a refusal means.
-
-    Args:
-        error: The refusal, its status 400 or more.
-    """
+    """Return what a refusal means."""
     what, words = asking.what, said(error)
     if error.status == 401:  # noqa: PLR2004
         return TerminalError(

@@ -204,12 +204,7 @@ def _ruled_status(rules: list[Mapping[str, Any]]) -> StatusRules:
 def environment_of(
     data: Mapping[str, Any], patterns: Iterable[Mapping[str, Any]], owner: str
 ) -> EnvironmentRules:
-    """Return an environment, as `GET …/environments/{name}` has it.
-
-    Args:
-        patterns: The branches and tags it lists, as `GET …/deployment-branch-policies` has them.
-        owner: The repository's owner, whose the teams are.
-    """
+    """Return an environment, as `GET …/environments/{name}` has it."""
     rules = {str(rule["type"]): rule for rule in data.get("protection_rules") or ()}
     asked = rules.get("required_reviewers") or {}
     policy = data.get("deployment_branch_policy")

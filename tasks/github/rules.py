@@ -25,11 +25,7 @@ _CHANGE = "change"
 
 
 class GitHubRules:
-    """The rules of one repository on GitHub.
-
-    Args:
-        client: The login at it.
-    """
+    """The rules of one repository on GitHub."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
@@ -73,12 +69,8 @@ class GitHubRules:
     def protect(self, branch: str, protection: BranchProtection) -> None:
         """Replace the protection of a branch as a whole; whether commits must be signed stays as it is.
 
-        Args:
-            protection: All that is to be enforced.
-
         Raises:
             TerminalError: The protection holds a rule that would be lost, for this version does not know it.
-            ChangeRefusedError: GitHub refused it.
         """
         if protection.others:
             raise TerminalError(
@@ -116,7 +108,6 @@ class GitHubRules:
 
         Raises:
             TerminalError: A reviewer is not known to GitHub, or has no access to the repository.
-            ChangeRefusedError: GitHub refused it.
         """
         path = self._environment(wanted.name)
         asking = Asking(f"the environment {wanted.name}", _WRITE, _CHANGE)
@@ -161,7 +152,6 @@ class GitHubRules:
         )
 
     def _pages(self, path: str, under: str = "") -> list[dict[str, Any]]:
-        """Read a list whole, inside of `ask`; `under` is its key where it stands in an object."""
         return [*self._client.pages(path, under=under)]
 
     def _protection(self, path: str) -> dict[str, Any] | None:

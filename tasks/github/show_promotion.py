@@ -29,7 +29,6 @@ class Published(NamedTuple):
     """What one part of showing did.
 
     Attributes:
-        text: A few words.
         deployment: The deployment's id on GitHub, 0 without one.
     """
 
@@ -41,7 +40,6 @@ class PublicationPart(NamedTuple):
     """One thing that is shown.
 
     Attributes:
-        name: What it is.
         act: Shows it; safe to run twice.
     """
 
@@ -54,9 +52,6 @@ def show(act: Callable[[], str]) -> str:
     """Show a promotion on GitHub as the ledger has it now.
 
     Running it twice is safe: everything is looked for before it is written.
-
-    Returns:
-        What was shown, one line; empty where nothing was to be shown.
     """
     return act()
 
@@ -66,10 +61,6 @@ def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Itera
 
     Args:
         moment: What is shown, the journal's key.
-        parts: What is shown, in order.
-
-    Returns:
-        What was shown, or what failed.
     """
     started = time.monotonic()
     ledger.steps.start(promotion_id, NAME, moment, now=utc_now())
@@ -122,9 +113,5 @@ def shown(steps: Iterable[StepRecord]) -> dict[str, StepRecord]:
 
 
 def receipts(rows: Mapping[str, StepRecord]) -> tuple[ShowReceipt, ...]:
-    """Return what the journal keeps of what was shown, in the order it was first begun.
-
-    Args:
-        rows: What `shown` returned.
-    """
+    """Return what the journal keeps of what was shown, in the order it was first begun."""
     return tuple(ShowReceipt.from_json(row.receipt) for row in rows.values() if row.receipt is not None)

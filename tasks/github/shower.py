@@ -25,11 +25,7 @@ _MOST_LOOKED_AT = 500
 
 
 class GitHubShow(GitHubShowing):
-    """What is shown on GitHub, and what must be read and prepared for it.
-
-    Args:
-        client: The login at the repository.
-    """
+    """What is shown on GitHub, and what must be read and prepared for it."""
 
     def __init__(self, client: GitHubClient) -> None:
         super().__init__(client)

@@ -60,11 +60,7 @@ _NOREPLY = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.[^@]+")
 
 
 def person_key(name: str) -> str:
-    """Return the form in which names, logins and e-mails are compared.
-
-    Returns:
-        The text in one Unicode form, without case and outer space.
-    """
+    """Return the form in which names, logins and e-mails are compared."""
     return unicodedata.normalize("NFKC", name[:320]).strip().casefold()
 
 
@@ -85,13 +81,9 @@ def judge(
     The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
 
     Args:
-        plan_hash: The plan that is asked about.
         earlier: The judged answers so far, of any plan.
-        approver: The enrolled person of the name in the answer, None where there is none.
         author_identities: E-mails, logins and names of the authors of the plan's commits.
-        requester: Who asked for the promotion; empty where it is not known.
         used_steps: The time steps of this approver's codes that were used up, for any plan.
-        now: The time, aware.
     """
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
@@ -163,14 +155,7 @@ def person_refusal(
     """Say why a person may not decide about a plan, however their identity is verified.
 
     Args:
-        person: The enrolled person, None where there is none.
         earlier: The judged answers to this plan so far.
-        author_identities: E-mails, logins and names of the authors of the plan's commits.
-        requester: Who asked for the promotion; empty where it is not known.
-        now: The time, aware.
-
-    Returns:
-        The refusal; `NONE` where they may.
     """
     if person is None:
         return Refusal.UNKNOWN_PERSON
@@ -220,20 +205,12 @@ def _excluded(
 
 
 def askers(requester: str) -> set[str]:
-    """Return how those who asked may be called, as people write it: `Ana <ana@example.com>`, `@ana, ben`.
-
-    Args:
-        requester: What was said; empty where nobody did.
-    """
+    """Return how those who asked may be called, as people write it: `Ana <ana@example.com>`, `@ana, ben`."""
     return {requester, *(part.strip(" @") for part in _BETWEEN.split(requester))}
 
 
 def authors_among(people: Iterable[ApproverFacts], author_identities: Collection[str]) -> tuple[str, ...]:
-    """Return the names of those who wrote some of what comes in.
-
-    Args:
-        author_identities: E-mails, logins and names of the authors.
-    """
+    """Return the names of those who wrote some of what comes in."""
     authors = _identities(author_identities)
     return tuple(person.name for person in people if _own(person) & authors)
 
@@ -283,8 +260,6 @@ def quorum(
     """Say how far the approvals for a plan are.
 
     Args:
-        policy: Who has to say yes.
-        plan_hash: The plan; answers to any other do not count.
         now: The time, aware; a yes older than the policy's expiry does not count.
 
     Returns:
@@ -307,14 +282,7 @@ def quorum(
 
 
 def deadline(asked_at: datetime, policy: ApprovalPolicy) -> datetime:
-    """Return when the approvals must be in.
-
-    Args:
-        asked_at: When people were first asked, aware.
-
-    Returns:
-        The moment from which the promotion is expired.
-    """
+    """Return when the approvals must be in."""
     return asked_at + policy.expires_after
 
 

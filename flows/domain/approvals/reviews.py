@@ -59,7 +59,6 @@ class Mark(Value):
     """What a review's text names.
 
     Attributes:
-        environment: The environment.
         plan: The first digits of the plan's hash.
     """
 
@@ -74,29 +73,17 @@ class Mark(Value):
 
 
 def mark_line(environment: str, plan_hash: str) -> str:
-    """Return the line a review must hold to answer a plan.
-
-    Args:
-        plan_hash: The plan's hash, hex.
-    """
+    """Return the line a review must hold to answer a plan."""
     return f"sluice {environment} {plan_hash[:_DIGITS]}"
 
 
 def marks_in(body: str) -> tuple[Mark, ...]:
-    """Return the plans a review's text names, in its order.
-
-    Args:
-        body: The text, from outside.
-    """
+    """Return the plans a review's text names, in its order."""
     return tuple(Mark(environment=name, plan=digits) for name, digits in _MARK.findall(body))
 
 
 def review_code(number: int) -> str:
-    """Return what the form's code field is given for a review.
-
-    Args:
-        number: GitHub's id of the review.
-    """
+    """Return what the form's code field is given for a review."""
     return f"review:{number}"
 
 
@@ -112,10 +99,6 @@ def answering(
     """Return the reviews that answer a plan: the last decision of each reviewer who may write, on the last commit.
 
     One from before the promotion was started answered another promotion with the same plan, as a one-time code does.
-
-    Args:
-        pull: The pull request that brought the release's commit, with its reviews.
-        since: When the promotion was started, UTC.
     """
     return tuple(
         review
@@ -154,13 +137,6 @@ def judge_review(
 
     Args:
         review: The review, one of `answering`.
-        earlier: The judged answers so far, of any plan.
-        author_identities: E-mails, logins and names of the authors of the plan's commits.
-        requester: Who asked for the promotion; empty where it is not known.
-        now: The time, aware.
-
-    Returns:
-        The verdict; its reason is where the review stands.
     """
     decision = _DECISIONS[review.state]
     refusal = Refusal.NONE
@@ -216,11 +192,6 @@ def still_given(records: Sequence[Given], standing: Iterable[ReviewFact]) -> lis
 def not_judged(
     reviews: Iterable[ReviewFact], records: Sequence[ReviewedRecordLike], plan_hash: str
 ) -> tuple[ReviewFact, ...]:
-    """Return the reviews that no answer in the ledger is about.
-
-    Args:
-        reviews: The reviews that answer the plan.
-        records: The judged answers, of any plan.
-    """
+    """Return the reviews that no answer in the ledger is about."""
     known = {record.reason for record in records if record.plan_hash == plan_hash}
     return tuple(review for review in reviews if reason_of(review) not in known)

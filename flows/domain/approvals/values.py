@@ -63,10 +63,6 @@ class ApprovalPolicy(Value):
     """Who has to say yes.
 
     Attributes:
-        required: How many people.
-        approvers: Who may.
-        exclude_author: True when an author of the plan's commits may not approve.
-        exclude_requester: True when who asked for the promotion may not approve.
         expires_after: How long people have, and how long a yes counts.
         reviews: True when a review on GitHub that names the plan counts.
     """
@@ -81,9 +77,6 @@ class ApprovalPolicy(Value):
 
 def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
     """Return what a pipeline's approval section asks for.
-
-    Args:
-        approvals: The section, None where an environment has none.
 
     Returns:
         The policy; without a section nobody has to say yes.
@@ -105,9 +98,6 @@ class Answer(Value):
 
     Attributes:
         approver: Who they say they are.
-        decision: What they decided.
-        code: Their one-time code.
-        reason: Why.
         unticked: The items of the checklist that were not ticked.
         plan_hash: The hash of what was read; empty where the answer does not say.
     """
@@ -124,10 +114,8 @@ class ApproverFacts(Value):
     """One enrolled person.
 
     Attributes:
-        name: The approver's name, as the policy lists it.
         totp_secret: The base32 secret of their one-time codes.
         identities: Their git e-mails, logins and names.
-        active: False when they may not approve any more.
         github_login: The login whose reviews are theirs; empty for none.
     """
 
@@ -176,13 +164,11 @@ class AnswerVerdict(Value):
     """What the judge says; all of it is safe to store and to show.
 
     Attributes:
-        counted: True when the answer counts.
         plan_hash: The plan it answers; empty where it says none.
         approver: The approver's name as enrolled; where nobody of that name is, what was typed, on one line.
         decision: What was decided; what nobody can read is taken as a no, and does not count.
         refusal: Why it does not count, a `Refusal` text; empty where it counts.
         code_step: The time step of the code that was used up, None where none was.
-        reason: The reason on one line.
     """
 
     counted: bool
@@ -199,12 +185,8 @@ class QuorumState(Value):
 
     Attributes:
         approved: True when enough people said yes and nobody said no.
-        rejected: True when somebody said no.
         have: How many distinct people said yes.
-        need: How many must.
-        by: Who said yes, in order.
         missing: Who may still answer.
-        rejected_by: Who said no.
     """
 
     approved: bool

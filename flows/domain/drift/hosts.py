@@ -48,8 +48,6 @@ class Expected(Value):
 
     Attributes:
         pipeline: The pipeline's name; compose's project has the same.
-        release: The release that runs, None where nothing was promoted yet.
-        promotion_id: The promotion that brought it, None without one.
         required: The keys the release requires in the env file.
         revisions: The schema revisions the database may be at; empty: not compared.
     """
@@ -77,11 +75,7 @@ def heads(revisions: Sequence[Revision]) -> str:
 
 
 def find_drift(expected: Expected, state: HostState) -> tuple[Difference, ...]:
-    """Compare a host with the ledger.
-
-    Returns:
-        The differences; none where both say that nothing runs.
-    """
+    """Compare a host with the ledger."""
     manifest = state.facts.manifest
     found = [*_release(expected, manifest), *_containers(expected, state)]
     if manifest is not None and expected.release is not None:

@@ -43,9 +43,7 @@ class ReconcileDecision(Value):
     """What to do, and the line that says why.
 
     Attributes:
-        act: What to do.
         status: The status the promotion gets, with `END`.
-        message: One line for a person.
     """
 
     act: Act
@@ -57,8 +55,6 @@ class Open(Value):
     """A promotion that has not ended, and what is known of whoever carries it.
 
     Attributes:
-        status: Where it stands.
-        life: Whether anything carries it.
         ended: How its run ended, for people: `crashed`, `is gone`, …
         quiet_since: Since when nothing carries it, UTC; None where that is not known.
         overtaken: Who took over without the ledger; empty where nobody did.
@@ -66,11 +62,8 @@ class Open(Value):
         switch_begun: True when the journal has a row of `up`.
         switched: True when a host runs something else than before; False when every host runs what it ran; None
             where a host could not be asked.
-        before: What ran before, None where nothing did.
         migration_begun: True when the journal has a row of `migrate`.
         migrating: True when the container of that migration still runs on a host.
-        revision: The schema revision the database stands at, None where it cannot be told.
-        retried: True when its run was started again by `reconcile` already.
         deployed: True when a worker can start its run again.
         deadline: Until when approvals may come, UTC; None where nobody is asked.
     """
@@ -100,8 +93,6 @@ def life_of(run: RunFact | None, *, now: datetime, sign_seconds: float | None) -
     """Say whether a flow run still carries its promotion.
 
     Args:
-        run: The run, None where Prefect has none of this id.
-        now: The present time, UTC.
         sign_seconds: How often runs give signs of life; None where they do not: then none is silent.
     """
     if run is None:
@@ -128,11 +119,7 @@ def how_it_ended(run: RunFact | None, life: Life) -> str:
 
 
 def decide(one: Open, *, now: datetime) -> ReconcileDecision:
-    """Say what becomes of an open promotion. Where anything may still carry it, nothing does.
-
-    Args:
-        now: The present time, UTC.
-    """
+    """Say what becomes of an open promotion. Where anything may still carry it, nothing does."""
     if one.life is Life.SUSPENDED:
         return _expired(one, now) or LEAVE
     if one.life is Life.ALIVE or (one.quiet_since is not None and now - one.quiet_since < GRACE):

@@ -49,11 +49,7 @@ def drift_text(
     gone: Sequence[RecordedDifference],
     standing: int,
 ) -> str:
-    """Tell that an environment differs from the ledger, or does so no more.
-
-    Args:
-        gone: What does not differ any more.
-    """
+    """Tell that an environment differs from the ledger, or does so no more."""
     word = (
         "Differs from the ledger" if new else "As the ledger says again" if not standing else "Differs less"
     )
@@ -67,11 +63,7 @@ def drift_text(
 
 
 def cut_text(pipeline: str, environment: str, message: str) -> str:
-    """Tell what happens to a promotion that was cut.
-
-    Args:
-        message: What was done about it.
-    """
+    """Tell what happens to a promotion that was cut."""
     return cut(printable(f"Interrupted: {pipeline} → {environment}: {one_line(message, 1000)}"))
 
 
@@ -81,16 +73,7 @@ def reconcile_markdown(
     standing: Sequence[tuple[str, RecordedDifference]],
     left: Sequence[str],
 ) -> str:
-    """Return the report of a look at all environments.
-
-    Args:
-        done: Environment and what was done there.
-        standing: Environment and a difference that stands there.
-        left: Why something was not looked at, one line each.
-
-    Returns:
-        Markdown.
-    """
+    """Return the report of a look at all environments."""
     acts = [(escape(place), escape(line, 600)) for place, line in done]
     rows = [
         (

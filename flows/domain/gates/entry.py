@@ -30,7 +30,6 @@ class Unread(Value):
     """Why GitHub could not be read.
 
     Attributes:
-        reason: One line.
         curable: True where another look may help.
     """
 
@@ -42,14 +41,7 @@ class EntryFacts(Value):
     """Everything these gates look at.
 
     Attributes:
-        gates: What the policy asks for.
-        ref: What was asked for.
-        release_id: The release.
-        now: The present, UTC.
         waited_seconds: How long this promotion has looked already.
-        github: What GitHub says, None where it was not asked.
-        unread: Why GitHub could not be read, None where it could.
-        running: The release that runs, None where nothing does.
         running_tags: The tags at its commit.
         upstream: The environment the release soaks in, None without.
         arrivals: What began to run there.
@@ -76,9 +68,6 @@ def entry_answers(facts: EntryFacts) -> tuple[GateAnswer, ...]:
     """Ask every gate of `gates:`, also after one has said no.
 
     What runs in the environment already was let in before: nothing new enters, and no gate is asked.
-
-    Returns:
-        One answer for each gate the policy asks for.
     """
     if facts.running == facts.release_id:
         return ()
@@ -114,11 +103,7 @@ def _of_github(facts: EntryFacts) -> list[GateAnswer]:
 
 
 def required_checks(gates: Gates, github: GitHubFacts) -> tuple[RequiredCheck, ...]:
-    """Return the checks that must be green: those the pipeline names, and those GitHub requires where it counts.
-
-    Args:
-        gates: What the policy asks for.
-    """
+    """Return the checks that must be green: those the pipeline names, and those GitHub requires where it counts."""
     named = [RequiredCheck(name=name) for name in gates.checks]
     ruled = github.protection.required if gates.branch_checks and github.protection else ()
     return tuple(dict.fromkeys([*named, *ruled]))
@@ -181,14 +166,6 @@ def next_look(
     """Say whether to wait for gates that may open by themselves.
 
     Nothing is waited for where another gate is closed for good, or where a gate is known to open too late.
-
-    Args:
-        gates: How long to wait, and how often to look.
-        waited_seconds: How long this promotion has looked already.
-        now: The present, UTC.
-
-    Returns:
-        The pause, or the answers to go on with.
     """
     closed = [answer for answer in answers if not answer.passed]
     if not closed or not all(answer.waiting for answer in closed):

@@ -19,9 +19,6 @@ class PromotionFact(Value):
     """One earlier promotion, as far as gates need it.
 
     Attributes:
-        environment: Where it went.
-        status: How it ended.
-        release_id: Its release.
         digests: Target → digest of its release.
     """
 
@@ -32,13 +29,7 @@ class PromotionFact(Value):
 
 
 class HeldRelease(Value):
-    """A release that was taken back somewhere and may not return until a person says so.
-
-    Attributes:
-        environment: Where it may not go.
-        release_id: The release.
-        reason: Why it was taken back.
-    """
+    """A release that was taken back somewhere and may not return until a person says so."""
 
     environment: str
     release_id: str
@@ -49,8 +40,6 @@ class HostKeys(Value):
     """The names of the keys in a host's env file; never values.
 
     Attributes:
-        host: The host's name.
-        env_file: The env file's name.
         present: Its keys, None where there is no such file.
     """
 
@@ -63,15 +52,9 @@ class GateFacts(Value):
     """Everything the gates look at.
 
     Attributes:
-        environment: Where the release would go.
-        release: The release.
-        ref: What was asked for.
         refs: What is allowed there; None where refs do not matter (a rollback).
-        proven_in: The environment that must have run the release before, None for none.
         promotions: Earlier promotions in `proven_in`.
-        holds: The holds that stand.
         required_keys: Keys the release requires; empty where keys do not matter.
-        host_keys: What each host's env file holds.
     """
 
     environment: str
@@ -86,14 +69,7 @@ class GateFacts(Value):
 
 
 def evaluate(facts: GateFacts) -> tuple[GateAnswer, ...]:
-    """Ask every gate, also after one has said no, so that a person sees all that is wrong at once.
-
-    Args:
-        facts: What the gates look at.
-
-    Returns:
-        One answer per gate that applies.
-    """
+    """Ask every gate, also after one has said no, so that a person sees all that is wrong at once."""
     answers = [ref_allowed(facts.ref, facts.environment, facts.refs)] if facts.refs is not None else []
     if facts.proven_in is not None:
         answers.append(proven_upstream(facts, facts.proven_in))
@@ -117,11 +93,7 @@ def refusal(answers: Sequence[GateAnswer], environment: str) -> RefusedError | N
 
 
 def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
-    """Say whether the same digests have run, smoked, in the environment before, and were not taken back.
-
-    Args:
-        facts: What the gates look at.
-    """
+    """Say whether the same digests have run, smoked, in the environment before, and were not taken back."""
     release = facts.release
     held = _hold(facts.holds, upstream, release.id)
     if held is not None:
@@ -134,11 +106,7 @@ def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
 
 
 def not_held(facts: GateFacts) -> GateAnswer:
-    """Say whether the release is held back in the environment.
-
-    Args:
-        facts: What the gates look at.
-    """
+    """Say whether the release is held back in the environment."""
     hold = _hold(facts.holds, facts.environment, facts.release.id)
     if hold is None:
         return GateAnswer(gate="hold", passed=True, reason=f"{facts.release.id} is not on hold")
@@ -168,10 +136,6 @@ def keys_complete(required: Sequence[str], host: HostKeys) -> GateAnswer:
 
 def same_release(running: Release | None, release: Release) -> bool:
     """Say whether a release is the one that runs, so that nothing would change.
-
-    Args:
-        running: The release that runs now, None where nothing runs.
-        release: The release that would run.
 
     Returns:
         True when commit, images and bundle are the same.

@@ -41,8 +41,6 @@ def checks_green(
     newest counts. What is missing is not green.
 
     Args:
-        required: The checks that must be green.
-        found: The commit's statuses and check runs.
         waited_seconds: How long this promotion has looked already.
 
     Returns:
@@ -94,9 +92,6 @@ def brought_by(pulls: Iterable[PullRequestFact], sha: str) -> PullRequestFact | 
 
     A commit inside of a pull request was not: reviewers see what all of its commits change together.
 
-    Args:
-        pulls: The pull requests GitHub lists for the commit.
-
     Returns:
         The one whose merge made it; else the merged one whose head it is, the first of several; else an open one
         whose head it is. None where there is none.
@@ -112,10 +107,6 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
 
     The latest decision of each reviewer counts. It counts as an approval when it was given to the head that was
     merged, by somebody who may write and who did not open the pull request.
-
-    Args:
-        pulls: The pull requests the commit belongs to, with their reviews.
-        required: How many approvals it needs.
     """
     pull = brought_by(pulls, sha)
     if pull is None:
@@ -163,11 +154,7 @@ def latest_reviews(pull: PullRequestFact) -> list[ReviewFact]:
 
 
 def protected(fact: ProtectionFact) -> GateAnswer:
-    """Say whether GitHub enforces on a branch what the other gates rely on.
-
-    Returns:
-        The gate's answer; it names what is missing.
-    """
+    """Say whether GitHub enforces on a branch what the other gates rely on."""
     wanted = (
         (fact.pull_requests, "changes by pull request only"),
         (fact.no_force_push, "no rewriting of its history"),
@@ -182,13 +169,7 @@ def protected(fact: ProtectionFact) -> GateAnswer:
 
 
 def unreadable(gate: str, reason: str, *, waiting: bool, link: str = "") -> GateAnswer:
-    """Return the answer of a gate nobody could ask: closed, and waiting where another look may help.
-
-    Args:
-        reason: What stood in the way.
-        waiting: True for what may pass by itself.
-        link: Where a person reads about it.
-    """
+    """Return the answer of a gate nobody could ask: closed, and waiting where another look may help."""
     return _no(gate, f"it cannot be asked: {one_line(reason, 400)}", link, waiting=waiting)
 
 

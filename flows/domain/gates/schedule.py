@@ -24,7 +24,6 @@ class Arrival(Value):
     """A release that began to run in an environment.
 
     Attributes:
-        release_id: The release.
         at: When it was up and smoked, UTC.
     """
 
@@ -33,12 +32,7 @@ class Arrival(Value):
 
 
 class Window(NamedTuple):
-    """A freeze that is on.
-
-    Attributes:
-        until: When it ends, UTC.
-        reason: Why, as the pipeline says; empty without.
-    """
+    """A freeze that is on."""
 
     until: datetime
     reason: str
@@ -51,7 +45,6 @@ def soaked(
 
     Args:
         arrivals: What began to run there, in any order.
-        now: The present, UTC.
 
     Returns:
         The gate's answer; it waits while the release runs there.
@@ -86,11 +79,6 @@ def not_frozen(
     """Say whether anything new may enter at this time.
 
     Args:
-        freezes: The times in which nothing enters.
-        timezone: The zone they are written in.
-        now: The present, UTC.
-        override: Why it may enter nevertheless; empty without.
-        override_required: How many approvers must agree to that.
         approvers: How many approvers there are; 0 where the environment asks nobody.
 
     Returns:
@@ -118,11 +106,6 @@ def not_frozen(
 def frozen_until(freezes: Sequence[Freeze], timezone: str, now: datetime) -> Window | None:
     """Return the freeze that is on, None where none is.
 
-    Args:
-        freezes: The times in which nothing enters.
-        timezone: The zone they are written in.
-        now: The moment, with a zone.
-
     Returns:
         Its end, over all windows that follow one another, and the reason of the first.
     """
@@ -138,7 +121,6 @@ def frozen_until(freezes: Sequence[Freeze], timezone: str, now: datetime) -> Win
 
 
 def _ends(freeze: Freeze, zone: ZoneInfo, moment: datetime) -> datetime | None:
-    """Return when a freeze that is on at a moment ends, None where it is not on."""
     start, until = parse_moment(freeze.start), parse_moment(freeze.until)
     if isinstance(start, datetime) and isinstance(until, datetime):
         begins, ends = (_instant(one, zone) for one in (start, until))

@@ -14,14 +14,7 @@ VERSION, REACHABLE = "version", "reachable"
 
 
 def version_of(tag: str) -> Version | None:
-    """Read the semantic version of a tag.
-
-    Args:
-        tag: The tag's name, such as `v1.4.0`; the `v` may be missing.
-
-    Returns:
-        The version, None where it is none.
-    """
+    """Read the semantic version of a tag."""
     text = tag.removeprefix("v")
     return Version.parse(text) if Version.is_valid(text) else None
 
@@ -37,8 +30,6 @@ def version_newer(ref: RefFacts, running_tags: Iterable[str], *, running: str | 
 
     Args:
         ref: What was asked for; of a bare commit the tags that point at it count.
-        running_tags: The tags at the commit that runs.
-        running: The release that runs, None where nothing runs.
     """
     asked = (ref.name,) if ref.kind == "tag" else ref.tags_at_commit if ref.kind == "commit" else ()
     new = newest_version(asked)

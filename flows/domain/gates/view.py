@@ -13,11 +13,7 @@ _LONGEST = 400
 
 
 def gates_markdown(answers: Iterable[GateAnswer]) -> str:
-    """Render every answer, open gates as well; whatever comes from outside is escaped.
-
-    Returns:
-        Markdown, with a heading, to follow the plan.
-    """
+    """Render every answer, open gates as well; whatever comes from outside is escaped."""
     rows = [(_sign(answer), answer.gate, _linked(answer)) for answer in answers]
     return "\n\n## Gates\n\n" + table(("", "Gate", "Answer"), rows) + "\n"
 

@@ -28,7 +28,6 @@ def with_entry(text: str, version: Version, at: datetime, changes: Sequence[str]
     It goes before the newest version's, below what is headed `Unreleased`, which stays as people wrote it.
 
     Args:
-        text: The changelog; empty for a new one.
         at: When it went live, UTC.
         changes: What it brings, one line of Markdown each.
 

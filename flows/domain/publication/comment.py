@@ -23,12 +23,8 @@ class RunningIn(Value):
     """A release that runs in an environment and holds the change.
 
     Attributes:
-        environment: The environment's name.
         address: Where it answers; empty where people cannot open it.
-        release_id: The release.
         since: Since when the change runs there, UTC.
-        promotion: The promotion that brought the release.
-        run: The run's page.
     """
 
     environment: str
@@ -43,10 +39,7 @@ class Ask(Value):
     """People who are asked.
 
     Attributes:
-        have: How many said yes.
-        need: How many must.
         missing: Who may still say it.
-        until: When the time is over, UTC.
         review: The line by which a review answers the plan; empty where none can.
     """
 
@@ -61,14 +54,8 @@ class Attempt(Value):
     """The last promotion of the change to an environment, where its release is not simply what runs.
 
     Attributes:
-        environment: The environment's name.
-        kind: What it is for.
-        status: Where it stands.
         message: The ledger's line about it.
-        release_id: Its release; empty where it has none yet.
         at: Since when it stands there, UTC.
-        promotion: Its number.
-        run: The run's page.
         plan: What it would change, None where that is not known or no longer of interest.
         ask: Who is asked, None where nobody is.
     """
@@ -96,11 +83,7 @@ def comment_body(
     """Return the whole comment. Equal facts give equal text, so that nothing is written twice.
 
     Args:
-        environments: The environments, in their order.
         attempts: What was last tried with it and is not what runs.
-
-    Returns:
-        Markdown of at most 65,536 characters.
     """
     running, tried = tuple(stays), tuple(attempts)
     rows = [

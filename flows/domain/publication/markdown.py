@@ -17,9 +17,6 @@ def inline(text: str, limit: int = 120) -> str:
 
     GitHub links `@ana` and `#7` after it has read the Markdown, so that a backslash before them does not count; an
     empty comment between does.
-
-    Returns:
-        Inline Markdown, also for a table cell.
     """
     return _ACTED_ON.sub(rf"\g<0>{_NOTHING}", escape(text, limit))
 
@@ -30,18 +27,12 @@ def link(text: str, address: str) -> str:
     Args:
         text: Safe Markdown.
         address: Where it leads; what is no plain http(s) address is left out.
-
-    Returns:
-        The link, or the text alone.
     """
     return f"[{text}]({address})" if _ADDRESS.fullmatch(address) else text
 
 
 def bounded(lines: list[str], limit: int) -> str:
     """Put lines together as long as they fit.
-
-    Args:
-        lines: The lines, Markdown.
 
     Returns:
         The text, ended by a line that says so where it was cut.

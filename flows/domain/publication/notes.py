@@ -22,10 +22,6 @@ MOST_CHANGES = 50
 def version_tag(ref: str, tags: Iterable[str], patterns: Sequence[str]) -> tuple[str, Version] | None:
     """Return the version tag a promotion brought.
 
-    Args:
-        tags: The tags at the commit.
-        patterns: The patterns of tags that may enter the environment.
-
     Returns:
         The tag that was asked for, else the highest version among the commit's tags; None where none is a version.
     """
@@ -39,15 +35,7 @@ def version_tag(ref: str, tags: Iterable[str], patterns: Sequence[str]) -> tuple
 def change_lines(
     pulls: Sequence[PullRequestFact], commits: Sequence[Commit], *, mark: str = "-"
 ) -> list[str]:
-    """Return what came in: the pull requests, newest first; where there is none, the commits.
-
-    Args:
-        commits: The commits that came in, newest first.
-        mark: What each line begins with.
-
-    Returns:
-        One line of Markdown each.
-    """
+    """Return what came in: the pull requests, newest first; where there is none, the commits."""
     if pulls:
         ordered = sorted(pulls, key=lambda pull: -pull.number)
         lines = [
@@ -75,14 +63,9 @@ def release_wish(
     """Return the release GitHub is to have.
 
     Args:
-        version: The version it stands for.
         since: Since when, UTC.
         before: What ran there before: its tag or release; empty for nothing.
         pulls: The pull requests that came in since then.
-        plan: What was changed, None where it cannot be read any more.
-
-    Returns:
-        The wish; its notes have at most 125,000 characters.
     """
     commits = plan.commits if plan is not None else ()
     changes = change_lines(pulls, commits or (release.commit,))

@@ -67,7 +67,6 @@ def moment_of(status: Status, plan_hash: str | None, *, runs: bool) -> str:
     """Name what is to be shown of a promotion now. Each moment is shown once.
 
     Args:
-        plan_hash: The plan people are asked about.
         runs: Whether its release is what runs in the environment.
 
     Returns:
@@ -81,11 +80,7 @@ def moment_of(status: Status, plan_hash: str | None, *, runs: bool) -> str:
 
 
 def deployment_state(status: Status, *, runs: bool) -> DeploymentState:
-    """Return what GitHub calls the state of a promotion's deployment.
-
-    Args:
-        runs: Whether its release is what runs in the environment; what ran before is inactive.
-    """
+    """Return what GitHub calls the state of a promotion's deployment."""
     return "inactive" if status is Status.SUCCEEDED and not runs else _DEPLOYMENT[status]
 
 
@@ -103,9 +98,7 @@ def described(kind: Kind, status: Status, message: str, *, runs: bool = True) ->
     """Return the line beside a state, short enough for GitHub.
 
     Args:
-        kind: What the promotion is for.
         message: The ledger's own line about an end.
-        runs: Whether its release is what runs in the environment.
 
     Returns:
         Plain text of at most 140 characters.

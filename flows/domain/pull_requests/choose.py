@@ -18,7 +18,6 @@ class Tending(Value):
     """What decides whether a delivery has pull requests looked after. Read from the default branch.
 
     Attributes:
-        section: What the pipeline asks for.
         bots: Logins that are no people in any of its environments.
     """
 
@@ -32,11 +31,7 @@ class Tending(Value):
 
 
 def tending_of(pipeline: Pipeline) -> Tending:
-    """Return what a pipeline asks for.
-
-    Args:
-        pipeline: The pipeline, from the default branch.
-    """
+    """Return what a pipeline asks for."""
     bots = (login for one in pipeline.environments.values() for login in one.triggers.bots)
     return Tending(section=pipeline.pull_requests, bots=tuple(dict.fromkeys(bots)))
 
@@ -45,10 +40,6 @@ def with_tending(
     decision: DeliveryDecision, event: Event, tending: Tending, known: Known
 ) -> DeliveryDecision:
     """Add to what a delivery starts that pull requests are looked after, where the pipeline asks for it.
-
-    Args:
-        tending: What the pipeline asks for.
-        known: What git and the ledger know.
 
     Returns:
         The decision; the same where it is not about pull requests.

@@ -18,25 +18,14 @@ MOST_COMMITS = 249
 
 
 class MergeVerdict(Value):
-    """Whether a pull request may be merged without a person.
-
-    Attributes:
-        rule: The rule that lets it, None for no.
-        reason: One line for a person.
-    """
+    """Whether a pull request may be merged without a person."""
 
     rule: AutoMergeRule | None
     reason: str
 
 
 class MergeContext(Value):
-    """What the pull requests are judged on.
-
-    Attributes:
-        repository: The repository on GitHub, `owner/name`.
-        pipeline_path: Where the pipeline is in it.
-        rules: The pipeline's rules.
-    """
+    """What the pull requests are judged on."""
 
     repository: str
     pipeline_path: str
@@ -47,9 +36,6 @@ def asked_about(pull: PullFact, ground: MergeContext) -> str:
     """Say why a pull request is none that could be merged without a person; empty where it could.
 
     This needs nothing but the pull request: most are decided by it.
-
-    Args:
-        ground: What it is judged on.
     """
     return next(_told_by_itself(pull, ground), "")
 
@@ -74,10 +60,6 @@ def _told_by_itself(pull: PullFact, ground: MergeContext) -> Iterator[str]:
 
 def may_merge(content: PullContent, ground: MergeContext) -> MergeVerdict:
     """Decide whether a pull request may be merged without a person.
-
-    Args:
-        content: The pull request and what is in it.
-        ground: What it is judged on.
 
     Returns:
         The first rule that lets it; else why none does.
@@ -116,11 +98,7 @@ def _not_alone(content: PullContent) -> str:
 
 
 def heard_of(head: str, pushes: Sequence[Push]) -> bool:
-    """Say whether a delivery told who pushed a commit.
-
-    Args:
-        pushes: The pushes to its branch.
-    """
+    """Say whether a delivery told who pushed a commit."""
     return any(push.sha == head for push in pushes)
 
 

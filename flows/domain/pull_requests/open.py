@@ -14,15 +14,7 @@ _MOST_COMMITS = 30
 
 
 class Wanted(Value):
-    """A pull request that shall be open.
-
-    Attributes:
-        head: The branch it comes from.
-        base: The branch it goes to.
-        title: Its title.
-        body: Its text, Markdown.
-        draft: Whether it is opened as a draft.
-    """
+    """A pull request that shall be open."""
 
     head: str
     base: str
@@ -32,12 +24,7 @@ class Wanted(Value):
 
 
 def rules_for(branch: str, rules: Sequence[OpenRule]) -> tuple[OpenRule, ...]:
-    """Return the rules by which a branch gets pull requests: the first for each branch it goes into.
-
-    Args:
-        branch: The branch that was pushed.
-        rules: The pipeline's rules, in their order.
-    """
+    """Return the rules by which a branch gets pull requests: the first for each branch it goes into."""
     found: dict[str, OpenRule] = {}
     for rule in rules:
         if rule.into != branch and matches(branch, rule.branches):
@@ -49,9 +36,7 @@ def wanted_pull(branch: str, rule: OpenRule, commits: Sequence[Commit], pushed_b
     """Return the pull request a branch shall have by a rule.
 
     Args:
-        branch: The branch that was pushed.
         commits: What the branch has and the one it goes into has not, newest first.
-        pushed_by: The login of who pushed it; empty where nobody told.
 
     Returns:
         The pull request; None where the branch brings nothing.

@@ -20,12 +20,6 @@ def path_matches(path: str, patterns: Iterable[str]) -> bool:
 
     Who opens a pull request chooses its paths, so each is gone through once: a regular expression of several `*` would
     go back at each of them.
-
-    Args:
-        path: The path, relative to the repository, with `/`.
-
-    Returns:
-        True for a match.
     """
     return any(_matches(path, _parts(pattern)) for pattern in patterns)
 

@@ -16,13 +16,8 @@ class Return(Value):
     """A rollback, as the pull requests tell of it.
 
     Attributes:
-        promotion: Its row in the ledger.
-        environment: Where it was.
         left: The release that was left.
         back_to: The release that runs again.
-        cause: Why; empty where nobody said.
-        asked_by: Who asked for it; empty where nobody said.
-        link: The run in the Prefect UI; empty without.
     """
 
     promotion: int
@@ -38,7 +33,6 @@ def left_behind(pulls: Iterable[PullFact], commits: Iterable[str], base: str) ->
     """Return the pull requests whose merge a rollback leaves behind, the newest first.
 
     Args:
-        pulls: The pull requests that were merged.
         commits: The commits the release that was left has, and the one that runs again has not.
         base: The branch releases come from. A merge into another branch came in by a merge into this one.
 
@@ -53,21 +47,12 @@ def left_behind(pulls: Iterable[PullFact], commits: Iterable[str], base: str) ->
 
 
 def revert_title(title: str, went: Return) -> str:
-    """Return the title of the pull request that reverts another.
-
-    Args:
-        title: The title of the one it reverts.
-    """
+    """Return the title of the pull request that reverts another."""
     return title_of(f'Revert "{title_of(title)[:150]}": {went.environment} was rolled back')
 
 
 def revert_body(repository: str, number: int, went: Return) -> str:
-    """Return the text of the pull request that reverts another.
-
-    Args:
-        repository: The repository, `owner/name`.
-        number: The pull request it reverts.
-    """
+    """Return the text of the pull request that reverts another."""
     return body_of(
         f"Reverts {repository}#{number}.",
         _told(went),
@@ -77,11 +62,7 @@ def revert_body(repository: str, number: int, went: Return) -> str:
 
 
 def too_many_body(count: int, went: Return) -> str:
-    """Return the comment that says why nothing was reverted.
-
-    Args:
-        count: How many pull requests the rollback left behind.
-    """
+    """Return the comment that says why nothing was reverted."""
     return body_of(
         _told(went),
         f"It left {count} merged pull requests behind, this the newest. More than {MOST_REVERTS} are not reverted "

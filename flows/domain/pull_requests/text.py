@@ -17,9 +17,6 @@ def span(text: str, limit: int = 120) -> str:
 
     A backslash does not keep GitHub from calling somebody by `@name`, or from closing an issue by `fixes #1`: it looks
     for them after Markdown was read. Inside of code it does not look.
-
-    Returns:
-        Inline Markdown; empty for nothing.
     """
     line = one_line(text, limit)
     if not line:

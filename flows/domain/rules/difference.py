@@ -50,10 +50,7 @@ class RuleLine(Value):
 
     Attributes:
         place: The branch, or `environment` and its name.
-        rule: The rule, by GitHub's name.
         found: What is in force, as text.
-        wanted: What the pipeline asks for, as text.
-        state: What is the matter.
     """
 
     place: str
@@ -72,15 +69,7 @@ Relaxed = Mapping[str, frozenset[str]]
 
 
 def compare_rules(protect: Protect, found: RulesFound, relaxed: Relaxed) -> tuple[RuleLine, ...]:
-    """Compare everything the pipeline asks for with what was found.
-
-    Args:
-        protect: What the pipeline asks for.
-        relaxed: Branch → the rules that people relaxed for a while.
-
-    Returns:
-        A line per rule, in the pipeline's order.
-    """
+    """Compare everything the pipeline asks for with what was found."""
     lines: list[RuleLine] = []
     for one in found.branches:
         lines += branch_lines(one, protect.branches[one.branch], relaxed.get(one.branch, frozenset()))
@@ -92,12 +81,7 @@ def compare_rules(protect: Protect, found: RulesFound, relaxed: Relaxed) -> tupl
 def branch_lines(
     found: BranchRules, protect: BranchProtect, relaxed: Iterable[str] = ()
 ) -> tuple[RuleLine, ...]:
-    """Compare the rules of one branch.
-
-    Args:
-        protect: What the pipeline asks for.
-        relaxed: The rules that people relaxed for a while.
-    """
+    """Compare the rules of one branch."""
     let_go = {part for name in relaxed for part in (name, *PARTS.get(name, ()))}
     wanted = wanted_rules(protect)
     return tuple(
@@ -134,7 +118,6 @@ def raised(
     """Return the protection that has what is missing, and everything that was found.
 
     Args:
-        protect: What the pipeline asks for.
         relaxed: The rules that people relaxed for a while; they are left as they are.
 
     Returns:
@@ -168,11 +151,7 @@ def _lacking(found: BranchRules, rule: Rule, wanted: RuleValue) -> RuleValue:
 
 
 def environment_lines(found: EnvironmentRules, protect: EnvironmentProtect) -> tuple[RuleLine, ...]:
-    """Compare what is asked before a job enters an environment.
-
-    Args:
-        protect: What the pipeline asks for.
-    """
+    """Compare what is asked before a job enters an environment."""
     wanted = guarded(found, protect)
     place = f"{ENVIRONMENT}{found.name}"
     rows: list[tuple[str, str, str, bool]] = [(MADE, "yes" if found.there else "no", "yes", found.there)]
@@ -208,11 +187,7 @@ def _wait_line(place: str, found: EnvironmentRules, protect: EnvironmentProtect)
 
 
 def guarded(found: EnvironmentRules, protect: EnvironmentProtect) -> EnvironmentRules:
-    """Return what an environment is to be: what the pipeline asks for, and the rest as it was found.
-
-    Args:
-        protect: What the pipeline asks for.
-    """
+    """Return what an environment is to be: what the pipeline asks for, and the rest as it was found."""
     known = {one.key: one for one in found.reviewers}
     reviewers = [_reviewer(name) for name in protect.reviewers]
     listed = [

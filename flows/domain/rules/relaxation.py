@@ -31,12 +31,7 @@ def relaxed_protection(protection: BranchProtection, name: str) -> BranchProtect
 
 
 def put_back(now: BranchProtection | None, before: BranchProtection, name: str) -> BranchProtection:
-    """Return what is in force now with one rule as it was before; what became stricter since stays so.
-
-    Args:
-        now: The protection as it is now, None without one.
-        before: The protection before the rule was relaxed.
-    """
+    """Return what is in force now with one rule as it was before; what became stricter since stays so."""
     target = now if now is not None else OPEN
     section = _section(name)
     if section and getattr(target, section) is None:
@@ -66,9 +61,6 @@ def is_back(now: BranchProtection | None, before: BranchProtection, name: str) -
 def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: str) -> str:
     """Say why a rule may not be relaxed as asked for; GitHub is not needed for that.
 
-    Args:
-        protect: What the pipeline asks for.
-
     Returns:
         What is wrong and what to do; empty where nothing is.
     """
@@ -94,11 +86,7 @@ def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: st
 
 
 def cannot_relax(found: BranchRules, name: str) -> str:
-    """Say why GitHub's state does not allow to relax a rule; empty where it does.
-
-    Args:
-        found: What is enforced on the branch.
-    """
+    """Say why GitHub's state does not allow to relax a rule; empty where it does."""
     rule = BY_NAME[name]
     if rule.read(found.rulesets or OPEN) != rule.open:
         return f"a ruleset enforces {name} on {found.branch} — change the ruleset, or add a bypass, on GitHub"
@@ -118,13 +106,7 @@ def request_hash(
     requested_by: str,
     policy: ApprovalPolicy,
 ) -> str:
-    """Return what answers are bound to: another request has another one, and so has another policy.
-
-    Args:
-        number: The request's number in the ledger.
-        requested_by: Who asks, as they say.
-        policy: Who has to say yes.
-    """
+    """Return what answers are bound to: another request has another one, and so has another policy."""
     who = [requested_by, policy.model_dump(mode="json")]
     data = [number, repository, branch, rule, seconds, reason, *who]
     return hashlib.sha256(json.dumps(data, separators=(",", ":")).encode()).hexdigest()

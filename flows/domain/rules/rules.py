@@ -22,10 +22,7 @@ class Rule(NamedTuple):
     """One rule of a branch.
 
     Attributes:
-        name: GitHub's name of it.
         open: The value that allows most.
-        read: Reads it of a protection.
-        write: Returns the protection with another value.
     """
 
     name: str

@@ -81,13 +81,7 @@ def rule_lines(lines: Sequence[RuleLine]) -> list[str]:
 
 
 def rules_summary(lines: Sequence[RuleLine], *, changed: Sequence[str], applied: bool) -> str:
-    """Return in one line how the rules stand.
-
-    Args:
-        lines: Every rule the pipeline asks for, as it is now.
-        changed: The branches and environments that were changed.
-        applied: True where what is missing was to be written.
-    """
+    """Return in one line how the rules stand."""
     if not lines:
         return "the pipeline asks for no rules on GitHub: add protect to pipeline.yaml"
     missing = sum(line.state is RuleState.MISSING for line in lines)
@@ -110,17 +104,7 @@ def rules_markdown(
     standing: Sequence[RelaxationRequest],
     page: str,
 ) -> str:
-    """Return the report of a look at the rules.
-
-    Args:
-        lines: Every rule the pipeline asks for.
-        changed: The branches and environments that were changed.
-        failed: What could not be written, one line each.
-        standing: The requests whose rules are relaxed now.
-
-    Returns:
-        Markdown.
-    """
+    """Return the report of a look at the rules."""
     ordered = sorted(lines, key=lambda line: _ORDER.index(line.state))
     rows = [
         (
@@ -186,12 +170,7 @@ def relax_form(
     """Render the description of the form that asks whether a rule may be relaxed.
 
     Args:
-        quorum: How far the answers are.
-        expires_after: How long people have to answer.
         last_refusal: Why the last answer did not count; empty where it did, or for the first question.
-
-    Returns:
-        Markdown.
     """
     facts = [
         ("Repository", escape(page, 200)),
@@ -232,11 +211,7 @@ def restored_text(pipeline: str, one: RelaxationRequest, message: str) -> str:
 def rules_drift_text(
     pipeline: str, new: Sequence[RecordedDifference], gone: Sequence[RecordedDifference], standing: int
 ) -> str:
-    """Tell that GitHub's rules differ from the pipeline, or do so no more.
-
-    Args:
-        gone: What does not differ any more.
-    """
+    """Tell that GitHub's rules differ from the pipeline, or do so no more."""
     word = "Rules on GitHub are missing" if new else "Rules on GitHub are in force again"
     lines = [line for one in new for line in (f"- {one.subject} {one.detail}", f"  {mend(one.kind, GITHUB)}")]
     lines += [f"- gone: {one.subject}" for one in gone]

@@ -23,15 +23,7 @@ CHECKS = frozenset({"workflow_run", "check_suite"})
 
 
 class TriggerRule(Value):
-    """What may start a run in one environment. Read from the default branch.
-
-    Attributes:
-        environment: Its name.
-        branches: Patterns of branches that may enter.
-        tags: Patterns of tags that may enter.
-        triggers: What starts a run.
-        reviews: Whether reviews answer the plans there.
-    """
+    """What may start a run in one environment. Read from the default branch."""
 
     environment: str
     branches: tuple[str, ...] = ()
@@ -47,9 +39,7 @@ class Known(Value):
         refs: Where the repository's branches and tags are: `refs/…` → commit.
         has_commit: Whether the mirror has the event's commit at all.
         latest: Environment → the commit of the last promotion that an event of a commit started.
-        pushed_by: Who pushed the event's commit, as far as the ledger knows.
         merged: The merges that made the event's commit, as far as the ledger knows.
-        request: The event that told last about the pull request of a comment.
         again: A person replays the delivery: that its commit was started before is no reason not to.
     """
 
@@ -63,13 +53,7 @@ class Known(Value):
 
 
 class DeliveryDecision(Value):
-    """What becomes of a delivery.
-
-    Attributes:
-        outcome: It starts something, or nothing: ignored, folded into what runs already, or to be decided later.
-        reason: One line for a person.
-        starts: What it starts.
-    """
+    """What becomes of a delivery."""
 
     outcome: Outcome
     reason: str
@@ -77,11 +61,7 @@ class DeliveryDecision(Value):
 
 
 def rules_of(pipeline: Pipeline) -> tuple[TriggerRule, ...]:
-    """Return what may start a run in each environment of a pipeline.
-
-    Args:
-        pipeline: The pipeline, from the default branch.
-    """
+    """Return what may start a run in each environment of a pipeline."""
     return tuple(
         TriggerRule(
             environment=name,
@@ -96,10 +76,6 @@ def rules_of(pipeline: Pipeline) -> tuple[TriggerRule, ...]:
 
 def decide(event: Event, rules: Sequence[TriggerRule], known: Known) -> DeliveryDecision:
     """Decide what an event starts.
-
-    Args:
-        rules: What may start a run in each environment.
-        known: What git and the ledger know.
 
     Returns:
         The decision. That a branch has moved on since is no error: its newest push counts.
@@ -173,7 +149,6 @@ def _answer(event: Event, rule: TriggerRule, known: Known) -> DeliveryDecision:
 
 
 def _not_from(event: Event, rule: TriggerRule, known: Known) -> str:
-    """Say why the one who caused it does not count; empty where they do."""
     # What a bot merged for a person is that person's, and so are the checks of it.
     for_person = any(_person(one, rule) for one in _brought_by(event, known))
     for one in [event, *(known.pushed_by if event.means in CHECKS else [])]:
@@ -220,7 +195,6 @@ def _not_by(event: Event, rule: TriggerRule) -> str:
 
 
 def _entering(event: Event, rule: TriggerRule, known: Known) -> tuple[str, str]:
-    """Return the full ref that may enter the environment, or why none may."""
     refusal = ""
     for ref in _full(event.ref, known):
         if ref.startswith(BRANCHES):

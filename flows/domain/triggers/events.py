@@ -44,22 +44,14 @@ class Event(Value):
     """What decides of one event.
 
     Attributes:
-        name: GitHub's name of it.
-        action: What happened; empty for events without actions.
         means: What it can start; `nothing` where the refusal says why.
         refusal: Why it starts nothing, whatever the pipeline says; else empty.
         ref: The branch or tag that is promoted, as `refs/…`; a name without `refs/` may be either.
         bases: The branch a pull request goes to, and the one it went to before, where that was changed.
         sha: The commit; empty where only the tag is known.
-        sender: The login of whoever caused it.
-        bot: True where that is no person.
         author: Of a merge, the person whose pull request it was; empty where that is a bot or not told.
-        number: The pull request or issue.
         producers: Names of the workflow or App whose checks are green.
-        prerelease: GitHub marks the release as pre-release.
         command: The first line of a comment.
-        foreign: A pull request from a fork.
-        merged: A pull request that was merged.
         on_request: A comment on a pull request, not on an issue.
         answers: The environments whose plans a review names.
     """
@@ -89,7 +81,6 @@ def read_event(name: str, payload: object) -> Event:
 
     Args:
         name: GitHub's name of it (`X-GitHub-Event`).
-        payload: The parsed JSON.
 
     Returns:
         The facts; of an event nobody asks for, that it starts nothing.
@@ -135,11 +126,7 @@ def _within(found: object, *keys: str) -> str:
 
 
 def missed_event(ref: str, sha: str) -> Event:
-    """Return the event that GitHub failed to deliver: a branch or tag is at a commit nobody was told of.
-
-    Args:
-        ref: The branch or tag, as `refs/…`.
-    """
+    """Return the event that GitHub failed to deliver: a branch or tag is at a commit nobody was told of."""
     means: Means = "tag" if ref.startswith(TAGS) else "push"
     return Event(name=MISSED, means=means, ref=ref, sha=sha, sender="github")
 

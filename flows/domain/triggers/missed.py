@@ -22,7 +22,6 @@ def unheard_of(
     Args:
         refs: Where the repository's branches and tags are: `refs/…` → commit.
         known: Where deliveries told last that they are.
-        rules: What may start a run in each environment.
         opened: Patterns of branches that get a pull request when they are pushed.
     """
     return {
@@ -37,23 +36,12 @@ def unheard_of(
 
 
 def missed(now: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    """Return what was unheard of at two looks in a row: a delivery may still be on its way at the first.
-
-    Args:
-        now: What is unheard of now.
-        before: What was at the look before.
-    """
+    """Return what was unheard of at two looks in a row: a delivery may still be on its way at the first."""
     return {ref: sha for ref, sha in now.items() if before.get(ref) == sha}
 
 
 def missed_arrival(repository: str, ref: str, sha: str) -> Arrived:
-    """Return the delivery that stands for what was missed; the same for every look, so it is stored once.
-
-    Args:
-        repository: The repository, `owner/name`.
-        ref: The branch or tag, as `refs/…`.
-        sha: The commit it is at.
-    """
+    """Return the delivery that stands for what was missed; the same for every look, so it is stored once."""
     digest = hashlib.sha256(f"{repository}\0{ref}\0{sha}".encode()).hexdigest()
     return Arrived(
         delivery=f"{MISSED}-{digest[:32]}",

@@ -21,21 +21,12 @@ def summary_line(findings: Sequence[WatchFinding]) -> str:
 
 
 def cause(promotion: int, findings: Sequence[WatchFinding]) -> str:
-    """Return what stands in the history as the cause of a rollback, and on the hold.
-
-    Args:
-        promotion: The promotion that was watched.
-    """
+    """Return what stands in the history as the cause of a rollback, and on the hold."""
     return one_line(f"the watch of promotion {promotion} is red: {summary_line(findings)}", _LONGEST_CAUSE)
 
 
 def red_text(subject: Subject, end: WatchEnd, then: Sequence[str]) -> str:
-    """Tell people that a release that runs is not well, or that nobody can tell.
-
-    Args:
-        end: How the watch ended, with the log lines that decided.
-        then: What was done about it, and what people have to do.
-    """
+    """Tell people that a release that runs is not well, or that nobody can tell."""
     title = f" {one_line(subject.title, 100)}" if subject.title else ""
     lines = [f"Watch is {end.verdict}: {subject.pipeline} {subject.commit}{title} in {subject.environment}"]
     for finding in end.findings:
@@ -51,10 +42,6 @@ def watch_markdown(
     title: str, end: WatchEnd, before: Sequence[LogSummary], looks: Sequence[HostLook], then: Sequence[str]
 ) -> str:
     """Return the artifact of a watch.
-
-    Args:
-        before: The logs before the switch.
-        then: What was done about it.
 
     Returns:
         Markdown; all that comes from logs is shown as it is, and does nothing.

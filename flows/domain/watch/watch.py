@@ -86,11 +86,7 @@ def switch_of(steps: Sequence[WatchedStep]) -> Switch | None:
 
 
 def overtaken(promotion_id: int, history: Sequence[WatchedPromotion]) -> str:
-    """Say what took a release's place, or is about to; empty where it runs as it was brought in.
-
-    Args:
-        promotion_id: The promotion that brought it.
-    """
+    """Say what took a release's place, or is about to; empty where it runs as it was brought in."""
     for row in history:
         if row.id > promotion_id and row.status in _CHANGED:
             return f"promotion {row.id} is {row.status.value}"
@@ -103,12 +99,7 @@ def judge(
     """Judge what was seen.
 
     Args:
-        before: The logs before the switch, by host.
-        looks: The looks since, by host.
         known: Errors of earlier watches that ended green: service and text.
-
-    Returns:
-        Why it is red; nothing where it is green.
     """
     found = [WatchFinding(what=look.smoke) for look in looks if look.smoke]
     found += [WatchFinding(what=f"on {look.host} {'; '.join(look.ailing)}") for look in looks if look.ailing]
@@ -132,9 +123,6 @@ def restarts(before: Sequence[LogSummary], looks: Sequence[HostLook]) -> dict[st
 
     Args:
         before: What was there before it, by host: a container that was kept had its restarts before.
-
-    Returns:
-        Service → how often, for those that were.
     """
     earlier = {(one.host, mark.id): mark.restarts for one in before for mark in one.containers}
     # Where nobody knows what was there before, what a container went through then would count as well.
@@ -197,12 +185,7 @@ def _more_frequent(
 def not_known(
     hosts: Sequence[str], before: Sequence[LogSummary], looks: Sequence[HostLook]
 ) -> tuple[str, ...]:
-    """Say what of logs and restarts nobody knows, one line each: what was not read is no proof that all is well.
-
-    Args:
-        hosts: The hosts that are watched.
-        before: What was there before the switch, by host.
-    """
+    """Say what of logs and restarts nobody knows, one line each: what was not read is no proof that all is well."""
     there = {one.host for one in before}
     missing = [
         f"what ran on {host} before the switch, and what it logged, is not known"
@@ -226,11 +209,7 @@ def merged(summaries: Sequence[LogSummary]) -> tuple[LogError, ...]:
 def new_errors(
     earlier: Sequence[LogError], after: Sequence[LogError], known: Collection[tuple[str, str]]
 ) -> list[LogError]:
-    """Return the errors that were not there before.
-
-    Args:
-        known: Those of earlier watches that ended green.
-    """
+    """Return the errors that were not there before."""
     before = {one.kind for one in earlier if one.sign == "error"} | set(known)
     return [one for one in after if one.sign == "error" and one.kind not in before]
 
