@@ -21,23 +21,9 @@ from tasks.github.answers import (
     said,
     says_nothing,
 )
-from tasks.github.refusals import Asking, ChangeRefusedError, NotThereError, meaning
+from tasks.github.refusals import Asking, meaning
 from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.kernel.redact import process_redactor
-
-__all__ = [
-    "MOST_ENTRIES",
-    "PATIENT",
-    "PER_PAGE",
-    "Asking",
-    "ChangeRefusedError",
-    "GitHubClient",
-    "NotThereError",
-    "Patience",
-    "log_in",
-    "log_in_as_app",
-    "too_many",
-]
 
 R = TypeVar("R")
 J = TypeVar("J", dict[str, Any], list[dict[str, Any]])
@@ -181,6 +167,28 @@ class GitHubClient:
         if not isinstance(found, dict):
             raise TypeError(path)
         return found
+
+    def one(self, asking: Asking, path: str, make: Callable[[dict[str, Any]], R], **parameters: str) -> R:
+        """Ask for one JSON object, and make of it what is wanted; what cannot be made of it is not GitHub's."""
+        return self.ask(asking, lambda: make(self.get(path, dict, **parameters)))
+
+    def listed(
+        self,
+        asking: Asking,
+        path: str,
+        make: Callable[[dict[str, Any]], R],
+        *,
+        under: str = "",
+        **wanted: str,
+    ) -> tuple[R, ...]:
+        """Ask for a whole list, as plain JSON: PyGithub would ask again for each field that may be null."""
+        return self.ask(asking, lambda: tuple(map(make, self.pages(path, most=None, under=under, **wanted))))
+
+    def change(
+        self, asking: Asking, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Ask for a change."""
+        return self.ask(asking, lambda: self.send(method, path, body))
 
     def _asked(self, method: str, path: str, **more: Any) -> tuple[Mapping[str, Any], Any]:  # noqa: ANN401 - JSON
         headers, found = self._github.requester.requestJsonAndCheck(method, path, **more)

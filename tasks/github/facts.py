@@ -9,7 +9,7 @@ from typing import Any
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 
 # An app id GitHub uses for "any app".
-_ANY_APP = -1
+ANY_APP = -1
 
 
 def status_fact(status: Mapping[str, Any]) -> CheckFact:
@@ -84,9 +84,7 @@ def protection_fact(
         whole: The protection, as `GET …/branches/{branch}/protection` has it; empty where it was not read.
     """
     summary["protected"]  # what is no branch has none: nothing is concluded from it
-    by_type: dict[str, list[Mapping[str, Any]]] = {}
-    for rule in rules:
-        by_type.setdefault(str(rule["type"]), []).append(rule.get("parameters") or {})
+    by_type = rules_by_type(rules)
     reviews = whole.get("required_pull_request_reviews")
     counts = [(reviews or {}).get("required_approving_review_count") or 0]
     counts += [
@@ -99,13 +97,37 @@ def protection_fact(
         reviews=max(counts),
         required=tuple(
             dict.fromkeys(
-                [*_protected_checks(summary), *_ruled_checks(by_type.get("required_status_checks", ()))]
+                [*_protected_checks(summary), *ruled_checks(by_type.get("required_status_checks", ()))]
             )
         ),
         no_force_push=_forbidden(whole, "allow_force_pushes") or "non_fast_forward" in by_type,
         no_deletion=_forbidden(whole, "allow_deletions") or "deletion" in by_type,
         link=link,
     )
+
+
+def rules_by_type(rules: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the parameters of the rules that rulesets enforce: type → one of each ruleset."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for rule in rules:
+        found.setdefault(str(rule["type"]), []).append(rule.get("parameters") or {})
+    return found
+
+
+def checks_of(wanted: Mapping[str, Any]) -> list[RequiredCheck]:
+    """Return the checks of a branch protection; older ones have names only, under `contexts`."""
+    checks = [required_check(one["context"], one.get("app_id")) for one in wanted.get("checks") or ()]
+    named = {check.name for check in checks}
+    return checks + [required_check(name, None) for name in wanted.get("contexts") or () if name not in named]
+
+
+def ruled_checks(rules: Iterable[Mapping[str, Any]]) -> list[RequiredCheck]:
+    """Return the checks of rulesets, from their parameters."""
+    return [
+        required_check(one["context"], one.get("integration_id"))
+        for parameters in rules
+        for one in parameters.get("required_status_checks") or ()
+    ]
 
 
 def _forbidden(whole: Mapping[str, Any], key: str) -> bool:
@@ -115,20 +137,9 @@ def _forbidden(whole: Mapping[str, Any], key: str) -> bool:
 
 def _protected_checks(summary: Mapping[str, Any]) -> list[RequiredCheck]:
     wanted = (summary.get("protection") or {}).get("required_status_checks") or {}
-    if wanted.get("enforcement_level") == "off":
-        return []
-    checks = [_required(one["context"], one.get("app_id")) for one in wanted.get("checks") or ()]
-    named = {check.name for check in checks}
-    return checks + [_required(name, None) for name in wanted.get("contexts") or () if name not in named]
+    return [] if wanted.get("enforcement_level") == "off" else checks_of(wanted)
 
 
-def _ruled_checks(rules: Iterable[Mapping[str, Any]]) -> list[RequiredCheck]:
-    return [
-        _required(one["context"], one.get("integration_id"))
-        for parameters in rules
-        for one in parameters.get("required_status_checks") or ()
-    ]
-
-
-def _required(name: str, app_id: int | None) -> RequiredCheck:
-    return RequiredCheck(name=name, app_id=None if app_id == _ANY_APP else app_id)
+def required_check(name: str, app_id: int | None) -> RequiredCheck:
+    """Return a check that GitHub requires; whatever app reports it, where it names none."""
+    return RequiredCheck(name=name, app_id=None if app_id == ANY_APP else app_id)

@@ -6,7 +6,8 @@ import base64
 import urllib.parse
 
 from blocks.values.publication import FileFact
-from tasks.github.client import Asking, ChangeRefusedError, GitHubClient, NotThereError
+from tasks.github.refusals import Asking, ChangeRefusedError, NotThereError
+from tasks.github.repository import RepositoryPart
 from tasks.kernel.errors import TerminalError
 
 _FILE = Asking("the file", "Contents: read")
@@ -15,12 +16,8 @@ _REF = Asking("the branch", "Contents: read")
 _BRANCH = Asking("a branch", "Contents: write", "create")
 
 
-class GitHubFiles:
+class GitHubFiles(RepositoryPart):
     """Text files and branches of a repository on GitHub."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        self._path = f"/repos/{client.repository}"
 
     def read_file(self, path: str, branch: str) -> FileFact | None:
         """Read a text file at the head of a branch; None where there is none.
@@ -28,10 +25,9 @@ class GitHubFiles:
         Raises:
             TerminalError: It is a folder, no UTF-8 text, or larger than GitHub gives out whole (1 MB).
         """
-        where = f"{self._path}/contents/{urllib.parse.quote(path)}"
         try:
             # A folder is answered with a list, which is none of GitHub's faults.
-            found = self._client.ask(_FILE, lambda: self._client.get_any(where, ref=branch))
+            found = self._client.ask(_FILE, lambda: self._client.get_any(self._content(path), ref=branch))
         except NotThereError:
             return None
         content = found.get("content") if isinstance(found, dict) and found.get("type") == "file" else None
@@ -44,7 +40,7 @@ class GitHubFiles:
         return FileFact(path=path, text=text, blob=found["sha"])
 
     def ensure_branch(self, branch: str, start: str) -> bool:
-        """Create a branch at the head of another one, unless it is there."""
+        """Create a branch at the head of another one, unless it is there; say whether it was created."""
         if self._head(branch):
             return False
         sha = self._head(start)
@@ -55,7 +51,7 @@ class GitHubFiles:
             )
         body = {"ref": f"refs/heads/{branch}", "sha": sha}
         try:
-            self._client.ask(_BRANCH, lambda: self._client.send("POST", f"{self._path}/git/refs", body))
+            self._client.change(_BRANCH, "POST", f"{self._path}/git/refs", body)
         except ChangeRefusedError:
             # Created this moment by another run.
             if not self._head(branch):
@@ -78,13 +74,14 @@ class GitHubFiles:
             "branch": branch,
             **({"sha": blob} if blob else {}),
         }
-        where = f"{self._path}/contents/{urllib.parse.quote(path)}"
-        self._client.ask(_WRITE, lambda: self._client.send("PUT", where, body))
+        self._client.change(_WRITE, "PUT", self._content(path), body)
+
+    def _content(self, path: str) -> str:
+        return f"{self._path}/contents/{urllib.parse.quote(path)}"
 
     def _head(self, branch: str) -> str:
-        where = f"{self._path}/git/ref/heads/{urllib.parse.quote(branch)}"
+        path = f"{self._path}/git/ref/heads/{urllib.parse.quote(branch)}"
         try:
-            found = self._client.ask(_REF, lambda: self._client.get(where, dict))
+            return self._client.one(_REF, path, lambda found: str(found["object"]["sha"]))
         except NotThereError:
             return ""
-        return str(found["object"]["sha"])

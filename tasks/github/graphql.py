@@ -25,8 +25,8 @@ _STATUSES = {
 _REFUSED = 422
 
 
-def mutate(client: GitHubClient, name: str, values: Mapping[str, Any], wanted: str) -> dict[str, Any]:
-    """Change something, inside of `ask`.
+def mutate(client: GitHubClient, name: str, wanted: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Change something, inside of `ask`; `wanted` are the fields of its answer.
 
     Raises:
         TransientError: It answered without refusing and without having done it.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from blocks.values.rules import RulesFound, RulesReceipt
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.poll import poll
 from tasks.steps.step import fact, log
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ONCE_MORE = "look at the difference again"
 # What answers may be a copy that is a moment behind.
-_LOOKS = 3
+_SHOWN_WITHIN_SECONDS = 2.0
 _BETWEEN_SECONDS = 1.0
 
 
@@ -95,8 +95,4 @@ def _agrees(found: BranchProtection | None, wanted: BranchProtection) -> bool:
 
 
 def _soon(there: Callable[[], bool]) -> bool:
-    for _ in range(_LOOKS - 1):
-        if there():
-            return True
-        time.sleep(_BETWEEN_SECONDS)
-    return there()
+    return poll(there, seconds=_SHOWN_WITHIN_SECONDS, every=_BETWEEN_SECONDS)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
-from tasks.github.client import (
-    Asking,
-    ChangeRefusedError,
-    GitHubClient,
-    NotThereError,
-)
-from tasks.github.graphql import who_am_i
+from tasks.github.refusals import Asking, ChangeRefusedError, NotThereError
+from tasks.github.repository import RepositoryPart, quoted
 from tasks.kernel.errors import TransientError
 
 _DEPLOYMENTS = Asking("the deployments", "Deployments: read")
@@ -24,7 +18,6 @@ _STATUSES = Asking("the commit's statuses", "Commit statuses: read")
 _STATUS = Asking("a commit status", "Commit statuses: write", "set")
 _COMMENTS = Asking("the pull request's comments", "Pull requests: read")
 _COMMENT = Asking("a comment on the pull request", "Pull requests: write", "write")
-_WHO = Asking("the login's own name", "Metadata: read")
 _RELEASES = Asking("the release", "Contents: read")
 _RELEASE = Asking("a release", "Contents: write", "create")
 # What tells Sluice's deployments in their payload.
@@ -32,13 +25,8 @@ _OURS = "sluice"
 _TASK = "deploy"
 
 
-class GitHubShowing:
+class GitHubShowing(RepositoryPart):
     """Deployments, statuses, comments and releases of a repository on GitHub."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        self._path = f"/repos/{client.repository}"
-        self._me = ""
 
     def find_deployment(self, wish: DeploymentWish) -> int:
         """Find a promotion's deployment by what its payload says.
@@ -46,14 +34,8 @@ class GitHubShowing:
         Returns:
             Its id, 0 where there is none.
         """
-        found = self._client.ask(
-            _DEPLOYMENTS,
-            lambda: [
-                *self._client.pages(
-                    f"{self._path}/deployments", sha=wish.sha, environment=wish.environment, task=_TASK
-                )
-            ],
-        )
+        wanted = {"sha": wish.sha, "environment": wish.environment, "task": _TASK}
+        found = self._client.listed(_DEPLOYMENTS, f"{self._path}/deployments", dict, **wanted)
         return min((int(one["id"]) for one in found if _key_of(one) == wish.key), default=0)
 
     def ensure_deployment(self, wish: DeploymentWish) -> int:
@@ -76,8 +58,10 @@ class GitHubShowing:
             "transient_environment": False,
             "production_environment": wish.production,
         }
-        made = self._client.ask(_DEPLOY, lambda: self._client.send("POST", f"{self._path}/deployments", body))
-        return int(made["id"]) if "id" in made else _missing(self.find_deployment(wish), "deployment")
+        made = self._client.change(_DEPLOY, "POST", f"{self._path}/deployments", body)
+        number = int(made["id"]) if "id" in made else self.find_deployment(wish)
+        _seen(bool(number), "deployment")
+        return number
 
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
         """Give a deployment a state, unless it has it."""
@@ -92,7 +76,7 @@ class GitHubShowing:
             "auto_inactive": True,
             **{name: address for name, address in links.items() if address},
         }
-        self._client.ask(_STATE, lambda: self._client.send("POST", path, body))
+        self._client.change(_STATE, "POST", path, body)
         _seen(self._has_state(path, wish), "deployment status")
         return True
 
@@ -106,8 +90,7 @@ class GitHubShowing:
             "description": wish.description,
             **({"target_url": wish.target_url} if wish.target_url else {}),
         }
-        path = f"{self._path}/statuses/{wish.sha}"
-        self._client.ask(_STATUS, lambda: self._client.send("POST", path, body))
+        self._client.change(_STATUS, "POST", f"{self._path}/statuses/{wish.sha}", body)
         _seen(self._has_status(wish), "commit status")
         return True
 
@@ -119,8 +102,7 @@ class GitHubShowing:
         """
         ours = self._comments(pull, marker)
         if not ours:
-            path = f"{self._path}/issues/{pull}/comments"
-            self._client.ask(_COMMENT, lambda: self._client.send("POST", path, {"body": body}))
+            self._client.change(_COMMENT, "POST", f"{self._path}/issues/{pull}/comments", {"body": body})
             # Another promotion may have written the first one at the same moment.
             ours = self._comments(pull, marker)
             _seen(bool(ours), "comment")
@@ -130,7 +112,7 @@ class GitHubShowing:
         if _lines(ours[0]["body"]) == _lines(body):
             return len(ours) > 1
         path = f"{self._path}/issues/comments/{ours[0]['id']}"
-        self._client.ask(_COMMENT, lambda: self._client.send("PATCH", path, {"body": body}))
+        self._client.change(_COMMENT, "PATCH", path, {"body": body})
         return True
 
     def ensure_release(self, wish: ReleaseWish) -> bool:
@@ -147,7 +129,7 @@ class GitHubShowing:
             "make_latest": "legacy",
         }
         try:
-            self._client.ask(_RELEASE, lambda: self._client.send("POST", f"{self._path}/releases", body))
+            self._client.change(_RELEASE, "POST", f"{self._path}/releases", body)
         except ChangeRefusedError:
             # Somebody else created it this moment.
             if self._has_release(wish.tag):
@@ -157,7 +139,7 @@ class GitHubShowing:
         return True
 
     def _has_state(self, path: str, wish: DeploymentStateWish) -> bool:
-        found = self._client.ask(_STATE, lambda: [*self._client.pages(path)])
+        found = self._client.listed(_STATE, path, dict)
         last = max(found, key=lambda one: int(one["id"]), default=None)
         if last is None:
             return False
@@ -179,27 +161,22 @@ class GitHubShowing:
 
     def _comments(self, pull: int, marker: str) -> list[dict[str, Any]]:
         """Return the comments that are ours, oldest first: anybody can copy the marker, so the login counts too."""
-        listed = self._client.ask(
-            _COMMENTS, lambda: [*self._client.pages(f"{self._path}/issues/{pull}/comments")]
-        )
+        listed = self._client.listed(_COMMENTS, f"{self._path}/issues/{pull}/comments", dict)
         marked = [one for one in listed if str(one.get("body") or "").startswith(marker)]
-        if marked and not self._me:
-            self._me = self._client.ask(_WHO, lambda: who_am_i(self._client))
-        ours = [one for one in marked if (one.get("user") or {}).get("login") == self._me]
+        ours = [one for one in marked if (one.get("user") or {}).get("login") == self.me()]
         return sorted(ours, key=lambda one: int(one["id"]))
 
     def _remove(self, comments: list[dict[str, Any]]) -> None:
         for one in comments:
             path = f"{self._path}/issues/comments/{one['id']}"
             try:
-                self._client.ask(_COMMENT, lambda at=path: self._client.send("DELETE", at))  # type: ignore[misc]
+                self._client.change(_COMMENT, "DELETE", path)
             except NotThereError:
                 continue
 
     def _has_release(self, tag: str) -> bool:
-        path = f"{self._path}/releases/tags/{urllib.parse.quote(tag, safe='')}"
         try:
-            self._client.ask(_RELEASES, lambda: self._client.get(path, dict))
+            self._client.one(_RELEASES, f"{self._path}/releases/tags/{quoted(tag)}", dict)
         except NotThereError:
             return False
         return True
@@ -220,11 +197,6 @@ def _key_of(deployment: Mapping[str, Any]) -> str:
 def _lines(text: object) -> list[str]:
     """Return a comment's lines: GitHub ends them its own way."""
     return str(text or "").replace("\r\n", "\n").rstrip("\n").split("\n")
-
-
-def _missing(found: int, what: str) -> int:
-    _seen(bool(found), what)
-    return found
 
 
 def _seen(there: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is

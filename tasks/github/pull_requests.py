@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.pull_requests import PullContent, PullReceipt
-from tasks.github.client import ChangeRefusedError
+from tasks.github.refusals import ChangeRefusedError
 from tasks.kernel.redact import process_redactor
 from tasks.steps.step import fact, log, step
 

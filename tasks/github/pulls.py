@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from blocks.values.pull_requests import ChangedFile, MergeMethod, PullFact
-from tasks.github.client import Asking, ChangeRefusedError, GitHubClient
-from tasks.github.graphql import mutate, who_am_i
+from tasks.github.graphql import mutate
+from tasks.github.refusals import Asking, ChangeRefusedError
+from tasks.github.repository import RepositoryPart
 from tasks.kernel.errors import TransientError
 
 if TYPE_CHECKING:
@@ -19,26 +20,17 @@ _READ = "Pull requests: read"
 _WRITE = "Pull requests: write"
 _MERGES = "Pull requests: write and Contents: write"
 _LIST = Asking("the pull requests", _READ)
-_WHO = Asking("the login's own name", "Metadata: read")
 
+# The mutations of GitHub's GraphQL API, each with what it answers.
+_ENABLE = ("enablePullRequestAutoMerge", "pullRequest { number }")
+_DISABLE = ("disablePullRequestAutoMerge", "pullRequest { number }")
+_REVERT = ("revertPullRequest", "revertPullRequest { number }")
 # GitHub refuses to wait for what need not be waited for: in these states it merges at once.
 _AT_ONCE = ("is in clean status", "is in unstable status", "is in has_hooks status")
 
 
-class GitHubPulls:
+class GitHubPulls(RepositoryPart):
     """The pull requests of a repository on GitHub."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        self._owner = client.repository.partition("/")[0]
-        self._path = f"/repos/{client.repository}/pulls"
-        self._me = ""
-
-    def me(self) -> str:
-        """Return the login's own name."""
-        if not self._me:
-            self._me = self._client.ask(_WHO, lambda: who_am_i(self._client))
-        return self._me
 
     def open_pulls(self, head: str = "", base: str = "") -> tuple[PullFact, ...]:
         """Read the open pull requests from a branch of this repository, or to one; from or to any where empty."""
@@ -54,7 +46,9 @@ class GitHubPulls:
         return self._client.ask(_LIST, lambda: tuple(self._merged(base, since)))
 
     def _merged(self, base: str, since: datetime) -> Iterator[PullFact]:
-        listed = self._client.pages(self._path, state="closed", base=base, sort="updated", direction="desc")
+        listed = self._client.pages(
+            f"{self._path}/pulls", state="closed", base=base, sort="updated", direction="desc"
+        )
         for one in listed:
             # Whatever was merged later than that was changed later, too.
             if datetime.fromisoformat(one["updated_at"]) < since:
@@ -65,22 +59,22 @@ class GitHubPulls:
 
     def pull(self, number: int) -> PullFact:
         """Read one pull request, with how many commits and files it has."""
-        return self._client.ask(
-            Asking(f"pull request #{number}", _READ),
-            lambda: pull_of(self._client.get(f"{self._path}/{number}", dict)),
-        )
+        return self._client.one(Asking(f"pull request #{number}", _READ), self._of(number), pull_of)
 
     def authors(self, number: int) -> tuple[str, ...]:
         """Read the login of each commit's author; empty for one GitHub knows no account of."""
-        commits = self._all(Asking(f"the commits of pull request #{number}", _READ), f"{number}/commits")
-        return tuple(str((one.get("author") or {}).get("login") or "") for one in commits)
+        return self._client.listed(
+            Asking(f"the commits of pull request #{number}", _READ),
+            f"{self._of(number)}/commits",
+            lambda one: _login(one, "author"),
+        )
 
     def files(self, number: int) -> tuple[ChangedFile, ...]:
         """Read the files a pull request changes."""
-        files = self._all(Asking(f"the files of pull request #{number}", _READ), f"{number}/files")
-        return tuple(
-            ChangedFile(path=one["filename"], previous_path=one.get("previous_filename") or "")
-            for one in files
+        return self._client.listed(
+            Asking(f"the files of pull request #{number}", _READ),
+            f"{self._of(number)}/files",
+            lambda one: ChangedFile(path=one["filename"], previous_path=one.get("previous_filename") or ""),
         )
 
     def open_pull(
@@ -97,7 +91,9 @@ class GitHubPulls:
         wanted = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
         asking = Asking(f"a pull request from {head} into {base}", _WRITE, "open")
         try:
-            return self._client.ask(asking, lambda: pull_of(self._client.send("POST", self._path, wanted)))
+            return self._client.ask(
+                asking, lambda: pull_of(self._client.send("POST", f"{self._path}/pulls", wanted))
+            )
         except ChangeRefusedError as error:
             if "No commits between" in error.what:
                 return None
@@ -116,10 +112,8 @@ class GitHubPulls:
         if any(review["commit_id"] == pull.head for review in self._own_approvals(pull.number)):
             return False
         wanted = {"commit_id": pull.head, "event": "APPROVE", "body": body}
-        answer = self._client.ask(
-            Asking(f"pull request #{pull.number}", _WRITE, "approve"),
-            lambda: self._client.send("POST", f"{self._path}/{pull.number}/reviews", wanted),
-        )
+        asking = Asking(f"pull request #{pull.number}", _WRITE, "approve")
+        answer = self._client.change(asking, "POST", f"{self._of(pull.number)}/reviews", wanted)
         _confirmed(answer.get("state") == "APPROVED", f"the approval of pull request #{pull.number}")
         return True
 
@@ -129,16 +123,9 @@ class GitHubPulls:
         Returns:
             `merged` where nothing was left to wait for.
         """
-        wanted = {
-            "pullRequestId": pull.node_id,
-            "mergeMethod": method.upper(),
-            "expectedHeadOid": pull.head,
-        }
+        exactly = {"mergeMethod": method.upper(), "expectedHeadOid": pull.head}
         try:
-            self._client.ask(
-                Asking(f"auto-merge of pull request #{pull.number}", _MERGES, "enable"),
-                lambda: mutate(self._client, "enablePullRequestAutoMerge", wanted, "pullRequest { number }"),
-            )
+            self._mutate(f"auto-merge of pull request #{pull.number}", "enable", pull, _ENABLE, **exactly)
         except ChangeRefusedError as error:
             if not any(state in error.what for state in _AT_ONCE):
                 raise
@@ -153,12 +140,9 @@ class GitHubPulls:
             ChangeRefusedError: It cannot be merged (405), or its head or base moved meanwhile (409, 405).
             TransientError: GitHub does not say that it is merged.
         """
-        answer = self._client.ask(
-            Asking(f"pull request #{pull.number}", _MERGES, "merge"),
-            lambda: self._client.send(
-                "PUT", f"{self._path}/{pull.number}/merge", {"sha": pull.head, "merge_method": method}
-            ),
-        )
+        asking = Asking(f"pull request #{pull.number}", _MERGES, "merge")
+        wanted = {"sha": pull.head, "merge_method": method}
+        answer = self._client.change(asking, "PUT", f"{self._of(pull.number)}/merge", wanted)
         _confirmed(answer.get("merged") is True, f"the merge of pull request #{pull.number}")
 
     def take_back(self, pull: PullFact, reason: str) -> tuple[str, ...]:
@@ -169,15 +153,7 @@ class GitHubPulls:
         """
         done: list[str] = []
         if pull.auto_merge_by and pull.auto_merge_by == self.me():
-            self._client.ask(
-                Asking(f"auto-merge of pull request #{pull.number}", _MERGES, "disable"),
-                lambda: mutate(
-                    self._client,
-                    "disablePullRequestAutoMerge",
-                    {"pullRequestId": pull.node_id},
-                    "pullRequest { number }",
-                ),
-            )
+            self._mutate(f"auto-merge of pull request #{pull.number}", "disable", pull, _DISABLE)
             done.append("auto-merge")
         for review in self._own_approvals(pull.number):
             self._dismiss(pull.number, review["id"], reason)
@@ -198,11 +174,8 @@ class GitHubPulls:
         there = self.revert_of(pull)
         if there is not None:
             return there
-        wanted = {"pullRequestId": pull.node_id, "title": title, "body": body}
-        answer = self._client.ask(
-            Asking(f"pull request #{pull.number}", _MERGES, "revert"),
-            lambda: mutate(self._client, "revertPullRequest", wanted, "revertPullRequest { number }"),
-        )
+        said = {"title": title, "body": body}
+        answer = self._mutate(f"pull request #{pull.number}", "revert", pull, _REVERT, **said)
         made = (answer.get("revertPullRequest") or {}).get("number")
         if not isinstance(made, int):
             raise TransientError(
@@ -219,41 +192,39 @@ class GitHubPulls:
         Returns:
             False where it was there.
         """
-        path, hidden = f"/repos/{self._client.repository}/issues/{number}/comments", f"<!-- {mark} -->"
+        path, hidden = f"{self._path}/issues/{number}/comments", f"<!-- {mark} -->"
         reading = Asking(f"the comments on pull request #{number}", _READ)
-        for one in self._every(reading, path):
+        for one in self._client.listed(reading, path, dict):
             if hidden in (one.get("body") or "") and _login(one) == self.me():
                 return False
-        self._client.ask(
-            Asking(f"pull request #{number}", _WRITE, "comment on"),
-            lambda: self._client.send("POST", path, {"body": f"{hidden}\n{text}"}),
-        )
+        asking = Asking(f"pull request #{number}", _WRITE, "comment on")
+        self._client.change(asking, "POST", path, {"body": f"{hidden}\n{text}"})
         return True
+
+    def _of(self, number: int) -> str:
+        return f"{self._path}/pulls/{number}"
+
+    def _mutate(
+        self, what: str, verb: str, pull: PullFact, name: tuple[str, str], **values: str
+    ) -> dict[str, Any]:
+        wanted = {"pullRequestId": pull.node_id, **values}
+        return self._client.ask(Asking(what, _MERGES, verb), lambda: mutate(self._client, *name, wanted))
 
     def _some(self, state: str, head: str, base: str) -> tuple[PullFact, ...]:
         wanted = {"state": state} | ({"base": base} if base else {})
         # Without the owner in front GitHub takes no notice of the head.
         wanted |= {"head": f"{self._owner}:{head}"} if head else {}
-        found = self._every(_LIST, self._path, **wanted)
-        return self._client.ask(_LIST, lambda: tuple(map(pull_of, found)))
+        return self._client.listed(_LIST, f"{self._path}/pulls", pull_of, **wanted)
 
     def _own_approvals(self, number: int) -> list[dict[str, Any]]:
-        reviews = self._all(Asking(f"the reviews of pull request #{number}", _READ), f"{number}/reviews")
+        asking = Asking(f"the reviews of pull request #{number}", _READ)
+        reviews = self._client.listed(asking, f"{self._of(number)}/reviews", dict)
         return [one for one in reviews if one["state"] == "APPROVED" and _login(one) == self.me()]
 
     def _dismiss(self, number: int, review: int, reason: str) -> None:
-        path = f"{self._path}/{number}/reviews/{review}/dismissals"
-        self._client.ask(
-            Asking(f"its own approval of pull request #{number}", _WRITE, "take back"),
-            lambda: self._client.send("PUT", path, {"message": reason, "event": "DISMISS"}),
-        )
-
-    def _all(self, asking: Asking, path: str) -> list[dict[str, Any]]:
-        return self._every(asking, f"{self._path}/{path}")
-
-    def _every(self, asking: Asking, path: str, **wanted: str) -> list[dict[str, Any]]:
-        """Read a list in pages, as plain JSON: PyGithub would ask again for each field that may be null."""
-        return self._client.ask(asking, lambda: [*self._client.pages(path, most=None, under="", **wanted)])
+        path = f"{self._of(number)}/reviews/{review}/dismissals"
+        asking = Asking(f"its own approval of pull request #{number}", _WRITE, "take back")
+        self._client.change(asking, "PUT", path, {"message": reason, "event": "DISMISS"})
 
 
 def revert_branch(pull: PullFact) -> str:

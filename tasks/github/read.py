@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import urllib.parse
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-from github import GithubException
-
 from blocks.values.github import Budget, CheckFact, ProtectionFact, PullRequestFact, ReviewFact
-from tasks.github.answers import said
-from tasks.github.client import Asking, GitHubClient, NotThereError
 from tasks.github.facts import check_fact, protection_fact, pull_fact, review_fact, status_fact
+from tasks.github.refusals import Asking, NotThereError
+from tasks.github.repository import RepositoryPart, quoted
 
 _MAY_WRITE = frozenset({"admin", "write"})
 
@@ -24,17 +20,8 @@ _PROTECTION = Asking("the branch protection", "Administration: read")
 _BUDGET = Asking("the rate limit", "Metadata: read")
 
 
-class GitHubApi:
+class GitHubApi(RepositoryPart):
     """A repository on GitHub, as the gates and the triggers read it."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        # Not by PyGithub's own lists: an empty answer ends them as if nothing more was there.
-        self._path = f"/repos/{client.repository}"
-
-    def close(self) -> None:
-        """Close its connections; it can be used no more."""
-        self._client.close()
 
     @property
     def repository(self) -> str:
@@ -47,20 +34,21 @@ class GitHubApi:
 
     def checks(self, sha: str) -> tuple[CheckFact, ...]:
         """Read the newest statuses and check runs of exactly this commit."""
-        return self._client.ask(_CHECKS, lambda: tuple(self._checks(sha)))
+        path = f"{self._path}/commits/{sha}"
+        statuses = self._client.listed(_CHECKS, f"{path}/status", status_fact, under="statuses")
+        runs = self._client.listed(
+            _CHECKS, f"{path}/check-runs", check_fact, under="check_runs", filter="latest"
+        )
+        return statuses + runs
 
     def pulls(self, sha: str) -> tuple[PullRequestFact, ...]:
         """Read the pull requests a commit belongs to, without their reviews."""
-        path = f"{self._path}/commits/{sha}/pulls"
-        return self._client.ask(_PULLS, lambda: tuple(map(pull_fact, self._client.pages(path))))
+        return self._client.listed(_PULLS, f"{self._path}/commits/{sha}/pulls", pull_fact)
 
     def reviews(self, number: int) -> tuple[ReviewFact, ...]:
         """Read the reviews of a pull request, oldest first, and whether who gave them may write."""
-        path = f"{self._path}/pulls/{number}/reviews"
-        found = self._client.ask(_REVIEWS, lambda: [*map(review_fact, self._client.pages(path))])
-        may_write = {
-            login: self._may_write(login) for login in {review.reviewer for review in found} if login
-        }
+        found = self._client.listed(_REVIEWS, f"{self._path}/pulls/{number}/reviews", review_fact)
+        may_write = {login: self._may_write(login) for login in {one.reviewer for one in found} if login}
         return tuple(
             review.model_copy(update={"may_write": may_write.get(review.reviewer, False)}) for review in found
         )
@@ -71,13 +59,10 @@ class GitHubApi:
         Args:
             details: Read also what only an administrator's login is shown: whether its history can be rewritten.
         """
-        quoted = urllib.parse.quote(branch, safe="")
-        path = f"{self._path}/branches/{quoted}"
-        summary: dict[str, Any] = self._client.ask(_BRANCH, lambda: self._client.get(path, dict))
-        rules = self._client.ask(_BRANCH, lambda: self._rules(quoted))
-        whole: Mapping[str, Any] = {}
-        if details and summary.get("protected"):
-            whole = self._client.ask(_PROTECTION, lambda: self._protection(f"{path}/protection"))
+        summary: dict[str, Any] = self._client.one(_BRANCH, self._branch_path(branch), dict)
+        rules = self._rules_of(_BRANCH, branch)
+        asked = details and summary.get("protected")
+        whole = (self._protection_of(_PROTECTION, branch) if asked else None) or {}
         page = f"{self._client.page}/settings/branches"
         return self._client.ask(_BRANCH, lambda: protection_fact(branch, summary, rules, whole, page))
 
@@ -86,30 +71,10 @@ class GitHubApi:
         core = self._client.ask(_BUDGET, self._client.rate_limit)
         return Budget(limit=core.limit, remaining=core.remaining, resets_at=core.reset)
 
-    def _checks(self, sha: str) -> Iterator[CheckFact]:
-        commit = f"{self._path}/commits/{sha}"
-        yield from map(status_fact, self._client.pages(f"{commit}/status", under="statuses"))
-        yield from map(
-            check_fact, self._client.pages(f"{commit}/check-runs", under="check_runs", filter="latest")
-        )
-
     def _may_write(self, login: str) -> bool:
+        path = f"{self._path}/collaborators/{quoted(login)}/permission"
         try:
-            path = f"{self._path}/collaborators/{urllib.parse.quote(login, safe='')}/permission"
-            role: str = self._client.ask(_ROLE, lambda: self._client.get(path, dict)["permission"])
+            return self._client.one(_ROLE, path, lambda found: found["permission"] in _MAY_WRITE)
         except NotThereError:
             # Nobody of that name any more, or an app: neither's review counts on GitHub.
             return False
-        return role in _MAY_WRITE
-
-    def _rules(self, branch: str) -> list[dict[str, Any]]:
-        return [*self._client.pages(f"{self._path}/rules/branches/{branch}")]
-
-    def _protection(self, path: str) -> Mapping[str, Any]:
-        try:
-            return self._client.get(path, dict)
-        except GithubException as error:
-            # A branch that only rulesets protect says so with this 404.
-            if error.status == 404 and said(error) == "Branch not protected":  # noqa: PLR2004
-                return {}
-            raise

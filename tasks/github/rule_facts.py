@@ -16,9 +16,8 @@ from blocks.values.rules import (
     ReviewRules,
     StatusRules,
 )
+from tasks.github.facts import ANY_APP, checks_of, ruled_checks, rules_by_type
 
-# An app id GitHub uses for "any app". In a request no id at all means: the app that reported it lately.
-_ANY_APP = -1
 _SWITCHES = (
     "required_linear_history",
     "required_conversation_resolution",
@@ -85,14 +84,7 @@ def _off(value: object) -> bool:
 def _status_rules(data: Mapping[str, Any] | None) -> StatusRules | None:
     if data is None:
         return None
-    checks = [_check(one["context"], one.get("app_id")) for one in data.get("checks") or ()]
-    named = {check.name for check in checks}
-    checks += [_check(name, None) for name in data.get("contexts") or () if name not in named]
-    return StatusRules(strict=bool(data.get("strict", False)), checks=_in_order(checks))
-
-
-def _check(name: str, app_id: int | None) -> RequiredCheck:
-    return RequiredCheck(name=name, app_id=None if app_id == _ANY_APP else app_id)
+    return StatusRules(strict=bool(data.get("strict", False)), checks=_in_order(checks_of(data)))
 
 
 def _in_order(checks: Iterable[RequiredCheck]) -> tuple[RequiredCheck, ...]:
@@ -135,9 +127,10 @@ def _status_body(rules: StatusRules | None) -> dict[str, Any] | None:
 
 
 def _check_body(check: RequiredCheck) -> dict[str, Any]:
+    # No id at all means: the app that reported it lately.
     if check.app_id == AUTOMATIC:
         return {"context": check.name}
-    return {"context": check.name, "app_id": _ANY_APP if check.app_id is None else check.app_id}
+    return {"context": check.name, "app_id": ANY_APP if check.app_id is None else check.app_id}
 
 
 def _review_body(rules: ReviewRules | None) -> dict[str, Any] | None:
@@ -165,9 +158,7 @@ def rulesets_of(rules: Iterable[Mapping[str, Any]]) -> BranchProtection | None:
         The protection, None where there is no rule it could hold. Whether administrators may pass over a ruleset is
         not told there.
     """
-    by_type: dict[str, list[Mapping[str, Any]]] = {}
-    for rule in rules:
-        by_type.setdefault(str(rule["type"]), []).append(rule.get("parameters") or {})
+    by_type = rules_by_type(rules)
     pulls, status = by_type.get("pull_request", []), by_type.get("required_status_checks", [])
     found = BranchProtection(
         required_status_checks=_ruled_status(status) if status else None,
@@ -193,11 +184,7 @@ def _ruled_reviews(pulls: list[Mapping[str, Any]]) -> ReviewRules:
 def _ruled_status(rules: list[Mapping[str, Any]]) -> StatusRules:
     return StatusRules(
         strict=any(one.get("strict_required_status_checks_policy") for one in rules),
-        checks=_in_order(
-            _check(check["context"], check.get("integration_id"))
-            for one in rules
-            for check in one.get("required_status_checks") or ()
-        ),
+        checks=_in_order(ruled_checks(rules)),
     )
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from typing import Any
 
-from github import GithubException
-
-from blocks.values.rules import BranchProtection, BranchRules, DeploymentRef, EnvironmentRules, Reviewer
-from tasks.github.answers import said
-from tasks.github.client import Asking, GitHubClient, NotThereError
+from blocks.values.rules import BranchProtection, BranchRules, EnvironmentRules, Reviewer
+from tasks.github.refusals import Asking, NotThereError
+from tasks.github.repository import RepositoryPart, quoted
 from tasks.github.rule_facts import (
     environment_body,
     environment_of,
@@ -24,22 +21,13 @@ _WRITE = "Administration: write"
 _CHANGE = "change"
 
 
-class GitHubRules:
+class GitHubRules(RepositoryPart):
     """The rules of one repository on GitHub."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        self._path = f"/repos/{client.repository}"
-        self._owner = client.repository.partition("/")[0]
 
     @property
     def page(self) -> str:
         """The repository's address, for people; no two repositories share one."""
         return self._client.page
-
-    def close(self) -> None:
-        """Close its connections; it can be used no more."""
-        self._client.close()
 
     def branch(self, branch: str) -> BranchRules:
         """Read everything that is enforced on a branch, by its protection and by rulesets.
@@ -47,16 +35,14 @@ class GitHubRules:
         Raises:
             NotThereError: GitHub has no such branch.
         """
-        quoted = urllib.parse.quote(branch, safe="")
-        path = f"{self._path}/branches/{quoted}"
         contents = Asking(f"the branch {branch}", "Contents: read")
         # What does not say so is no branch; without a protection a whole new one could be written.
-        protected: bool = self._client.ask(contents, lambda: self._client.get(path, dict)["protected"])
-        rules = self._client.ask(contents, lambda: self._pages(f"{self._path}/rules/branches/{quoted}"))
-        found = None
-        if protected:
-            asking = Asking(f"the protection of {branch}", _READ)
-            found = self._client.ask(asking, lambda: self._protection(f"{path}/protection"))
+        protected: bool = self._client.one(
+            contents, self._branch_path(branch), lambda found: found["protected"]
+        )
+        rules = self._rules_of(contents, branch)
+        asking = Asking(f"the protection of {branch}", _READ)
+        found = self._protection_of(asking, branch) if protected else None
         return self._client.ask(
             contents,
             lambda: BranchRules(
@@ -78,26 +64,25 @@ class GitHubRules:
                 "does not know and would lose",
                 "change it on GitHub itself",
             )
-        path = f"{self._path}/branches/{urllib.parse.quote(branch, safe='')}/protection"
+        path = f"{self._branch_path(branch)}/protection"
         asking = Asking(f"the protection of {branch}", _WRITE, _CHANGE)
-        body = protection_body(protection)
-        answer = self._client.ask(asking, lambda: self._client.send("PUT", path, body))
+        answer = self._client.change(asking, "PUT", path, protection_body(protection))
         kept = (answer.get("required_signatures") or {}).get("enabled", False)
         if protection.required_signatures and not kept:
-            self._client.ask(asking, lambda: self._client.send("POST", f"{path}/required_signatures"))
+            self._client.change(asking, "POST", f"{path}/required_signatures")
 
     def environment(self, name: str) -> EnvironmentRules:
         """Read what is asked before a job enters an environment."""
         path = self._environment(name)
         asking = Asking(f"the environment {name}", "Actions: read")
         try:
-            data: dict[str, Any] = self._client.ask(asking, lambda: self._client.get(path, dict))
+            data: dict[str, Any] = self._client.one(asking, path, dict)
         except NotThereError:
             return EnvironmentRules(name=name, there=False)
-        patterns: list[dict[str, Any]] = []
+        patterns: tuple[dict[str, Any], ...] = ()
         if (data.get("deployment_branch_policy") or {}).get("custom_branch_policies"):
             more = f"{path}/deployment-branch-policies"
-            patterns = self._client.ask(asking, lambda: self._pages(more, "branch_policies"))
+            patterns = self._client.listed(asking, more, dict, under="branch_policies")
         return self._client.ask(asking, lambda: environment_of(data, patterns, self._owner))
 
     def guard(self, found: EnvironmentRules, wanted: EnvironmentRules) -> None:
@@ -113,7 +98,7 @@ class GitHubRules:
         asking = Asking(f"the environment {wanted.name}", _WRITE, _CHANGE)
         reviewers = tuple(self._looked_up(one) for one in wanted.reviewers)
         body = environment_body(wanted.model_copy(update={"reviewers": reviewers}))
-        self._client.ask(asking, lambda: self._client.send("PUT", path, body))
+        self._client.change(asking, "PUT", path, body)
         if wanted.refs == "listed":
             self._list(f"{path}/deployment-branch-policies", asking, found, wanted)
 
@@ -122,44 +107,25 @@ class GitHubRules:
         there = {one.key: one for one in found.patterns}
         asked = {one.key: one for one in wanted.patterns}
         for one in (one for key, one in there.items() if key not in asked):
-            self._client.ask(asking, lambda one=one: self._unlist(path, one))  # type: ignore[misc]
+            self._client.change(asking, "DELETE", f"{path}/{one.number}")
         for one in (one for key, one in asked.items() if key not in there):
-            body = {"name": one.name, "type": one.kind}
-            self._client.ask(asking, lambda body=body: self._client.send("POST", path, body))  # type: ignore[misc]
-
-    def _unlist(self, path: str, ref: DeploymentRef) -> None:
-        self._client.send("DELETE", f"{path}/{ref.number}")
+            self._client.change(asking, "POST", path, {"name": one.name, "type": one.kind})
 
     def _environment(self, name: str) -> str:
-        return f"{self._path}/environments/{urllib.parse.quote(name, safe='')}"
+        return f"{self._path}/environments/{quoted(name)}"
 
     def _looked_up(self, reviewer: Reviewer) -> Reviewer:
         if reviewer.number:
             return reviewer
         if reviewer.kind == "User":
             asking = Asking(f"the user {reviewer.name}", "Metadata: read")
-            path = f"/users/{urllib.parse.quote(reviewer.name, safe='')}"
-            user: dict[str, Any] = self._client.ask(asking, lambda: self._client.get(path, dict))
+            user: dict[str, Any] = self._client.one(asking, f"/users/{quoted(reviewer.name)}", dict)
             return reviewer.model_copy(update={"number": user["id"]})
         asking = Asking("the teams", _READ)
-        teams = self._client.ask(asking, lambda: self._pages(f"{self._path}/teams"))
-        for team in teams:
+        for team in self._client.listed(asking, f"{self._path}/teams", dict):
             if f"{self._owner}/{team['slug']}".casefold() == reviewer.name.casefold():
                 return reviewer.model_copy(update={"number": team["id"]})
         raise TerminalError(
             f"the team {reviewer.name} has no access to {self._client.repository}",
             "give it read access on GitHub, or correct it under protect in pipeline.yaml",
         )
-
-    def _pages(self, path: str, under: str = "") -> list[dict[str, Any]]:
-        return [*self._client.pages(path, under=under)]
-
-    def _protection(self, path: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._client.get(path, dict)
-        except GithubException as error:
-            # A branch that only rulesets protect says so with this 404.
-            if error.status == 404 and said(error) == "Branch not protected":  # noqa: PLR2004
-                return None
-            raise
-        return found

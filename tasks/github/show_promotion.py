@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from blocks.values.publication import ShowReceipt
 from tasks.kernel.clock import utc_now
@@ -84,9 +85,15 @@ def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Itera
 def _told(parts: Iterable[PublicationPart]) -> tuple[list[Published], list[str]]:
     told: list[Published] = []
     amiss: list[str] = []
+    tries = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(2),
+        wait=wait_fixed(PAUSE_SECONDS),
+        reraise=True,
+    )
     for part in parts:
         try:
-            told.append(_twice(part.act))
+            told.append(tries(part.act))
         except TransientError as error:
             amiss.append(f"{part.name}: {error}")
             # GitHub is away or wants to be left alone: the others would only wait for it too.
@@ -97,14 +104,6 @@ def _told(parts: Iterable[PublicationPart]) -> tuple[list[Published], list[str]]
             log().warning("%s: unexpected failure", part.name, exc_info=True)
             amiss.append(f"{part.name}: {unexpected(error)}")
     return told, amiss
-
-
-def _twice(act: Callable[[], Published]) -> Published:
-    try:
-        return act()
-    except TransientError:
-        time.sleep(PAUSE_SECONDS)
-        return act()
 
 
 def shown(steps: Iterable[StepRecord]) -> dict[str, StepRecord]:

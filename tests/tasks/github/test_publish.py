@@ -15,13 +15,8 @@ from blocks.values.publication import (
     DeploymentWish,
     ReleaseWish,
 )
-from tasks.github.client import (
-    ChangeRefusedError,
-    GitHubClient,
-    Patience,
-    log_in,
-    log_in_as_app,
-)
+from tasks.github.client import GitHubClient, Patience, log_in, log_in_as_app
+from tasks.github.refusals import ChangeRefusedError
 from tasks.github.shower import GitHubShow
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import GitHubShower

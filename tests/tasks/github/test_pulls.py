@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from blocks.values.pull_requests import ChangedFile
-from tasks.github.client import ChangeRefusedError, GitHubClient, log_in
+from tasks.github.client import GitHubClient, log_in
 from tasks.github.pulls import GitHubPulls
+from tasks.github.refusals import ChangeRefusedError
 from tasks.kernel.errors import TerminalError, TransientError
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github, shapes
 from tests.fakes.github.server import EVERYTHING

@@ -17,7 +17,8 @@ from blocks.values.rules import (
     ReviewRules,
     StatusRules,
 )
-from tasks.github.client import ChangeRefusedError, GitHubClient, NotThereError, log_in
+from tasks.github.client import GitHubClient, log_in
+from tasks.github.refusals import ChangeRefusedError, NotThereError
 from tasks.github.rules import GitHubRules
 from tasks.kernel.errors import TerminalError
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github, shapes
