@@ -15,10 +15,25 @@ from tasks.kernel.errors import TerminalError
 
 # A promotion is not kept waiting by what is only shown: no pause, and a minute for all of one moment.
 _HURRIED = Patience(pause_seconds=0.0, answer_seconds=10, total_seconds=60.0)
+_CREATE = "create one in the Prefect UI under Blocks, and name it in the field GitHub"
+
+
+def no_block() -> TerminalError:
+    """Return the error of a repository whose block names no `github` block."""
+    return TerminalError("the git-repository block names no github block", _CREATE)
 
 
 def open_github_client(name: str, patience: Patience = PATIENT) -> GitHubClient:
-    """Return a login at the repository on GitHub a block describes."""
+    """Return a login at the repository on GitHub a block describes.
+
+    Args:
+        name: The `github` block's name; empty where the repository's block names none.
+
+    Raises:
+        TerminalError: None is named, there is no such block, or it is not valid.
+    """
+    if not name:
+        raise no_block()
     block = read_block(GitHub, name)
     if block.token is not None:
         auth = log_in(block.token.get_secret_value())
@@ -34,21 +49,8 @@ def open_github(name: str) -> GitHubApi:
 
 
 def open_github_rules(name: str) -> GitHubRules:
-    """Return the rules of the repository on GitHub a block describes.
-
-    Args:
-        name: The `github` block's name, empty where the repository names none.
-    """
-    return GitHubRules(_open_named(name, ""))
-
-
-def _open_named(name: str, why: str) -> GitHubClient:
-    if not name:
-        raise TerminalError(
-            f"{why}the git-repository block names no github block",
-            "create one in the Prefect UI under Blocks, and name it in the field GitHub",
-        )
-    return open_github_client(name)
+    """Return the rules of the repository on GitHub a block describes."""
+    return GitHubRules(open_github_client(name))
 
 
 def open_shower(name: str) -> GitHubShow:
@@ -74,5 +76,10 @@ def open_pull_requests(name: str) -> PullRequestsOfRepository:
     Args:
         name: The `github` block's name; empty where the repository's block names none.
     """
-    client = _open_named(name, "the pipeline asks for pull requests, and ")
+    if not name:
+        raise TerminalError(
+            "the pipeline asks for pull requests, and the git-repository block names no github block",
+            _CREATE,
+        )
+    client = open_github_client(name)
     return PullRequestsOfRepository(GitHubPulls(client), GitHubApi(client))

@@ -12,8 +12,10 @@ from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from flows.domain.promotion.messages import Subject, failed, restored, rolled_back, succeeded, waiting
 from flows.domain.words.text import code, escape, table
+from tasks.kernel.errors import SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
 from tasks.steps.notify import tell
+from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from blocks.values.plans import Plan
@@ -41,6 +43,20 @@ def state_of(row: PromotionRecord) -> State[Any]:
 def failed_state(message: str, name: str = "Failed") -> State[Any]:
     """Return a failed state with one line for a person and no stack trace."""
     return State(type=StateType.FAILED, name=name, message=message)
+
+
+def reported(error: Exception, of: str = "") -> str:
+    """Log an error, and return its one line for a person; one nobody foresaw is logged with its trace.
+
+    Args:
+        of: What it is about, for the log only; empty where the line says so itself.
+    """
+    if not isinstance(error, SluiceError):
+        log().error("unexpected failure", exc_info=error)
+        error = unexpected(error)
+    text = process_redactor().text(str(error))
+    log().error("%s%s", f"{of}: " if of else "", text)
+    return text
 
 
 def run_link(flow_run_id: str | None) -> str:
