@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -18,17 +17,22 @@ from flows.domain.approvals.quorum import judge, person_key
 from flows.domain.approvals.values import Answer, AnswerVerdict, ApprovalPolicy, Refusal
 from flows.domain.words.text import one_line
 from tasks.kernel.clock import utc_now
+from tasks.kernel.redact import process_redactor
 from tasks.ledger.errors import CodeUsed
+from tasks.steps.step import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
     from tasks.ledger.records import ApprovalRecord
+
+    Add = Callable[..., object]
 
 # The form's field with the hash of what it shows.
 PLAN = "plan"
 # How long a worker may take to start a run again.
 _LONGEST_DELAY = timedelta(minutes=15)
-
-Add = Callable[[AnswerVerdict], object]
 
 
 class _Form(RunInput, extra="ignore"):
@@ -168,11 +172,29 @@ def record_answer(
         now=given_at,
     )
     try:
-        add(verdict)
+        write_down(add, verdict)
     except CodeUsed:
         # Used for something else: only the ledger knows that.
         refusal = verdict.refusal or Refusal.USED_CODE.value
-        add(verdict.model_copy(update={"counted": False, "refusal": refusal, "code_step": None}))
+        verdict = verdict.model_copy(update={"counted": False, "refusal": refusal, "code_step": None})
+        write_down(add, verdict)
+
+
+def write_down(add: Add, verdict: AnswerVerdict) -> None:
+    """Write a judged answer into the ledger and the log.
+
+    Args:
+        add: The ledger's, for the promotion or request that was asked about.
+
+    Raises:
+        CodeUsed: Its one-time code was used for something else.
+    """
+    said = verdict.model_dump() | {"reason": process_redactor().text(verdict.reason)}
+    add(**said, now=utc_now())
+    if verdict.counted:
+        log().info("%s: %s", verdict.approver, verdict.decision)
+    else:
+        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", verdict.refusal)
 
 
 def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import Status
 from flows.approvals.answers import answer_form, ask, record_answer
 from flows.approvals.people import approver_facts
-from flows.approvals.reviews import Reviews, record_reviews, standing_answers, write_down
+from flows.approvals.reviews import Reviews, record_reviews, standing_answers
 from flows.core.outcome import tell_waiting
 from flows.domain.approvals.quorum import askers, authors_among, deadline, policy_of, quorum
 from flows.domain.approvals.reviews import review_number
@@ -79,7 +79,7 @@ def ask_until_quorum(
             record_answer(
                 answer,
                 given_at,
-                partial(write_down, run),
+                partial(run.ledger.approvals.add, promotion_id=run.promotion_id),
                 policy=policy,
                 plan_hash=plan.hash,
                 earlier=standing,

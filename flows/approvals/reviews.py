@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from flows.approvals.answers import write_down
 from flows.approvals.people import approver_facts
 from flows.core.github import open_github
 from flows.domain.approvals.reviews import (
@@ -22,8 +24,7 @@ from flows.domain.gates.github import brought_by
 from flows.domain.words.text import one_line
 from tasks.github.github_facts import read_reviews
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.kernel.redact import process_redactor
+from tasks.kernel.errors import SluiceError
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -56,11 +57,6 @@ class Reviews:
         Returns:
             Those of the pull request that brought the commit; none where none did.
         """
-        if not self.github:
-            raise TerminalError(
-                "the git-repository block names no github block",
-                "create one in the Prefect UI under Blocks, and name it in the field GitHub",
-            )
         with closing(open_github(self.github)) as github:
             pull = brought_by(read_reviews(github, sha=self.sha), self.sha)
         if pull is None:
@@ -110,6 +106,7 @@ def record_reviews(
             log().warning("%s", error)
             refusal = Refusal.NOT_READ
     people = [person for person in map(approver_facts, plan.approvers) if person is not None]
+    add = partial(run.ledger.approvals.add, promotion_id=run.promotion_id)
     judged: set[int] = set()
     for review in not_judged(found, run.ledger.approvals.of(run.promotion_id), plan.hash):
         person = approver_of(review, people)
@@ -128,42 +125,15 @@ def record_reviews(
             requester=requester,
             now=utc_now(),
         )
-        write_down(run, verdict)
+        write_down(add, verdict)
         judged.add(review.number)
     if number not in judged:
-        named = one_line(answer.approver, _LONGEST_NAME)
-        reason = f"review {number}"
-        write_down(
-            run,
-            AnswerVerdict(
-                counted=False,
-                plan_hash=plan.hash,
-                approver=named,
-                decision=REJECT,
-                refusal=(refusal or Refusal.NO_REVIEW).value,
-                reason=reason,
-            ),
+        verdict = AnswerVerdict(
+            counted=False,
+            plan_hash=plan.hash,
+            approver=one_line(answer.approver, _LONGEST_NAME),
+            decision=REJECT,
+            refusal=(refusal or Refusal.NO_REVIEW).value,
+            reason=f"review {number}",
         )
-
-
-def write_down(run: Run, verdict: AnswerVerdict) -> None:
-    """Write a judged answer into the ledger and the log.
-
-    Raises:
-        CodeUsed: Its one-time code was used for another promotion.
-    """
-    run.ledger.approvals.add(
-        promotion_id=run.promotion_id,
-        plan_hash=verdict.plan_hash,
-        approver=verdict.approver,
-        decision=verdict.decision,
-        counted=verdict.counted,
-        refusal=verdict.refusal,
-        reason=process_redactor().text(verdict.reason),
-        code_step=verdict.code_step,
-        now=utc_now(),
-    )
-    if verdict.counted:
-        log().info("%s: %s", verdict.approver, verdict.decision)
-    else:
-        log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", verdict.refusal)
+        write_down(add, verdict)

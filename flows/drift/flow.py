@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.drift import Difference
 from flows.approvals.poll_reviews import tell_of_reviews
-from flows.core.outcome import failed_state, publish
+from flows.core.outcome import failed_state, publish, reported
 from flows.core.rescue_file import refresh_rescue
 from flows.core.session import Session, open_session, repository_facts
 from flows.domain.drift.hosts import PROMOTION
@@ -27,10 +27,9 @@ from flows.drift.restart_watches import continue_watch
 from flows.publication.show import show, show_missed
 from flows.rollback.take_in import take_in
 from tasks.adapters.pool import close_all
-from tasks.kernel.errors import SluiceError, unexpected
+from tasks.kernel.errors import SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.steps.alone import alone
-from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from blocks.pipeline import Policy
@@ -92,9 +91,7 @@ def reconcile(environment: str = "", source: str = "default") -> State[Any]:
         with open_session(source, must_fetch=False) as session:
             return _look_at_all(session, environment, source, put_back)
     except SluiceError as error:
-        text = process_redactor().text(str(error))
-        log().error("%s", text)
-        return failed_state(text)
+        return failed_state(reported(error))
     finally:
         close_all()
 
@@ -116,17 +113,8 @@ def _look_and_mend(session: Session, policy: Policy, source: str) -> Found:
     """Look at one environment; what goes wrong there keeps no other from being looked at."""
     try:
         return _reconciled(session, policy, source)
-    except SluiceError as error:
-        return _stopped(policy, error)
     except Exception as error:  # noqa: BLE001 - the other environments are looked at, whatever it is
-        log().exception("unexpected failure")
-        return _stopped(policy, unexpected(error))
-
-
-def _stopped(policy: Policy, error: SluiceError) -> Found:
-    text = process_redactor().text(str(error))
-    log().error("%s: %s", policy.name, text)
-    return Found(policy.name, amiss=f"{policy.name}: {text}")
+        return Found(policy.name, amiss=f"{policy.name}: {reported(error, policy.name)}")
 
 
 def _reconciled(session: Session, policy: Policy, source: str) -> Found:

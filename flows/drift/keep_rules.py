@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.core.github import open_github_rules
+from flows.core.outcome import reported
 from flows.domain.rules.view import GITHUB, restored_text, rule_differences, rules_drift_text
 from flows.drift.compare import Compared, record_differences
 from flows.rules.compare import look_at_rules
+from flows.rules.messages import tell_of_rules
 from flows.rules.put_back import PutBack, put_back_due
-from tasks.kernel.errors import SluiceError, unexpected
-from tasks.kernel.redact import process_redactor
-from tasks.steps.notify import tell
-from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from blocks.values.drift import Difference
@@ -47,10 +45,8 @@ def put_back_first(source: str) -> PutBack | None:
     """
     try:
         return put_back_due(source)
-    except SluiceError as error:
-        log().error("rules could not be restored: %s", process_redactor().text(str(error)))
-    except Exception:  # noqa: BLE001 - the environments are looked at, whatever it is
-        log().exception("unexpected failure")
+    except Exception as error:  # noqa: BLE001 - the environments are looked at, whatever it is
+        reported(error, "rules could not be restored")
     return None
 
 
@@ -66,7 +62,9 @@ def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
     if not (asked or restored or failed or session.ledger.drift.standing(pipeline, GITHUB)):
         return None
     for one in restored:
-        _tell(session, restored_text(pipeline, one, one.message), f"relaxation/{one.id}/restored")
+        tell_of_rules(
+            session, restored_text(pipeline, one, one.message), f"{GITHUB}/relaxation/{one.id}/restored"
+        )
     found, amiss = _differences(session) if asked else ([], "")
     # What nobody could read goes on standing: rules under one name, what was to be put back under none.
     read = ([] if amiss else [GITHUB]) + ([] if put_back is None else [""])
@@ -74,7 +72,7 @@ def keep_rules(session: Session, put_back: PutBack | None) -> KeptRules | None:
     if compared.new or compared.gone:
         text = rules_drift_text(pipeline, compared.new, compared.gone, len(compared.standing))
         numbers = "-".join(str(one.id) for one in (*compared.new, *compared.gone))
-        _tell(session, text, f"drift/{numbers}")
+        tell_of_rules(session, text, f"{GITHUB}/drift/{numbers}")
     return KeptRules(compared, restored, amiss)
 
 
@@ -82,17 +80,5 @@ def _differences(session: Session) -> tuple[list[Difference], str]:
     try:
         with closing(open_github_rules(session.repository.github)) as keeper:
             return rule_differences(look_at_rules(session, keeper).lines), ""
-    except SluiceError as error:
-        failure = error
     except Exception as error:  # noqa: BLE001 - the environments were looked at, whatever it is
-        log().exception("unexpected failure")
-        failure = unexpected(error)
-    text = process_redactor().text(str(failure))
-    log().error("%s: %s", GITHUB, text)
-    return [], f"{GITHUB}: {text}"
-
-
-def _tell(session: Session, text: str, key: str) -> None:
-    pipeline = session.pipeline.pipeline
-    data: dict[str, object] = {"pipeline": pipeline, "kind": "rules", "message": text}
-    tell(session.pipeline.notify, process_redactor().text(text), data, f"{pipeline}/{GITHUB}/{key}")
+        return [], f"{GITHUB}: {reported(error, GITHUB)}"

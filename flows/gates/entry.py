@@ -14,7 +14,7 @@ from flows.domain.gates.schedule import Arrival
 from flows.gates.ask import ref_facts
 from tasks.github.github_facts import read_github
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import RefusedError, SluiceError, TerminalError, TransientError
+from tasks.kernel.errors import RefusedError, SluiceError, TransientError
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -145,11 +145,6 @@ def _read(session: Session, policy: Policy, resolved: Resolved) -> tuple[GitHubF
     repository = session.repository
     branch = rules_branch(policy, repository.default_branch)
     try:
-        if not repository.github:
-            raise TerminalError(
-                "the git-repository block names no github block",
-                "create one in the Prefect UI under Blocks, and name it in the field GitHub",
-            )
         with closing(open_github(repository.github)) as github:
             return read_github(github, sha=resolved.commit.sha, branch=branch, gates=policy.gates), None
     except SluiceError as error:

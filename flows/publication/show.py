@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import LIVE, Status
-from flows.core.github import open_shower
+from flows.core.github import no_block, open_shower
 from flows.domain.publication.states import LEFT
 from flows.publication.components import Parts
 from flows.publication.promotion_view import PromotionView
 from tasks.github.show_promotion import PublicationPart, Published, carry, shown
 from tasks.github.show_promotion import show as show_task
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.errors import SluiceError
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -108,10 +108,7 @@ def _shown(scene: PromotionView) -> str:
 
 
 def _no_block() -> Published:
-    raise TerminalError(
-        "the git-repository block names no github block",
-        "create one in the Prefect UI under Blocks, and name it in the field GitHub",
-    )
+    raise no_block()
 
 
 def show_missed(showing: Showing | None, environment: str) -> int:

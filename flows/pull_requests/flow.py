@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -13,7 +13,7 @@ from prefect.states import Completed
 from blocks.values.deliveries import MISSED
 from blocks.values.pull_requests import BY_RULE, Push
 from flows.core.github import open_pull_requests
-from flows.core.outcome import failed_state
+from flows.core.outcome import failed_state, reported
 from flows.core.session import Session, open_session
 from flows.domain.pull_requests.merge import MergeContext, asked_about, heard_of, may_merge, since_made
 from flows.domain.pull_requests.open import rules_for, wanted_pull
@@ -23,7 +23,7 @@ from flows.runs.conduct import rename_run
 from tasks.git.refs import BRANCHES
 from tasks.github.pull_requests import let_merge, open_pull_request, read_pull_request, take_back_merge
 from tasks.github.read import GitHubApi
-from tasks.kernel.errors import SluiceError, unexpected
+from tasks.kernel.poll import poll
 from tasks.kernel.redact import process_redactor
 from tasks.steps.step import log
 
@@ -59,11 +59,8 @@ def tend(branch: str, source: str = "default", requested_by: str = "") -> State[
         with open_session(source) as session:
             rename_run(f"tend {session.pipeline.pipeline} {one_line(branch, 60)}")
             return _tended(session, branch, requested_by)
-    except SluiceError as error:
-        return _failed(error)
     except Exception as error:  # noqa: BLE001 - a person is told in one line, whatever it is
-        log().exception("unexpected failure")
-        return _failed(unexpected(error))
+        return failed_state(reported(error))
 
 
 def _tended(session: Session, branch: str, requested_by: str) -> State[Any]:
@@ -119,18 +116,11 @@ def _judge(session: Session, pulls: GitHubPulls, github: GitHubApi, branch: str)
 
 def _pushes(session: Session, repository: str, pull: PullFact) -> tuple[Push, ...]:
     """Return who pushed the branch; where nobody told of its head yet, wait for it a little."""
-    until = time.monotonic() + PUSH_SECONDS
-    while True:
+
+    def look() -> tuple[Push, ...]:
         rows = session.ledger.deliveries.pushes_to(repository, f"{BRANCHES}{pull.head_branch}")
-        found = since_made(
+        return since_made(
             [Push(sender="" if row.event == MISSED else row.sender, sha=row.sha) for row in rows]
         )
-        if heard_of(pull.head, found) or time.monotonic() >= until:
-            return found
-        time.sleep(_LOOK_SECONDS)
 
-
-def _failed(error: SluiceError) -> State[Any]:
-    text = process_redactor().text(str(error))
-    log().error("%s", text)
-    return failed_state(text)
+    return poll(look, partial(heard_of, pull.head), seconds=PUSH_SECONDS, every=_LOOK_SECONDS)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flows.core.outcome import reported
 from flows.domain.rules.difference import RuleLine, compare_rules, environment_lines, guarded, raised
 from flows.domain.rules.difference import RuleState as State
+from flows.domain.rules.view import rule_lines
 from tasks.github.protection import protect_branch, protect_environment, read_rules
 from tasks.kernel.errors import SluiceError
-from tasks.kernel.redact import process_redactor
-from tasks.steps.step import log
 
 if TYPE_CHECKING:
     from blocks.pipeline import Protect
@@ -39,9 +39,9 @@ class ComparedRules:
         return _by_branch(self.standing)
 
     @property
-    def missing(self) -> tuple[RuleLine, ...]:
-        """The rules that are not in force and were not relaxed."""
-        return tuple(line for line in self.lines if line.state is State.MISSING)
+    def missing(self) -> tuple[str, ...]:
+        """What is not in force and was not relaxed, one line each."""
+        return tuple(rule_lines(self.lines))
 
 
 def look_at_rules(session: Session, keeper: RuleKeeper) -> ComparedRules:
@@ -70,9 +70,7 @@ def write_rules(protect: Protect, keeper: RuleKeeper, looked: ComparedRules) -> 
         try:
             receipt = write()
         except SluiceError as error:
-            text = process_redactor().text(str(error))
-            log().error("%s", text)
-            failed.append(text)
+            failed.append(reported(error))
         else:
             changed += [receipt.place] if receipt.changed else []
     return changed, failed

@@ -11,38 +11,31 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.core.github import open_github_rules
-from flows.core.outcome import failed_state, publish
+from flows.core.outcome import failed_state, publish, reported
 from flows.core.session import Session, open_session
-from flows.domain.rules.view import restored_text, rule_lines, rules_markdown, rules_summary
+from flows.domain.rules.view import restored_text, rules_markdown, rules_summary
 from flows.rules.compare import ComparedRules, look_at_rules, write_rules
+from flows.rules.messages import tell_of_rules
 from flows.rules.put_back import put_back_all
 from flows.runs.conduct import rename_run
-from tasks.kernel.errors import SluiceError, unexpected
 from tasks.kernel.redact import process_redactor
-from tasks.steps.notify import tell
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
-    from blocks.values.rules import RulesFound
-    from flows.domain.rules.difference import RuleLine
     from tasks.kernel.protocols import RuleKeeper
-    from tasks.ledger.relaxation_records import RelaxationRecord
 
 _BY_HAND = "restored before its time, as requested"
 
 
 @dataclass(frozen=True)
-class Protected:
+class Protected(ComparedRules):
     """How the rules stand after a run, and what it did.
 
     Attributes:
         applied: True where what is missing was to be written.
     """
 
-    pipeline: str
-    found: RulesFound
-    lines: tuple[RuleLine, ...]
-    standing: tuple[RelaxationRecord, ...]
+    pipeline: str = ""
     changed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     applied: bool = False
@@ -51,11 +44,6 @@ class Protected:
     def summary(self) -> str:
         """How the rules stand, in one line."""
         return rules_summary(self.lines, changed=self.changed, applied=self.applied)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What is not in force and was not relaxed, one line each."""
-        return tuple(rule_lines(self.lines))
 
     @property
     def problem(self) -> str:
@@ -81,11 +69,8 @@ def protect(source: str = "default", apply: bool = False, put_back: bool = False
             rename_run(f"protect {session.pipeline.pipeline}{' (apply)' if apply else ''}")
             done = keep(session, apply=apply, put_back=put_back)
             _publish(done)
-    except SluiceError as error:
-        return failed_state(_said(error))
     except Exception as error:  # noqa: BLE001 - a person gets one line, whatever it is
-        log().exception("unexpected failure")
-        return failed_state(_said(unexpected(error)))
+        return failed_state(reported(error))
     for line in done.missing:
         log().warning("missing: %s", line)
     return failed_state(done.problem) if done.problem else Completed(message=done.summary)
@@ -119,21 +104,10 @@ def keep(session: Session, *, apply: bool, put_back: bool = False) -> Protected:
             changed, more = write_rules(session.pipeline.protect, keeper, looked)
             failed += more
             looked = look_at_rules(session, keeper)
-        return _protected(session, looked, changed, failed, applied=apply)
-
-
-def _protected(
-    session: Session, looked: ComparedRules, changed: list[str], failed: list[str], *, applied: bool
-) -> Protected:
-    return Protected(
-        pipeline=session.pipeline.pipeline,
-        found=looked.found,
-        lines=looked.lines,
-        standing=looked.standing,
-        changed=tuple(changed),
-        failed=tuple(failed),
-        applied=applied,
-    )
+        pipeline = session.pipeline.pipeline
+        return Protected(
+            **vars(looked), pipeline=pipeline, changed=tuple(changed), failed=tuple(failed), applied=apply
+        )
 
 
 def _restored(session: Session, keeper: RuleKeeper) -> list[str]:
@@ -142,9 +116,7 @@ def _restored(session: Session, keeper: RuleKeeper) -> list[str]:
     back = put_back_all(session.ledger, keeper, standing, _BY_HAND)
     pipeline = session.pipeline.pipeline
     for one in back.restored:
-        text = process_redactor().text(restored_text(pipeline, one, one.message))
-        data: dict[str, object] = {"pipeline": pipeline, "kind": "rules", "message": text}
-        tell(session.pipeline.notify, text, data, f"{pipeline}/relaxation/{one.id}/restored")
+        tell_of_rules(session, restored_text(pipeline, one, one.message), f"relaxation/{one.id}/restored")
     return [f"{one.subject} {one.detail}" for one in back.failed]
 
 
@@ -158,9 +130,3 @@ def _publish(done: Protected) -> None:
         page=done.found.page,
     )
     publish(f"protection-{done.pipeline}", process_redactor().text(markdown), "Rules on GitHub")
-
-
-def _said(error: SluiceError) -> str:
-    text = process_redactor().text(str(error))
-    log().error("%s", text)
-    return text

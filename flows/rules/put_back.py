@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from blocks.git_repository import GitRepository
 from blocks.settings import Settings
 from flows.core.github import open_github_rules
+from flows.core.outcome import reported
 from flows.domain.rules.relaxation import is_back, put_back
 from flows.domain.rules.view import overdue
 from tasks.github.protection import protect_branch, read_rules
 from tasks.kernel.blocks import read_block
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError, unexpected
-from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
 from tasks.steps.step import log
 
@@ -54,11 +53,9 @@ def put_back_all(
     for row in due:
         try:
             restored.append(restore(ledger, keeper, row, why))
-        except SluiceError as error:
-            failed.append(_told(row, error))
         except Exception as error:  # noqa: BLE001 - the other rules are put back, whatever it is
-            log().exception("unexpected failure")
-            failed.append(_told(row, unexpected(error)))
+            text = reported(error, f"{row.rule} on {row.branch} could not be restored")
+            failed.append(overdue(row, text))
     return PutBack(tuple(restored), tuple(failed))
 
 
@@ -75,9 +72,3 @@ def restore(ledger: Ledger, keeper: RuleKeeper, row: RelaxationRecord, why: str)
             protect_branch(keeper, found=found, wanted=wanted)
     log().info("%s on %s is in force again: %s", row.rule, row.branch, why)
     return ledger.relaxations.end(row.id, "restored", message=why, now=utc_now())
-
-
-def _told(row: RelaxationRecord, error: SluiceError) -> Difference:
-    text = process_redactor().text(str(error))
-    log().error("%s on %s could not be restored: %s", row.rule, row.branch, text)
-    return overdue(row, text)

@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from blocks.values.asked import AskedFor
 from flows.core.github import open_github_rules
-from flows.core.outcome import failed_state
+from flows.core.outcome import failed_state, reported
 from flows.core.session import Session, open_session, repository_facts
 from flows.domain.rules.relaxation import (
     LONGEST_REASON,
@@ -26,15 +26,15 @@ from flows.domain.rules.view import relaxed_text, standing_line
 from flows.domain.words.text import one_line
 from flows.rules.ask import ask_to_relax
 from flows.rules.first_start import refuse_changed, refuse_elsewhere, refuse_other_rules
+from flows.rules.messages import tell_of_rules
 from flows.rules.put_back import restore
 from flows.runs.conduct import rename_run
 from flows.runs.first_start import flow_run_key
 from tasks.github.protection import protect_branch, read_rules
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import RefusedError, SluiceError, unexpected
+from tasks.kernel.errors import RefusedError, SluiceError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.connect import open_ledger
-from tasks.steps.notify import tell
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
@@ -99,13 +99,8 @@ def relax(
             check = partial(refuse_elsewhere, ledger, known)
             with open_session(source, ledger=ledger, check=check) as session:
                 return _relax(session, known, asked)
-    except RefusedError as error:
-        return failed_state(_said(error), "Refused")
-    except SluiceError as error:
-        return failed_state(_said(error))
     except Exception as error:  # noqa: BLE001 - a person gets one line, whatever it is
-        log().exception("unexpected failure")
-        return failed_state(_said(unexpected(error)))
+        return failed_state(reported(error), "Refused" if isinstance(error, RefusedError) else "Failed")
 
 
 def _relax(session: Session, known: RelaxationRecord | None, asked: dict[str, Parameter]) -> State[Any]:
@@ -114,12 +109,6 @@ def _relax(session: Session, known: RelaxationRecord | None, asked: dict[str, Pa
         branch = one_line(str(asked["branch"]), 60)
         rename_run(f"relax {asked['rule']} on {branch} of {session.pipeline.pipeline}")
         return _carried_through(session, keeper, _request(session, keeper, asked))
-
-
-def _said(error: SluiceError) -> str:
-    text = process_redactor().text(str(error))
-    log().error("%s", text)
-    return text
 
 
 def _request(session: Session, keeper: RuleKeeper, asked: dict[str, Parameter]) -> RelaxationRecord:
@@ -182,9 +171,7 @@ def _relaxed(session: Session, keeper: RuleKeeper, row: RelaxationRecord) -> Rel
     try:
         return _let_go(session, keeper, row)
     except SluiceError as error:
-        text = process_redactor().text(str(error))
-        log().error("%s", text)
-        return _taken_back(session, keeper, row, text)
+        return _taken_back(session, keeper, row, reported(error))
 
 
 def _let_go(session: Session, keeper: RuleKeeper, row: RelaxationRecord) -> RelaxationRecord:
@@ -200,7 +187,7 @@ def _let_go(session: Session, keeper: RuleKeeper, row: RelaxationRecord) -> Rela
     if now.status != "relaxed" or utc_now() >= row.until:
         # Somebody closed the request while GitHub took its time: what was changed after that would stay so.
         return restore(session.ledger, keeper, now, _LATE)
-    _tell(session, now)
+    tell_of_rules(session, relaxed_text(now.pipeline, now), f"relaxation/{now.id}/relaxed")
     return now
 
 
@@ -212,12 +199,5 @@ def _taken_back(session: Session, keeper: RuleKeeper, row: RelaxationRecord, tex
         return restore(session.ledger, keeper, row, text)
     except SluiceError as error:
         # It stands in the ledger, and is put back when its time is over.
-        log().error("%s", process_redactor().text(str(error)))
+        reported(error)
         raise
-
-
-def _tell(session: Session, row: RelaxationRecord) -> None:
-    pipeline = session.pipeline.pipeline
-    text = process_redactor().text(relaxed_text(pipeline, row))
-    data: dict[str, object] = {"pipeline": pipeline, "kind": "rules", "message": text}
-    tell(session.pipeline.notify, text, data, f"{pipeline}/relaxation/{row.id}/relaxed")

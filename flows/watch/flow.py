@@ -11,7 +11,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.values.watch import WatchEnd
-from flows.core.outcome import failed_state, publish
+from flows.core.outcome import failed_state, publish, reported
 from flows.core.session import Session, open_session, repository_facts
 from flows.domain.promotion.asked import belongs
 from flows.domain.watch.view import watch_markdown
@@ -67,9 +67,7 @@ def watch(environment: str = "", promotion: int = 0, source: str = "default") ->
             rename_run(f"watch {row.pipeline} {release.commit.short} in {row.environment}")
             return _watched(run, row, release, switch, source)
     except SluiceError as error:
-        text = process_redactor().text(str(error))
-        log().error("%s", text)
-        return failed_state(text)
+        return failed_state(reported(error))
     finally:
         close_all()
 
