@@ -13,7 +13,7 @@ from prefect.futures import wait
 from blocks.values.lifecycle import Kind
 from flows.core.describe import describe_commit
 from flows.core.session import open_session
-from flows.domain.approvals.quorum import policy_of
+from flows.domain.approvals.values import policy_of
 from flows.domain.gates.hotfix import policy_for
 from flows.domain.promotion.plan import PlanFacts, SchemaEvidence, is_told, make_plan
 from flows.domain.words.names import run_name

@@ -17,7 +17,8 @@ from blocks.values.lifecycle import ACTIVE, ENDED, Kind, Status
 from flows.core.attempt import foreseen
 from flows.core.outcome import failed_state, state_of
 from flows.core.session import Session, open_session, repository_facts
-from flows.domain.approvals.quorum import deadline, policy_of
+from flows.domain.approvals.quorum import deadline
+from flows.domain.approvals.values import policy_of
 from flows.domain.promotion.recovery import up_started
 from flows.domain.words.names import run_name
 from flows.publication.show import show_aside, show_end

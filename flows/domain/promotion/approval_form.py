@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from blocks.values.plans import Plan
-from flows.domain.approvals.quorum import QuorumState
 from flows.domain.approvals.reviews import mark_line
+from flows.domain.approvals.values import QuorumState
 from flows.domain.promotion.plan_view import plan_markdown
 from flows.domain.words.text import escape
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blocks.values.base import Value
 from blocks.values.plans import Plan
-from flows.domain.approvals.quorum import QuorumState
+from flows.domain.approvals.values import QuorumState
 from flows.domain.words.durations import human_duration
 from flows.domain.words.text import one_line, printable
 

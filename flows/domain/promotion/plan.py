@@ -11,7 +11,7 @@ from blocks.values.evidence import RehearsalReceipt
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Release, Revision
 from blocks.values.schema_changes import MigrationVerdict, worst
-from flows.domain.approvals.quorum import ApprovalPolicy
+from flows.domain.approvals.values import ApprovalPolicy
 from flows.domain.database.schema import SchemaPath, ahead_of, schema_path
 from tasks.kernel.redact import MASK
 

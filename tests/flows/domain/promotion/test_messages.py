@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.domain.approvals.quorum import QuorumState
+from flows.domain.approvals.values import QuorumState
 from flows.domain.promotion.messages import (
     LIMIT,
     Subject,

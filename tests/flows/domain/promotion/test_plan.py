@@ -13,7 +13,7 @@ from blocks.pipeline.sections import Migration
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.rollback import RollbackStrategy, StrategyKind
 from blocks.values.schema_changes import Risk
-from flows.domain.approvals.quorum import ApprovalPolicy
+from flows.domain.approvals.values import ApprovalPolicy
 from flows.domain.database.schema import UnknownRevisionError
 from flows.domain.promotion.plan import (
     PlanFacts,

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from blocks.pipeline import load_pipeline
 from blocks.values.plans import KeyChange
 from blocks.values.releases import Image, Revision
-from flows.domain.approvals.quorum import QuorumState, policy_of
+from flows.domain.approvals.values import QuorumState, policy_of
 from flows.domain.database.verdicts import pending_unknown
 from flows.domain.promotion.approval_form import form_description
 from flows.domain.promotion.plan_view import plan_markdown, plan_text
