@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, create_model
 
 from flows.approvals.people import approver_facts
 from flows.domain.approvals.quorum import judge, person_key
-from flows.domain.approvals.values import Answer, AnswerVerdict, ApprovalPolicy, Refusal
+from flows.domain.approvals.values import Answer, AnswerVerdict, Question, Refusal
 from flows.domain.words.text import one_line
 from tasks.kernel.clock import utc_now
 from tasks.kernel.redact import process_redactor
@@ -152,22 +152,15 @@ def record_answer(
     answer: Answer,
     given_at: datetime,
     add: Add,
-    *,
-    policy: ApprovalPolicy,
-    plan_hash: str,
+    question: Question,
     earlier: Sequence[ApprovalRecord],
-    authors: frozenset[str] = frozenset(),
-    requester: str = "",
 ) -> None:
     """Judge an answer and write it down, counted or refused."""
     verdict = judge(
         answer,
-        policy=policy,
-        plan_hash=plan_hash,
+        question,
         earlier=earlier,
         approver=approver_facts(answer.approver),
-        author_identities=authors,
-        requester=requester,
         used_steps=_used_steps(earlier, answer.approver),
         now=given_at,
     )

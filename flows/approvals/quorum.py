@@ -10,9 +10,9 @@ from flows.approvals.answers import answer_form, ask, record_answer
 from flows.approvals.people import approver_facts
 from flows.approvals.reviews import Reviews, record_reviews, standing_answers
 from flows.core.outcome import tell_waiting
-from flows.domain.approvals.quorum import askers, authors_among, deadline, policy_of, quorum
+from flows.domain.approvals.quorum import askers, authors_among, deadline, quorum
 from flows.domain.approvals.reviews import review_number
-from flows.domain.approvals.values import ASIDE, ApprovalPolicy, QuorumState
+from flows.domain.approvals.values import ASIDE, ApprovalPolicy, Question, QuorumState, policy_of
 from flows.domain.promotion.approval_form import form_description
 from flows.publication.show import show
 from tasks.kernel.clock import utc_now
@@ -43,6 +43,7 @@ def ask_until_quorum(
     # An override or a restore asks for more than the environment does otherwise; the plan says how many.
     policy = policy_of(run.policy.approvals)
     policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
+    question = Question(policy=policy, plan_hash=plan.hash, authors=authors, requester=requester)
     # On the way back no gate is asked, and nothing is ticked.
     checklist = run.policy.gates.checklist if plan.going_back is None else ()
     # A question about rows that would be lost is answered where they are named.
@@ -80,14 +81,11 @@ def ask_until_quorum(
                 answer,
                 given_at,
                 partial(run.ledger.approvals.add, promotion_id=run.promotion_id),
-                policy=policy,
-                plan_hash=plan.hash,
-                earlier=standing,
-                authors=authors,
-                requester=requester,
+                question,
+                standing,
             )
         else:
-            record_reviews(run, plan, policy, answer, review, reviews, authors=authors, requester=requester)
+            record_reviews(run, plan, question, answer, review, reviews)
 
 
 def _authors(plan: Plan, authors: frozenset[str]) -> tuple[str, ...] | None:

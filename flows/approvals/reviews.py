@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from blocks.values.github import ReviewFact
     from blocks.values.plans import Plan
-    from flows.domain.approvals.values import ApprovalPolicy
+    from flows.domain.approvals.values import Question
     from tasks.ledger.records import ApprovalRecord
     from tasks.steps.run import Run
 
@@ -81,13 +81,10 @@ def standing_answers(
 def record_reviews(
     run: Run,
     plan: Plan,
-    policy: ApprovalPolicy,
+    question: Question,
     answer: Answer,
     number: int,
     reviews: Reviews | None,
-    *,
-    authors: frozenset[str],
-    requester: str,
 ) -> None:
     """Judge every review that answers the plan and was not judged yet, and write them down.
 
@@ -97,7 +94,7 @@ def record_reviews(
     Args:
         number: GitHub's id of the review it names.
     """
-    refusal = Refusal.NO_REVIEWS if reviews is None or not policy.reviews else Refusal.NONE
+    refusal = Refusal.NO_REVIEWS if reviews is None or not question.policy.reviews else Refusal.NONE
     found: tuple[ReviewFact, ...] = ()
     if reviews is not None and not refusal:
         try:
@@ -118,11 +115,8 @@ def record_reviews(
         verdict = judge_review(
             review,
             person,
-            policy=policy,
-            plan_hash=plan.hash,
+            question,
             earlier=still_given(run.ledger.approvals.of(run.promotion_id), found),
-            author_identities=authors,
-            requester=requester,
             now=utc_now(),
         )
         write_down(add, verdict)

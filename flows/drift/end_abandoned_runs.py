@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from blocks.values.lifecycle import ENDED, Status
 from blocks.values.receipts import StepReceipt
 from flows.core.outcome import data_of, end_key, tell_end
-from flows.domain.approvals.quorum import deadline, policy_of
+from flows.domain.approvals.quorum import deadline
+from flows.domain.approvals.values import policy_of
 from flows.domain.drift.reconcile import Act, Life, Open, ReconcileDecision, decide, how_it_ended, life_of
 from flows.domain.drift.view import cut_text
 from flows.domain.promotion.asked import belongs

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import LIVE, Kind, Status
-from flows.domain.approvals.quorum import deadline, policy_of, quorum
+from flows.domain.approvals.quorum import deadline, quorum
 from flows.domain.approvals.reviews import mark_line
+from flows.domain.approvals.values import policy_of
 from flows.domain.publication.comment import Ask, Attempt, RunningIn
 from flows.domain.publication.states import shown_address
 from flows.publication.promotion_view import page_of, plan_of

@@ -21,31 +21,11 @@ from flows.domain.approvals.values import (
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
+    Question,
     QuorumState,
     Refusal,
-    policy_of,
 )
 from flows.domain.words.text import one_line
-
-__all__ = [
-    "APPROVE",
-    "REJECT",
-    "Answer",
-    "AnswerVerdict",
-    "ApprovalPolicy",
-    "ApprovalRecordLike",
-    "ApproverFacts",
-    "Decision",
-    "QuorumState",
-    "Refusal",
-    "authors_among",
-    "deadline",
-    "judge",
-    "person_key",
-    "policy_of",
-    "quorum",
-    "shared_identities",
-]
 
 WRONG_CODES_ALLOWED = 5
 _PERIOD_SECONDS = 30
@@ -66,13 +46,10 @@ def person_key(name: str) -> str:
 
 def judge(
     answer: Answer,
+    question: Question,
     *,
-    policy: ApprovalPolicy,
-    plan_hash: str,
     earlier: Sequence[ApprovalRecordLike],
     approver: ApproverFacts | None,
-    author_identities: Collection[str],
-    requester: str,
     used_steps: Collection[int],
     now: datetime,
 ) -> AnswerVerdict:
@@ -82,24 +59,15 @@ def judge(
 
     Args:
         earlier: The judged answers so far, of any plan.
-        author_identities: E-mails, logins and names of the authors of the plan's commits.
         used_steps: The time steps of this approver's codes that were used up, for any plan.
     """
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
     decision = _decision(answer)
     refusal = (
-        _plan_refusal(answer, plan_hash)
+        _plan_refusal(answer, question.plan_hash)
         or _form_refusal(answer)
-        or person_refusal(
-            person,
-            decision,
-            policy=policy,
-            earlier=[record for record in earlier if record.plan_hash == plan_hash],
-            author_identities=author_identities,
-            requester=requester,
-            now=now,
-        )
+        or person_refusal(person, decision, question, earlier, now)
     )
     step: int | None = None
     if person is not None and (not refusal or refusal in ASIDE):
@@ -145,27 +113,24 @@ def _form_refusal(answer: Answer) -> Refusal:
 def person_refusal(
     person: ApproverFacts | None,
     decision: Decision,
-    *,
-    policy: ApprovalPolicy,
+    question: Question,
     earlier: Sequence[ApprovalRecordLike],
-    author_identities: Collection[str],
-    requester: str,
     now: datetime,
 ) -> Refusal:
     """Say why a person may not decide about a plan, however their identity is verified.
 
     Args:
-        earlier: The judged answers to this plan so far.
+        earlier: The judged answers so far, of any plan.
     """
     if person is None:
         return Refusal.UNKNOWN_PERSON
-    if person_key(person.name) not in _listed(policy):
+    if person_key(person.name) not in _listed(question.policy):
         return Refusal.NOT_LISTED
     if not person.active:
         return Refusal.INACTIVE
-    return _standing_refusal(person, decision, earlier, now - policy.expires_after) or _excluded(
-        person, decision, policy, author_identities, requester
-    )
+    to_this = [record for record in earlier if record.plan_hash == question.plan_hash]
+    since = now - question.policy.expires_after
+    return _standing_refusal(person, decision, to_this, since) or _excluded(person, decision, question)
 
 
 def _standing_refusal(
@@ -186,17 +151,11 @@ def _stands(record: ApprovalRecordLike, since: datetime) -> bool:
     return record.decision != APPROVE or record.created_at > since
 
 
-def _excluded(
-    person: ApproverFacts,
-    decision: Decision,
-    policy: ApprovalPolicy,
-    author_identities: Collection[str],
-    requester: str,
-) -> Refusal:
+def _excluded(person: ApproverFacts, decision: Decision, question: Question) -> Refusal:
     if decision == REJECT:
         return Refusal.NONE
-    own = _own(person)
-    authors, asked_by = _identities(author_identities), _identities(askers(requester))
+    own, policy = _own(person), question.policy
+    authors, asked_by = _identities(question.authors), _identities(askers(question.requester))
     if policy.exclude_author and (not authors or own & authors):
         return Refusal.IS_AUTHOR if authors else Refusal.AUTHOR_UNKNOWN
     if policy.exclude_requester and (not asked_by or own & asked_by):

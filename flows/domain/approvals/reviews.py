@@ -7,7 +7,7 @@ a one-time code typed into the form is, and a review of the change alone approve
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -20,10 +20,10 @@ from flows.domain.approvals.values import (
     APPROVE,
     REJECT,
     AnswerVerdict,
-    ApprovalPolicy,
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
+    Question,
     Refusal,
 )
 from flows.domain.gates.github import latest_reviews
@@ -125,12 +125,9 @@ def same_login(one: str, other: str) -> bool:
 def judge_review(
     review: ReviewFact,
     approver: ApproverFacts,
+    question: Question,
     *,
-    policy: ApprovalPolicy,
-    plan_hash: str,
     earlier: Sequence[ApprovalRecordLike],
-    author_identities: Collection[str],
-    requester: str,
     now: datetime,
 ) -> AnswerVerdict:
     """Judge a review that answers a plan. The reviewer's login at GitHub takes the one-time code's place.
@@ -140,24 +137,16 @@ def judge_review(
     """
     decision = _DECISIONS[review.state]
     refusal = Refusal.NONE
-    if not policy.reviews:
+    if not question.policy.reviews:
         refusal = Refusal.NO_REVIEWS
     elif not same_login(approver.github_login, review.reviewer):
         refusal = Refusal.UNKNOWN_PERSON
-    elif review.submitted_at is None or review.submitted_at <= now - policy.expires_after:
+    elif review.submitted_at is None or review.submitted_at <= now - question.policy.expires_after:
         refusal = Refusal.OLD_REVIEW
-    refusal = refusal or person_refusal(
-        approver,
-        decision,
-        policy=policy,
-        earlier=[record for record in earlier if record.plan_hash == plan_hash],
-        author_identities=author_identities,
-        requester=requester,
-        now=now,
-    )
+    refusal = refusal or person_refusal(approver, decision, question, earlier, now)
     return AnswerVerdict(
         counted=refusal is Refusal.NONE,
-        plan_hash=plan_hash,
+        plan_hash=question.plan_hash,
         approver=approver.name,
         decision=decision,
         refusal=refusal.value,

@@ -75,6 +75,22 @@ class ApprovalPolicy(Value):
     reviews: bool = False
 
 
+class Question(Value):
+    """What people are asked, and who had a hand in it.
+
+    Attributes:
+        policy: Who has to say yes.
+        plan_hash: The hash of the plan or request.
+        authors: E-mails, logins and names of the authors of the plan's commits.
+        requester: Who asked for it; empty where it is not known.
+    """
+
+    policy: ApprovalPolicy
+    plan_hash: str
+    authors: frozenset[str] = frozenset()
+    requester: str = ""
+
+
 def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
     """Return what a pipeline's approval section asks for.
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from blocks.values.lifecycle import Status
 from blocks.values.plans import Plan
-from flows.domain.approvals.quorum import Answer, ApprovalPolicy, ApproverFacts, Refusal, judge
+from flows.domain.approvals.quorum import judge
+from flows.domain.approvals.values import Answer, ApprovalPolicy, ApproverFacts, Question, Refusal
 from flows.promotion import flow as promote
 from flows.rollback import restore as restoring
 from tasks.git.mirror import GitMirror
@@ -90,12 +91,9 @@ def verdict(authors: frozenset[str]) -> Refusal:
     answer = Answer(approver="zoe", decision="approve", code=code, plan_hash="a1" * 32)
     found = judge(
         answer,
-        policy=POLICY,
-        plan_hash="a1" * 32,
+        Question(policy=POLICY, plan_hash="a1" * 32, authors=authors, requester="cleo"),
         earlier=(),
         approver=zoe,
-        author_identities=authors,
-        requester="cleo",
         used_steps=(),
         now=NOW,
     )

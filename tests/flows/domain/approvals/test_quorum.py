@@ -15,19 +15,22 @@ from blocks.pipeline.sections import Approvals
 from blocks.values.base import Value
 from flows.domain.approvals.quorum import (
     WRONG_CODES_ALLOWED,
+    authors_among,
+    deadline,
+    judge,
+    person_key,
+    quorum,
+    shared_identities,
+)
+from flows.domain.approvals.values import (
     Answer,
     AnswerVerdict,
     ApprovalPolicy,
     ApproverFacts,
     Decision,
+    Question,
     Refusal,
-    authors_among,
-    deadline,
-    judge,
-    person_key,
     policy_of,
-    quorum,
-    shared_identities,
 )
 from tests.flows.domain.samples import HOSTILE, NOW
 
@@ -68,12 +71,14 @@ def decide(given_answer: Answer | None = None, **changes: Any) -> AnswerVerdict:
         "plan_hash": HASH,
         "earlier": (),
         "approver": person(),
-        "author_identities": {"zoe@example.com"},
+        "authors": {"zoe@example.com"},
         "requester": "zoe",
         "used_steps": (),
         "now": NOW,
     }
-    return judge(given_answer or answer(), **(values | changes))
+    values |= changes
+    asked = {name: values.pop(name) for name in ("policy", "plan_hash", "authors", "requester")}
+    return judge(given_answer or answer(), Question(**asked), **values)
 
 
 def wrong_code() -> str:
@@ -141,13 +146,13 @@ def test_names_and_decisions_are_compared_without_case_and_space() -> None:
         ({"approver": "dan", "code": code("dan")}, {"approver": person("dan")}, Refusal.NOT_LISTED),
         ({}, {"policy": ApprovalPolicy(required=1)}, Refusal.NOT_LISTED),
         ({}, {"approver": person(active=False)}, Refusal.INACTIVE),
-        ({}, {"author_identities": {"Ada@Example.COM"}}, Refusal.IS_AUTHOR),
-        ({}, {"author_identities": {"ADA"}}, Refusal.IS_AUTHOR),
-        ({}, {"author_identities": {"17+ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
-        ({}, {"author_identities": {"ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
-        ({}, {"author_identities": {"17+ada@users.noreply.git.example.com"}}, Refusal.IS_AUTHOR),
-        ({}, {"author_identities": set()}, Refusal.AUTHOR_UNKNOWN),
-        ({}, {"author_identities": {" "}}, Refusal.AUTHOR_UNKNOWN),
+        ({}, {"authors": {"Ada@Example.COM"}}, Refusal.IS_AUTHOR),
+        ({}, {"authors": {"ADA"}}, Refusal.IS_AUTHOR),
+        ({}, {"authors": {"17+ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
+        ({}, {"authors": {"ada@users.noreply.github.com"}}, Refusal.IS_AUTHOR),
+        ({}, {"authors": {"17+ada@users.noreply.git.example.com"}}, Refusal.IS_AUTHOR),
+        ({}, {"authors": set()}, Refusal.AUTHOR_UNKNOWN),
+        ({}, {"authors": {" "}}, Refusal.AUTHOR_UNKNOWN),
         ({}, {"requester": "ADA@example.com "}, Refusal.IS_REQUESTER),
         ({}, {"requester": "Somebody <ada@example.com>"}, Refusal.IS_REQUESTER),
         ({}, {"requester": "cleo, @ada (on call)"}, Refusal.IS_REQUESTER),
@@ -187,13 +192,13 @@ def test_another_used_step_does_not_matter() -> None:
 
 def test_exclusion_is_the_policys_choice() -> None:
     lenient = POLICY.model_copy(update={"exclude_author": False, "exclude_requester": False})
-    assert decide(policy=lenient, author_identities={"ada@example.com"}, requester="ada").counted
-    assert decide(policy=lenient, author_identities=(), requester="").counted
+    assert decide(policy=lenient, authors={"ada@example.com"}, requester="ada").counted
+    assert decide(policy=lenient, authors=(), requester="").counted
 
 
 def test_an_author_may_still_say_no() -> None:
     no = answer(decision="Reject", reason="not yet")
-    verdict = decide(no, author_identities={"ada@example.com"}, requester="ada")
+    verdict = decide(no, authors={"ada@example.com"}, requester="ada")
     assert (verdict.counted, verdict.decision) == (True, "reject")
 
 

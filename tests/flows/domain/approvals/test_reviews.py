@@ -26,7 +26,7 @@ from flows.domain.approvals.reviews import (
     review_number,
     still_given,
 )
-from flows.domain.approvals.values import AnswerVerdict, ApprovalPolicy, ApproverFacts, Refusal
+from flows.domain.approvals.values import AnswerVerdict, ApprovalPolicy, ApproverFacts, Question, Refusal
 from tests.flows.domain.samples import HOSTILE, NOW
 
 HASH = "0123456789abcdef" * 4
@@ -80,11 +80,13 @@ def judged(given_review: ReviewFact | None = None, **changes: Any) -> AnswerVerd
         "policy": POLICY,
         "plan_hash": HASH,
         "earlier": (),
-        "author_identities": {"dan@example.com", "dan"},
+        "authors": {"dan@example.com", "dan"},
         "requester": "cleo",
         "now": NOW,
     }
-    return judge_review(given_review or review(), **(values | changes))
+    values |= changes
+    asked = {name: values.pop(name) for name in ("policy", "plan_hash", "authors", "requester")}
+    return judge_review(given_review or review(), values.pop("approver"), Question(**asked), **values)
 
 
 def test_the_line_of_a_plan_is_found_in_a_text_and_fits_no_other() -> None:
@@ -203,10 +205,10 @@ def test_asking_for_changes_is_a_no() -> None:
         (Refusal.OLD_REVIEW, {"now": NOW + timedelta(hours=24)}),
         (Refusal.NOT_LISTED, {"approver": person("dan", github_login="ana-k")}),
         (Refusal.INACTIVE, {"approver": person(active=False)}),
-        (Refusal.IS_AUTHOR, {"author_identities": {"1234+ana-k@users.noreply.github.com"}}),
+        (Refusal.IS_AUTHOR, {"authors": {"1234+ana-k@users.noreply.github.com"}}),
         (Refusal.IS_REQUESTER, {"requester": "ANA-K"}),
         (Refusal.REQUESTER_UNKNOWN, {"requester": ""}),
-        (Refusal.AUTHOR_UNKNOWN, {"author_identities": ()}),
+        (Refusal.AUTHOR_UNKNOWN, {"authors": ()}),
         (Refusal.REPEATED, {"earlier": (Record(),)}),
         (
             Refusal.CLOSED,
