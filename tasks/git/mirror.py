@@ -8,9 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, Self
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING, Self
 
 from blocks.values.releases import Commit
 from tasks.adapters.file_lock import locked
@@ -25,6 +23,11 @@ from tasks.git.runner import HURRIED, NETWORK, WITHOUT_FILTERS, GitRunner
 from tasks.kernel.archive import Archive, Packer, shown
 from tasks.kernel.errors import TerminalError
 
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from blocks.git_repository import GitRepository
+
 MOST_COMMITS = 200
 
 
@@ -33,35 +36,6 @@ def mirror_directory(base: Path, url: str) -> Path:
     plain, _ = split_url(url, GitLogin())
     name = re.sub(r"[^A-Za-z0-9]+", "-", plain.rstrip("/").removesuffix(".git").rpartition("/")[2])
     return base / f"{name[:40] or 'repository'}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}.git"
-
-
-class GitRepositoryLike(Protocol):
-    """What a repository's block holds."""
-
-    @property
-    def url(self) -> str:
-        """The address."""
-        ...
-
-    @property
-    def token(self) -> SecretStr | None:
-        """An access token, for HTTPS."""
-        ...
-
-    @property
-    def username(self) -> str:
-        """The name that goes with the token."""
-        ...
-
-    @property
-    def ssh_private_key(self) -> SecretStr | None:
-        """A key, for SSH."""
-        ...
-
-    @property
-    def known_hosts(self) -> str:
-        """The git server's host keys, for SSH."""
-        ...
 
 
 def _plain(secret: SecretStr | None) -> str:
@@ -84,7 +58,7 @@ class GitMirror:
         self._trees: dict[str, tuple[TreeEntry, ...]] = {}
 
     @classmethod
-    def of(cls, block: GitRepositoryLike, directory: Path) -> Self:
+    def of(cls, block: GitRepository, directory: Path) -> Self:
         """Return the mirror of a repository's block."""
         return cls(
             block.url,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from blocks.pipeline.gates import Gates
 from blocks.values.base import Value
 from blocks.values.github import GitHubFacts, RequiredCheck
 from blocks.values.plans import GateAnswer
+from flows.domain.gates.answer import opened
 from flows.domain.gates.github import (
     CHECKS,
     PROTECTION,
@@ -74,32 +76,25 @@ def entry_answers(facts: EntryFacts) -> tuple[GateAnswer, ...]:
     return (*_of_github(facts), *_of_refs(facts), *_of_the_clock(facts), *_of_people(facts))
 
 
-def _of_github(facts: EntryFacts) -> list[GateAnswer]:
+def _of_github(facts: EntryFacts) -> Iterator[GateAnswer]:
     gates, github = facts.gates, facts.github or GitHubFacts()
     sha, link = facts.ref.sha, github.link
     unread = facts.unread or Unread(reason="GitHub was not read", curable=False)
-    answers: list[GateAnswer] = []
+    not_asked = partial(unreadable, reason=unread.reason, waiting=unread.curable, link=link)
     if gates.checks or gates.branch_checks:
-        answers.append(
-            unreadable(CHECKS, unread.reason, waiting=unread.curable, link=link)
-            if github.checks is None or (gates.branch_checks and github.protection is None)
-            else checks_green(
-                required_checks(gates, github), github.checks, waited_seconds=facts.waited_seconds, link=link
-            )
-        )
+        if github.checks is None or (gates.branch_checks and github.protection is None):
+            yield not_asked(CHECKS)
+        else:
+            required = required_checks(gates, github)
+            yield checks_green(required, github.checks, waited_seconds=facts.waited_seconds, link=link)
     if gates.reviews:
-        answers.append(
-            unreadable(REVIEWS, unread.reason, waiting=unread.curable, link=link)
+        yield (
+            not_asked(REVIEWS)
             if github.pulls is None
             else reviewed(github.pulls, sha, gates.reviews, link=link)
         )
     if gates.protection:
-        answers.append(
-            unreadable(PROTECTION, unread.reason, waiting=unread.curable, link=link)
-            if github.protection is None
-            else protected(github.protection)
-        )
-    return answers
+        yield not_asked(PROTECTION) if github.protection is None else protected(github.protection)
 
 
 def required_checks(gates: Gates, github: GitHubFacts) -> tuple[RequiredCheck, ...]:
@@ -109,43 +104,33 @@ def required_checks(gates: Gates, github: GitHubFacts) -> tuple[RequiredCheck, .
     return tuple(dict.fromkeys([*named, *ruled]))
 
 
-def _of_refs(facts: EntryFacts) -> list[GateAnswer]:
-    answers: list[GateAnswer] = []
+def _of_refs(facts: EntryFacts) -> Iterator[GateAnswer]:
     if facts.gates.version:
-        answers.append(version_newer(facts.ref, facts.running_tags, running=facts.running))
+        yield version_newer(facts.ref, facts.running_tags, running=facts.running)
     if facts.gates.reachable_from is not None:
-        answers.append(reachable(facts.ref, facts.gates.reachable_from))
-    return answers
+        yield reachable(facts.ref, facts.gates.reachable_from)
 
 
-def _of_the_clock(facts: EntryFacts) -> list[GateAnswer]:
+def _of_the_clock(facts: EntryFacts) -> Iterator[GateAnswer]:
     gates = facts.gates
-    answers: list[GateAnswer] = []
     if gates.soak and facts.upstream is not None:
-        answers.append(
-            soaked(facts.release_id, facts.arrivals, gates.soak, upstream=facts.upstream, now=facts.now)
-        )
+        yield soaked(facts.release_id, facts.arrivals, gates.soak, upstream=facts.upstream, now=facts.now)
     if gates.freeze:
-        answers.append(
-            not_frozen(
-                gates.freeze,
-                gates.timezone,
-                now=facts.now,
-                override=facts.freeze_override,
-                override_required=gates.override_required,
-                approvers=facts.approvers,
-            )
+        yield not_frozen(
+            gates.freeze,
+            gates.timezone,
+            now=facts.now,
+            override=facts.freeze_override,
+            override_required=gates.override_required,
+            approvers=facts.approvers,
         )
-    return answers
 
 
-def _of_people(facts: EntryFacts) -> list[GateAnswer]:
+def _of_people(facts: EntryFacts) -> Iterator[GateAnswer]:
     """Say what is ticked: the gate opens with the approvals, which do not count without it."""
     items = facts.gates.checklist
-    if not items:
-        return []
-    reason = f"each who approves ticks: {'; '.join(one_line(item) for item in items)}"
-    return [GateAnswer(gate="checklist", passed=True, reason=reason)]
+    if items:
+        yield opened("checklist", f"each who approves ticks: {'; '.join(one_line(item) for item in items)}")
 
 
 class GateLook(NamedTuple):
@@ -167,15 +152,15 @@ def next_look(
 
     Nothing is waited for where another gate is closed for good, or where a gate is known to open too late.
     """
-    closed = [answer for answer in answers if not answer.passed]
-    if not closed or not all(answer.waiting for answer in closed):
+    shut = [answer for answer in answers if not answer.passed]
+    if not shut or not all(answer.waiting for answer in shut):
         return GateLook(None, tuple(answers))
     left = gates.wait - waited_seconds
-    known = [(answer.until - now) / timedelta(seconds=1) for answer in closed if answer.until is not None]
+    known = [(answer.until - now) / timedelta(seconds=1) for answer in shut if answer.until is not None]
     if left <= 0 or any(seconds > left for seconds in known):
         return GateLook(None, tuple(_in_vain(answer, waited_seconds) for answer in answers))
     # Where every gate says when it opens there is nothing to see before.
-    pause = min(max(known), left) if len(known) == len(closed) else min(gates.every, left)
+    pause = min(max(known), left) if len(known) == len(shut) else min(gates.every, left)
     return GateLook(max(1.0, pause), tuple(answers))
 
 

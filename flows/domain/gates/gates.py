@@ -8,6 +8,7 @@ from blocks.values.base import Value
 from blocks.values.lifecycle import Status
 from blocks.values.plans import GateAnswer
 from blocks.values.releases import Release
+from flows.domain.gates.answer import closed, opened
 from flows.domain.words.refs import RefFacts, RefPolicy, ref_allowed
 from flows.domain.words.text import one_line
 from tasks.kernel.errors import RefusedError
@@ -84,12 +85,10 @@ def refusal(answers: Sequence[GateAnswer], environment: str) -> RefusedError | N
     Returns:
         One error that names every closed gate, None where all are open.
     """
-    closed = [answer.reason for answer in answers if not answer.passed]
-    if not closed:
+    shut = [answer.reason for answer in answers if not answer.passed]
+    if not shut:
         return None
-    return RefusedError(
-        f"{environment} is closed for this release: {'; '.join(closed)}", "nothing was touched"
-    )
+    return RefusedError(f"{environment} is closed for this release: {'; '.join(shut)}", "nothing was touched")
 
 
 def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
@@ -97,10 +96,10 @@ def proven_upstream(facts: GateFacts, upstream: str) -> GateAnswer:
     release = facts.release
     held = _hold(facts.holds, upstream, release.id)
     if held is not None:
-        return _answer("proven", f"{release.id} was rolled back in {upstream}: {one_line(held.reason)}")
+        return closed("proven", f"{release.id} was rolled back in {upstream}: {one_line(held.reason)}")
     if any(_proves(promotion, release, upstream) for promotion in facts.promotions):
-        return GateAnswer(gate="proven", passed=True, reason=f"the same images ran in {upstream}")
-    return _answer(
+        return opened("proven", f"the same images ran in {upstream}")
+    return closed(
         "proven", f"{release.id} has not succeeded in {upstream} with these images: promote it there first"
     )
 
@@ -109,9 +108,9 @@ def not_held(facts: GateFacts) -> GateAnswer:
     """Say whether the release is held back in the environment."""
     hold = _hold(facts.holds, facts.environment, facts.release.id)
     if hold is None:
-        return GateAnswer(gate="hold", passed=True, reason=f"{facts.release.id} is not on hold")
+        return opened("hold", f"{facts.release.id} is not on hold")
     reason = one_line(hold.reason) or "it was rolled back"
-    return _answer(
+    return closed(
         "hold",
         f"{facts.release.id} is on hold in {facts.environment} ({reason}): "
         f"`sluice unhold {facts.environment} --reason …` removes the hold",
@@ -126,12 +125,12 @@ def keys_complete(required: Sequence[str], host: HostKeys) -> GateAnswer:
     """
     where = f"{one_line(host.env_file)} on {host.host}"
     if host.present is None:
-        return _answer("keys", f"{where} is missing: create it there")
+        return closed("keys", f"{where} is missing: create it there")
     missing = sorted(set(required) - host.present)
     if missing:
         named = ", ".join(one_line(key) for key in missing)
-        return _answer("keys", f"{where} lacks {named}: add them")
-    return GateAnswer(gate="keys", passed=True, reason=f"{where} has all {len(set(required))} required keys")
+        return closed("keys", f"{where} lacks {named}: add them")
+    return opened("keys", f"{where} has all {len(set(required))} required keys")
 
 
 def same_release(running: Release | None, release: Release) -> bool:
@@ -158,7 +157,3 @@ def _proves(promotion: PromotionFact, release: Release, upstream: str) -> bool:
 
 def _hold(holds: Sequence[HeldRelease], environment: str, release_id: str) -> HeldRelease | None:
     return next((h for h in holds if h.environment == environment and h.release_id == release_id), None)
-
-
-def _answer(gate: str, reason: str) -> GateAnswer:
-    return GateAnswer(gate=gate, passed=False, reason=reason)

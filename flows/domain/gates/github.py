@@ -9,6 +9,7 @@ from typing import NamedTuple
 from blocks.values.github import CheckFact, ProtectionFact, PullRequestFact, RequiredCheck, ReviewFact
 from blocks.values.plans import GateAnswer
 from blocks.values.pull_requests import BY_RULE
+from flows.domain.gates.answer import closed, opened
 from flows.domain.words.text import one_line
 
 CHECKS, REVIEWS, PROTECTION = "checks", "reviews", "protection"
@@ -47,7 +48,7 @@ def checks_green(
         The gate's answer; it waits for what runs, and a short while for what has not begun.
     """
     if not required:
-        return _no(
+        return closed(
             CHECKS, "no check is required: name some under gates.checks, or require some on GitHub", link
         )
     verdicts = [verdict for check in required for verdict in _verdicts(check, found)]
@@ -58,7 +59,7 @@ def checks_green(
     said += [f"{_named(one)} has not ended" for one in late]
     said += [f"{_named(one)} is missing" for one in absent]
     if not said:
-        return _yes(CHECKS, f"green: {', '.join(_named(one) for one in verdicts)}", link)
+        return opened(CHECKS, f"green: {', '.join(_named(one) for one in verdicts)}", link)
     # A job that others must end for is made when they have: while anything runs, what is missing may still come.
     runs = any(
         check.state == _PENDING and not (check.kind == "status" and check.name.startswith(OWN_STATUSES))
@@ -69,7 +70,7 @@ def checks_green(
     mend = "" if not red else ": fix it, or run the check again"
     if not red and not comes:
         mend = ": correct its name under gates.checks, or let it run on this commit"
-    return _no(CHECKS, "; ".join(said) + mend, first, waiting=not red and comes)
+    return closed(CHECKS, "; ".join(said) + mend, first, waiting=not red and comes)
 
 
 def _verdicts(required: RequiredCheck, found: Iterable[CheckFact]) -> list[_Verdict]:
@@ -110,22 +111,22 @@ def reviewed(pulls: Sequence[PullRequestFact], sha: str, required: int, *, link:
     """
     pull = brought_by(pulls, sha)
     if pull is None:
-        return _no(REVIEWS, _not_proposed(pulls, sha), link)
+        return closed(REVIEWS, _not_proposed(pulls, sha), link)
     latest = latest_reviews(pull)
     against = sorted(one.reviewer for one in latest if one.state == "CHANGES_REQUESTED")
     approved = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit == pull.head)
     stale = sorted(one.reviewer for one in latest if one.state == "APPROVED" and one.commit != pull.head)
     where = f"pull request #{pull.number}"
     if against:
-        return _no(
+        return closed(
             REVIEWS,
             f"{_people(against)} asked for changes in {where}: agree on it and review again",
             pull.link,
         )
     if len(approved) >= required:
-        return _yes(REVIEWS, f"{where} was approved by {_people(approved)}", pull.link)
+        return opened(REVIEWS, f"{where} was approved by {_people(approved)}", pull.link)
     old = f" ({_people(stale)} approved an earlier state)" if stale else ""
-    return _no(
+    return closed(
         REVIEWS,
         f"{where} has {len(approved)} of {required} approving reviews of its last commit{old}: ask for a review",
         pull.link,
@@ -163,23 +164,15 @@ def protected(fact: ProtectionFact) -> GateAnswer:
     missing = [name for there, name in wanted if not there]
     branch = one_line(fact.branch)
     if not missing:
-        return _yes(PROTECTION, f"GitHub protects {branch}", fact.link)
+        return opened(PROTECTION, f"GitHub protects {branch}", fact.link)
     said = f"GitHub does not enforce on {branch}: {', '.join(missing)}: protect the branch there"
-    return _no(PROTECTION, said, fact.link)
+    return closed(PROTECTION, said, fact.link)
 
 
 def unreadable(gate: str, reason: str, *, waiting: bool, link: str = "") -> GateAnswer:
     """Return the answer of a gate nobody could ask: closed, and waiting where another look may help."""
-    return _no(gate, f"it cannot be asked: {one_line(reason, 400)}", link, waiting=waiting)
+    return closed(gate, f"it cannot be asked: {one_line(reason, 400)}", link, waiting=waiting)
 
 
 def _people(names: Iterable[str]) -> str:
     return ", ".join(one_line(name, 40) for name in names)
-
-
-def _yes(gate: str, reason: str, link: str) -> GateAnswer:
-    return GateAnswer(gate=gate, passed=True, reason=reason, link=link)
-
-
-def _no(gate: str, reason: str, link: str, *, waiting: bool = False) -> GateAnswer:
-    return GateAnswer(gate=gate, passed=False, reason=reason, waiting=waiting, link=link)

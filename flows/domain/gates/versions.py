@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from semver import Version
 
 from blocks.values.plans import GateAnswer
+from flows.domain.gates.answer import closed, opened
 from flows.domain.words.refs import RefFacts
 from flows.domain.words.text import one_line
 
@@ -35,15 +36,15 @@ def version_newer(ref: RefFacts, running_tags: Iterable[str], *, running: str | 
     new = newest_version(asked)
     if new is None:
         what = f"{ref.kind} {one_line(ref.name)}" if ref.kind != "commit" else f"commit {ref.sha[:7]}"
-        return _no(VERSION, f"{what} is no version: tag it as one, such as v1.4.0, and promote the tag")
+        return closed(VERSION, f"{what} is no version: tag it as one, such as v1.4.0, and promote the tag")
     old = newest_version(running_tags)
     tag = one_line(new[1])
     if old is None:
         runs = "nothing runs yet" if running is None else f"{one_line(running)} that runs has no version"
-        return _yes(VERSION, f"{tag} is a version; {runs}")
+        return opened(VERSION, f"{tag} is a version; {runs}")
     if new[0] > old[0]:
-        return _yes(VERSION, f"{tag} is newer than {one_line(old[1])}")
-    return _no(
+        return opened(VERSION, f"{tag} is newer than {one_line(old[1])}")
+    return closed(
         VERSION,
         f"{tag} is not newer than {one_line(old[1])}, which runs: tag a higher version, or go back with rollback",
     )
@@ -53,13 +54,5 @@ def reachable(ref: RefFacts, branch: str) -> GateAnswer:
     """Say whether a branch's history holds the commit."""
     short, name = ref.sha[:7], one_line(branch)
     if branch in ref.branches_containing:
-        return _yes(REACHABLE, f"{name} contains {short}")
-    return _no(REACHABLE, f"{name} does not contain {short}: merge it there first")
-
-
-def _yes(gate: str, reason: str) -> GateAnswer:
-    return GateAnswer(gate=gate, passed=True, reason=reason)
-
-
-def _no(gate: str, reason: str) -> GateAnswer:
-    return GateAnswer(gate=gate, passed=False, reason=reason)
+        return opened(REACHABLE, f"{name} contains {short}")
+    return closed(REACHABLE, f"{name} does not contain {short}: merge it there first")

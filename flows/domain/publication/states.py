@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from blocks.values.lifecycle import ENDED, Kind, Status
@@ -12,54 +13,34 @@ CONTEXT = "sluice/"
 LEFT = "left"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - nothing listens here
 
-_DEPLOYMENT: dict[Status, DeploymentState] = {
-    Status.PLANNING: "queued",
-    Status.WAITING: "pending",
-    Status.APPROVED: "queued",
-    Status.RUNNING: "in_progress",
-    Status.RESTORING: "in_progress",
-    Status.SUCCEEDED: "success",
+
+class Wording(NamedTuple):
+    """How a status is shown on GitHub: as a deployment's state, as a commit status, in words for people."""
+
+    deployment: DeploymentState
+    commit: CommitState
+    words: str
+
+
+_WORDINGS: dict[Status, Wording] = {
+    Status.PLANNING: Wording("queued", "pending", "being planned"),
+    Status.WAITING: Wording("pending", "pending", "waiting for approvals"),
+    Status.APPROVED: Wording("queued", "pending", "approved, about to begin"),
+    Status.RUNNING: Wording("in_progress", "pending", "under way"),
+    Status.RESTORING: Wording(
+        "in_progress", "pending", "failed, the previous release is being started again"
+    ),
+    Status.SUCCEEDED: Wording("success", "success", "succeeded"),
     # The release ran already: the deployment that brought it stays the active one.
-    Status.UNCHANGED: "inactive",
-    Status.REFUSED: "failure",
-    Status.REJECTED: "inactive",
-    Status.EXPIRED: "inactive",
-    Status.SUPERSEDED: "inactive",
-    Status.FAILED: "failure",
-    Status.RESTORED: "failure",
-    Status.BROKEN: "error",
-    Status.ABANDONED: "error",
-}
-
-_COMMIT: dict[Status, CommitState] = {
-    Status.SUCCEEDED: "success",
-    Status.UNCHANGED: "success",
-    Status.REFUSED: "failure",
-    Status.REJECTED: "failure",
-    Status.FAILED: "failure",
-    Status.RESTORED: "failure",
-    Status.EXPIRED: "error",
-    Status.SUPERSEDED: "error",
-    Status.BROKEN: "error",
-    Status.ABANDONED: "error",
-}
-
-_WORDS = {
-    Status.PLANNING: "being planned",
-    Status.WAITING: "waiting for approvals",
-    Status.APPROVED: "approved, about to begin",
-    Status.RUNNING: "under way",
-    Status.RESTORING: "failed, the previous release is being started again",
-    Status.SUCCEEDED: "succeeded",
-    Status.UNCHANGED: "runs already",
-    Status.REFUSED: "refused",
-    Status.REJECTED: "rejected",
-    Status.EXPIRED: "expired: the approvals did not come in time",
-    Status.SUPERSEDED: "superseded by a newer one",
-    Status.FAILED: "failed before the switch",
-    Status.RESTORED: "failed, the previous release runs again",
-    Status.BROKEN: "broken: a person has to fix it",
-    Status.ABANDONED: "abandoned: its run died",
+    Status.UNCHANGED: Wording("inactive", "success", "runs already"),
+    Status.REFUSED: Wording("failure", "failure", "refused"),
+    Status.REJECTED: Wording("inactive", "failure", "rejected"),
+    Status.EXPIRED: Wording("inactive", "error", "expired: the approvals did not come in time"),
+    Status.SUPERSEDED: Wording("inactive", "error", "superseded by a newer one"),
+    Status.FAILED: Wording("failure", "failure", "failed before the switch"),
+    Status.RESTORED: Wording("failure", "failure", "failed, the previous release runs again"),
+    Status.BROKEN: Wording("error", "error", "broken: a person has to fix it"),
+    Status.ABANDONED: Wording("error", "error", "abandoned: its run died"),
 }
 
 
@@ -81,17 +62,17 @@ def moment_of(status: Status, plan_hash: str | None, *, runs: bool) -> str:
 
 def deployment_state(status: Status, *, runs: bool) -> DeploymentState:
     """Return what GitHub calls the state of a promotion's deployment."""
-    return "inactive" if status is Status.SUCCEEDED and not runs else _DEPLOYMENT[status]
+    return "inactive" if status is Status.SUCCEEDED and not runs else _WORDINGS[status].deployment
 
 
 def commit_state(status: Status) -> CommitState:
     """Return the state of the commit status: pending until the promotion ends."""
-    return _COMMIT.get(status, "pending")
+    return _WORDINGS[status].commit
 
 
 def status_words(status: Status) -> str:
     """Return a status in words for people."""
-    return _WORDS[status]
+    return _WORDINGS[status].words
 
 
 def described(kind: Kind, status: Status, message: str, *, runs: bool = True) -> str:

@@ -83,14 +83,14 @@ def decide(event: Event, rules: Sequence[TriggerRule], known: Known) -> Delivery
     nobody = event.bot and not event.author and not (event.means in CHECKS and known.merged)
     refusal = event.refusal or (f"{one_line(event.sender)} is a bot" if nobody else "")
     if refusal:
-        return DeliveryDecision(outcome="ignore", reason=refusal)
+        return _nothing("ignore", refusal)
     if event.means == "comment":
         return _of_comment(event, rules, known)
     if event.means == "review":
         return _of_review(event, rules)
     answers = [_answer(event, rule, known) for rule in rules if event.means in _events(rule, event)]
     if not answers:
-        return DeliveryDecision(outcome="ignore", reason=f"no environment has a trigger for {event.means}")
+        return _nothing("ignore", f"no environment has a trigger for {event.means}")
     starts = tuple(start for one in answers for start in one.starts)
     reasons = "; ".join(dict.fromkeys(one.reason for one in answers if bool(one.starts) == bool(starts)))
     for outcome in ("wait", "start", "fold"):
@@ -98,7 +98,11 @@ def decide(event: Event, rules: Sequence[TriggerRule], known: Known) -> Delivery
             return DeliveryDecision(
                 outcome=outcome, reason=reasons, starts=() if outcome == "wait" else starts
             )
-    return DeliveryDecision(outcome="ignore", reason=reasons)
+    return _nothing("ignore", reasons)
+
+
+def _nothing(outcome: Outcome, reason: str) -> DeliveryDecision:
+    return DeliveryDecision(outcome=outcome, reason=reason)
 
 
 def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) -> tuple[int, ...]:
@@ -125,7 +129,7 @@ def _of_comment(event: Event, rules: Sequence[TriggerRule], known: Known) -> Del
     allowed = {rule.environment: rule.triggers.comments for rule in rules}
     start, reason = comment_starts(event, allowed, known.request)
     if start is None:
-        return DeliveryDecision(outcome="ignore", reason=reason)
+        return _nothing("ignore", reason)
     return DeliveryDecision(outcome="start", reason=reason, starts=(start,))
 
 
@@ -133,7 +137,7 @@ def _of_review(event: Event, rules: Sequence[TriggerRule]) -> DeliveryDecision:
     """Have the environments looked at whose plans a review names. It promotes nothing by itself."""
     asking = [rule.environment for rule in rules if rule.reviews and rule.environment in event.answers]
     if not asking:
-        return DeliveryDecision(outcome="ignore", reason="reviews cannot answer plans there")
+        return _nothing("ignore", "reviews cannot answer plans there")
     starts = tuple(Start(environment=name, kind=Errand.LOOK, by_commit=False) for name in asking)
     return DeliveryDecision(outcome="start", reason=f"review for {', '.join(asking)}", starts=starts)
 
@@ -141,10 +145,10 @@ def _of_review(event: Event, rules: Sequence[TriggerRule]) -> DeliveryDecision:
 def _answer(event: Event, rule: TriggerRule, known: Known) -> DeliveryDecision:
     refusal = _not_from(event, rule, known) or _not_by(event, rule)
     if refusal:
-        return DeliveryDecision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+        return _nothing("ignore", f"{rule.environment}: {refusal}")
     ref, refusal = _entering(event, rule, known)
     if refusal:
-        return DeliveryDecision(outcome="ignore", reason=f"{rule.environment}: {refusal}")
+        return _nothing("ignore", f"{rule.environment}: {refusal}")
     return _at(event, rule, known, ref)
 
 
@@ -235,21 +239,13 @@ def _at(event: Event, rule: TriggerRule, known: Known, ref: str) -> DeliveryDeci
     now = known.refs.get(ref)
     sha = event.sha or now
     if not known.has_commit:
-        return DeliveryDecision(
-            outcome="wait", reason=f"commit {event.sha[:_SHORT]} is not in the repository yet"
-        )
+        return _nothing("wait", f"commit {event.sha[:_SHORT]} is not in the repository yet")
     if now is None or sha is None:
-        return DeliveryDecision(
-            outcome="ignore", reason=f"{environment}: {name} is not in the repository any more"
-        )
+        return _nothing("ignore", f"{environment}: {name} is not in the repository any more")
     if sha != now:
-        return DeliveryDecision(
-            outcome="fold", reason=f"{environment}: {name} is now at {now[:_SHORT]}, which counts"
-        )
+        return _nothing("fold", f"{environment}: {name} is now at {now[:_SHORT]}, which counts")
     if known.latest.get(environment) == sha and not known.again:
-        return DeliveryDecision(
-            outcome="fold", reason=f"{environment}: commit {sha[:_SHORT]} was started by another delivery"
-        )
+        return _nothing("fold", f"{environment}: commit {sha[:_SHORT]} was started by another delivery")
     is_tag = ref.startswith(TAGS)
     start = Start(
         environment=environment,

@@ -17,6 +17,7 @@ from flows.domain.triggers import payloads as github
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 _LONGEST_COMMAND = 300
 _MOST_ANSWERS = 10
+_NO_BRANCH = "the checks belong to no branch of this repository"
 _ACTION = re.compile(r"[a-z_]{1,100}")
 
 # What an event can be to a pipeline: the names of `triggers.events`, a draft that is none any more, a person's comment
@@ -148,17 +149,23 @@ def _who(account: github.Account | None) -> dict[str, Any]:
     return {"sender": account.login, "bot": account.type == "Bot" or account.login.endswith("[bot]")}
 
 
+def _meant(found: Event, means: Means, *refusals: str) -> Event:
+    """Return an event with what it means, or with the first reason why it starts nothing."""
+    refusal = next(filter(None, refusals), "")
+    return found.model_copy(update={"refusal": refusal} if refusal else {"means": means})
+
+
 def _push(payload: object) -> Event:
     push = github.PushPayload.model_validate(payload)
-    plain = Event(name="push", ref=push.ref, **_who(push.sender))
-    is_tag = push.ref.startswith(TAGS)
+    is_tag, refusal = push.ref.startswith(TAGS), ""
     if not is_tag and not push.ref.startswith(BRANCHES):
-        return plain.model_copy(update={"refusal": "it is neither a branch nor a tag"})
-    if push.deleted or not push.after.strip("0"):
-        return plain.model_copy(update={"refusal": f"the {'tag' if is_tag else 'branch'} was deleted"})
+        refusal = "it is neither a branch nor a tag"
+    elif push.deleted or not push.after.strip("0"):
+        refusal = f"the {'tag' if is_tag else 'branch'} was deleted"
     # Of an annotated tag `after` is the tag's own object, and the commit stands in head_commit.
     sha = push.head_commit.id if push.head_commit else push.after
-    return plain.model_copy(update={"means": "tag" if is_tag else "push", "sha": sha})
+    found = Event(name="push", ref=push.ref, sha="" if refusal else sha, **_who(push.sender))
+    return _meant(found, "tag" if is_tag else "push", refusal)
 
 
 def _pull_request(payload: object) -> Event:
@@ -168,6 +175,7 @@ def _pull_request(payload: object) -> Event:
     foreign = request.head.repo is None or not same_name(
         request.head.repo.full_name, event.repository.full_name
     )
+    author = _who(request.user) if merged and not foreign else {}
     found = Event(
         name="pull_request",
         action=event.action,
@@ -177,23 +185,22 @@ def _pull_request(payload: object) -> Event:
         bases=tuple(dict.fromkeys([request.base.ref, *event.base_before()])),
         ref=f"{BRANCHES}{request.base.ref if request.merged else request.head.ref}",
         sha=(request.merge_commit_sha or "") if request.merged else request.head.sha,
+        author=author["sender"] if author and not author["bot"] else "",
         **_who(event.sender),
     )
     if foreign:
         what = "only the push of its merge counts" if merged else "forks start nothing"
-        return found.model_copy(update={"refusal": f"the pull request is from a fork: {what}"})
+        return _meant(found, "nothing", f"the pull request is from a fork: {what}")
     if merged:
-        author = _who(request.user)
-        person = author["sender"] if author and not author["bot"] else ""
-        return found.model_copy(update={"means": "merge", "author": person})
+        return _meant(found, "merge")
     if event.action == "closed":
-        return found.model_copy(update={"refusal": "the pull request was closed without a merge"})
+        return _meant(found, "nothing", "the pull request was closed without a merge")
     if event.action == "ready_for_review" or event.base_before():
         # It brings no commit that was not told of, so it promotes nothing; it may be merged now, or no more.
-        return found.model_copy(update={"means": "ready"})
-    if event.action not in {"opened", "reopened", "synchronize"}:
-        return found.model_copy(update={"refusal": f"a pull request that is {event.action} starts nothing"})
-    return found.model_copy(update={"means": "pull_request"})
+        return _meant(found, "ready")
+    brings = event.action in {"opened", "reopened", "synchronize"}
+    refusal = "" if brings else f"a pull request that is {event.action} starts nothing"
+    return _meant(found, "pull_request", refusal)
 
 
 def _workflow_run(payload: object) -> Event:
@@ -211,12 +218,14 @@ def _workflow_run(payload: object) -> Event:
     own = run.head_repository is not None and same_name(
         run.head_repository.full_name, event.repository.full_name
     )
-    refusal = _not_green(event.action, run.conclusion)
-    if not own:
-        refusal = refusal or "the checks are from a fork, whatever its branch is called"
-    if run.event != "push":
-        refusal = refusal or f"the checks were started by {run.event}: only those of a push count"
-    return _checked(found, refusal, "workflow_run")
+    return _meant(
+        found,
+        "workflow_run",
+        _not_green(event.action, run.conclusion),
+        "" if own else "the checks are from a fork, whatever its branch is called",
+        "" if run.event == "push" else f"the checks were started by {run.event}: only those of a push count",
+        "" if found.ref else _NO_BRANCH,
+    )
 
 
 def _check_suite(payload: object) -> Event:
@@ -231,19 +240,14 @@ def _check_suite(payload: object) -> Event:
         sender=event.sender.login,
         producers=tuple(filter(None, (suite.app.slug, suite.app.name))) if suite.app else (),
     )
-    return _checked(found, _not_green(event.action, suite.conclusion), "check_suite")
+    refusal = _not_green(event.action, suite.conclusion)
+    return _meant(found, "check_suite", refusal, "" if found.ref else _NO_BRANCH)
 
 
 def _not_green(action: str, conclusion: str | None) -> str:
     if action != "completed":
         return "the checks are not completed"
     return "" if conclusion == "success" else f"the checks ended with {conclusion or 'nothing'}"
-
-
-def _checked(found: Event, refusal: str, means: Means) -> Event:
-    if not found.ref:
-        refusal = refusal or "the checks belong to no branch of this repository"
-    return found.model_copy(update={"refusal": refusal} if refusal else {"means": means})
 
 
 def _release(payload: object) -> Event:
@@ -255,11 +259,12 @@ def _release(payload: object) -> Event:
         prerelease=event.release.prerelease,
         **_who(event.sender),
     )
-    if event.action != "published":
-        return found.model_copy(update={"refusal": f"a release that is {event.action} starts nothing"})
-    if event.release.draft:
-        return found.model_copy(update={"refusal": "the release is a draft"})
-    return found.model_copy(update={"means": "release"})
+    return _meant(
+        found,
+        "release",
+        "" if event.action == "published" else f"a release that is {event.action} starts nothing",
+        "the release is a draft" if event.release.draft else "",
+    )
 
 
 def _issue_comment(payload: object) -> Event:
@@ -274,11 +279,12 @@ def _issue_comment(payload: object) -> Event:
         command=lines[0].strip()[:_LONGEST_COMMAND] if lines and lines[0].startswith("/") else "",
         **_who(event.comment.user),
     )
-    if event.action != "created":
-        return found.model_copy(update={"refusal": f"a comment that is {event.action} starts nothing"})
-    if not found.command:
-        return found.model_copy(update={"refusal": "the comment is no command"})
-    return found.model_copy(update={"means": "comment"})
+    return _meant(
+        found,
+        "comment",
+        "" if event.action == "created" else f"a comment that is {event.action} starts nothing",
+        "" if found.command else "the comment is no command",
+    )
 
 
 def _review(payload: object) -> Event:
@@ -292,11 +298,13 @@ def _review(payload: object) -> Event:
         answers=tuple(named)[:_MOST_ANSWERS],
         **_who(event.review.user),
     )
-    if event.action not in {"submitted", "edited"}:
-        return found.model_copy(update={"refusal": f"a review that is {event.action} starts nothing"})
-    if not found.answers:
-        return found.model_copy(update={"refusal": "the review names no plan"})
-    return found.model_copy(update={"means": "review"})
+    given = event.action in {"submitted", "edited"}
+    return _meant(
+        found,
+        "review",
+        "" if given else f"a review that is {event.action} starts nothing",
+        "" if found.answers else "the review names no plan",
+    )
 
 
 def same_name(one: str, other: str) -> bool:

@@ -31,6 +31,14 @@ class Repository(PayloadPart):
     full_name: Name
 
 
+class Happening(PayloadPart):
+    """What every event with an action tells."""
+
+    action: Name
+    repository: Repository
+    sender: Account
+
+
 class PushedCommit(PayloadPart):
     """A commit."""
 
@@ -85,13 +93,10 @@ class Changes(PayloadPart):
     base: BaseBefore | None = None
 
 
-class PullRequestEvent(PayloadPart):
+class PullRequestEvent(Happening):
     """`pull_request`."""
 
-    action: Name
     pull_request: PullRequest
-    repository: Repository
-    sender: Account
     changes: Changes | None = None
 
     def base_before(self) -> tuple[str, ...]:
@@ -119,13 +124,11 @@ class WorkflowRun(PayloadPart):
     actor: Account | None = None
 
 
-class WorkflowRunEvent(PayloadPart):
+class WorkflowRunEvent(Happening):
     """`workflow_run`."""
 
-    action: Name
     workflow: Workflow | None = None
     workflow_run: WorkflowRun
-    repository: Repository
     sender: Account
 
 
@@ -145,12 +148,10 @@ class CheckSuite(PayloadPart):
     app: App | None = None
 
 
-class CheckSuiteEvent(PayloadPart):
+class CheckSuiteEvent(Happening):
     """`check_suite`."""
 
-    action: Name
     check_suite: CheckSuite
-    repository: Repository
     sender: Account
 
 
@@ -162,12 +163,10 @@ class ReleasePayload(PayloadPart):
     prerelease: bool
 
 
-class ReleaseEvent(PayloadPart):
+class ReleaseEvent(Happening):
     """`release`."""
 
-    action: Name
     release: ReleasePayload
-    repository: Repository
     sender: Account
 
 
@@ -185,13 +184,11 @@ class Comment(PayloadPart):
     user: Account | None = None
 
 
-class IssueCommentEvent(PayloadPart):
+class IssueCommentEvent(Happening):
     """`issue_comment`, on issues and pull requests."""
 
-    action: Name
     issue: Issue
     comment: Comment
-    repository: Repository
     sender: Account
 
 
@@ -209,11 +206,8 @@ class ReviewedRequest(PayloadPart):
     number: Number
 
 
-class PullRequestReviewEvent(PayloadPart):
+class PullRequestReviewEvent(Happening):
     """`pull_request_review`."""
 
-    action: Name
     review: Review
     pull_request: ReviewedRequest
-    repository: Repository
-    sender: Account
