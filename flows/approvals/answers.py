@@ -13,7 +13,7 @@ from prefect.input import RunInput
 from pydantic import Field, SecretStr, ValidationError, create_model
 
 from flows.approvals.people import approver_facts
-from flows.domain.approvals.quorum import judge, person_key
+from flows.domain.approvals.quorum import judge
 from flows.domain.approvals.values import Answer, AnswerVerdict, Question, Refusal
 from flows.domain.words.text import one_line
 from tasks.kernel.clock import utc_now
@@ -161,7 +161,6 @@ def record_answer(
         question,
         earlier=earlier,
         approver=approver_facts(answer.approver),
-        used_steps=_used_steps(earlier, answer.approver),
         now=given_at,
     )
     try:
@@ -188,11 +187,3 @@ def write_down(add: Add, verdict: AnswerVerdict) -> None:
         log().info("%s: %s", verdict.approver, verdict.decision)
     else:
         log().warning("the answer of %s does not count: %s", verdict.approver or "nobody", verdict.refusal)
-
-
-def _used_steps(earlier: Sequence[ApprovalRecord], approver: str) -> list[int]:
-    return [
-        record.code_step
-        for record in earlier
-        if record.code_step is not None and person_key(record.approver) == person_key(approver)
-    ]

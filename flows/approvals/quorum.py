@@ -10,9 +10,9 @@ from flows.approvals.answers import answer_form, ask, record_answer
 from flows.approvals.people import approver_facts
 from flows.approvals.reviews import Reviews, record_reviews, standing_answers
 from flows.core.outcome import tell_waiting
-from flows.domain.approvals.quorum import askers, authors_among, deadline, quorum
+from flows.domain.approvals.quorum import askers, authors_among, deadline, last_refusal, quorum
 from flows.domain.approvals.reviews import review_number
-from flows.domain.approvals.values import ASIDE, ApprovalPolicy, Question, QuorumState, policy_of
+from flows.domain.approvals.values import ApprovalPolicy, Question, QuorumState, policy_of
 from flows.domain.promotion.approval_form import form_description
 from flows.publication.show import show
 from tasks.kernel.clock import utc_now
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from blocks.values.plans import Plan
-    from tasks.ledger.records import ApprovalRecord
 
 
 def ask_until_quorum(
@@ -41,8 +40,7 @@ def ask_until_quorum(
     if run.policy.approvals is None:
         return Status.APPROVED
     # An override or a restore asks for more than the environment does otherwise; the plan says how many.
-    policy = policy_of(run.policy.approvals)
-    policy = policy.model_copy(update={"required": max(policy.required, plan.approvals_required)})
+    policy = policy_of(run.policy.approvals, plan.approvals_required)
     question = Question(policy=policy, plan_hash=plan.hash, authors=authors, requester=requester)
     # On the way back no gate is asked, and nothing is ticked.
     checklist = run.policy.gates.checklist if plan.going_back is None else ()
@@ -64,7 +62,7 @@ def ask_until_quorum(
         description = form_description(
             plan,
             state,
-            _last_refusal(records, plan),
+            last_refusal(records, plan.hash),
             authors=_authors(plan, authors) if policy.exclude_author else (),
             requester=_among(plan, askers(requester)) if policy.exclude_requester else (),
             with_reviews=reviews is not None,
@@ -113,9 +111,3 @@ def _open_for_answers(run: Run, plan: Plan, state: QuorumState) -> None:
     row = run.ledger.promotions.move(run.promotion_id, Status.WAITING, now=utc_now(), message=line)
     tell_waiting(run, row, plan, state)
     show(run.showing, run.promotion_id)
-
-
-def _last_refusal(records: list[ApprovalRecord], plan: Plan) -> str:
-    last = records[-1] if records else None
-    told = last is not None and (last.plan_hash == plan.hash or last.refusal in ASIDE)
-    return last.refusal if last is not None and told else ""

@@ -109,8 +109,7 @@ class CommitLocations:
         plan = plan_of(row)
         if row.status is not Status.WAITING or policy.approvals is None or plan is None:
             return None
-        rules = policy_of(policy.approvals)
-        rules = rules.model_copy(update={"required": max(rules.required, plan.approvals_required)})
+        rules = policy_of(policy.approvals, plan.approvals_required)
         state = quorum(rules, plan.hash, self._showing.ledger.approvals.of(row.id), now=utc_now())
         # On the way back nobody reviews: there is no change to look at.
         by_review = policy.approvals.reviews and plan.going_back is None

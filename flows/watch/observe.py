@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from blocks.pipeline import CommandCheck
 from blocks.values.watch import LogSummary, WatchEnd
-from flows.domain.watch.view import summary_line
-from flows.domain.watch.watch import WATCH, judge, merged, not_known, overtaken
+from flows.domain.watch.verdict import verdict_of
+from flows.domain.watch.watch import WATCH, judge, not_known, overtaken
 from flows.watch.start import patterns_of
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
     from blocks.pipeline.watch import Watch
     from blocks.values.releases import Release
-    from blocks.values.watch import HostLook, LogError
+    from blocks.values.watch import HostLook
     from flows.domain.watch.watch import Switch
     from tasks.ledger.records import PromotionRecord
 
 _LOOK_BACK = 20
 _HISTORY = 50
-_MOST_KEPT = 50
 
 
 @dataclass
@@ -57,14 +56,17 @@ def look_on(run: Run, row: PromotionRecord, release: Release, rules: Watch, swit
         last = utc_now() >= until
         looks, problem = _look(run, release, rules, switch, before, checkout)
         findings = judge(rules, before, looks, known)
-        errors = merged([look.logs for look in looks])[:_MOST_KEPT]
-        if findings and not _overtaken(run, row):
-            end = WatchEnd(verdict="red", text=summary_line(findings), findings=findings, errors=errors)
+        end = verdict_of(
+            f"{row.release_id} is healthy in {row.environment}",
+            looks,
+            findings,
+            not_known(tuple(run.hosts), before, looks),
+            problem=problem,
+            last=last,
+            replaced=bool(findings) and bool(_overtaken(run, row)),
+        )
+        if end is not None:
             return Observation(end, before, looks)
-        if last and problem:
-            return Observation(WatchEnd(verdict="blind", text=problem), before, looks)
-        if last and not findings:
-            return Observation(_not_red(run, row, before, looks, errors), before, looks)
         log().info("%s: nothing is wrong, watching until %s", row.environment, f"{until:%H:%M:%S} UTC")
         wait_here(min(rules.every, (until - utc_now()).total_seconds()), "BetweenLooks")
 
@@ -108,23 +110,6 @@ def _look(
             log().warning("%s", error)
             problem = str(error)
     return tuple(looks), problem
-
-
-def _not_red(
-    run: Run,
-    row: PromotionRecord,
-    before: tuple[LogSummary, ...],
-    looks: tuple[HostLook, ...],
-    errors: tuple[LogError, ...],
-) -> WatchEnd:
-    """Return the end of a watch that saw nothing red: green only where it saw all there was."""
-    lines = sum(look.logs.lines for look in looks)
-    unknown = not_known(tuple(run.hosts), before, looks)
-    where = f"{row.release_id} is healthy in {row.environment}"
-    if not unknown:
-        return WatchEnd(verdict="green", text=f"{where}: {lines} log lines, nothing red", errors=errors)
-    text = f"{where} as far as is known: {lines} log lines, nothing red in them; {'; '.join(unknown)}"
-    return WatchEnd(verdict="unclear", text=text, errors=errors)
 
 
 def _checkout(run: Run, release: Release) -> Path | None:

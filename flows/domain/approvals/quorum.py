@@ -50,7 +50,6 @@ def judge(
     *,
     earlier: Sequence[ApprovalRecordLike],
     approver: ApproverFacts | None,
-    used_steps: Collection[int],
     now: datetime,
 ) -> AnswerVerdict:
     """Judge one answer. What can be refused without the code is, so that no good code is wasted.
@@ -59,7 +58,6 @@ def judge(
 
     Args:
         earlier: The judged answers so far, of any plan.
-        used_steps: The time steps of this approver's codes that were used up, for any plan.
     """
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
@@ -71,7 +69,7 @@ def judge(
     )
     step: int | None = None
     if person is not None and (not refusal or refusal in ASIDE):
-        wrong, step = _check_code(person, answer.code, used_steps, now)
+        wrong, step = _check_code(person, answer.code, _used_steps(earlier, person), now)
         refusal = refusal or wrong
     return AnswerVerdict(
         counted=refusal is Refusal.NONE,
@@ -82,6 +80,23 @@ def judge(
         code_step=step,
         reason=one_line(answer.reason, _LONGEST_REASON),
     )
+
+
+def _used_steps(earlier: Iterable[ApprovalRecordLike], person: ApproverFacts) -> set[int]:
+    """Return the time steps of this person's codes that were used up, for any plan."""
+    key = person_key(person.name)
+    return {
+        record.code_step
+        for record in earlier
+        if record.code_step is not None and person_key(record.approver) == key
+    }
+
+
+def last_refusal(records: Sequence[ApprovalRecordLike], plan_hash: str) -> str:
+    """Return why the last answer did not count, where it was to this plan or to none; else nothing."""
+    last = records[-1] if records else None
+    told = last is not None and (last.plan_hash == plan_hash or last.refusal in ASIDE)
+    return last.refusal if last is not None and told else ""
 
 
 def _decision(answer: Answer) -> Decision:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -38,21 +38,7 @@ _MARK = re.compile(
 _DECISIONS: dict[str, Decision] = {"APPROVED": APPROVE, "CHANGES_REQUESTED": REJECT}
 
 
-class ReviewedRecordLike(ApprovalRecordLike, Protocol):
-    """One judged answer as the ledger keeps it, with where it was given."""
-
-    @property
-    def reason(self) -> str:
-        """The verdict's reason."""
-        ...
-
-    @property
-    def code_step(self) -> int | None:
-        """The time step of the one-time code."""
-        ...
-
-
-Given = TypeVar("Given", bound=ReviewedRecordLike)
+Given = TypeVar("Given", bound=ApprovalRecordLike)
 
 
 class Mark(Value):
@@ -159,7 +145,7 @@ def reason_of(review: ReviewFact) -> str:
     return f"review {one_line(review.link, 500)}"
 
 
-def by_review(record: ReviewedRecordLike) -> bool:
+def by_review(record: ApprovalRecordLike) -> bool:
     """Say whether an answer that counted was given by a review: only those need no one-time code."""
     return record.counted and record.code_step is None
 
@@ -179,7 +165,7 @@ def still_given(records: Sequence[Given], standing: Iterable[ReviewFact]) -> lis
 
 
 def not_judged(
-    reviews: Iterable[ReviewFact], records: Sequence[ReviewedRecordLike], plan_hash: str
+    reviews: Iterable[ReviewFact], records: Sequence[ApprovalRecordLike], plan_hash: str
 ) -> tuple[ReviewFact, ...]:
     """Return the reviews that no answer in the ledger is about."""
     known = {record.reason for record in records if record.plan_hash == plan_hash}

@@ -91,8 +91,11 @@ class Question(Value):
     requester: str = ""
 
 
-def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
+def policy_of(approvals: Approvals | None, at_least: int = 0) -> ApprovalPolicy:
     """Return what a pipeline's approval section asks for.
+
+    Args:
+        at_least: How many people have to say yes in any case: a plan may ask for more than its environment.
 
     Returns:
         The policy; without a section nobody has to say yes.
@@ -100,7 +103,7 @@ def policy_of(approvals: Approvals | None) -> ApprovalPolicy:
     if approvals is None:
         return ApprovalPolicy()
     return ApprovalPolicy(
-        required=approvals.required,
+        required=max(approvals.required, at_least),
         approvers=approvals.approvers,
         exclude_author=approvals.not_author,
         exclude_requester=approvals.not_requester,
@@ -173,6 +176,16 @@ class ApprovalRecordLike(Protocol):
     @property
     def created_at(self) -> datetime:
         """When it was given, aware."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """The verdict's reason."""
+        ...
+
+    @property
+    def code_step(self) -> int | None:
+        """The time step of the one-time code."""
         ...
 
 

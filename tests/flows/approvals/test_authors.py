@@ -94,7 +94,6 @@ def verdict(authors: frozenset[str]) -> Refusal:
         Question(policy=POLICY, plan_hash="a1" * 32, authors=authors, requester="cleo"),
         earlier=(),
         approver=zoe,
-        used_steps=(),
         now=NOW,
     )
     return Refusal(found.refusal)

@@ -18,6 +18,7 @@ from flows.domain.approvals.quorum import (
     authors_among,
     deadline,
     judge,
+    last_refusal,
     person_key,
     quorum,
     shared_identities,
@@ -49,6 +50,8 @@ class Record(Value):
     decision: str = APPROVE
     counted: bool = True
     refusal: str = ""
+    reason: str = ""
+    code_step: int | None = None
     created_at: datetime = NOW
 
 
@@ -77,8 +80,14 @@ def decide(given_answer: Answer | None = None, **changes: Any) -> AnswerVerdict:
         "now": NOW,
     }
     values |= changes
+    given_answer = given_answer or answer()
+    used = [
+        Record(plan_hash="c3" * 32, approver=given_answer.approver, counted=False, code_step=step)
+        for step in values.pop("used_steps")
+    ]
+    values["earlier"] = (*values["earlier"], *used)
     asked = {name: values.pop(name) for name in ("policy", "plan_hash", "authors", "requester")}
-    return judge(given_answer or answer(), Question(**asked), **values)
+    return judge(given_answer, Question(**asked), **values)
 
 
 def wrong_code() -> str:
@@ -445,3 +454,18 @@ def test_one_person_under_two_names_is_found() -> None:
     same_secret = person("cleo", totp_secret=SECRETS["dan"].lower())
     people = [person(), double, same_secret, person("dan")]
     assert shared_identities(people) == (("ada", "ben"), ("cleo", "dan"))
+
+
+def test_a_plan_may_ask_for_more_people_than_its_environment() -> None:
+    section = Approvals(required=1, approvers=("ada", "ben"))
+    assert [policy_of(section, at_least=number).required for number in (0, 1, 2)] == [1, 1, 2]
+
+
+def test_why_the_last_answer_did_not_count_is_said_to_those_it_concerns() -> None:
+    refused = Record(counted=False, refusal=Refusal.WRONG_CODE)
+    other = refused.model_copy(update={"plan_hash": "b2" * 32})
+    aside = other.model_copy(update={"refusal": Refusal.NO_PLAN})
+    assert last_refusal([Record(), refused], HASH) == Refusal.WRONG_CODE
+    assert last_refusal([other], HASH) == ""
+    assert last_refusal([aside], HASH) == Refusal.NO_PLAN
+    assert last_refusal([refused, Record()], HASH) == last_refusal([], HASH) == ""
