@@ -40,15 +40,10 @@ class CommitLocations:
         Returns:
             Where it runs, and what was last tried with it where that is not simply what runs.
         """
-        stays: list[RunningIn] = []
-        attempts: list[Attempt] = []
-        for policy in self._showing.policies.values():
-            history = self._history(policy)
-            stay = self._stay(policy, history, sha)
-            stays += [stay] if stay is not None else []
-            attempt = self._attempt(policy, history, sha)
-            attempts += [attempt] if attempt is not None else []
-        return tuple(stays), tuple(attempts)
+        known = [(policy, self._history(policy)) for policy in self._showing.policies.values()]
+        stays = (self._stay(policy, history, sha) for policy, history in known)
+        attempts = (self._attempt(policy, history, sha) for policy, history in known)
+        return tuple(filter(None, stays)), tuple(filter(None, attempts))
 
     def _history(self, policy: Policy) -> list[PromotionRecord]:
         if policy.name not in self._histories:

@@ -18,7 +18,7 @@ from tasks.kernel.errors import SluiceError
 from tasks.steps.step import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tasks.ledger.records import PromotionRecord
     from tasks.steps.publication import Showing
@@ -39,17 +39,13 @@ def show(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
         sha: Its commit, where the ledger does not have it yet.
     """
     if showing is not None:
-        _quietly(showing, promotion_id, sha)
+        _quietly(lambda: show_task(lambda: _told(showing, promotion_id, sha)))
 
 
 def show_aside(showing: Showing | None, promotion_id: int, *, sha: str = "") -> None:
     """Show a promotion beside what its flow goes on with. It shows what is true when it comes to it."""
-    if showing is None:
-        return
-    try:
-        showing.begun.append(show_task.submit(lambda: _told(showing, promotion_id, sha)))
-    except Exception:  # noqa: BLE001 - the environment runs what it should, whatever goes wrong in showing it
-        log().warning("show: unexpected failure", exc_info=True)
+    if showing is not None:
+        _quietly(lambda: showing.begun.append(show_task.submit(lambda: _told(showing, promotion_id, sha))))
 
 
 def show_end(showing: Showing | None, promotion_id: int) -> None:
@@ -62,9 +58,9 @@ def show_end(showing: Showing | None, promotion_id: int) -> None:
     show(showing, promotion_id)
 
 
-def _quietly(showing: Showing, promotion_id: int, sha: str) -> None:
+def _quietly(act: Callable[[], object]) -> None:
     try:
-        show_task(lambda: _told(showing, promotion_id, sha))
+        act()
     except Exception:  # noqa: BLE001 - the environment runs what it should, whatever goes wrong in showing it
         log().warning("show: unexpected failure", exc_info=True)
 

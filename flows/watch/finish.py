@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.receipts import StepReceipt
 from blocks.values.watch import WatchEnd
-from flows.core.outcome import run_link
-from flows.domain.promotion.messages import Subject
+from flows.core.outcome import run_link, subject_of
 from flows.domain.watch.view import cause, red_text
 from flows.domain.watch.watch import LONGEST_LATE, TOLD, WATCH
 from tasks.kernel.clock import utc_now
@@ -107,14 +106,6 @@ def _tell(
     ledger: Ledger, policy: Policy, row: PromotionRecord, end: WatchEnd, then: tuple[str, ...], run: str
 ) -> None:
     release = ledger.releases.get(row.release_id) if row.release_id else None
-    subject = Subject(
-        pipeline=row.pipeline,
-        environment=row.environment,
-        release_id=row.release_id or "",
-        commit=release.commit.short if release else row.ref,
-        title=release.commit.subject if release else "",
-        link=run_link(run),
-    )
     data: dict[str, object] = {
         "promotion": row.id,
         "pipeline": row.pipeline,
@@ -126,5 +117,5 @@ def _tell(
         "findings": [one.model_dump(mode="json") for one in end.findings],
         "run": run_link(run),
     }
-    text = process_redactor().text(red_text(subject, end, then))
+    text = process_redactor().text(red_text(subject_of(row, release, run), end, then))
     tell(policy.notify, text, data, f"{row.pipeline}/{row.environment}/{row.id}/watch/{end.verdict}")

@@ -40,7 +40,7 @@ def pull_fact(pull: Mapping[str, Any]) -> PullRequestFact:
     merged_at = pull["merged_at"]
     return PullRequestFact(
         number=pull["number"],
-        author=_login(pull),
+        author=login_of(pull["user"]),
         head=pull["head"]["sha"],
         base=pull["base"]["ref"],
         merged_at=datetime.fromisoformat(merged_at) if merged_at else None,
@@ -55,7 +55,7 @@ def review_fact(review: Mapping[str, Any]) -> ReviewFact:
     """Return a review as a fact; whether who gave it may write is asked apart."""
     submitted_at = review.get("submitted_at")
     return ReviewFact(
-        reviewer=_login(review),
+        reviewer=login_of(review["user"]),
         state=review["state"],
         commit=review["commit_id"] or "",
         submitted_at=datetime.fromisoformat(submitted_at) if submitted_at else None,
@@ -65,8 +65,9 @@ def review_fact(review: Mapping[str, Any]) -> ReviewFact:
     )
 
 
-def _login(of: Mapping[str, Any]) -> str:
-    return (of["user"] or {}).get("login") or ""
+def login_of(account: Mapping[str, Any] | None) -> str:
+    """Return the login of an account; empty for one that is gone."""
+    return str((account or {}).get("login") or "")
 
 
 def protection_fact(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from blocks.values.publication import CommitStatusWish, DeploymentStateWish, DeploymentWish, ReleaseWish
+from tasks.github.facts import login_of
 from tasks.github.refusals import Asking, ChangeRefusedError, NotThereError
 from tasks.github.repository import RepositoryPart, quoted
 from tasks.kernel.errors import TransientError
@@ -66,8 +67,6 @@ class GitHubShowing(RepositoryPart):
     def ensure_deployment_state(self, number: int, wish: DeploymentStateWish) -> bool:
         """Give a deployment a state, unless it has it."""
         path = f"{self._path}/deployments/{number}/statuses"
-        if self._has_state(path, wish):
-            return False
         links = {"log_url": wish.log_url, "environment_url": wish.environment_url}
         body = {
             "state": wish.state,
@@ -76,23 +75,18 @@ class GitHubShowing(RepositoryPart):
             "auto_inactive": True,
             **{name: address for name, address in links.items() if address},
         }
-        self._client.change(_STATE, "POST", path, body)
-        _seen(self._has_state(path, wish), "deployment status")
-        return True
+        return self._ensured(lambda: self._has_state(path, wish), _STATE, path, body, "deployment status")
 
     def ensure_commit_status(self, wish: CommitStatusWish) -> bool:
         """Give a commit a status, unless it has it."""
-        if self._has_status(wish):
-            return False
         body = {
             "state": wish.state,
             "context": wish.context,
             "description": wish.description,
             **({"target_url": wish.target_url} if wish.target_url else {}),
         }
-        self._client.change(_STATUS, "POST", f"{self._path}/statuses/{wish.sha}", body)
-        _seen(self._has_status(wish), "commit status")
-        return True
+        path = f"{self._path}/statuses/{wish.sha}"
+        return self._ensured(lambda: self._has_status(wish), _STATUS, path, body, "commit status")
 
     def ensure_comment(self, pull: int, marker: str, body: str) -> bool:
         """Write a pull request's one comment, or bring it up to date; of several of ours the first is kept.
@@ -117,8 +111,6 @@ class GitHubShowing(RepositoryPart):
 
     def ensure_release(self, wish: ReleaseWish) -> bool:
         """Create a tag's release, unless there is one: what people wrote stays."""
-        if self._has_release(wish.tag):
-            return False
         body = {
             "tag_name": wish.tag,
             "name": wish.name,
@@ -128,14 +120,23 @@ class GitHubShowing(RepositoryPart):
             # GitHub decides by date and version, so that a mended older line does not become the latest.
             "make_latest": "legacy",
         }
+        path = f"{self._path}/releases"
+        return self._ensured(lambda: self._has_release(wish.tag), _RELEASE, path, body, "release")
+
+    def _ensured(
+        self, there: Callable[[], bool], asking: Asking, path: str, body: Mapping[str, Any], what: str
+    ) -> bool:
+        """Create something, unless it is there; say whether it was created."""
+        if there():
+            return False
         try:
-            self._client.change(_RELEASE, "POST", f"{self._path}/releases", body)
+            self._client.change(asking, "POST", path, body)
         except ChangeRefusedError:
-            # Somebody else created it this moment.
-            if self._has_release(wish.tag):
+            # Somebody else may have created it this moment.
+            if there():
                 return False
             raise
-        _seen(self._has_release(wish.tag), "release")
+        _seen(there(), what)
         return True
 
     def _has_state(self, path: str, wish: DeploymentStateWish) -> bool:
@@ -163,7 +164,7 @@ class GitHubShowing(RepositoryPart):
         """Return the comments that are ours, oldest first: anybody can copy the marker, so the login counts too."""
         listed = self._client.listed(_COMMENTS, f"{self._path}/issues/{pull}/comments", dict)
         marked = [one for one in listed if str(one.get("body") or "").startswith(marker)]
-        ours = [one for one in marked if (one.get("user") or {}).get("login") == self.me()]
+        ours = [one for one in marked if login_of(one.get("user")) == self.me()]
         return sorted(ours, key=lambda one: int(one["id"]))
 
     def _remove(self, comments: list[dict[str, Any]]) -> None:

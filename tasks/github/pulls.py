@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from blocks.values.pull_requests import ChangedFile, MergeMethod, PullFact
+from tasks.github.facts import login_of
 from tasks.github.graphql import mutate
 from tasks.github.refusals import Asking, ChangeRefusedError
 from tasks.github.repository import RepositoryPart
@@ -66,7 +67,7 @@ class GitHubPulls(RepositoryPart):
         return self._client.listed(
             Asking(f"the commits of pull request #{number}", _READ),
             f"{self._of(number)}/commits",
-            lambda one: _login(one, "author"),
+            lambda one: login_of(one.get("author")),
         )
 
     def files(self, number: int) -> tuple[ChangedFile, ...]:
@@ -195,7 +196,7 @@ class GitHubPulls(RepositoryPart):
         path, hidden = f"{self._path}/issues/{number}/comments", f"<!-- {mark} -->"
         reading = Asking(f"the comments on pull request #{number}", _READ)
         for one in self._client.listed(reading, path, dict):
-            if hidden in (one.get("body") or "") and _login(one) == self.me():
+            if hidden in (one.get("body") or "") and login_of(one.get("user")) == self.me():
                 return False
         asking = Asking(f"pull request #{number}", _WRITE, "comment on")
         self._client.change(asking, "POST", path, {"body": f"{hidden}\n{text}"})
@@ -219,7 +220,9 @@ class GitHubPulls(RepositoryPart):
     def _own_approvals(self, number: int) -> list[dict[str, Any]]:
         asking = Asking(f"the reviews of pull request #{number}", _READ)
         reviews = self._client.listed(asking, f"{self._of(number)}/reviews", dict)
-        return [one for one in reviews if one["state"] == "APPROVED" and _login(one) == self.me()]
+        return [
+            one for one in reviews if one["state"] == "APPROVED" and login_of(one.get("user")) == self.me()
+        ]
 
     def _dismiss(self, number: int, review: int, reason: str) -> None:
         path = f"{self._of(number)}/reviews/{review}/dismissals"
@@ -242,7 +245,7 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
     return PullFact(
         number=raw["number"],
         node_id=raw["node_id"],
-        author=_login(raw),
+        author=login_of(raw.get("user")),
         title=raw["title"],
         head=head["sha"],
         head_branch=head["ref"],
@@ -252,7 +255,7 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
         merged_at=datetime.fromisoformat(merged_at) if merged_at else None,
         merge_commit=(raw.get("merge_commit_sha") or "") if merged_at else "",
         draft=bool(raw.get("draft")),
-        auto_merge_by=_login(raw.get("auto_merge") or {}, "enabled_by"),
+        auto_merge_by=login_of((raw.get("auto_merge") or {}).get("enabled_by")),
         commits=raw.get("commits"),
         changed_files=raw.get("changed_files"),
         link=raw["html_url"],
@@ -262,7 +265,3 @@ def pull_of(raw: dict[str, Any]) -> PullFact:
 def _confirmed(done: bool, what: str) -> None:  # noqa: FBT001 - the word says what it is
     if not done:
         raise TransientError(f"GitHub does not confirm {what}", "look at it on GitHub")
-
-
-def _login(raw: dict[str, Any], key: str = "user") -> str:
-    return str((raw.get(key) or {}).get("login") or "")

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from semver import Version
 
+from flows.domain.gates.versions import version_of
+
 _HEADING = re.compile(r"##\s+(?P<open>\[?)(?P<name>[^\]\s]+)")
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
 # The addresses of headings, which stand at the end of a changelog.
@@ -37,9 +39,9 @@ def with_entry(text: str, version: Version, at: datetime, changes: Sequence[str]
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = (text or _NEW).replace("\r\n", "\n").rstrip("\n").split("\n")
     headings = _headings(lines)
-    if any(_version(name) == version for _, _, name in headings):
+    if any(version_of(name) == version for _, _, name in headings):
         return None
-    versions = [one for one in headings if _version(one[2]) is not None]
+    versions = [one for one in headings if version_of(one[2]) is not None]
     entry = [_title(version, at, versions), "", *changes]
     place = versions[0][0] if versions else _end(lines)
     before, after = _trimmed(lines[:place]), lines[place:]
@@ -60,11 +62,6 @@ def _headings(lines: Sequence[str]) -> list[tuple[int, str, str]]:
         if heading is not None:
             found.append((number, heading["open"], heading["name"]))
     return found
-
-
-def _version(name: str) -> Version | None:
-    text = name.removeprefix("v")
-    return Version.parse(text) if Version.is_valid(text) else None
 
 
 def _title(version: Version, at: datetime, versions: Sequence[tuple[int, str, str]]) -> str:
