@@ -175,9 +175,6 @@ def record_answer(
 def write_down(add: Add, verdict: AnswerVerdict) -> None:
     """Write a judged answer into the ledger and the log.
 
-    Args:
-        add: The ledger's, for the promotion or request that was asked about.
-
     Raises:
         CodeUsed: Its one-time code was used for something else.
     """

@@ -33,9 +33,6 @@ def ask_until_quorum(
     The run suspends for each answer: its process ends, and Prefect starts the flow from the top when
     somebody answers. What was answered before stands in the ledger, bound to the plan's hash, so a plan that
     changed meanwhile is asked about anew.
-
-    Returns:
-        `APPROVED`, `REJECTED` or `EXPIRED`.
     """
     if run.policy.approvals is None:
         return Status.APPROVED

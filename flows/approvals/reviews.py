@@ -41,22 +41,14 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True)
 class Reviews:
-    """Where the reviews that may answer a promotion's plan stand.
-
-    Attributes:
-        github: The `github` block's name, empty where the repository names none.
-    """
+    """Where the reviews that may answer a promotion's plan stand."""
 
     github: str
     sha: str
     since: datetime
 
     def answering(self, plan: Plan) -> tuple[ReviewFact, ...]:
-        """Read the reviews that answer a plan now.
-
-        Returns:
-            Those of the pull request that brought the commit; none where none did.
-        """
+        """Read the reviews that answer a plan now."""
         with closing(open_github(self.github)) as github:
             pull = brought_by(read_reviews(github, sha=self.sha), self.sha)
         if pull is None:
@@ -90,9 +82,6 @@ def record_reviews(
 
     The answer only says that there is something to read: who it names decides nothing. It always leaves a line of its
     own or that of its review, by which the next question gets another key.
-
-    Args:
-        number: GitHub's id of the review it names.
     """
     refusal = Refusal.NO_REVIEWS if reviews is None or not question.policy.reviews else Refusal.NONE
     found: tuple[ReviewFact, ...] = ()

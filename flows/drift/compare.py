@@ -57,9 +57,6 @@ def compare(
         looks: Host → a look at it, for those that answer.
         amiss: Host → what is wrong with it, for the others; what stands on them is left standing.
         calls: What a person is needed for; it is about no host.
-
-    Returns:
-        What was found. While a promotion changes the environment its hosts are not judged.
     """
     busy = _busy(session, policy)
     found, read = list(calls), {""}

@@ -63,12 +63,6 @@ def end_what_died(
 
     Args:
         here: The repository whose pipeline this is; a promotion of another one is left alone. None: nobody asks.
-
-    Returns:
-        The promotions that were not left as they were.
-
-    Raises:
-        TransientError: Prefect's server or the ledger does not answer.
     """
     judged: list[Judged] = []
     for opened in ledger.promotions.open_in(policy.pipeline, policy.name):
@@ -209,9 +203,6 @@ def give_back_lease(ledger: Ledger, policy: Policy) -> str:
     """Give a lease back that ran out while its promotion has ended.
 
     Running it twice is safe: a lease that was taken again meanwhile has another token, and stays.
-
-    Returns:
-        A line that says so; empty where there was none.
     """
     lease = ledger.leases.get(policy.pipeline, policy.name)
     if lease is None or lease.owner is None or lease.expires_at is None or lease.expires_at > utc_now():

@@ -44,9 +44,6 @@ class Found:
     """What was found and done in one environment.
 
     Attributes:
-        lease: A line about a lease that was given back; empty for none.
-        watch: A line about a watch that was started, or started again; empty for none.
-        told: A line for each promotion that was told of a review.
         amiss: Why the look did not come to its end; empty where it did.
     """
 

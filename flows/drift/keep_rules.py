@@ -38,11 +38,7 @@ class KeptRules:
 
 
 def put_back_first(source: str) -> PutBack | None:
-    """Put back what is due, before anything else can fail; what fails here keeps nothing else from being looked at.
-
-    Returns:
-        What became of it; None where nobody could look.
-    """
+    """Put back what is due, before anything else can fail; what fails here keeps nothing else from being looked at."""
     try:
         return put_back_due(source)
     except Exception as error:  # noqa: BLE001 - the environments are looked at, whatever it is

@@ -50,15 +50,7 @@ def ask_entry(
     freeze_override: str = "",
     since: datetime | None = None,
 ) -> tuple[GateAnswer, ...]:
-    """Ask the gates of `gates:` once.
-
-    Args:
-        policy: The policy that counts for this promotion.
-        since: When this promotion looked first; None for now.
-
-    Returns:
-        The answers; none where the release runs there already.
-    """
+    """Ask the gates of `gates:` once."""
     now = utc_now()
     running = session.ledger.promotions.running(policy.pipeline, policy.name)
     facts = EntryFacts(

@@ -34,9 +34,6 @@ class CommitLocations:
     def of(self, sha: str) -> tuple[tuple[RunningIn, ...], tuple[Attempt, ...]]:
         """Find a change in every environment.
 
-        Args:
-            sha: The commit that holds it.
-
         Returns:
             Where it runs, and what was last tried with it where that is not simply what runs.
         """

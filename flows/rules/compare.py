@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparedRules:
-    """How the rules stand.
-
-    Attributes:
-        standing: The requests whose rules are relaxed now.
-    """
+    """How the rules stand."""
 
     found: RulesFound
     lines: tuple[RuleLine, ...]
@@ -59,11 +55,7 @@ def _by_branch(standing: tuple[RelaxationRecord, ...]) -> dict[str, frozenset[st
 
 
 def write_rules(protect: Protect, keeper: RuleKeeper, looked: ComparedRules) -> tuple[list[str], list[str]]:
-    """Write what is missing, each branch and environment for itself: what fails keeps no other from being written.
-
-    Returns:
-        The places that were changed, and what could not be written, one line each.
-    """
+    """Write what is missing, each branch and environment for itself: what fails keeps no other from being written."""
     changed: list[str] = []
     failed: list[str] = []
     for write in _writings(protect, keeper, looked):

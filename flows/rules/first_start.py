@@ -22,9 +22,6 @@ _ANEW = "ask again with a new run"
 def refuse_changed(ledger: Ledger, row: RelaxationRecord | None, parameters: Mapping[str, Parameter]) -> None:
     """See that a run asks for what it was started for, before anything of what it asks for is used.
 
-    Args:
-        row: The run's request; None at its first start.
-
     Raises:
         RefusedError: It asks for something else, or nobody wrote down what it was started for.
     """

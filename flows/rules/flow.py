@@ -29,11 +29,7 @@ _BY_HAND = "restored before its time, as requested"
 
 @dataclass(frozen=True)
 class Protected(ComparedRules):
-    """How the rules stand after a run, and what it did.
-
-    Attributes:
-        applied: True where what is missing was to be written.
-    """
+    """How the rules stand after a run, and what it did."""
 
     pipeline: str = ""
     changed: tuple[str, ...] = ()

@@ -51,12 +51,6 @@ def act(
     """Hold a release whose watch is red, start the rollback where the policy says so, and tell people.
 
     Running it twice is safe: a hold stands once, a promotion has one such rollback, a message has its key.
-
-    Args:
-        until: Until when it watched, UTC.
-
-    Returns:
-        What was done and what people have to do, one line each.
     """
     then: tuple[str, ...] = (f"look yourself: {end.text}",)
     if end.verdict == "red":

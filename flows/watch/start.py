@@ -28,11 +28,7 @@ def patterns_of(rules: Watch) -> LogPatterns | None:
 
 
 def begin_reading(run: Run) -> list[PrefectFuture[RawLogs]]:
-    """Begin to read what every host logged before it is switched. Beside other steps it costs no time.
-
-    Returns:
-        What `end_reading` waits for; nothing where nobody watches.
-    """
+    """Begin to read what every host logged before it is switched. Beside other steps it costs no time."""
     rules = run.policy.watch
     # Once switched, what ran before has no logs any more.
     if rules is None or run.journal.begun("up"):

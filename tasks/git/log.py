@@ -24,10 +24,6 @@ def commits_of(listed: str) -> list[Commit]:
 def names_of(wrote: str, messages: str) -> frozenset[str] | None:
     """Return the names and e-mails of authors and co-authors.
 
-    Args:
-        wrote: What `log_authors` printed.
-        messages: What `log_co_authored` printed.
-
     Returns:
         None where they are not all known: a commit has no author, or the beginning of a list is missing.
     """

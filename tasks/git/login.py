@@ -92,11 +92,7 @@ class GitLogin:
 
 
 def split_url(url: str, login: GitLogin) -> tuple[str, GitLogin]:
-    """Take a login out of a repository's address.
-
-    Args:
-        url: The address; `https://user:token@host/path` is accepted.
-    """
+    """Take a login out of a repository's address."""
     if url.startswith("-") or "\n" in url or "\0" in url or "::" in url.split("/", maxsplit=1)[0]:
         raise TerminalError(
             f"{url[:80]!r} is no address of a git repository", "use https://, ssh:// or a path"

@@ -80,9 +80,6 @@ class GitMirror:
 
         Args:
             hurried: True where what was fetched last will do: nobody waits for long then.
-
-        Raises:
-            TerminalError: The login was refused, there is no such repository, or it took too long.
         """
         limits = HURRIED if hurried else NETWORK
         held = locked(Path(f"{self.directory}.lock"), seconds=limits.idle_seconds if hurried else None)
@@ -104,9 +101,6 @@ class GitMirror:
 
         Args:
             ref: A branch or tag, short or full (`refs/tags/v1`), or at least 7 digits of a commit id.
-
-        Raises:
-            TerminalError: There is none of that name (the nearest are told), or more than one.
         """
         refs = self._refs()
         commits = self._commits(ref) if git.SHORT_SHA.match(ref) else ()
@@ -178,12 +172,7 @@ class GitMirror:
         return names_of(wrote, self._git.text(git.log_co_authored(self._path, *revisions)))
 
     def holds(self, sha: str, commit: str) -> bool:
-        """Say whether a commit is in the history of another one; what the mirror does not have is in none.
-
-        Args:
-            sha: The commit whose history is looked through.
-            commit: The commit that may be in it.
-        """
+        """Say whether a commit is in the history of another one; what the mirror does not have is in none."""
         return self._git.run(git.is_ancestor(self._path, commit, sha)).exit_code == 0
 
     def _log(self, *revisions: str, limit: int) -> list[Commit]:
@@ -257,9 +246,6 @@ class GitMirror:
         """Return a tar archive of files and folders of a commit; equal commits give equal bytes.
 
         `git archive` is not used: it leaves out what the repository excludes from its own source archives.
-
-        Raises:
-            TerminalError: One of them is not in the commit, or the mirror lacks its content.
         """
         entries = {entry.path: entry for entry in self._entries(sha)}
         chosen = {entry.path: entry for path in paths for entry in self._below(entries, path, sha)}

@@ -18,11 +18,7 @@ MOST_COMPARED = 1_000
 
 @dataclass(frozen=True)
 class ResolvedRef:
-    """What a ref stands for.
-
-    Attributes:
-        name: The branch's or tag's short name; the full id of a commit.
-    """
+    """What a ref stands for."""
 
     kind: Literal["branch", "tag", "commit"]
     name: str

@@ -91,12 +91,7 @@ class GitRunner:
         return self.read(argv).decode(errors="replace").rstrip("\n")
 
     def network(self, argv: Argv, environment: Mapping[str, str], limits: Limits = NETWORK) -> str:
-        """Run a command that asks the repository itself.
-
-        Raises:
-            TransientError: It does not answer.
-            TerminalError: It refused the login, or there is none at that address, or it is elsewhere now.
-        """
+        """Run a command that asks the repository itself."""
         result = self._whole(Call(argv, env=environment, limits=limits))
         if result.exit_code == 0:
             return result.stdout.decode(errors="surrogateescape")

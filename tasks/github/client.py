@@ -55,7 +55,6 @@ class Patience(NamedTuple):
     """How long GitHub is waited for.
 
     Attributes:
-        pause_seconds: The longest pause that is made where GitHub asks for one.
         total_seconds: After so long nothing more is asked; None for no bound.
     """
 
@@ -112,11 +111,7 @@ class GitHubClient:
         return self._github.get_rate_limit().resources.core
 
     def get(self, path: str, kind: type[J], **parameters: int | str) -> J:
-        """Read one JSON document, inside of `ask`.
-
-        Raises:
-            TypeError: It is of another kind: what answers is no GitHub.
-        """
+        """Read one JSON document, inside of `ask`."""
         found = self.get_any(path, **parameters)
         if not isinstance(found, kind):
             raise TypeError(path)
@@ -156,11 +151,7 @@ class GitHubClient:
             raise too_many()
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Change something, inside of `ask`.
-
-        Raises:
-            TypeError: The answer is not a JSON object: it is not GitHub's.
-        """
+        """Change something, inside of `ask`."""
         found = self._asked(method, path, input=body)[1]
         if method == "DELETE":
             return {}

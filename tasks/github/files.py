@@ -64,9 +64,6 @@ class GitHubFiles(RepositoryPart):
 
         Args:
             blob: Git's id of what it holds now; empty for a new file. Where it holds something else GitHub refuses.
-
-        Raises:
-            ChangeRefusedError: Somebody else changed the file.
         """
         body = {
             "message": message,

@@ -51,11 +51,7 @@ def who_am_i(client: GitHubClient) -> str:
 
 
 def as_rest(error: GithubException) -> GithubException:
-    """Return a refusal as the REST API would give it.
-
-    Returns:
-        The same, with the words of all errors; an error that is none of GraphQL as it came.
-    """
+    """Return a refusal as the REST API would give it."""
     errors = error.data.get("errors") if isinstance(error.data, dict) else None
     if error.status not in {400, 404} or not isinstance(errors, list):
         return error

@@ -42,12 +42,6 @@ def protect_branch(keeper: RuleKeeper, *, found: BranchRules, wanted: BranchProt
 
     Running it twice is safe: it looks first, and a protection that is as wanted is left alone. One that is neither as
     it was found nor as wanted was changed by somebody else meanwhile, and is left alone as well.
-
-    Args:
-        found: What was found when it was decided what to write.
-
-    Raises:
-        TerminalError: GitHub refused it or did not keep it, or somebody changed the rules meanwhile.
     """
     branch = found.branch
     now = keeper.branch(branch).protection
@@ -69,10 +63,6 @@ def protect_environment(keeper: RuleKeeper, *, wanted: EnvironmentRules) -> Rule
     """Make an environment on GitHub, or change what it asks for, and look whether GitHub took it.
 
     Running it twice is safe: it looks first, and writes only what is missing.
-
-    Raises:
-        TerminalError: GitHub refused it or did not keep it, a reviewer is not known there, or somebody made it
-            stricter meanwhile.
     """
     place = f"environment {wanted.name}"
     now = keeper.environment(wanted.name)

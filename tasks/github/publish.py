@@ -30,21 +30,13 @@ class GitHubShowing(RepositoryPart):
     """Deployments, statuses, comments and releases of a repository on GitHub."""
 
     def find_deployment(self, wish: DeploymentWish) -> int:
-        """Find a promotion's deployment by what its payload says.
-
-        Returns:
-            Its id, 0 where there is none.
-        """
+        """Find a promotion's deployment by what its payload says."""
         wanted = {"sha": wish.sha, "environment": wish.environment, "task": _TASK}
         found = self._client.listed(_DEPLOYMENTS, f"{self._path}/deployments", dict, **wanted)
         return min((int(one["id"]) for one in found if _key_of(one) == wish.key), default=0)
 
     def ensure_deployment(self, wish: DeploymentWish) -> int:
-        """Find a promotion's deployment, or create it. It waits for no check: the gates have asked.
-
-        Raises:
-            ChangeRefusedError: GitHub does not have the commit.
-        """
+        """Find a promotion's deployment, or create it. It waits for no check: the gates have asked."""
         there = self.find_deployment(wish)
         if there:
             return there

@@ -67,12 +67,6 @@ def let_merge(
     """Have GitHub merge a pull request as soon as its own rules allow it, and approve it where that is asked for.
 
     Running it twice is safe: it looks what is done already. Only the commit that was judged is approved and merged.
-
-    Args:
-        approval: The text of the approving review; None for no review.
-
-    Raises:
-        TerminalError: The login lacks a permission, or GitHub refuses: its head moved, or auto-merge is not allowed.
     """
     now = pulls.pull(pull.number)
     if now.merged:

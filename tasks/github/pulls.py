@@ -139,7 +139,6 @@ class GitHubPulls(RepositoryPart):
 
         Raises:
             ChangeRefusedError: It cannot be merged (405), or its head or base moved meanwhile (409, 405).
-            TransientError: GitHub does not say that it is merged.
         """
         asking = Asking(f"pull request #{pull.number}", _MERGES, "merge")
         wanted = {"sha": pull.head, "merge_method": method}
@@ -147,11 +146,7 @@ class GitHubPulls(RepositoryPart):
         _confirmed(answer.get("merged") is True, f"the merge of pull request #{pull.number}")
 
     def take_back(self, pull: PullFact, reason: str) -> tuple[str, ...]:
-        """Take back what this login gave a pull request: auto-merge first, then its approvals.
-
-        Returns:
-            What was taken back, in words; nothing where there was nothing of this login's.
-        """
+        """Take back what this login gave a pull request: auto-merge first, then its approvals."""
         done: list[str] = []
         if pull.auto_merge_by and pull.auto_merge_by == self.me():
             self._mutate(f"auto-merge of pull request #{pull.number}", "disable", pull, _DISABLE)
@@ -189,9 +184,6 @@ class GitHubPulls(RepositoryPart):
 
         Args:
             mark: What identifies the comment; a person does not see it.
-
-        Returns:
-            False where it was there.
         """
         path, hidden = f"{self._path}/issues/{number}/comments", f"<!-- {mark} -->"
         reading = Asking(f"the comments on pull request #{number}", _READ)

@@ -17,12 +17,7 @@ _PLAN = "Upgrade to GitHub"
 
 
 class Asking(NamedTuple):
-    """One thing that is asked of GitHub.
-
-    Attributes:
-        what: The words a message has for what is read or changed.
-        permission: What the login needs for it.
-    """
+    """One thing that is asked of GitHub."""
 
     what: str
     permission: str

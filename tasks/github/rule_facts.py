@@ -151,9 +151,6 @@ def _actors_body(actors: Actors | None) -> dict[str, list[str]] | None:
 def rulesets_of(rules: Iterable[Mapping[str, Any]]) -> BranchProtection | None:
     """Put the rules that rulesets enforce on a branch as a protection; of several the strictest counts.
 
-    Args:
-        rules: The rules in force, as `GET …/rules/branches/{branch}` has them.
-
     Returns:
         The protection, None where there is no rule it could hold. Whether administrators may pass over a ruleset is
         not told there.

@@ -30,11 +30,7 @@ class GitHubRules(RepositoryPart):
         return self._client.page
 
     def branch(self, branch: str) -> BranchRules:
-        """Read everything that is enforced on a branch, by its protection and by rulesets.
-
-        Raises:
-            NotThereError: GitHub has no such branch.
-        """
+        """Read everything that is enforced on a branch, by its protection and by rulesets."""
         contents = Asking(f"the branch {branch}", "Contents: read")
         # What does not say so is no branch; without a protection a whole new one could be written.
         protected: bool = self._client.one(
@@ -87,9 +83,6 @@ class GitHubRules(RepositoryPart):
 
     def guard(self, found: EnvironmentRules, wanted: EnvironmentRules) -> None:
         """Make an environment what is wanted, or change it to that, as a whole.
-
-        Args:
-            wanted: What it is to be; reviewers without a number are looked up.
 
         Raises:
             TerminalError: A reviewer is not known to GitHub, or has no access to the repository.

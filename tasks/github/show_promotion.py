@@ -27,22 +27,14 @@ PAUSE_SECONDS = 2.0
 
 
 class Published(NamedTuple):
-    """What one part of showing did.
-
-    Attributes:
-        deployment: The deployment's id on GitHub, 0 without one.
-    """
+    """What one part of showing did."""
 
     text: str
     deployment: int = 0
 
 
 class PublicationPart(NamedTuple):
-    """One thing that is shown.
-
-    Attributes:
-        act: Shows it; safe to run twice.
-    """
+    """One thing that is shown."""
 
     name: str
     act: Callable[[], Published]
@@ -58,11 +50,7 @@ def show(act: Callable[[], str]) -> str:
 
 
 def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Iterable[PublicationPart]) -> str:
-    """Show every part of one moment, with a row in the journal; what fails is told there and in the log.
-
-    Args:
-        moment: What is shown, the journal's key.
-    """
+    """Show every part of one moment, with a row in the journal; what fails is told there and in the log."""
     started = time.monotonic()
     ledger.steps.start(promotion_id, NAME, moment, now=utc_now())
     told, amiss = _told(parts)

@@ -55,9 +55,6 @@ def judge(
     """Judge one answer. What can be refused without the code is, so that no good code is wasted.
 
     The code of an answer to another plan is used up: it was shown, and must not be given once more to this one.
-
-    Args:
-        earlier: The judged answers so far, of any plan.
     """
     known = approver is not None and person_key(approver.name) == person_key(answer.approver)
     person = approver if known else None
@@ -132,11 +129,7 @@ def person_refusal(
     earlier: Sequence[ApprovalRecordLike],
     now: datetime,
 ) -> Refusal:
-    """Say why a person may not decide about a plan, however their identity is verified.
-
-    Args:
-        earlier: The judged answers so far, of any plan.
-    """
+    """Say why a person may not decide about a plan, however their identity is verified."""
     if person is None:
         return Refusal.UNKNOWN_PERSON
     if person_key(person.name) not in _listed(question.policy):
@@ -232,9 +225,6 @@ def quorum(
     policy: ApprovalPolicy, plan_hash: str, records: Sequence[ApprovalRecordLike], *, now: datetime
 ) -> QuorumState:
     """Say how far the approvals for a plan are.
-
-    Args:
-        now: The time, aware; a yes older than the policy's expiry does not count.
 
     Returns:
         The state. One counted no of a listed approver outweighs every yes.

@@ -116,11 +116,7 @@ def judge_review(
     earlier: Sequence[ApprovalRecordLike],
     now: datetime,
 ) -> AnswerVerdict:
-    """Judge a review that answers a plan. The reviewer's login at GitHub takes the one-time code's place.
-
-    Args:
-        review: The review, one of `answering`.
-    """
+    """Judge a review that answers a plan. The reviewer's login at GitHub takes the one-time code's place."""
     decision = _DECISIONS[review.state]
     refusal = Refusal.NONE
     if not question.policy.reviews:

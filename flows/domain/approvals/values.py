@@ -79,8 +79,6 @@ class Question(Value):
     """What people are asked, and who had a hand in it.
 
     Attributes:
-        policy: Who has to say yes.
-        plan_hash: The hash of the plan or request.
         authors: E-mails, logins and names of the authors of the plan's commits.
         requester: Who asked for it; empty where it is not known.
     """
@@ -116,7 +114,6 @@ class Answer(Value):
     """What somebody typed into the form. Untrusted text in every field.
 
     Attributes:
-        approver: Who they say they are.
         unticked: The items of the checklist that were not ticked.
         plan_hash: The hash of what was read; empty where the answer does not say.
     """
@@ -193,7 +190,6 @@ class AnswerVerdict(Value):
     """What the judge says; all of it is safe to store and to show.
 
     Attributes:
-        plan_hash: The plan it answers; empty where it says none.
         approver: The approver's name as enrolled; where nobody of that name is, what was typed, on one line.
         decision: What was decided; what nobody can read is taken as a no, and does not count.
         refusal: Why it does not count, a `Refusal` text; empty where it counts.

@@ -47,8 +47,6 @@ class Expected(Value):
     """What the ledger says of an environment.
 
     Attributes:
-        pipeline: The pipeline's name; compose's project has the same.
-        required: The keys the release requires in the env file.
         revisions: The schema revisions the database may be at; empty: not compared.
     """
 
@@ -116,14 +114,7 @@ def _built(release: Release) -> dict[str, str]:
 
 
 def pinned(override: str) -> dict[str, str]:
-    """Return the images a generated compose file pins.
-
-    Args:
-        override: Its text; what cannot be read pins nothing.
-
-    Returns:
-        Service → reference by digest.
-    """
+    """Return the images a generated compose file pins."""
     try:
         read: Any = yaml.safe_load(override.replace("!reset null", "null"))
     except yaml.YAMLError:

@@ -40,11 +40,7 @@ class Act(StrEnum):
 
 
 class ReconcileDecision(Value):
-    """What to do, and the line that says why.
-
-    Attributes:
-        status: The status the promotion gets, with `END`.
-    """
+    """What to do, and the line that says why."""
 
     act: Act
     status: Status | None = None

@@ -43,10 +43,6 @@ class EntryFacts(Value):
     """Everything these gates look at.
 
     Attributes:
-        waited_seconds: How long this promotion has looked already.
-        running_tags: The tags at its commit.
-        upstream: The environment the release soaks in, None without.
-        arrivals: What began to run there.
         freeze_override: Why a freeze is overridden; empty without.
         approvers: How many people may approve; 0 where nobody is asked.
     """
@@ -138,7 +134,6 @@ class GateLook(NamedTuple):
 
     Attributes:
         pause_seconds: How long to wait before looking again; None to go on with the answers as they are.
-        answers: The answers, with what was waited for in vain told as such.
     """
 
     pause_seconds: float | None

@@ -17,11 +17,7 @@ _PROVEN = frozenset({Status.SUCCEEDED, Status.UNCHANGED})
 
 
 class PromotionFact(Value):
-    """One earlier promotion, as far as gates need it.
-
-    Attributes:
-        digests: Target → digest of its release.
-    """
+    """One earlier promotion, as far as gates need it."""
 
     environment: str
     status: Status
@@ -54,7 +50,6 @@ class GateFacts(Value):
 
     Attributes:
         refs: What is allowed there; None where refs do not matter (a rollback).
-        promotions: Earlier promotions in `proven_in`.
         required_keys: Keys the release requires; empty where keys do not matter.
     """
 
@@ -80,11 +75,7 @@ def evaluate(facts: GateFacts) -> tuple[GateAnswer, ...]:
 
 
 def refusal(answers: Sequence[GateAnswer], environment: str) -> RefusedError | None:
-    """Return the error of a closed gate.
-
-    Returns:
-        One error that names every closed gate, None where all are open.
-    """
+    """Return the error of a closed gate."""
     shut = [answer.reason for answer in answers if not answer.passed]
     if not shut:
         return None
@@ -134,11 +125,7 @@ def keys_complete(required: Sequence[str], host: HostKeys) -> GateAnswer:
 
 
 def same_release(running: Release | None, release: Release) -> bool:
-    """Say whether a release is the one that runs, so that nothing would change.
-
-    Returns:
-        True when commit, images and bundle are the same.
-    """
+    """Say whether a release is the one that runs, so that nothing would change."""
     return running is not None and _content(running) == _content(release)
 
 

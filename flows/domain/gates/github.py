@@ -40,12 +40,6 @@ def checks_green(
 
     Where a status and a check run have the required name, both must be green, as on GitHub. Of several attempts the
     newest counts. What is missing is not green.
-
-    Args:
-        waited_seconds: How long this promotion has looked already.
-
-    Returns:
-        The gate's answer; it waits for what runs, and a short while for what has not begun.
     """
     if not required:
         return closed(

@@ -41,14 +41,7 @@ class Window(NamedTuple):
 def soaked(
     release_id: str, arrivals: Iterable[Arrival], seconds: float, *, upstream: str, now: datetime
 ) -> GateAnswer:
-    """Say whether a release has run long enough in the environment before.
-
-    Args:
-        arrivals: What began to run there, in any order.
-
-    Returns:
-        The gate's answer; it waits while the release runs there.
-    """
+    """Say whether a release has run long enough in the environment before."""
     ordered = sorted(arrivals, key=lambda one: one.at)
     ends = [*(one.at for one in ordered[1:]), now]
     ran = sum(
@@ -80,9 +73,6 @@ def not_frozen(
 
     Args:
         approvers: How many approvers there are; 0 where the environment asks nobody.
-
-    Returns:
-        The gate's answer; it waits for the end of the freeze.
     """
     window = frozen_until(freezes, timezone, now)
     if window is None:

@@ -29,10 +29,6 @@ def with_entry(text: str, version: Version, at: datetime, changes: Sequence[str]
 
     It goes before the newest version's, below what is headed `Unreleased`, which stays as people wrote it.
 
-    Args:
-        at: When it went live, UTC.
-        changes: What it brings, one line of Markdown each.
-
     Returns:
         The new text; None where the version has its entry already.
     """

@@ -24,7 +24,6 @@ class RunningIn(Value):
 
     Attributes:
         address: Where it answers; empty where people cannot open it.
-        since: Since when the change runs there, UTC.
     """
 
     environment: str
@@ -39,7 +38,6 @@ class Ask(Value):
     """People who are asked.
 
     Attributes:
-        missing: Who may still say it.
         review: The line by which a review answers the plan; empty where none can.
     """
 
@@ -54,8 +52,6 @@ class Attempt(Value):
     """The last promotion of the change to an environment, where its release is not simply what runs.
 
     Attributes:
-        message: The ledger's line about it.
-        at: Since when it stands there, UTC.
         plan: What it would change, None where that is not known or no longer of interest.
         ask: Who is asked, None where nobody is.
     """
@@ -80,11 +76,7 @@ def marker(pipeline: str) -> str:
 def comment_body(
     pipeline: str, environments: Sequence[str], stays: Iterable[RunningIn], attempts: Iterable[Attempt]
 ) -> str:
-    """Return the whole comment. Equal facts give equal text, so that nothing is written twice.
-
-    Args:
-        attempts: What was last tried with it and is not what runs.
-    """
+    """Return the whole comment. Equal facts give equal text, so that nothing is written twice."""
     running, tried = tuple(stays), tuple(attempts)
     rows = [
         row

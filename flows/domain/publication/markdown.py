@@ -25,18 +25,13 @@ def link(text: str, address: str) -> str:
     """Return a link.
 
     Args:
-        text: Safe Markdown.
         address: Where it leads; what is no plain http(s) address is left out.
     """
     return f"[{text}]({address})" if _ADDRESS.fullmatch(address) else text
 
 
 def bounded(lines: list[str], limit: int) -> str:
-    """Put lines together as long as they fit.
-
-    Returns:
-        The text, ended by a line that says so where it was cut.
-    """
+    """Put lines together as long as they fit."""
     more = "\n… the rest is left out: GitHub takes no more.\n"
     text = "\n".join(lines) + "\n"
     if len(text) <= limit:

@@ -63,9 +63,7 @@ def release_wish(
     """Return the release GitHub is to have.
 
     Args:
-        since: Since when, UTC.
         before: What ran there before: its tag or release; empty for nothing.
-        pulls: The pull requests that came in since then.
     """
     commits = plan.commits if plan is not None else ()
     changes = change_lines(pulls, commits or (release.commit,))

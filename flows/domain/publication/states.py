@@ -45,14 +45,7 @@ _WORDINGS: dict[Status, Wording] = {
 
 
 def moment_of(status: Status, plan_hash: str | None, *, runs: bool) -> str:
-    """Name what is to be shown of a promotion now. Each moment is shown once.
-
-    Args:
-        runs: Whether its release is what runs in the environment.
-
-    Returns:
-        A name for the journal; empty where the moment before still says it.
-    """
+    """Name what is to be shown of a promotion now. Each moment is shown once."""
     if status is Status.APPROVED:
         return ""
     if status is Status.WAITING:
@@ -76,14 +69,7 @@ def status_words(status: Status) -> str:
 
 
 def described(kind: Kind, status: Status, message: str, *, runs: bool = True) -> str:
-    """Return the line beside a state, short enough for GitHub.
-
-    Args:
-        message: The ledger's own line about an end.
-
-    Returns:
-        Plain text of at most 140 characters.
-    """
+    """Return the line beside a state, short enough for GitHub."""
     if status is Status.SUCCEEDED and not runs:
         return "another release runs now"
     what = f"{kind.value}: {status_words(status)}"

@@ -39,11 +39,7 @@ def tending_of(pipeline: Pipeline) -> Tending:
 def with_tending(
     decision: DeliveryDecision, event: Event, tending: Tending, known: Known
 ) -> DeliveryDecision:
-    """Add to what a delivery starts that pull requests are looked after, where the pipeline asks for it.
-
-    Returns:
-        The decision; the same where it is not about pull requests.
-    """
+    """Add to what a delivery starts that pull requests are looked after, where the pipeline asks for it."""
     branch = event.ref.removeprefix(BRANCHES)
     if decision.outcome == "wait" or not _asks(event, branch, tending):
         return decision

@@ -59,11 +59,7 @@ def _told_by_itself(pull: PullFact, ground: MergeContext) -> Iterator[str]:
 
 
 def may_merge(content: PullContent, ground: MergeContext) -> MergeVerdict:
-    """Decide whether a pull request may be merged without a person.
-
-    Returns:
-        The first rule that lets it; else why none does.
-    """
+    """Decide whether a pull request may be merged without a person."""
     refusal = asked_about(content.pull, ground) or _not_alone(content) or _not_read(content)
     if refusal:
         return MergeVerdict(rule=None, reason=refusal)
@@ -106,9 +102,6 @@ def since_made(pushes: Sequence[Push]) -> tuple[Push, ...]:
     """Return the pushes to a branch since it was made: what another branch of that name had does not count.
 
     One that was found by itself does not count either, where its delivery came after all.
-
-    Args:
-        pushes: All that deliveries told of, oldest first.
     """
     deleted = [index for index, push in enumerate(pushes) if not push.sha]
     own = pushes[deleted[-1] + 1 :] if deleted else pushes

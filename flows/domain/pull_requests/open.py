@@ -37,9 +37,6 @@ def wanted_pull(branch: str, rule: OpenRule, commits: Sequence[Commit], pushed_b
 
     Args:
         commits: What the branch has and the one it goes into has not, newest first.
-
-    Returns:
-        The pull request; None where the branch brings nothing.
     """
     if not commits:
         return None

@@ -46,12 +46,7 @@ class RuleState(StrEnum):
 
 
 class RuleLine(Value):
-    """One rule the pipeline asks for.
-
-    Attributes:
-        place: The branch, or `environment` and its name.
-        found: What is in force, as text.
-    """
+    """One rule the pipeline asks for."""
 
     place: str
     rule: str
@@ -119,9 +114,6 @@ def raised(
 
     Args:
         relaxed: The rules that people relaxed for a while; they are left as they are.
-
-    Returns:
-        The protection to write, None where nothing is missing.
     """
     wanted = wanted_rules(protect)
     lines = branch_lines(found, protect, relaxed)

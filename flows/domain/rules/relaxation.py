@@ -59,11 +59,7 @@ def is_back(now: BranchProtection | None, before: BranchProtection, name: str) -
 
 
 def refusal(protect: Protect, branch: str, name: str, seconds: float, reason: str) -> str:
-    """Say why a rule may not be relaxed as asked for; GitHub is not needed for that.
-
-    Returns:
-        What is wrong and what to do; empty where nothing is.
-    """
+    """Say why a rule may not be relaxed as asked for; GitHub is not needed for that."""
     if protect.relax is None:
         return (
             "nobody is allowed to relax a rule — name people under protect.relax.approvers in pipeline.yaml"

@@ -19,11 +19,7 @@ OPEN = BranchProtection(allow_force_pushes=True, allow_deletions=True)
 
 
 class Rule(NamedTuple):
-    """One rule of a branch.
-
-    Attributes:
-        open: The value that allows most.
-    """
+    """One rule of a branch."""
 
     name: str
     open: RuleValue

@@ -167,11 +167,7 @@ def relax_form(
     expires_after: timedelta,
     last_refusal: str = "",
 ) -> str:
-    """Render the description of the form that asks whether a rule may be relaxed.
-
-    Args:
-        last_refusal: Why the last answer did not count; empty where it did, or for the first question.
-    """
+    """Render the description of the form that asks whether a rule may be relaxed."""
     facts = [
         ("Repository", escape(page, 200)),
         ("Branch", escape(one.branch)),

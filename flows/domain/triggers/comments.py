@@ -23,9 +23,6 @@ def comment_starts(
     Args:
         allowed: Environment → the logins that may start a run there.
         request: What was told last about the pull request the comment is on.
-
-    Returns:
-        What it starts, None for nothing; and the reason.
     """
     words = event.command.split()
     kind = _COMMANDS.get(words[0]) if words else None

@@ -106,11 +106,7 @@ def _nothing(outcome: Outcome, reason: str) -> DeliveryDecision:
 
 
 def superseded(pending: Iterable[tuple[int, Start]], starts: Sequence[Start]) -> tuple[int, ...]:
-    """Return which pending starts newer ones take the place of: the same branch going to the same environment.
-
-    Args:
-        pending: Row and start of what Prefect has not got yet.
-    """
+    """Return which pending starts newer ones take the place of: the same branch going to the same environment."""
     places = {(one.environment, one.kind, one.branch) for one in starts if one.branch}
     return tuple(row for row, one in pending if (one.environment, one.kind, one.branch) in places)
 

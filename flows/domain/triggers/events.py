@@ -52,8 +52,6 @@ class Event(Value):
         sha: The commit; empty where only the tag is known.
         author: Of a merge, the person whose pull request it was; empty where that is a bot or not told.
         producers: Names of the workflow or App whose checks are green.
-        command: The first line of a comment.
-        on_request: A comment on a pull request, not on an issue.
         answers: The environments whose plans a review names.
     """
 
@@ -79,12 +77,6 @@ class Event(Value):
 
 def read_event(name: str, payload: object) -> Event:
     """Read an event.
-
-    Args:
-        name: GitHub's name of it (`X-GitHub-Event`).
-
-    Returns:
-        The facts; of an event nobody asks for, that it starts nothing.
 
     Raises:
         MalformedPayloadError: The payload is not what GitHub documents for such an event.

@@ -25,10 +25,7 @@ def verdict_of(
 
     Args:
         place: What is healthy, and where.
-        findings: What is wrong.
-        unknown: What of logs and restarts nobody knows.
         problem: Why a host could not be looked at; empty where all were.
-        last: True where its time is over.
         replaced: True where another release was brought in meanwhile: what is wrong may be that.
     """
     errors = merged([look.logs for look in looks])[:_MOST_KEPT]

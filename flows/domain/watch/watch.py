@@ -96,11 +96,7 @@ def overtaken(promotion_id: int, history: Sequence[WatchedPromotion]) -> str:
 def judge(
     rules: Watch, before: Sequence[LogSummary], looks: Sequence[HostLook], known: Collection[tuple[str, str]]
 ) -> tuple[WatchFinding, ...]:
-    """Judge what was seen.
-
-    Args:
-        known: Errors of earlier watches that ended green: service and text.
-    """
+    """Judge what was seen."""
     found = [WatchFinding(what=look.smoke) for look in looks if look.smoke]
     found += [WatchFinding(what=f"on {look.host} {'; '.join(look.ailing)}") for look in looks if look.ailing]
     found += _restarted(rules, before, looks)
