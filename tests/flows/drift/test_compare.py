@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +42,7 @@ class Place:
         self.states: dict[str, Any] = {}
         self.told: list[str] = []
         self.session: Any = SimpleNamespace(ledger=ledger)
-        self.while_read = lambda: None
+        self.while_read: Callable[[], None] = lambda: None
 
     def submit(self, _: object, *, host: str) -> Any:
         def result() -> HostState:
