@@ -1,18 +1,16 @@
-"""A whole control plane on this machine: what `sluice up`, the demo and the tests start and stop."""
+"""A whole control plane on this machine: what `sluice up` starts and `sluice down` ends."""
 
 from __future__ import annotations
 
+import operator
 import os
 import signal
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from deployments.control_plane import processes
-from deployments.control_plane.connect import active_profile, refresh_prefect
+from deployments.control_plane.connect import active_profile
 from deployments.control_plane.environment import (
     WEBHOOKS_BLOCK,
     WEBHOOKS_PATH,
@@ -26,12 +24,9 @@ from deployments.control_plane.environment import (
 )
 from deployments.control_plane.login import CLIENT, SERVER, Login, ensure_login, login_file
 from deployments.control_plane.parts import (
-    PREFECT_FILE,
     Progress,
-    free_port,
     online_workers,
-    silent,
-    start_provisioning,
+    provisioned,
     start_receiver,
     start_server,
     start_worker,
@@ -40,9 +35,10 @@ from deployments.control_plane.parts import (
     wait_for_server,
     wait_for_worker,
 )
-from deployments.control_plane.prefect_api import PrefectApi
+from deployments.control_plane.prefect_api import TERMINAL_STATES, PrefectApi
 from deployments.control_plane.processes import Running
 from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.poll import poll
 
 STOP_SECONDS = 15.0
 TERM_SECONDS = 5.0
@@ -55,20 +51,21 @@ _POLL_SECONDS = 0.1
 
 def _end_runs(home: Path, api: PrefectApi, seconds: float) -> tuple[str, ...]:
     """Wait for the worker's runs to end, then cut those that did not. Returns the ids of the cut ones."""
-    deadline = time.monotonic() + seconds
-    while (left := _processes_of_runs(home)) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    left = poll(lambda: _processes_of_runs(home), operator.not_, seconds=seconds, every=_POLL_SECONDS)
     for child in left:
         child.send(signal.SIGTERM)
     for child in left:
         if not child.wait(TERM_SECONDS):
             child.send(signal.SIGKILL)
-    cut = tuple(child.name for child in left)
-    for run in cut:
+    for child in left:
         # The worker reports each within a second; a server that does not answer must not keep us here.
         with suppress(SluiceError):
-            api.wait_for_state(run, None, REPORT_SECONDS)
-    return cut
+            poll(
+                lambda run=child.name: api.run(run)["state_type"] in TERMINAL_STATES,  # type: ignore[misc]
+                seconds=REPORT_SECONDS,
+                every=_POLL_SECONDS,
+            )
+    return tuple(child.name for child in left)
 
 
 def _processes_of_runs(home: Path) -> list[Running]:
@@ -82,14 +79,17 @@ def _processes_of_runs(home: Path) -> list[Running]:
     return found
 
 
+def _silent(_line: str) -> None:
+    pass
+
+
 class ControlPlane:
     """A Prefect server and a worker with Sluice's deployments, on the loopback address.
 
     Args:
         home: The folder of everything they keep: databases, logs, process files.
-        port: The server's port, None for a free one.
+        port: The server's port.
         limit: How many runs the worker carries out at once.
-        prefect_file: The `prefect.yaml` to deploy.
         inherited: The environment to build on; this process's own when None.
         progress: Is given one line for each part that is ready.
     """
@@ -97,28 +97,24 @@ class ControlPlane:
     def __init__(
         self,
         home: Path,
-        port: int | None = None,
+        port: int,
         limit: int = 4,
         *,
-        prefect_file: Path = PREFECT_FILE,
         inherited: Mapping[str, str] | None = None,
-        progress: Progress = silent,
+        progress: Progress = _silent,
     ) -> None:
         self.home = home.resolve()
-        self.port = port if port is not None else free_port()
+        self.port = port
         self.limit = limit
-        self.server = processes.load(process_file(self.home, "server"))
-        self.worker = processes.load(process_file(self.home, "worker"))
-        self.receiver = processes.load(process_file(self.home, "receiver"))
+        self.server, self.worker, self.receiver = (
+            processes.load(process_file(self.home, name)) for name in ("server", "worker", "receiver")
+        )
         inherited = os.environ if inherited is None else inherited
         self.login = self._find_login(inherited)
         self.env = control_plane_environment(self.home, self.port, inherited) | self.login.variables
         self.url = root_url(self.port)
         self.api = PrefectApi(api_url(self.port), login=self.login.text)
-        self._prefect_file = prefect_file
         self._progress = progress
-        self._workers_before: frozenset[str] | None = None
-        self._activated: dict[str, str | None] | None = None
 
     def _find_login(self, inherited: Mapping[str, str]) -> Login:
         """Return the login of what runs, else the one that everything is to be started with."""
@@ -130,21 +126,6 @@ class ControlPlane:
             inherited = {name: value for name, value in inherited.items() if name != CLIENT}
         return ensure_login(self.home, inherited, active_profile().login_at(api_url(self.port)))
 
-    def __enter__(self) -> Self:
-        """Start everything; what was started is ended again when a part fails."""
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End everything."""
-        self.stop()
-
     def start(self) -> None:
         """Start what does not run yet, and wait until runs can be started.
 
@@ -154,15 +135,12 @@ class ControlPlane:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.server is None or not self.server.alive():
             self.server = start_server(self.home, self.env)
-        setup = start_provisioning(self.home, self.env, self._prefect_file)
-        try:
+        with provisioned(self.home, self.env) as setup:
             wait_for_server(self.server, self.port)
             self._progress(f"server at {self.url}")
-            self.start_worker(wait=False)
+            known = self._start_worker()
             wait_for_provisioning(setup, self._progress)
-        finally:
-            setup.stop(first=signal.SIGTERM, grace_seconds=2)
-        self._await_worker()
+        self._await_worker(known)
         if not self.start_receiver():
             self._progress("no webhooks: save a block github-webhooks/default to let GitHub start promotions")
 
@@ -184,27 +162,22 @@ class ControlPlane:
             self._progress(f"webhooks at {url}{WEBHOOKS_PATH}")
         return True
 
-    def stop_receiver(self) -> None:
-        """End the receiver; what it stored is dealt with when it runs again."""
-        self._forget("receiver")
-        if self.receiver is not None:
-            self.receiver.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
-        self.receiver = None
-
-    def start_worker(self, *, wait: bool = True) -> None:
-        """Start the worker where none runs."""
+    def _start_worker(self) -> frozenset[str] | None:
+        """Start the worker where none runs. Returns the workers that were there before; None where one runs."""
         if self.worker is not None and self.worker.alive():
-            return
-        self._workers_before = online_workers(self.api)
+            return None
+        known = online_workers(self.api)
         self.worker = start_worker(self.home, self.env, self.limit)
-        if wait:
-            self._await_worker()
+        return known
 
-    def _await_worker(self) -> None:
-        if self.worker is not None and self._workers_before is not None:
-            wait_for_worker(self.worker, self.api, self._workers_before)
-            self._workers_before = None
+    def _await_worker(self, known: frozenset[str] | None) -> None:
+        if self.worker is not None and known is not None:
+            wait_for_worker(self.worker, self.api, known)
             self._progress(f"worker, {self.limit} runs at once")
+
+    def runs(self) -> tuple[str, ...]:
+        """Return the ids of the flow runs the worker carries now."""
+        return tuple(one.name for one in _processes_of_runs(self.home))
 
     def stop(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End receiver, worker and server, and everything they started, and see that they are gone.
@@ -218,12 +191,14 @@ class ControlPlane:
         self.stop_receiver()
         cut = self.stop_worker(seconds=seconds)
         self.stop_server()
-        self.deactivate()
         return cut
 
-    def runs(self) -> tuple[str, ...]:
-        """Return the ids of the flow runs the worker carries now."""
-        return tuple(one.name for one in _processes_of_runs(self.home))
+    def stop_receiver(self) -> None:
+        """End the receiver; what it stored is dealt with when it runs again."""
+        self._forget("receiver")
+        if self.receiver is not None:
+            self.receiver.stop(first=signal.SIGTERM, grace_seconds=STOP_SECONDS)
+        self.receiver = None
 
     def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
         """End the worker, after the runs it carries where they end in time.
@@ -255,81 +230,3 @@ class ControlPlane:
 
     def _forget(self, name: str) -> None:
         process_file(self.home, name).unlink(missing_ok=True)
-
-    def restart_server(self) -> None:
-        """End the server and start it again on the same port and database; runs go on meanwhile."""
-        self.stop_server()
-        self.server = start_server(self.home, self.env)
-        wait_for_server(self.server, self.port)
-
-    def restart_worker(self) -> None:
-        """End the worker, waiting for its runs, and start it again."""
-        self.stop_worker()
-        self.start_worker()
-
-    def activate(self) -> None:
-        """Make this process talk to this server, as the children do, until `deactivate`."""
-        if self._activated is None:
-            wanted = {name: value for name, value in self.env.items() if os.environ.get(name) != value}
-            self._activated = {name: os.environ.get(name) for name in wanted}
-            os.environ.update(wanted)
-            refresh_prefect()
-
-    def deactivate(self) -> None:
-        """Give this process its own environment back."""
-        before, self._activated = self._activated, None
-        if before is None:
-            return
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        refresh_prefect()
-
-    def run_deployment(self, name: str, parameters: Mapping[str, object] | None = None) -> str:
-        """Start a run of a deployment.
-
-        Args:
-            name: `flow/name`.
-
-        Returns:
-            The flow run's id.
-        """
-        return self.api.create_run(name, parameters or {})
-
-    def wait_for_state(self, flow_run_id: str, *names: str, timeout_seconds: float = 120.0) -> dict[str, Any]:
-        """Wait until a run is in one of some states.
-
-        Args:
-            names: State names or types; none for any terminal state.
-
-        Returns:
-            The run, as the API describes it.
-
-        Raises:
-            TerminalError: The time is up, or the run ended in another state.
-        """
-        return self.api.wait_for_state(flow_run_id, frozenset(names) or None, timeout_seconds)
-
-    def answer(
-        self,
-        flow_run_id: str,
-        *,
-        approver: str,
-        decision: str = "approve",
-        code: str,
-        reason: str = "",
-        ticked: tuple[int, ...] = (),
-        form: Mapping[str, object] | None = None,
-    ) -> None:
-        """Answer a run that waits for approval, as the form of the UI does.
-
-        Args:
-            ticked: The checklist's items that are ticked.
-            form: What the form was filled in with when it was opened; None where it is opened now.
-        """
-        opened = self.api.form(flow_run_id) if form is None else form
-        fields = {"approver": approver, "decision": decision, "code": code, "reason": reason}
-        ticks = {f"item_{number}": True for number in ticked}
-        self.api.resume(flow_run_id, {**opened, **fields, **ticks})

@@ -33,7 +33,7 @@ def find_api_url(settings: Settings) -> str | None:
     server = processes.load(process_file(settings.home, "server"))
     if server is not None and (url := server.variable("PREFECT_API_URL")):
         return url
-    return active_profile_url()
+    return active_profile().url
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,6 @@ def _profiles_table() -> dict[str, Any]:
 def _profile(found: dict[str, Any]) -> Profile:
     url, login = found.get("PREFECT_API_URL"), found.get(CLIENT) or found.get(SERVER)
     return Profile(str(url) if url else None, str(login) if login else None)
-
-
-def active_profile_url() -> str | None:
-    """Return the address in the active Prefect profile of this user, None where it has none."""
-    return active_profile().url
 
 
 def find_login(settings: Settings, url: str) -> str:
@@ -179,18 +174,26 @@ def ledger_url(settings: Settings) -> str:
         TransientError: A server is known and does not answer, and there is no ledger in the home folder: nobody
             can tell where it is.
     """
-    if settings.ledger_url:
-        return settings.ledger_url
     url = find_api_url(settings)
-    document = None
-    if url is not None:
-        try:
-            document = api_at(settings, url, tries=1).block_document(*LEDGER_BLOCK)
-        except SluiceError as error:
-            if not (settings.home / "ledger.db").exists():
-                what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} is not known: {error.what}"
-                raise TransientError(what, f"{error.todo}, or set SLUICE_LEDGER_URL") from error
-            sys.stderr.write(f"note: {error.what}; reading the ledger in {settings.home}\n")
+    if settings.ledger_url or url is None:
+        return settings.ledger_url or settings.sqlite_url
+    try:
+        return ledger_url_at(api_at(settings, url, tries=1), settings)
+    except SluiceError as error:
+        if not (settings.home / "ledger.db").exists():
+            what = f"whether there is a block {'/'.join(LEDGER_BLOCK)} is not known: {error.what}"
+            raise TransientError(what, f"{error.todo}, or set SLUICE_LEDGER_URL") from error
+        sys.stderr.write(f"note: {error.what}; reading the ledger in {settings.home}\n")
+    return settings.sqlite_url
+
+
+def ledger_url_at(api: PrefectApi, settings: Settings) -> str:
+    """Return the ledger's address as a server's block, or else the home folder, has it.
+
+    Raises:
+        SluiceError: The server does not answer, so nobody can tell.
+    """
+    document = api.block_document(*LEDGER_BLOCK)
     return str(document["data"]["url"]) if document is not None else settings.sqlite_url
 
 

@@ -25,6 +25,8 @@ JOB_TEMPLATE: dict[str, Any] = {
 # Type and name of the block the receiver of GitHub's webhooks reads, and where it listens.
 WEBHOOKS_BLOCK = ("github-webhooks", "default")
 WEBHOOKS_PATH = "/webhooks/github"
+# What is deployed.
+PREFECT_FILE = Path(__file__).resolve().parents[2] / "prefect.yaml"
 
 # Seconds between two signs of life of a run; `reconcile` ends a run that misses several of them.
 HEARTBEAT_SECONDS = 30

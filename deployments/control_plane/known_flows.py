@@ -28,19 +28,6 @@ if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.schemas.objects import FlowRun
 
-KNOWN_FLOWS = frozenset(
-    {
-        "flows.database.drill.drill",
-        "flows.promotion.flow.promote",
-        "flows.rules.flow.protect",
-        "flows.drift.flow.reconcile",
-        "flows.promotion.redeploy.redeploy",
-        "flows.rules.relax.relax",
-        "flows.rollback.flow.rollback",
-        "flows.pull_requests.flow.tend",
-        "flows.watch.flow.watch",
-    }
-)
 # Names that deployments of earlier versions have for the same flows.
 RENAMED_FLOWS = {
     "flows.drill.drill": "flows.database.drill.drill",
@@ -53,6 +40,8 @@ RENAMED_FLOWS = {
     "flows.tend.tend": "flows.pull_requests.flow.tend",
     "flows.watch.watch": "flows.watch.flow.watch",
 }
+# A flow that comes has no earlier name, and is added here.
+KNOWN_FLOWS = frozenset(RENAMED_FLOWS.values())
 
 
 def further_flows(named: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,25 +18,15 @@ from deployments.control_plane.environment import HOST, POOL, POOL_TYPE, api_url
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.processes import Running
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.poll import poll
 
 START_SECONDS = 600.0
-PREFECT_FILE = Path(__file__).resolve().parents[2] / "prefect.yaml"
 
 _POLL_SECONDS = 0.25
 _HEALTH_SECONDS = 5.0
+_SETUP_STOP_SECONDS = 2.0
 
 Progress = Callable[[str], None]
-
-
-def silent(_line: str) -> None:
-    """Tell nobody."""
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -77,52 +67,34 @@ def port_is_free(port: int) -> bool:
 def start_server(home: Path, env: Mapping[str, str]) -> Running:
     """Start Prefect's server. It is not awaited; `wait_for_server` does that.
 
-    Args:
-        home: Sluice's home folder; the log goes to `logs/server.log` in it.
-        env: The environment of `control_plane_environment`.
-
     Raises:
         TerminalError: Another program has its port.
     """
-    log = log_file(home, "server")
     # What waits for it tells the login to whoever answers, so nobody else may before it listens itself.
     with held_port(int(env["PREFECT_SERVER_API_PORT"])) as sockets:
         numbers = [one.fileno() for one in sockets]
-        argv = processes.python("-m", "deployments.control_plane.launch", "server", *map(str, numbers))
-        server = processes.start("Prefect's server", argv, env=env, cwd=home, log=log, lent=numbers)
-    server.save(process_file(home, "server"))
-    return server
+        module = ("deployments.control_plane.launch", "server", *map(str, numbers))
+        return _started("server", "Prefect's server", module, home, env, lent=numbers)
 
 
-def wait_for_server(server: Running, port: int, seconds: float = START_SECONDS) -> None:
+def wait_for_server(server: Running, port: int) -> None:
     """Wait until the server answers.
 
     Raises:
         TerminalError: It ended, or did not answer in time.
     """
-    api = PrefectApi(api_url(port), tries=1)
-    _wait_until(api.healthy, server, seconds, "answer")
+    _wait_until(PrefectApi(api_url(port), tries=1).healthy, server, "answer")
 
 
 def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
-    """Start a worker of the pool. It is not awaited; `wait_for_worker` does that.
-
-    Args:
-        home: Sluice's home folder; the log goes to `logs/worker.log` in it.
-        env: The environment of `control_plane_environment`.
-        limit: How many runs it carries at once.
-    """
+    """Start a worker of the pool that carries some runs at once. It is not awaited; `wait_for_worker` does that."""
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 10**6}"
     options = ("--pool", POOL, "--type", POOL_TYPE, "--limit", str(limit), "--name", name)
-    argv = processes.python("-m", "deployments.control_plane.launch", "worker", "start", *options)
-    worker = processes.start("the worker", argv, env=env, cwd=home, log=log_file(home, "worker"))
-    worker.save(process_file(home, "worker"))
-    return worker
+    module = ("deployments.control_plane.launch", "worker", "start", *options)
+    return _started("worker", "the worker", module, home, env)
 
 
-def wait_for_worker(
-    worker: Running, api: PrefectApi, known: frozenset[str], seconds: float = START_SECONDS
-) -> None:
+def wait_for_worker(worker: Running, api: PrefectApi, known: frozenset[str]) -> None:
     """Wait until the worker has reported to the server.
 
     Args:
@@ -131,7 +103,7 @@ def wait_for_worker(
     Raises:
         TerminalError: It ended, or did not report in time.
     """
-    _wait_until(lambda: bool(online_workers(api) - known), worker, seconds, "report to the server")
+    _wait_until(lambda: bool(online_workers(api) - known), worker, "report to the server")
 
 
 def online_workers(api: PrefectApi, pool: str = POOL) -> frozenset[str]:
@@ -140,20 +112,11 @@ def online_workers(api: PrefectApi, pool: str = POOL) -> frozenset[str]:
 
 
 def start_receiver(home: Path, env: Mapping[str, str]) -> Running:
-    """Start the receiver of GitHub's webhooks. It is not awaited; `wait_for_receiver` does that.
-
-    Args:
-        home: Sluice's home folder; the log goes to `logs/receiver.log` in it.
-        env: The environment of `control_plane_environment`.
-    """
-    argv = processes.python("-m", "deployments.webhook")
-    log = log_file(home, "receiver")
-    receiver = processes.start("the receiver of webhooks", argv, env=env, cwd=home, log=log)
-    receiver.save(process_file(home, "receiver"))
-    return receiver
+    """Start the receiver of GitHub's webhooks. It is not awaited; `wait_for_receiver` does that."""
+    return _started("receiver", "the receiver of webhooks", ("deployments.webhook",), home, env)
 
 
-def wait_for_receiver(receiver: Running, url: str, seconds: float = START_SECONDS) -> None:
+def wait_for_receiver(receiver: Running, url: str, seconds: float) -> None:
     """Wait until the receiver is well.
 
     Raises:
@@ -166,55 +129,42 @@ def wait_for_receiver(receiver: Running, url: str, seconds: float = START_SECOND
         except httpx.HTTPError:
             return False
 
-    _wait_until(well, receiver, seconds, "answer")
+    _wait_until(well, receiver, "answer", seconds)
 
 
-def start_provisioning(home: Path, env: Mapping[str, str], prefect_file: Path = PREFECT_FILE) -> Running:
+@contextmanager
+def provisioned(home: Path, env: Mapping[str, str]) -> Iterator[Running]:
     """Start what creates the work pool, registers the blocks and deploys; it waits for the server by itself.
 
-    Args:
-        home: Sluice's home folder; the log goes to `logs/setup.log` in it.
-        env: The environment of `control_plane_environment`.
-        prefect_file: The `prefect.yaml` to deploy.
-
-    Returns:
-        The process; `wait_for_provisioning` waits for its end.
+    Yields:
+        The process; `wait_for_provisioning` waits for its end. What is left of it is ended.
     """
     log = log_file(home, "setup")
     log.unlink(missing_ok=True)
-    argv = processes.python("-m", "deployments.control_plane.provision", "--prefect-file", str(prefect_file))
-    return processes.start("the set-up", argv, env=env, cwd=home, log=log)
+    argv = processes.python("-m", "deployments.control_plane.provision")
+    setup = processes.start("the set-up", argv, env=env, cwd=home, log=log)
+    try:
+        yield setup
+    finally:
+        setup.stop(first=signal.SIGTERM, grace_seconds=_SETUP_STOP_SECONDS)
 
 
-def wait_for_provisioning(setup: Running, progress: Progress, seconds: float = START_SECONDS) -> None:
+def wait_for_provisioning(setup: Running, progress: Progress) -> None:
     """Wait until everything is deployed, telling each part that is ready.
-
-    Args:
-        progress: Is given one line for each part.
 
     Raises:
         TerminalError: A part failed, or the time is up.
     """
-    deadline = time.monotonic() + seconds
-    told = 0
-    while True:
-        running = setup.alive()
+    told: list[str] = []
+
+    def deployed() -> bool:
         ready = _ready_lines(setup)
-        for line in ready[told:]:
+        for line in ready[len(told) :]:
             progress(line)
-        told = len(ready)
-        if "deployments" in ready:
-            return
-        if not running:
-            raise TerminalError("the server could not be set up", f"see {setup.log}", setup.log_tail())
-        if time.monotonic() >= deadline:
-            setup.stop(first=signal.SIGTERM, grace_seconds=2)
-            raise TerminalError(
-                f"setting up the server took more than {seconds:.0f} seconds",
-                f"see {setup.log}",
-                setup.log_tail(),
-            )
-        time.sleep(_POLL_SECONDS)
+        told[:] = ready
+        return "deployments" in ready
+
+    _wait_until(deployed, setup, "finish")
 
 
 def _ready_lines(setup: Running) -> list[str]:
@@ -222,17 +172,26 @@ def _ready_lines(setup: Running) -> list[str]:
     return [line.removeprefix("ready: ") for line in lines if line.startswith("ready: ")]
 
 
-def _wait_until(done: Callable[[], bool], running: Running, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if not running.alive():
-            raise TerminalError(
-                f"{running.name} ended at its start", f"see {running.log}", running.log_tail()
-            )
-        if time.monotonic() >= deadline:
-            raise TerminalError(
-                f"{running.name} did not {what} within {seconds:.0f} seconds",
-                f"see {running.log}",
-                running.log_tail(),
-            )
-        time.sleep(_POLL_SECONDS)
+def _started(
+    name: str, title: str, module: Sequence[str], home: Path, env: Mapping[str, str], lent: Sequence[int] = ()
+) -> Running:
+    """Start a module with its arguments in the home folder, where its log is and where it is written down."""
+    argv = processes.python("-m", *module)
+    part = processes.start(title, argv, env=env, cwd=home, log=log_file(home, name), lent=lent)
+    part.save(process_file(home, name))
+    return part
+
+
+def _wait_until(
+    done: Callable[[], bool], running: Running, what: str, seconds: float = START_SECONDS
+) -> None:
+    def look() -> str:
+        alive = running.alive()
+        if done():
+            return "done"
+        return "" if alive else "ended"
+
+    found = poll(look, seconds=seconds, every=_POLL_SECONDS)
+    if found != "done":
+        why = f"ended before it could {what}" if found else f"did not {what} within {seconds:.0f} seconds"
+        raise TerminalError(f"{running.name} {why}", f"see {running.log}", running.log_tail())

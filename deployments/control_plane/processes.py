@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.kernel.errors import TerminalError
+from tasks.kernel.poll import poll
 
 _POLL_SECONDS = 0.05
 _KILLED_SECONDS = 10.0
@@ -55,10 +55,6 @@ class Running:
         """Return the last lines of its output."""
         return tail(Path(self.log))
 
-    def children(self) -> list[Running]:
-        """Return the processes it started, and theirs."""
-        return _family(self.pid)[1:] if self.alive() else []
-
     def variable(self, name: str) -> str:
         """Return a variable of the environment it was started with, empty where there is none."""
         entries = self._environment().split(b"\0")
@@ -67,16 +63,16 @@ class Running:
 
     def _environment(self) -> bytes:
         """Read the environment; in the middle of becoming another program a process has none yet."""
-        deadline = time.monotonic() + _BECOMING_SECONDS
-        while True:
-            text = _environ(self.pid)
-            if text or not self.alive() or time.monotonic() >= deadline:
-                return text
-            time.sleep(_POLL_SECONDS / 10)
+        return poll(
+            lambda: _environ(self.pid),
+            lambda text: bool(text) or not self.alive(),
+            seconds=_BECOMING_SECONDS,
+            every=_POLL_SECONDS / 10,
+        )
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end. Returns False when the time was up first."""
-        return _wait_gone(self, seconds)
+        return poll(lambda: not self.alive(), seconds=seconds, every=_POLL_SECONDS)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
@@ -84,27 +80,22 @@ class Running:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def stop(self, *, first: signal.Signals, grace_seconds: float) -> bool:
-        """End the process and everything it started.
+    def stop(self, *, first: signal.Signals, grace_seconds: float) -> None:
+        """End the process and everything it started; what is left after the grace is killed.
 
         Args:
             first: The signal that asks it to end.
-            grace_seconds: How long it may take.
-
-        Returns:
-            True when it ended by itself, False when it had to be killed.
 
         Raises:
             TerminalError: It is still there after being killed.
         """
-        family = _family(self.pid)
+        before = family(self.pid)
         self.send(first)
-        gently = _wait_gone(self, grace_seconds)
-        for member in (*family, *_family(self.pid)):
+        self.wait(grace_seconds)
+        for member in (*before, *family(self.pid)):
             member.send(signal.SIGKILL)
-        if not _wait_gone(self, _KILLED_SECONDS):
+        if not self.wait(_KILLED_SECONDS):
             raise TerminalError(f"{self.name} (process {self.pid}) cannot be ended", "look at it with `ps`")
-        return gently
 
 
 def start(
@@ -170,16 +161,7 @@ def tail(path: Path, lines: int = 15) -> str:
         return ""
 
 
-def _wait_gone(running: Running, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while running.alive():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
-
-
-def _family(pid: int) -> list[Running]:
+def family(pid: int) -> list[Running]:
     """Return a process and its descendants, the oldest first."""
     parents = dict(_every_stat())
     found = [pid]

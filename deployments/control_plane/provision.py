@@ -6,30 +6,27 @@ server's start, and the memory it costs is given back.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
-import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
-from deployments.control_plane.environment import JOB_TEMPLATE, POOL, POOL_TYPE
+from deployments.control_plane.environment import JOB_TEMPLATE, POOL, POOL_TYPE, PREFECT_FILE
 from deployments.control_plane.login import CLIENT, keep_out_of_logs
 from deployments.control_plane.prefect_api import PrefectApi
+from tasks.kernel.poll import poll
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
+_SERVER_SECONDS = 600.0
+_POLL_SECONDS = 0.1
 
-def register_blocks() -> list[str]:
-    """Register every block type of `blocks.catalog` with the server `PREFECT_API_URL` names.
 
-    Returns:
-        The names of the block types, sorted.
-    """
+async def register_blocks() -> int:
+    """Register every block type of `blocks.catalog` with the server `PREFECT_API_URL` names. Returns their number."""
     from prefect.blocks.core import Block
 
     from blocks import catalog
@@ -39,32 +36,25 @@ def register_blocks() -> list[str]:
         for member in vars(catalog).values()
         if isinstance(member, type) and issubclass(member, Block) and member is not Block
     }
-
-    async def register() -> None:
-        for block in sorted(classes, key=lambda one: one.__name__):
-            await block.aregister_type_and_schema()
-
-    asyncio.run(register())
-    return sorted(block.get_block_type_name() for block in classes)
+    for block in sorted(classes, key=lambda one: one.__name__):
+        await block.aregister_type_and_schema()
+    return len(classes)
 
 
-def deploy_all(prefect_file: Path) -> None:
-    """Deploy every entry of a `prefect.yaml`, with Prefect's own command.
+def deploy_all() -> None:
+    """Deploy every entry of `prefect.yaml`, with Prefect's own command.
 
     Raises:
         SystemExit: An entry could not be deployed; Prefect has said which.
     """
     from prefect.cli import app
 
-    before = sys.argv
-    sys.argv = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(prefect_file)]
+    sys.argv = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
     try:
         app()
     except SystemExit as ended:
         if ended.code:
             raise
-    finally:
-        sys.argv = before
 
 
 async def ensure_work_pool(client: PrefectClient) -> None:
@@ -87,14 +77,11 @@ async def ensure_work_pool(client: PrefectClient) -> None:
         )
 
 
-def _wait_for_server(seconds: float) -> None:
+def _wait_for_server() -> None:
     """Wait without Prefect's client, which pauses ever longer between its tries."""
     api = PrefectApi(os.environ["PREFECT_API_URL"], tries=1)
-    deadline = time.monotonic() + seconds
-    while not api.healthy():
-        if time.monotonic() >= deadline:
-            raise SystemExit(f"Prefect's server at {api.url} did not answer within {seconds:.0f} seconds")
-        time.sleep(0.1)
+    if not poll(api.healthy, seconds=_SERVER_SECONDS, every=_POLL_SECONDS):
+        raise SystemExit(f"Prefect's server at {api.url} did not answer within {_SERVER_SECONDS:.0f} seconds")
 
 
 async def _prepare() -> None:
@@ -102,7 +89,8 @@ async def _prepare() -> None:
 
     async with get_client() as client:
         await ensure_work_pool(client)
-        say(f"work pool {POOL}")
+    say(f"work pool {POOL}")
+    say(f"{await register_blocks()} block types")
 
 
 async def _move() -> None:
@@ -115,11 +103,6 @@ async def _move() -> None:
             say(line)
 
 
-def _import_flows() -> None:
-    """Import what deploying needs while the server still starts."""
-    import blocks.catalog  # noqa: F401
-
-
 def say(line: str) -> None:
     """Tell the starting command how far this is."""
     sys.stdout.write(f"ready: {line}\n")
@@ -128,16 +111,13 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Wait for the server, then bring to it what Sluice needs."""
-    parser = argparse.ArgumentParser(description="Make a Prefect server ready for Sluice.")
-    parser.add_argument("--prefect-file", type=Path, required=True)
-    parser.add_argument("--wait-seconds", type=float, default=600.0)
-    options = parser.parse_args()
     keep_out_of_logs(os.environ.get(CLIENT, ""))
-    _import_flows()
-    _wait_for_server(options.wait_seconds)
+    # What deploying needs is imported while the server still starts.
+    import blocks.catalog  # noqa: F401
+
+    _wait_for_server()
     asyncio.run(_prepare())
-    say(f"{len(register_blocks())} block types")
-    deploy_all(options.prefect_file)
+    deploy_all()
     asyncio.run(_move())
     say("deployments")
 

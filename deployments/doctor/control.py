@@ -11,8 +11,8 @@ import yaml
 
 from blocks.settings import Settings
 from deployments.control_plane.connect import known_api, ledger_url
-from deployments.control_plane.environment import POOL
-from deployments.control_plane.parts import PREFECT_FILE, online_workers
+from deployments.control_plane.environment import POOL, PREFECT_FILE
+from deployments.control_plane.parts import online_workers
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.findings import Check, Finding, fail, ok, warn
 from tasks.adapters.local import LocalRunner
@@ -55,9 +55,9 @@ def _prefect(settings: Settings) -> Iterator[Finding]:
     yield _worker(api)
 
 
-def expected_deployments(prefect_file: Path = PREFECT_FILE) -> list[str]:
-    """Return the names, `flow/deployment`, of every entry in a `prefect.yaml`, sorted."""
-    entries: list[dict[str, Any]] = yaml.safe_load(prefect_file.read_text())["deployments"]
+def expected_deployments() -> list[str]:
+    """Return the names, `flow/deployment`, of every entry in `prefect.yaml`, sorted."""
+    entries: list[dict[str, Any]] = yaml.safe_load(PREFECT_FILE.read_text())["deployments"]
     return sorted(f"{entry['entrypoint'].rpartition('.')[2]}/{entry['name']}" for entry in entries)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from blocks.settings import Settings
-from deployments.control_plane.connect import LEDGER_BLOCK, api_at, find_api_url
+from deployments.control_plane.connect import api_at, find_api_url, ledger_url_at
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.app import Receiver, create_app
 from deployments.webhook.applications import Applications, Blocks
@@ -149,7 +149,8 @@ def _opened(settings: Settings) -> Iterator[Service]:
             if url is None:
                 raise TransientError("no Prefect server is known here", "start one with `sluice up`")
             api = api_at(settings, url, tries=1)
-            ledger = Ledger.open(_ledger_url(settings, api))
+            # Without Prefect's word no address is guessed: deliveries would lie where nobody looks.
+            ledger = Ledger.open(settings.ledger_url or ledger_url_at(api, settings))
         except TransientError as error:
             _log.warning("%s", error)
             time.sleep(_UNREAD_SECONDS)
@@ -157,11 +158,3 @@ def _opened(settings: Settings) -> Iterator[Service]:
             break
     with ledger:
         yield Service(settings, ledger, api)
-
-
-def _ledger_url(settings: Settings, api: PrefectApi) -> str:
-    """Return the ledger's address. Without Prefect's word none is guessed: deliveries would lie where nobody looks."""
-    if settings.ledger_url:
-        return settings.ledger_url
-    document = api.block_document(*LEDGER_BLOCK)
-    return str(document["data"]["url"]) if document is not None else settings.sqlite_url

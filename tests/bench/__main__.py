@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from deployments.control_plane import processes
 from deployments.control_plane.prefect_api import Json
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, open_scene
@@ -176,7 +177,7 @@ def resident_bytes(scene: Scene) -> int:
     total = 0
     for part in (scene.plane.server, scene.plane.worker):
         if part is not None:
-            total += sum(_resident_bytes(one.pid) for one in (part, *part.children()))
+            total += sum(_resident_bytes(one.pid) for one in processes.family(part.pid))
     return total
 
 

@@ -26,10 +26,8 @@ from rich.console import Console
 
 from blocks.git_repository import GitRepository
 from blocks.values.deliveries import DELIVERY_ENDED, DeliveryStatus
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import webhooks_url
 from deployments.control_plane.parts import (
-    free_port,
     start_receiver,
     start_server,
     wait_for_receiver,
@@ -40,6 +38,8 @@ from tests.data import payload
 from tests.deployments.webhook.prefect_server import deploy, runs_of
 from tests.deployments.webhook.sender import BLOCK, headers
 from tests.deployments.webhook.shop import Shop
+from tests.lab.plane import LabPlane
+from tests.lab.ports import free_port
 
 DONE_SECONDS = 900.0
 LIMIT_MILLISECONDS = 100.0
@@ -176,7 +176,7 @@ async def _exchange(
 class Bench:
     """The receiver between a repository and a Prefect server, all of its own."""
 
-    plane: ControlPlane
+    plane: LabPlane
     ledger: Ledger
     port: int
     rate: float
@@ -285,7 +285,7 @@ def run(folder: Path, number: int, connections: int, rate: float) -> dict[str, f
     }
     shop = Shop.create(folder / "shop", PIPELINE)
     made, sent = deliveries(shop, number, number // 10, f"127.0.0.1:{port}")
-    plane = ControlPlane(home, inherited=inherited)
+    plane = LabPlane(home, inherited=inherited)
     with Ledger.open(inherited["SLUICE_LEDGER_URL"]) as ledger:
         bench = Bench(plane, ledger, port, rate)
         try:

@@ -17,8 +17,8 @@ from unittest.mock import patch
 from prefect import Task, flow_engine
 from prefect.events.worker import EventsWorker
 
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.login import login_file
+from tests.lab.plane import LabPlane
 from tests.lab.prefect_database import lay_database
 
 _DRAIN_SECONDS = 60
@@ -65,7 +65,7 @@ def trying_again_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def open_server() -> Iterator[ControlPlane]:
+def open_server() -> Iterator[LabPlane]:
     """Have Prefect's server, as `sluice up` starts it, without a worker: runs stay as the tests put them.
 
     It is started once for all tests of this process, and is empty whenever it is opened.
@@ -85,10 +85,10 @@ def open_server() -> Iterator[ControlPlane]:
 
 
 @lru_cache
-def _server() -> ControlPlane:
+def _server() -> LabPlane:
     home = Path(tempfile.mkdtemp(prefix="sluice-server-"))
     lay_database(home)
-    plane = ControlPlane(home)
+    plane = LabPlane(home)
 
     def end() -> None:
         plane.stop()

@@ -13,8 +13,8 @@ from pathlib import Path
 import prefect
 
 from deployments.control_plane.environment import control_plane_environment
-from deployments.control_plane.parts import free_port
 from tests.lab.locks import locked
+from tests.lab.ports import free_port
 from tests.lab.settings import Settings
 from tests.lab.shell import run
 

@@ -26,13 +26,13 @@ from blocks.git_repository import GitRepository
 from blocks.ledger_database import LedgerDatabase
 from blocks.registry import ContainerRegistry
 from blocks.webhook_channel import WebhookChannel
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.parts import port_is_free
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tests.lab.control import drain_events, ending_at_once
 from tests.lab.lab import Lab
+from tests.lab.plane import LabPlane
 from tests.lab.prefect_database import lay_database
 from tests.lab.server import Server
 from tests.lab.shop_repository import ShopRepository, env_text
@@ -95,7 +95,7 @@ class Scene:
     """
 
     lab: Lab
-    plane: ControlPlane
+    plane: LabPlane
     shop: ShopRepository
     home: Path
     inbox: Inbox
@@ -242,7 +242,7 @@ class Stage:
     """
 
     lab: Lab
-    plane: ControlPlane
+    plane: LabPlane
     home: Path
     inbox: Inbox
     scenes: int = 0
@@ -301,7 +301,7 @@ def open_stage(
         with ThreadPoolExecutor(1) as beside:
             raising = beside.submit(raise_lab)
             lay_database(home)
-            with Inbox() as inbox, ControlPlane(home, None, limit, inherited=env) as plane:
+            with Inbox() as inbox, LabPlane(home, None, limit, inherited=env) as plane:
                 lab = raising.result()
                 plane.activate()
                 # On a stage only the play changes things: tests say themselves when hosts and ledger are compared.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.control_plane.parts import free_port
 from tests.deployments.conftest import Sluice
+from tests.lab.ports import free_port
 
 
 def test_wrong_usage_is_2(sluice: Sluice) -> None:

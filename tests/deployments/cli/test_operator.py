@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from blocks.settings import Settings
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import JOB_TEMPLATE, POOL, POOL_TYPE
 from deployments.control_plane.login import CLIENT, login_file
 from deployments.doctor.access import access_checks
 from deployments.doctor.findings import Finding, run_checks
 from tests.deployments.conftest import Sluice
 from tests.deployments.control_plane.running import OLD_TEMPLATE, Earlier, auth_of, sluice
+from tests.lab.plane import LabPlane
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
@@ -27,7 +27,7 @@ TRIAL = "tests.deployments.control_plane.trial_flows.last"
 
 
 @pytest.fixture
-def operator(plane: ControlPlane) -> Iterator[httpx.Client]:
+def operator(plane: LabPlane) -> Iterator[httpx.Client]:
     auth = auth_of(plane.login.text)
     with httpx.Client(base_url=plane.api.url, auth=auth, trust_env=False, timeout=60) as client:
         yield client
@@ -37,14 +37,14 @@ def made(client: httpx.Client, path: str, /, **body: object) -> dict[str, Any]:
     return dict(client.post(path, json=body).raise_for_status().json())
 
 
-def lines_of(plane: ControlPlane, run: str) -> str:
+def lines_of(plane: LabPlane, run: str) -> str:
     """Return what an ended run said; its last lines arrive after its end."""
     plane.wait_for_state(run, timeout_seconds=600)
     _wait_for_line(plane, run, "lasting in")
     return "\n".join(plane.api.logs(run))
 
 
-def test_an_earlier_servers_lack_of_a_login_is_told(plane: ControlPlane, earlier: Earlier) -> None:
+def test_an_earlier_servers_lack_of_a_login_is_told(plane: LabPlane, earlier: Earlier) -> None:
     assert earlier.refusal.code == 1
     assert earlier.refusal.err == (
         f"sluice: the server that runs at {plane.url} asks for no login: an earlier version started it — "
@@ -60,11 +60,11 @@ def test_the_doctor_finds_every_door_of_an_earlier_server_open(earlier: Earlier)
     assert pool == "there is no work pool sluice-runs"
 
 
-def test_a_run_that_waited_goes_on_after_the_upgrade(plane: ControlPlane, earlier: Earlier) -> None:
+def test_a_run_that_waited_goes_on_after_the_upgrade(plane: LabPlane, earlier: Earlier) -> None:
     plane.wait_for_state(earlier.waiting, "COMPLETED", timeout_seconds=600)
 
 
-def test_the_login_is_kept_for_its_owner_alone(plane: ControlPlane, env: dict[str, str]) -> None:
+def test_the_login_is_kept_for_its_owner_alone(plane: LabPlane, env: dict[str, str]) -> None:
     profiles = Path(env["HOME"]) / ".prefect" / "profiles.toml"
     for path in (login_file(plane.home), profiles):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -77,7 +77,7 @@ def test_the_login_is_kept_for_its_owner_alone(plane: ControlPlane, env: dict[st
 
 
 @pytest.fixture
-def activated(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def activated(plane: LabPlane, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Let commands of this process know the server."""
     plane.activate()
     yield monkeypatch
@@ -87,7 +87,7 @@ def activated(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @pytest.mark.parametrize("arguments", [("approver", "list"), ("approver", "add", "eve"), ("plan", "prod")])
 def test_a_command_says_where_the_login_is(
-    plane: ControlPlane, here: Sluice, activated: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    plane: LabPlane, here: Sluice, activated: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     activated.setenv(CLIENT, "admin:guess")
     mend = f" — set {CLIENT} to the server's; what `sluice up` made is in {login_file(plane.home)}\n"
@@ -102,7 +102,7 @@ def test_a_command_says_where_the_login_is(
     )
 
 
-def test_a_new_shell_needs_nothing(plane: ControlPlane, env: dict[str, str]) -> None:
+def test_a_new_shell_needs_nothing(plane: LabPlane, env: dict[str, str]) -> None:
     printed = sluice(env, "approver", "list")
     assert (printed.code, printed.err) == (0, "")
 
@@ -113,7 +113,7 @@ def doors() -> list[Finding]:
 
 
 @pytest.mark.usefixtures("activated")
-def test_the_doctor_finds_every_door_shut(plane: ControlPlane, here: Sluice) -> None:
+def test_the_doctor_finds_every_door_shut(plane: LabPlane, here: Sluice) -> None:
     assert [one.level for one in doors()] == ["ok"] * 5, doors()
     login_file(plane.home).chmod(0o640)
     try:
@@ -126,9 +126,7 @@ def test_the_doctor_finds_every_door_shut(plane: ControlPlane, here: Sluice) -> 
 
 
 @pytest.mark.usefixtures("activated")
-def test_the_pool_is_one_in_which_there_is_nothing_to_set(
-    plane: ControlPlane, operator: httpx.Client
-) -> None:
+def test_the_pool_is_one_in_which_there_is_nothing_to_set(plane: LabPlane, operator: httpx.Client) -> None:
     pool = plane.api.work_pool(POOL)
     assert pool is not None
     assert (pool["type"], pool["base_job_template"]) == (POOL_TYPE, JOB_TEMPLATE)
@@ -148,7 +146,7 @@ def asked_for(trace: Path) -> dict[str, object]:
 
 
 def test_a_run_chooses_no_command_environment_or_folder(
-    plane: ControlPlane, operator: httpx.Client, tmp_path: Path
+    plane: LabPlane, operator: httpx.Client, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace"
     """Not even where the pool was edited to have all of it."""
@@ -173,7 +171,7 @@ def test_a_run_chooses_no_command_environment_or_folder(
 
 
 def test_code_of_somebody_else_is_neither_fetched_nor_imported(
-    plane: ControlPlane, operator: httpx.Client, tmp_path: Path
+    plane: LabPlane, operator: httpx.Client, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace"
     steps = [{"prefect.deployments.steps.run_shell_script": {"script": f"touch {trace}"}}]
@@ -198,11 +196,11 @@ def test_code_of_somebody_else_is_neither_fetched_nor_imported(
     assert not (plane.home / "intruder-was-imported").exists()
 
 
-def _wait_for_line(plane: ControlPlane, run: str, text: str) -> None:
+def _wait_for_line(plane: LabPlane, run: str, text: str) -> None:
     wait_until(lambda: text in "\n".join(plane.api.logs(run)), f"a line with {text!r}", seconds=60)
 
 
-def test_the_login_is_in_no_log(plane: ControlPlane) -> None:
+def test_the_login_is_in_no_log(plane: LabPlane) -> None:
     logs = [path for path in (plane.home / "logs").iterdir() if path.is_file()]
     assert {"server.log", "worker.log", "setup.log"} <= {path.name for path in logs}
     assert [path for path in logs if plane.login.text in path.read_text()] == []

@@ -15,7 +15,6 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.control_plane import processes
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import (
     EARLIER_POOL,
     HOST,
@@ -23,10 +22,12 @@ from deployments.control_plane.environment import (
     log_file,
     process_file,
 )
-from deployments.control_plane.parts import free_port, wait_for_server
+from deployments.control_plane.parts import wait_for_server
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.doctor.access import access_checks
 from deployments.doctor.findings import Finding, run_checks
+from tests.lab.plane import LabPlane
+from tests.lab.ports import free_port
 from tests.lab.prefect_database import lay_database
 
 ROOT = Path(__file__).parents[3]
@@ -172,7 +173,7 @@ def earlier(env: dict[str, str], port: int) -> Earlier:
 
 
 @pytest.fixture(scope="package")
-def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[ControlPlane]:
+def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[LabPlane]:
     """What `sluice up --detach` started: the real flows beside those the earlier version left."""
     del earlier
     home = Path(env["HOME"])
@@ -184,7 +185,7 @@ def plane(env: dict[str, str], port: int, earlier: Earlier) -> Iterator[ControlP
             f"its login     {home}/api-login (paste the whole line at http://{HOST}:{port}/login)\n"
             in printed.out
         )
-        yield ControlPlane(home, port, 2, inherited=env)
+        yield LabPlane(home, port, 2, inherited=env)
     finally:
         ended = sluice(env, "down", "--wait", "0")
         assert ended.code == 0, ended

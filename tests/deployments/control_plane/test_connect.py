@@ -10,7 +10,7 @@ import pytest
 
 from blocks.settings import Settings
 from deployments.control_plane import processes
-from deployments.control_plane.connect import active_profile_url, find_api_url, ledger_url, ui_url
+from deployments.control_plane.connect import active_profile, find_api_url, ledger_url, ui_url
 from deployments.control_plane.environment import process_file
 from tests.lab.shell import wait_until
 
@@ -58,12 +58,12 @@ def test_the_environment_counts_before_the_own_server_and_that_before_the_profil
 
 def test_the_profile_in_use_counts(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_PROFILE", "bare")
-    assert active_profile_url() is None
+    assert active_profile().url is None
     monkeypatch.setenv("PREFECT_PROFILE", "gone")
-    assert active_profile_url() is None
+    assert active_profile().url is None
     monkeypatch.delenv("PREFECT_PROFILE")
     profile.write_text("active = [")
-    assert active_profile_url() is None
+    assert active_profile().url is None
 
 
 def test_a_ledger_that_is_named_needs_no_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

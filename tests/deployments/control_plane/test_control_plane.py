@@ -19,21 +19,22 @@ from pydantic import SecretStr
 from blocks.git_repository import GitRepository
 from blocks.ledger_database import LedgerDatabase
 from deployments.control_plane import processes
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import POOL, process_file
-from deployments.control_plane.parts import free_port, online_workers
+from deployments.control_plane.parts import online_workers
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.connect import open_ledger
 from tests.deployments.conftest import Sluice
 from tests.deployments.control_plane.running import auth_of, clean_environment, command, sluice
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
 from tests.deployments.webhook.shop import Shop
+from tests.lab.plane import LabPlane
+from tests.lab.ports import free_port
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 
 
-def test_every_entry_of_prefect_yaml_is_deployed(plane: ControlPlane) -> None:
+def test_every_entry_of_prefect_yaml_is_deployed(plane: LabPlane) -> None:
     flows = {
         f"{str(one['entrypoint']).rpartition('.')[2]}/{one['name']}": one for one in plane.api.deployments()
     }
@@ -49,7 +50,7 @@ def test_every_entry_of_prefect_yaml_is_deployed(plane: ControlPlane) -> None:
     assert flows["redeploy/staging"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 
 
-def test_the_nightly_redeploy_is_scheduled(plane: ControlPlane) -> None:
+def test_the_nightly_redeploy_is_scheduled(plane: LabPlane) -> None:
     """Prefect's scheduler really fills in the next nights, which it cannot with every SQLAlchemy it says it takes."""
     deployment = plane.api.deployment("redeploy/staging")["id"]
     wanted = {
@@ -70,7 +71,7 @@ def test_the_nightly_redeploy_is_scheduled(plane: ControlPlane) -> None:
     assert all("T03:30" in str(night["expected_start_time"]) for night in nights())
 
 
-def test_prefect_in_another_shell_finds_the_rollback(plane: ControlPlane, env: dict[str, str]) -> None:
+def test_prefect_in_another_shell_finds_the_rollback(plane: LabPlane, env: dict[str, str]) -> None:
     """Without any variable set: the profile that `sluice up` wrote is enough."""
     prefect = str(Path(sys.executable).parent / "prefect")
     shell = {name: value for name, value in env.items() if not name.startswith(("SLUICE_", "PYTHONPATH"))}
@@ -82,12 +83,12 @@ def test_prefect_in_another_shell_finds_the_rollback(plane: ControlPlane, env: d
     assert printed.code == 1
 
 
-def test_a_second_up_says_so(plane: ControlPlane, env: dict[str, str]) -> None:
+def test_a_second_up_says_so(plane: LabPlane, env: dict[str, str]) -> None:
     printed = sluice(env, "up", "--port", str(free_port()))
     assert (printed.code, printed.out) == (0, f"already running: {plane.url} — `sluice down` ends it\n")
 
 
-def test_anothers_server_on_the_port_is_one_line(plane: ControlPlane, tmp_path: Path) -> None:
+def test_anothers_server_on_the_port_is_one_line(plane: LabPlane, tmp_path: Path) -> None:
     printed = sluice(clean_environment(tmp_path), "up", "--port", str(plane.port))
     assert printed.code == 1
     assert printed.err.startswith(f"sluice: another Prefect server answers at {plane.url} — ")
@@ -95,7 +96,7 @@ def test_anothers_server_on_the_port_is_one_line(plane: ControlPlane, tmp_path: 
 
 
 @pytest.fixture
-def activated(plane: ControlPlane) -> Iterator[None]:
+def activated(plane: LabPlane) -> Iterator[None]:
     """Let commands of this process know the server."""
     plane.activate()
     yield
@@ -103,7 +104,7 @@ def activated(plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("activated")
-def test_approvers_are_enrolled_listed_and_removed(plane: ControlPlane, here: Sluice) -> None:
+def test_approvers_are_enrolled_listed_and_removed(plane: LabPlane, here: Sluice) -> None:
     added = here("approver", "add", "grace", "--person", "Grace Hopper", "--identity", "grace@example.org")
     assert added.code == 0, added
     document = plane.api.block_document("approver", "grace")
@@ -153,7 +154,7 @@ def test_plan_without_a_repository_is_one_line(here: Sluice) -> None:
 
 
 @pytest.mark.usefixtures("activated")
-def test_the_ledger_of_the_block_is_used(plane: ControlPlane, here: Sluice, tmp_path: Path) -> None:
+def test_the_ledger_of_the_block_is_used(plane: LabPlane, here: Sluice, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
     LedgerDatabase(url=SecretStr(url)).save("ledger", overwrite=True)
     try:
@@ -165,7 +166,7 @@ def test_the_ledger_of_the_block_is_used(plane: ControlPlane, here: Sluice, tmp_
         plane.api.delete_block("ledger-database", "ledger")
 
 
-def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: ControlPlane) -> None:
+def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: LabPlane) -> None:
     run = plane.run_deployment("ask/trial")
     plane.wait_for_state(run, "Suspended", timeout_seconds=600)
     assert plane.api.waits_until(run) is not None
@@ -180,7 +181,7 @@ def test_a_waiting_run_takes_its_answer_after_a_restart_of_everything(plane: Con
     wait_until(lambda: "grace said approve" in plane.api.logs(run), "the run's last lines", seconds=60)
 
 
-def test_an_answer_at_once_does_not_end_the_worker(plane: ControlPlane) -> None:
+def test_an_answer_at_once_does_not_end_the_worker(plane: LabPlane) -> None:
     """The process that suspended may still be there when its run is due again."""
     run = plane.run_deployment("ask/trial")
     plane.wait_for_state(run, "Suspended", timeout_seconds=600)
@@ -189,7 +190,7 @@ def test_an_answer_at_once_does_not_end_the_worker(plane: ControlPlane) -> None:
     assert "already holding" not in (plane.home / "logs" / "worker.log").read_text()
 
 
-def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) -> None:
+def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: LabPlane) -> None:
     run = plane.run_deployment("last/trial", {"seconds": 600.0})
     plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
     # The process of the run before may still be ending.
@@ -205,7 +206,7 @@ def test_a_run_that_is_cut_is_crashed_and_can_be_retried(plane: ControlPlane) ->
     plane.start_worker()
 
 
-def test_a_cancelled_run_gives_its_place_to_one_that_waits(plane: ControlPlane) -> None:
+def test_a_cancelled_run_gives_its_place_to_one_that_waits(plane: LabPlane) -> None:
     """The worker has two places; what finds none stays with the server."""
     runs = [plane.run_deployment("last/trial", {"seconds": 600.0}) for _ in range(3)]
     wait_until(
@@ -225,13 +226,13 @@ def test_a_cancelled_run_gives_its_place_to_one_that_waits(plane: ControlPlane) 
     plane.start_worker()
 
 
-def cancel(plane: ControlPlane, run: str) -> None:
+def cancel(plane: LabPlane, run: str) -> None:
     """Cancel a run as the UI does."""
     state = {"state": {"type": "CANCELLING"}}
     plane.api._client.post(f"/flow_runs/{run}/set_state", json=state).raise_for_status()
 
 
-def test_a_run_that_ends_in_time_is_waited_for(plane: ControlPlane) -> None:
+def test_a_run_that_ends_in_time_is_waited_for(plane: LabPlane) -> None:
     run = plane.run_deployment("last/trial", {"seconds": 3.0})
     plane.wait_for_state(run, "RUNNING", timeout_seconds=600)
     assert plane.stop_worker(seconds=300) == ()
@@ -239,7 +240,7 @@ def test_a_run_that_ends_in_time_is_waited_for(plane: ControlPlane) -> None:
     plane.start_worker()
 
 
-def test_this_process_can_talk_to_it_and_be_itself_again(plane: ControlPlane) -> None:
+def test_this_process_can_talk_to_it_and_be_itself_again(plane: LabPlane) -> None:
     from prefect.settings import get_current_settings
 
     before = dict(os.environ)
@@ -253,14 +254,14 @@ def test_this_process_can_talk_to_it_and_be_itself_again(plane: ControlPlane) ->
     assert get_current_settings().api.url != plane.api.url
 
 
-def test_the_pool_has_one_worker_after_all(plane: ControlPlane) -> None:
+def test_the_pool_has_one_worker_after_all(plane: LabPlane) -> None:
     assert plane.api.workers(POOL) is not None
     assert plane.worker is not None
     assert plane.worker.alive()
 
 
 def test_the_receiver_starts_once_its_block_is_saved(
-    plane: ControlPlane, env: dict[str, str], tmp_path: Path
+    plane: LabPlane, env: dict[str, str], tmp_path: Path
 ) -> None:
     """From a signed request to a run that the worker takes, and through the receiver's death."""
     shop = Shop.create(tmp_path / "shop")

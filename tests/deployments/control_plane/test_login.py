@@ -21,11 +21,9 @@ from prefect.context import root_settings_context
 
 from blocks.settings import Settings
 from deployments.control_plane import processes
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.connect import active_profile, find_login
 from deployments.control_plane.environment import POOL, control_plane_environment, process_file
 from deployments.control_plane.login import CLIENT, SERVER, ensure_login, login_file
-from deployments.control_plane.parts import free_port
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.control_plane.processes import Running
 from deployments.control_plane.profile import remember
@@ -34,6 +32,8 @@ from deployments.doctor.access import _login, _names, access_checks
 from deployments.doctor.control import _deployed, expected_deployments
 from tasks.kernel.errors import TerminalError
 from tests.deployments.conftest import Sluice
+from tests.lab.plane import LabPlane
+from tests.lab.ports import free_port
 
 URL = "http://127.0.0.1:4200/api"
 TEAM = "https://prefect.example.org/api"
@@ -80,7 +80,7 @@ def test_a_login_of_the_users_own_counts_first(tmp_path: Path) -> None:
 
 
 def of(tmp_path: Path, inherited: dict[str, str]) -> str:
-    return ControlPlane(tmp_path, 4300, inherited=inherited).login.text
+    return LabPlane(tmp_path, 4300, inherited=inherited).login.text
 
 
 @pytest.mark.usefixtures("home")
@@ -116,7 +116,7 @@ def test_what_still_runs_can_be_ended_whatever_login_there_is(
 ) -> None:
     receiver = left("receiver", **{SERVER: "me:mine"})
     login_file(home).write_text("no login")
-    assert ControlPlane(home, 4300).login.text == "me:mine"
+    assert LabPlane(home, 4300).login.text == "me:mine"
     assert sluice("down").code == 0
     assert not receiver.alive()
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.environment import EARLIER_POOL, POOL
 from deployments.control_plane.known_flows import KNOWN_FLOWS
-from deployments.control_plane.parts import free_port
 from tests.deployments.control_plane.running import ROOT, clean_environment, sluice
+from tests.lab.plane import LabPlane
+from tests.lab.ports import free_port
 from tests.lab.prefect_database import lay_database
 from tests.lab.shell import wait_until
 
@@ -50,7 +50,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, s
     sluice(env, "down", "--wait", "0")
 
 
-def deploy(plane: ControlPlane, flow: str, entrypoint: str) -> None:
+def deploy(plane: LabPlane, flow: str, entrypoint: str) -> None:
     """Make a deployment `trial` in the earlier pool."""
     client = plane.api._client
     made = client.post("/flows/", json={"name": flow}).raise_for_status().json()
@@ -71,7 +71,7 @@ def test_what_an_earlier_version_left_goes_on_in_the_new_pool(
     before = {**env, "PYTHONPATH": f"{earlier_code}:{ROOT}"}
     started = sluice(before, *up)
     assert started.code == 0, started
-    plane = ControlPlane(home, port, 2, inherited=env)
+    plane = LabPlane(home, port, 2, inherited=env)
     pool = plane.api.work_pool(EARLIER_POOL)
     assert pool is not None
     assert pool["type"] == "process"
@@ -95,7 +95,7 @@ def test_what_an_earlier_version_left_goes_on_in_the_new_pool(
     assert pools.pop("another.flow") == EARLIER_POOL
     assert set(pools.values()) == {POOL}
     assert {one for one in pools if one.startswith("flows.")} == KNOWN_FLOWS
-    plane = ControlPlane(home, port, 2, inherited=env)
+    plane = LabPlane(home, port, 2, inherited=env)
     plane.answer(waiting, approver="grace", decision="approve", code="123456")
     plane.wait_for_state(waiting, "COMPLETED", timeout_seconds=600)
     wait_until(lambda: "grace said approve" in plane.api.logs(waiting), "the run's last lines", seconds=60)
@@ -109,7 +109,7 @@ def test_what_an_earlier_version_left_goes_on_in_the_new_pool(
     assert plane.api.work_pool(EARLIER_POOL) is None
 
 
-def _leave(plane: ControlPlane) -> None:
+def _leave(plane: LabPlane) -> None:
     from prefect.client.orchestration import get_client
 
     from deployments.control_plane.earlier_pool import leave_earlier_pool

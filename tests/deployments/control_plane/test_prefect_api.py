@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from deployments.control_plane.parts import free_port
 from deployments.control_plane.prefect_api import PrefectApi
 from tasks.kernel.errors import TerminalError, TransientError
+from tests.lab.plane import RunsApi
+from tests.lab.ports import free_port
 
 RUN = {"id": "r-1", "name": "promote → prod", "state_type": "RUNNING", "state_name": "Running", "state": {}}
 
@@ -77,20 +78,20 @@ def test_an_unknown_deployment_says_how_to_get_it(busy: Any) -> None:
 def test_an_answer_the_form_refuses_is_told(busy: Any) -> None:
     busy.answers = [(200, {"status": "REJECT", "details": {"reason": "'code' is a required property"}})]
     with pytest.raises(TerminalError, match=r"did not take the answer: 'code' is a required property"):
-        PrefectApi(busy.url).resume("r-1", {})
+        RunsApi(busy.url).resume("r-1", {})
 
 
 def test_an_answer_given_before_the_form_is_stored_is_given_again(busy: Any) -> None:
     early = (200, {"status": "REJECT", "details": {"reason": "Run input schema not found."}})
     busy.answers = [early, early, (201, {"status": "ACCEPT"})]
-    PrefectApi(busy.url).resume("r-1", {"code": "123456"})
+    RunsApi(busy.url).resume("r-1", {"code": "123456"})
     assert [body for _, body in busy.requests] == [{"run_input": {"code": "123456"}}] * 3
 
 
 def test_waiting_ends_with_the_state_asked_for(busy: Any) -> None:
     paused = {**RUN, "state_type": "PAUSED", "state_name": "Suspended"}
     busy.answers = [(200, RUN), (200, RUN), (200, paused)]
-    assert PrefectApi(busy.url).wait_for_state("r-1", frozenset({"Suspended"}), 30)["state_type"] == "PAUSED"
+    assert RunsApi(busy.url).wait_for_state("r-1", frozenset({"Suspended"}), 30)["state_type"] == "PAUSED"
 
 
 def test_waiting_for_what_can_no_longer_come_fails_at_once(busy: Any) -> None:
@@ -98,13 +99,13 @@ def test_waiting_for_what_can_no_longer_come_fails_at_once(busy: Any) -> None:
         (200, {**RUN, "state_type": "FAILED", "state_name": "Failed", "state": {"message": "no host"}})
     ]
     with pytest.raises(TerminalError, match=r"is Failed, not Suspended: no host"):
-        PrefectApi(busy.url).wait_for_state("r-1", frozenset({"Suspended"}), 600)
+        RunsApi(busy.url).wait_for_state("r-1", frozenset({"Suspended"}), 600)
 
 
 def test_waiting_is_bounded(busy: Any) -> None:
     busy.answers = [(200, RUN)]
     with pytest.raises(TerminalError, match=r"is Running"):
-        PrefectApi(busy.url).wait_for_state("r-1", None, 0.3)
+        RunsApi(busy.url).wait_for_state("r-1", None, 0.3)
 
 
 def test_lists_are_read_to_their_end(busy: Any) -> None:

@@ -10,9 +10,8 @@ import pytest
 import yaml
 from prefect import Flow
 
-from deployments.control_plane.environment import POOL
+from deployments.control_plane.environment import POOL, PREFECT_FILE
 from deployments.control_plane.known_flows import KNOWN_FLOWS
-from deployments.control_plane.parts import PREFECT_FILE
 
 FILE = yaml.safe_load(PREFECT_FILE.read_text())
 ENTRIES: list[dict[str, Any]] = FILE["deployments"]

@@ -46,7 +46,8 @@ def test_it_is_found_again_by_its_file(tmp_path: Path) -> None:
     found = processes.load(tmp_path / "run" / "it.json")
     assert found == running
     assert found.variable("COLOUR") == "blue"
-    assert found.stop(first=signal.SIGTERM, grace_seconds=30)
+    found.stop(first=signal.SIGTERM, grace_seconds=30)
+    assert not found.alive()
     assert processes.load(tmp_path / "run" / "it.json") is None
 
 
@@ -87,14 +88,14 @@ def test_a_file_that_says_nothing_is_nothing(tmp_path: Path, text: str) -> None:
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     running = started(tmp_path, STUBBORN)
     logged(running)
-    assert not running.stop(first=signal.SIGTERM, grace_seconds=0.2)
+    running.stop(first=signal.SIGTERM, grace_seconds=0.2)
     assert not running.alive()
 
 
 def test_what_it_started_ends_with_it_even_in_a_session_of_its_own(tmp_path: Path) -> None:
     running = started(tmp_path, PARENT)
     child = int(logged(running))
-    assert [one.pid for one in running.children()] == [child]
+    assert [one.pid for one in processes.family(running.pid)] == [running.pid, child]
     running.stop(first=signal.SIGTERM, grace_seconds=30)
     deadline = time.monotonic() + 30
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:

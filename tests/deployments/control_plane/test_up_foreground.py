@@ -13,8 +13,8 @@ import pytest
 
 from deployments.control_plane import processes
 from deployments.control_plane.environment import HOST, process_file
-from deployments.control_plane.parts import free_port
 from tests.deployments.control_plane.running import clean_environment, sluice
+from tests.lab.ports import free_port
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -14,13 +14,13 @@ import uvicorn
 
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.values.deliveries import DeliveryStatus
-from deployments.control_plane.parts import free_port
 from deployments.webhook.app import PATH, Receiver, create_app
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
 from tasks.ledger.delivery_records import DeliveryRecord
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.sender import BLOCK
+from tests.lab.ports import free_port
 
 
 @dataclass

@@ -21,7 +21,6 @@ from blocks.git_repository import GitRepository
 from blocks.github import GitHub
 from blocks.settings import Settings
 from blocks.webhook_channel import WebhookChannel
-from deployments.control_plane.bootstrap import ControlPlane
 from flows.drift.flow import reconcile
 from flows.rules.flow import protect
 from tasks.kernel.clock import utc_now
@@ -30,6 +29,7 @@ from tasks.ledger.models import RELAXATIONS
 from tasks.ledger.relaxation_records import RelaxationRecord
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.lab.control import drain_events, ending_at_once
+from tests.lab.plane import LabPlane
 from tests.lab.prefect_database import lay_database
 from tests.lab.shop_repository import git
 from tests.tasks.adapters.web import Reply, Web, serve
@@ -55,7 +55,7 @@ environments:
 class Shop:
     """An application, and what people and Prefect see of its rules."""
 
-    plane: ControlPlane
+    plane: LabPlane
     github: FakeGitHub
     channel: Web
     folder: Path
@@ -120,11 +120,11 @@ def channel() -> Iterator[Web]:
 @pytest.fixture(scope="package")
 def plane(
     tmp_path_factory: pytest.TempPathFactory, served: FakeGitHub, channel: Web
-) -> Iterator[tuple[ControlPlane, dict[str, str]]]:
+) -> Iterator[tuple[LabPlane, dict[str, str]]]:
     """Prefect's server and a worker, as `sluice up` starts them, with the blocks a team fills in."""
     home = tmp_path_factory.mktemp("home")
     lay_database(home)
-    with ControlPlane(home) as plane:
+    with LabPlane(home) as plane:
         plane.api.pause_schedules("reconcile/all")
         plane.activate()
         GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=served.base).save("shop")
@@ -139,7 +139,7 @@ def plane(
 
 @pytest.fixture
 def shop(
-    plane: tuple[ControlPlane, dict[str, str]], served: FakeGitHub, channel: Web, tmp_path: Path
+    plane: tuple[LabPlane, dict[str, str]], served: FakeGitHub, channel: Web, tmp_path: Path
 ) -> Iterator[Shop]:
     served.__dict__.update(FakeGitHub(base=served.base).__dict__)
     served.branches["main"] = None
