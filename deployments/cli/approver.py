@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from deployments.cli.options import AsJson, read_settings
-from deployments.cli.output import print_json, print_table, say, warn
+from deployments.cli.output import answer, print_json, print_table, say, warn
 from tasks.kernel.errors import TerminalError
 
 app = typer.Typer(help="The people who may approve plans.", no_args_is_help=True, rich_markup_mode=None)
@@ -120,7 +120,4 @@ def remove(name: Name, *, as_json: AsJson = False) -> None:
 
     if not known_api(read_settings()).delete_block(BLOCK_TYPE, name):
         raise TerminalError(f"there is no approver {name}", "see `sluice approver list`")
-    if as_json:
-        print_json({"removed": name})
-    else:
-        say(f"{name} is removed; their answers are refused from now on")
+    answer(f"{name} is removed; their answers are refused from now on", {"removed": name}, as_json=as_json)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from deployments.cli.options import AsJson, Source, read_settings
+from deployments.cli.options import AsJson, OnlyEnvironment, Source, read_settings
 from deployments.cli.output import counted, print_json, print_table, say
 
 
 def doctor(
-    environment: Annotated[str | None, typer.Argument(help="Only this environment.", metavar="[ENV]")] = None,
+    environment: OnlyEnvironment = None,
     *,
     source: Source = "",
     as_json: AsJson = False,

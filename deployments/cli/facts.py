@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.cli.options import AsJson, OnlyPipeline, read_settings
-from deployments.cli.output import ago, counted, moment, print_json, print_table, say
+from deployments.cli.options import AsJson, Environment, OnlyEnvironment, OnlyPipeline, read_settings
+from deployments.cli.output import ago, answer, counted, moment, print_json, print_section, print_table, say
 from flows.domain.words.durations import human_duration
 from tasks.kernel.errors import TerminalError
 
 if TYPE_CHECKING:
     from deployments.reports.rules_view import RulesStatus
-    from deployments.reports.views import EnvironmentStatus, Waiting
+    from deployments.reports.views import EnvironmentStatus, Recovery, Waiting
     from tasks.ledger.records import PromotionRecord
     from tasks.ledger.store import Ledger
 
@@ -56,77 +56,53 @@ def _print_status(found: list[EnvironmentStatus], now: datetime) -> None:
             "nothing has been promoted yet: start a run of promote/…, or `prefect deployment run promote/staging`"
         )
         return
+    head: tuple[str, ...]
     head = ("PIPELINE", "ENVIRONMENT", "RELEASE", "COMMIT", "SINCE", "BY", "APPROVED BY", "STATE")
     print_table(head, [_status_row(one, now) for one in found])
-    _print_waiting([(one, waiting) for one in found for waiting in one.waiting])
+    waiting = [(_place(one), *_waiting_row(item)) for one in found for item in one.waiting]
+    head = ("PLACE", "PROMOTION", "RELEASE", "PLAN", "APPROVALS", "BY ANY OF", "UNTIL", "APPROVE AT")
+    print_section("Waiting for approval", head, waiting)
     held = [
-        (f"{one.pipeline} {one.environment}", hold.release, moment(hold.since), hold.by, hold.reason)
+        (_place(one), hold.release, moment(hold.since), hold.by, hold.reason)
         for one in found
         for hold in one.holds
     ]
-    if held:
-        say()
-        print_table(
-            ("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held, title="On hold (see `sluice unhold`)"
-        )
-    _print_recovery(found, now)
-    _print_drift(found)
-
-
-def _print_recovery(found: list[EnvironmentStatus], now: datetime) -> None:
-    rows = [
-        (
-            f"{one.pipeline} {one.environment}",
-            "-" if drilled.restore_seconds is None else human_duration(drilled.restore_seconds),
-            "-"
-            if drilled.drilled_at is None
-            else f"{moment(drilled.drilled_at)} ({ago(drilled.drilled_at, now)})",
-            drilled.failing or "-",
-        )
-        for one in found
-        if (drilled := one.recovery) is not None
-    ]
-    if rows:
-        say()
-        head = ("PLACE", "RESTORES IN", "PROVEN", "LAST DRILL FAILED")
-        print_table(head, rows, title="Results of the last drills")
-
-
-def _print_drift(found: list[EnvironmentStatus]) -> None:
-    rows = [
-        (
-            f"{one.pipeline} {one.environment}",
-            seen.host or "-",
-            seen.kind,
-            seen.subject,
-            seen.detail,
-            moment(seen.since),
-        )
+    print_section("On hold (see `sluice unhold`)", ("PLACE", "RELEASE", "SINCE", "BY", "REASON"), held)
+    recovery = [(_place(one), *_recovery(one.recovery, now)) for one in found if one.recovery is not None]
+    head = ("PLACE", "RESTORES IN", "PROVEN", "LAST DRILL FAILED")
+    print_section("Results of the last drills", head, recovery)
+    drift = [
+        (_place(one), seen.host or "-", seen.kind, seen.subject, seen.detail, moment(seen.since))
         for one in found
         for seen in one.drift
     ]
-    if rows:
-        say()
-        head = ("PLACE", "HOST", "KIND", "ABOUT", "WHAT", "SINCE")
-        print_table(head, rows, title="Differs from the ledger (`sluice doctor` says what to do)")
+    head = ("PLACE", "HOST", "KIND", "ABOUT", "WHAT", "SINCE")
+    print_section("Differs from the ledger (`sluice doctor` says what to do)", head, drift)
+
+
+def _place(one: EnvironmentStatus) -> str:
+    return f"{one.pipeline} {one.environment}"
+
+
+def _recovery(drilled: Recovery, now: datetime) -> tuple[str, ...]:
+    seconds, at = drilled.restore_seconds, drilled.drilled_at
+    return (
+        "-" if seconds is None else human_duration(seconds),
+        "-" if at is None else f"{moment(at)} ({ago(at, now)})",
+        drilled.failing or "-",
+    )
 
 
 def _print_rules(found: list[RulesStatus]) -> None:
-    rows = [
+    missing = [
         (one.pipeline, seen.kind, seen.subject, seen.detail, moment(seen.since))
         for one in found
         for seen in one.drift
     ]
-    if rows:
-        say()
-        head = ("PIPELINE", "KIND", "ABOUT", "WHAT", "SINCE")
-        print_table(head, rows, title="Rules on GitHub that are missing (see `sluice protect`)")
+    head = ("PIPELINE", "KIND", "ABOUT", "WHAT", "SINCE")
+    print_section("Rules on GitHub that are missing (see `sluice protect`)", head, missing)
     relaxed = [(one.pipeline, line) for one in found for line in one.relaxed]
-    if relaxed:
-        say()
-        print_table(
-            ("PIPELINE", "WHAT"), relaxed, title="Rules on GitHub that are relaxed for a limited time"
-        )
+    print_section("Rules on GitHub that are relaxed for a limited time", ("PIPELINE", "WHAT"), relaxed)
 
 
 def _status_row(one: EnvironmentStatus, now: datetime) -> tuple[str, ...]:
@@ -165,29 +141,21 @@ def _watch_words(one: EnvironmentStatus) -> list[str]:
     return [f"watch is {watch.verdict}" if watch.verdict else f"watched until {moment(watch.until)}"]
 
 
-def _print_waiting(found: list[tuple[EnvironmentStatus, Waiting]]) -> None:
-    if not found:
-        return
-    rows = [
-        (
-            f"{one.pipeline} {one.environment}",
-            str(item.promotion),
-            item.release or "-",
-            item.plan_hash[:_SHORT_HASH],
-            f"{item.have} of {item.need}" + (f" ({', '.join(item.approved_by)})" if item.approved_by else ""),
-            ", ".join(item.may_approve) or "-",
-            moment(item.until),
-            item.url or "-",
-        )
-        for one, item in found
-    ]
-    say()
-    head = ("PLACE", "PROMOTION", "RELEASE", "PLAN", "APPROVALS", "BY ANY OF", "UNTIL", "APPROVE AT")
-    print_table(head, rows, title="Waiting for approval")
+def _waiting_row(item: Waiting) -> tuple[str, ...]:
+    given = f" ({', '.join(item.approved_by)})" if item.approved_by else ""
+    return (
+        str(item.promotion),
+        item.release or "-",
+        item.plan_hash[:_SHORT_HASH],
+        f"{item.have} of {item.need}{given}",
+        ", ".join(item.may_approve) or "-",
+        moment(item.until),
+        item.url or "-",
+    )
 
 
 def history(
-    environment: Annotated[str | None, typer.Argument(help="Only this environment.", metavar="[ENV]")] = None,
+    environment: OnlyEnvironment = None,
     *,
     pipeline: OnlyPipeline = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many promotions.")] = 20,
@@ -210,7 +178,7 @@ def history(
 _ANSWER = {"created_at", "approver", "decision", "counted", "refusal", "reason", "plan_hash"}
 
 
-def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
+def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, Any]:
     from deployments.reports.views import approvers_of
 
     release = ledger.releases.get(row.release_id) if row.release_id else None
@@ -237,43 +205,30 @@ def _history_row(ledger: Ledger, row: PromotionRecord) -> dict[str, object]:
     }
 
 
-def _print_history(rows: list[dict[str, object]]) -> None:
+def _print_history(rows: list[dict[str, Any]]) -> None:
     head = (
         "ID", "WHEN", "KIND", "PIPELINE", "ENVIRONMENT", "REF", "RELEASE", "STATUS", "TOOK", "BY", "APPROVED BY",
         "MESSAGE",
     )  # fmt: skip
-    print_table(
-        head,
-        [
-            (
-                str(row["id"]),
-                moment(datetime.fromisoformat(str(row["created_at"]))),
-                str(row["kind"]),
-                str(row["pipeline"]),
-                str(row["environment"]),
-                str(row["ref"] or "-"),
-                str(row["release"] or "-"),
-                str(row["status"]),
-                _took(row["duration_seconds"]),
-                str(row["requested_by"] or "-"),
-                ", ".join(_texts(row["approvers"])) or "-",
-                str(row["message"] or "-"),
-            )
-            for row in rows
-        ],
+    print_table(head, [_history_cells(row) for row in rows])
+
+
+def _history_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    keys = ("kind", "pipeline", "environment", "ref", "release", "status")
+    seconds = row["duration_seconds"]
+    return (
+        str(row["id"]),
+        moment(datetime.fromisoformat(row["created_at"])),
+        *(row[key] or "-" for key in keys),
+        "-" if seconds is None else human_duration(seconds),
+        row["requested_by"] or "-",
+        ", ".join(row["approvers"]) or "-",
+        row["message"] or "-",
     )
 
 
-def _took(seconds: object) -> str:
-    return human_duration(seconds) if isinstance(seconds, float) else "-"
-
-
-def _texts(values: object) -> list[str]:
-    return [str(value) for value in values] if isinstance(values, list) else []
-
-
 def unhold(
-    environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
+    environment: Environment,
     *,
     reason: Annotated[
         str, typer.Option("--reason", help="Why the release may be promoted again; recorded in the ledger.")
@@ -294,13 +249,9 @@ def unhold(
         if held:
             ledger.holds.release(name, environment, reason.strip(), who, datetime.now(UTC))
     releases = [hold.release_id for hold in held]
-    if as_json:
-        lifted = {"pipeline": name, "environment": environment, "released": releases, "by": who}
-        print_json({**lifted, "reason": reason.strip()})
-    elif releases:
-        say(f"{name} {environment}: {', '.join(releases)} may be promoted again")
-    else:
-        say(f"{name} {environment}: nothing is on hold")
+    what = f"{', '.join(releases)} may be promoted again" if releases else "nothing is on hold"
+    lifted = {"pipeline": name, "environment": environment, "released": releases, "by": who}
+    answer(f"{name} {environment}: {what}", {**lifted, "reason": reason.strip()}, as_json=as_json)
 
 
 def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:

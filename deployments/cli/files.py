@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deployments.cli.options import AsJson
-from deployments.cli.output import print_json, say
+from deployments.cli.output import answer, print_json, say
 from tasks.kernel.errors import TerminalError
 
 
@@ -33,10 +33,9 @@ def validate(
         ]
         print_json({"valid": False, "problems": problems})
         raise typer.Exit(1) from None
-    if as_json:
-        print_json({"valid": True, "pipeline": pipeline.pipeline, "environments": list(pipeline.names)})
-    else:
-        say(f"{file} is valid: {pipeline.pipeline}, {' → '.join(pipeline.names)}")
+    line = f"{file} is valid: {pipeline.pipeline}, {' → '.join(pipeline.names)}"
+    data = {"valid": True, "pipeline": pipeline.pipeline, "environments": list(pipeline.names)}
+    answer(line, data, as_json=as_json)
 
 
 def _read(file: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from deployments.cli.options import AsJson, read_settings
-from deployments.cli.output import print_json, say
+from deployments.cli.output import answer
 
 app = typer.Typer(help="The ledger's database.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,10 +23,8 @@ def upgrade(*, as_json: AsJson = False) -> None:
     with Ledger.open(url) as ledger:
         environments = len(ledger.promotions.environments())
     where = make_url(url).render_as_string(hide_password=True)
-    if as_json:
-        print_json({"url": where, "version": HEAD, "environments": environments})
-    else:
-        say(f"{where} is at version {HEAD}; it has {environments} environments")
+    line = f"{where} is at version {HEAD}; it has {environments} environments"
+    answer(line, {"url": where, "version": HEAD, "environments": environments}, as_json=as_json)
 
 
 # A single command would otherwise take the place of its group.

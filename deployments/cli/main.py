@@ -32,28 +32,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("up")(up.up)
-app.command("down")(up.down)
-app.command("status")(facts.status)
-app.command("history")(facts.history)
-app.command("plan")(plan.plan)
-app.command("rollback")(rollback.rollback)
-app.command("protect")(protect.protect)
-app.command("doctor")(doctor.doctor)
-app.command("unhold")(facts.unhold)
-app.command("deliveries")(deliveries.deliveries)
-app.command("validate")(files.validate)
-app.command("schema")(files.schema)
+for _command in (
+    *(up.up, up.down, facts.status, facts.history, plan.plan, rollback.rollback, protect.protect),
+    *(doctor.doctor, facts.unhold, deliveries.deliveries, files.validate, files.schema),
+):
+    app.command()(_command)
 app.add_typer(approver.app, name="approver")
 app.add_typer(ledger.app, name="ledger")
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command.
-
-    Args:
-        arguments: What follows `sluice` on the command line.
-    """
+    """Run one command; return its exit code."""
     try:
         app(args=arguments, prog_name="sluice")
     except SystemExit as ended:
@@ -83,7 +72,8 @@ def _lines(error: Exception) -> list[str]:
     if isinstance(error, PipelineError):
         return str(error).splitlines()
     if isinstance(error, SluiceError):
-        return [f"sluice: {' '.join(str(error).split())}", *_indented(error.detail)]
+        detail = (f"  {line}" for line in error.detail.splitlines())
+        return [f"sluice: {' '.join(str(error).split())}", *detail]
     text = " ".join(str(error).split())[:500]
     if "401 Unauthorized" in text:
         return [f"sluice: {_unauthorized(text)}"]
@@ -98,10 +88,6 @@ def _unauthorized(text: str) -> SluiceError:
 
     url = re.search(r"https?://[^\s']+?/api", text)
     return refused(url[0] if url else "", given=CLIENT in os.environ, home=read_settings().home)
-
-
-def _indented(detail: str) -> list[str]:
-    return [f"  {line}" for line in detail.splitlines()]
 
 
 def _leave_folder() -> None:

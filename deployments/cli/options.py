@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from blocks.settings import Settings
 
+Environment = Annotated[str, typer.Argument(help="The environment.", metavar="ENV")]
+OnlyEnvironment = Annotated[str | None, typer.Argument(help="Only this environment.", metavar="[ENV]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 OnlyPipeline = Annotated[
     str | None, typer.Option("--pipeline", metavar="NAME", help="Only this pipeline; all of them without it.")

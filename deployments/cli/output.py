@@ -37,12 +37,23 @@ def print_json(data: object) -> None:
     say(json.dumps(data, indent=2, default=str, ensure_ascii=False))
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a table. On a terminal long cells are folded; in a pipe each row stays one line.
+def answer(line: str, data: object, *, as_json: bool) -> None:
+    """Print one line for a person, or the data it is about."""
+    if as_json:
+        print_json(data)
+    else:
+        say(line)
 
-    Args:
-        rows: The cells; whatever comes from outside is made printable.
-    """
+
+def print_section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table below others; none where there is nothing in it."""
+    if rows:
+        say(f"\n{title}")
+        print_table(head, rows)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table. On a terminal long cells are folded; in a pipe each row stays one line, made printable."""
     from rich.table import Table
     from rich.text import Text
 
@@ -53,8 +64,6 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
         cells = [one_line(cell, _LONGEST_CELL) for cell in row]
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
     console = _console()
-    if title:
-        say(title)
     with console.capture() as captured:
         console.print(table)
     say("\n".join(line.rstrip() for line in captured.get().splitlines()))
@@ -63,9 +72,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
 def _console() -> Console:
     from rich.console import Console
 
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
-    return Console(highlight=False, markup=False, emoji=False, width=_UNBOUNDED, no_color=True)
+    pipe = not sys.stdout.isatty()
+    width = _UNBOUNDED if pipe else None
+    return Console(highlight=False, markup=False, emoji=False, width=width, no_color=pipe or None)
 
 
 def moment(at: datetime | None) -> str:

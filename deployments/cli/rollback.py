@@ -7,13 +7,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.cli.options import AsJson, read_settings
+from deployments.cli.options import AsJson, Environment, read_settings
 from deployments.cli.output import print_json, say, warn
 from tasks.kernel.errors import RefusedError, TerminalError
 
@@ -26,7 +25,7 @@ _CHANGE = "flows.rollback.offline_execute"
 
 
 def rollback(
-    environment: Annotated[str, typer.Argument(help="The environment.", metavar="ENV")],
+    environment: Environment,
     *,
     offline: Annotated[
         bool, typer.Option("--offline", help="From the records on the hosts, without server and ledger.")
@@ -68,7 +67,9 @@ def rollback(
     for line in _preview(prepared):
         tell(line)
     _ask(yes=yes)
-    record = _carried_out(prepared, lambda line: tell(f"  {line}"))
+    from flows.rollback.offline_execute import go_back
+
+    record = go_back(prepared, lambda line: tell(f"  {line}"))
     if as_json:
         print_json(record.model_dump(mode="json"))
     _end(record, time.monotonic() - began, quiet=as_json)
@@ -87,14 +88,7 @@ def _prepared(
     return prepare_rollback(rescue, OfflineRequest(who=who, insist=insist, **wanted))
 
 
-def _carried_out(prepared: PreparedRollback, tell: Callable[[str], None]) -> OfflineRollback:
-    from flows.rollback.offline_execute import go_back
-
-    return go_back(prepared, tell)
-
-
 def _preview(prepared: PreparedRollback) -> list[str]:
-    """Say what would be done."""
     left = _named(prepared.plan.left) if prepared.plan.left else "nothing known"
     head = f"{prepared.site.environment} of {prepared.site.pipeline}: {left} → {_named(prepared.target)}"
     return [
@@ -111,11 +105,6 @@ def _named(manifest: Manifest) -> str:
 
 
 def _ask(*, yes: bool) -> None:
-    """Have a person confirm it.
-
-    Raises:
-        RefusedError: There is no terminal to ask at, or the person said no.
-    """
     if yes:
         return
     if not sys.stdin.isatty():
@@ -125,11 +114,7 @@ def _ask(*, yes: bool) -> None:
 
 
 def _end(record: OfflineRollback, seconds: float, *, quiet: bool) -> None:
-    """Say how it ended; a failure is the command's failure.
-
-    Raises:
-        TerminalError: The earlier release does not run.
-    """
+    """Say how it ended; a failure is the command's failure."""
     from blocks.values.lifecycle import Status
 
     if record.outcome is not Status.SUCCEEDED:
