@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,7 +26,7 @@ _AGAIN = "`sluice down`, then `sluice up`"
 
 def access_checks(settings: Settings) -> list[Check]:
     """Return the checks of the API's doors."""
-    return [Check("api", lambda: _api(settings)), Check("login", lambda: _kept(settings.home))]
+    return [Check("api", partial(_api, settings)), Check("login", partial(_kept, settings.home))]
 
 
 def _api(settings: Settings) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from blocks.approver import Approver
 from blocks.git_repository import GitRepository
@@ -30,11 +31,9 @@ class ApplicationFacts:
     """What was read of the application, as far as it could be.
 
     Attributes:
-        pipeline: Its pipeline, from the default branch.
         policies: What decides about each environment that is looked at.
         required: Environment → the keys its env file must have.
         registries: Registry block → the block.
-        repository: The repository's block.
         head: The head of its default branch.
     """
 
@@ -62,7 +61,7 @@ def read_application(
         environment: Only this environment; all of them for None.
 
     Returns:
-        The application, None where it could not be read; and what was found on the way.
+        The application, None where it could not be read; and what was found meanwhile.
     """
     where = "repository"
     try:
@@ -115,16 +114,13 @@ def _registries(policies: Iterable[Policy]) -> tuple[dict[str, ContainerRegistry
 
 def application_checks(application: ApplicationFacts, api: PrefectApi) -> list[Check]:
     """Return the checks of what the pipeline names, hosts apart."""
-    registries = [
-        Check(f"registry {name}", lambda name=name, block=block: _registry(name, block))  # type: ignore[misc]
-        for name, block in application.registries.items()
-    ]
+    registries = application.registries.items()
     return [
-        *registries,
-        Check("github", lambda: _github(application)),
-        Check("approvers", lambda: _approvers(application.policies)),
-        Check("channels", lambda: _channels(application.policies)),
-        Check("secrets", lambda: _secrets(application, api)),
+        *(Check(f"registry {name}", partial(_registry, name, block)) for name, block in registries),
+        Check("github", partial(_github, application)),
+        Check("approvers", partial(_approvers, application.policies)),
+        Check("channels", partial(_channels, application.policies)),
+        Check("secrets", partial(_secrets, application, api)),
     ]
 
 
@@ -152,18 +148,16 @@ def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
     for name in sorted(names):
         try:
             block = read_block(Approver, name)
-        except MissingBlockError as error:
-            yield warn(f"approver {name}", error.what, f"enrol them: `sluice approver add {name}`")
-            continue
         except BlockError as error:
-            yield warn(f"approver {name}", error.what, error.todo)
+            missing = isinstance(error, MissingBlockError)
+            mend = f"enrol them: `sluice approver add {name}`" if missing else error.todo
+            yield warn(f"approver {name}", error.what, mend)
             continue
         if block.active:
             able.add(name)
-        else:
-            yield warn(
-                f"approver {name}", "is not active", "switch them on, or take them out of pipeline.yaml"
-            )
+            continue
+        mend = "switch them on, or take them out of pipeline.yaml"
+        yield warn(f"approver {name}", "is not active", mend)
     people = [facts for name in sorted(able) if (facts := approver_facts(name)) is not None]
     for one, other in shared_identities(people):
         yield warn(
@@ -177,7 +171,6 @@ def _approvers(policies: Sequence[Policy]) -> Iterator[Finding]:
 
 
 def _quorum(environment: str, needed: int, names: Sequence[str], able: set[str]) -> Finding:
-    """Say whether enough of an environment's approvers can answer."""
     where = f"approvers {environment}"
     there = [name for name in names if name in able]
     said = f"{len(there)} of {len(names)} can approve, {needed} needed"
@@ -188,16 +181,11 @@ def _quorum(environment: str, needed: int, names: Sequence[str], able: set[str])
 
 def _channels(policies: Sequence[Policy]) -> Iterator[Finding]:
     for name in sorted({name for policy in policies for name in policy.notify}):
-        yield _channel(name)
-
-
-def _channel(name: str) -> Finding:
-    where = f"channel {name}"
-    try:
-        slug = read_channel(name).get_block_type_slug()
-    except BlockError as error:
-        return failure(where, error)
-    return ok(where, f"{slug}/{name} is there")
+        where = f"channel {name}"
+        try:
+            yield ok(where, f"{read_channel(name).get_block_type_slug()}/{name} is there")
+        except BlockError as error:
+            yield failure(where, error)
 
 
 def _secrets(application: ApplicationFacts, api: PrefectApi) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
@@ -33,28 +34,16 @@ if TYPE_CHECKING:
 
 
 def backup_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
-    """Return the checks of every environment's dumps and of the places that get copies of them.
-
-    Args:
-        application: What was read of the application.
-    """
-    return [
-        check
-        for policy in application.policies
-        if policy.backup is not None
-        for check in (_dump_check(settings, policy), *_copy_checks(settings, policy))
-    ]
-
-
-def _dump_check(settings: Settings, policy: Policy) -> Check:
-    return Check(f"backups {policy.name}", lambda: _dumps(settings, policy))
-
-
-def _copy_checks(settings: Settings, policy: Policy) -> list[Check]:
-    return [
-        Check(f"copies {policy.name}", lambda name=name: _copies(settings, policy, name))  # type: ignore[misc]
-        for name in place_names(policy)
-    ]
+    """Return the checks of every environment's dumps and of the places that get copies of them."""
+    checks: list[Check] = []
+    for policy in application.policies:
+        if policy.backup is not None:
+            checks.append(Check(f"backups {policy.name}", partial(_dumps, settings, policy)))
+            checks += [
+                Check(f"copies {policy.name}", partial(_copies, settings, policy, name))
+                for name in place_names(policy)
+            ]
+    return checks
 
 
 def _dumps(settings: Settings, policy: Policy) -> Iterator[Finding]:
@@ -78,7 +67,6 @@ def _history(settings: Settings, policy: Policy) -> History:
 def _newest(
     where: str, name: str, stored: tuple[StoredDump, ...], history: History, policy: Policy
 ) -> Finding:
-    """Say how the newest good dump stands."""
     built_in = policy.backup is not None and policy.backup.built_in
     dumps = known_dumps(stored, history, environment=policy.name, built_in=built_in)
     good = [dump for dump in dumps if dump.good]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,25 @@ from tasks.targets.compose.preflight import OLDEST_COMPOSE, version_of
 LEAST_FREE_BYTES = 2 * 1000**3
 
 _LIMITS = Limits(total_seconds=20, idle_seconds=20)
+_PROGRAMS = (
+    (
+        "engine",
+        ("docker", "version", "--format", "{{.Server.Version}}"),
+        "start the Docker engine here; it builds the images",
+    ),
+    ("compose", ("docker", "compose", "version", "--short"), "install Docker Compose 2.24"),
+    ("buildx", ("docker", "buildx", "version"), "install docker-buildx"),
+    ("git", ("git", "--version"), "install git"),
+)
 
 
 def control_checks(settings: Settings) -> list[Check]:
     """Return the checks of this machine that need no pipeline."""
     return [
-        Check("ledger", lambda: _ledger(settings)),
-        Check("prefect", lambda: _prefect(settings)),
-        Check("engine", _engine),
-        Check("compose", _compose),
-        Check(
-            "buildx", lambda: [_program("buildx", ("docker", "buildx", "version"), "install docker-buildx")]
-        ),
-        Check("git", lambda: [_program("git", ("git", "--version"), "install git")]),
-        Check("disk", lambda: [_disk(settings.home)]),
+        Check("ledger", partial(_ledger, settings)),
+        Check("prefect", partial(_prefect, settings)),
+        *(Check(name, partial(_program, name, argv, mend)) for name, argv, mend in _PROGRAMS),
+        Check("disk", partial(_disk, settings.home)),
     ]
 
 
@@ -67,17 +73,13 @@ def _deployed(api: PrefectApi) -> Finding:
         for one in api.deployments()
     }
     missing = [name for name in expected_deployments() if name not in there]
+    mend = "run `prefect deploy --all`, or `sluice up`"
     if missing:
-        return fail(
-            "prefect", f"not deployed: {', '.join(missing)}", "run `prefect deploy --all`, or `sluice up`"
-        )
+        return fail("prefect", f"not deployed: {', '.join(missing)}", mend)
     moved = [name for name in expected_deployments() if there[name] != POOL]
     if moved:
-        return fail(
-            "prefect",
-            f"not in pool {POOL}, whose template alone leaves a run no command to choose: {', '.join(moved)}",
-            "run `prefect deploy --all`, or `sluice up`",
-        )
+        why = f"not in pool {POOL}, whose template alone leaves a run no command to choose"
+        return fail("prefect", f"{why}: {', '.join(moved)}", mend)
     return ok("prefect", f"{len(expected_deployments())} deployments are there")
 
 
@@ -90,31 +92,23 @@ def _worker(api: PrefectApi) -> Finding:
     return ok("prefect", f"{online} of pool {POOL}'s workers online")
 
 
-def _engine() -> Iterator[Finding]:
-    argv = ("docker", "version", "--format", "{{.Server.Version}}")
-    yield _program("engine", argv, "start the Docker engine here; it builds the images")
-
-
-def _compose() -> Iterator[Finding]:
-    found = _program("compose", ("docker", "compose", "version", "--short"), "install Docker Compose 2.24")
-    if found.level == "ok" and version_of(found.what) < OLDEST_COMPOSE:
-        found = fail("compose", f"Docker Compose {found.what} is too old", "install 2.24 or newer")
-    yield found
-
-
-def _program(where: str, argv: tuple[str, ...], mend: str) -> Finding:
+def _program(where: str, argv: tuple[str, ...], mend: str) -> list[Finding]:
     if shutil.which(argv[0]) is None:
-        return fail(where, f"{argv[0]} is not installed here", mend)
+        return [fail(where, f"{argv[0]} is not installed here", mend)]
     result = LocalRunner().run(Call(argv=argv, limits=_LIMITS))
     if not result.ok:
-        return fail(where, f"`{' '.join(argv[:2])}` failed: {' '.join(result.tail(2).split())[:200]}", mend)
-    return ok(where, result.stdout.strip())
+        why = " ".join(result.tail(2).split())[:200]
+        return [fail(where, f"`{' '.join(argv[:2])}` failed: {why}", mend)]
+    version = result.stdout.strip()
+    if where == "compose" and version_of(version) < OLDEST_COMPOSE:
+        return [fail(where, f"Docker Compose {version} is too old", "install 2.24 or newer")]
+    return [ok(where, version)]
 
 
-def _disk(home: Path) -> Finding:
+def _disk(home: Path) -> list[Finding]:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     said = f"{human_bytes(free)} free for {home}"
     if free < LEAST_FREE_BYTES:
-        return warn("disk", said, "free some space: checkouts and logs are kept there")
-    return ok("disk", said)
+        return [warn("disk", said, "free some space: checkouts and logs are kept there")]
+    return [ok("disk", said)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deployments.control_plane.connect import open_ledger
@@ -11,7 +12,6 @@ from deployments.reports.views import standing_drift
 from flows.domain.rules.view import GITHUB
 
 if TYPE_CHECKING:
-    from blocks.pipeline import Policy
     from blocks.settings import Settings
     from deployments.doctor.application import ApplicationFacts
     from tasks.ledger.store import Ledger
@@ -20,24 +20,16 @@ _KEPT = "every rule the pipeline asks for was in force at the last check"
 
 
 def drift_checks(settings: Settings, application: ApplicationFacts) -> list[Check]:
-    """Return the checks of what stands in the ledger about the hosts.
-
-    Args:
-        application: What was read of the application.
-    """
-    return [Check("drift", lambda: _drift(settings, application))]
+    """Return the checks of what stands in the ledger about the hosts."""
+    return [Check("drift", partial(_drift, settings, application))]
 
 
 def _drift(settings: Settings, application: ApplicationFacts) -> Iterator[Finding]:
     with open_ledger(settings) as ledger:
         for policy in application.policies:
-            yield from _of_environment(ledger, policy)
+            yield from _of_place(ledger, policy.pipeline, policy.name, "no differences from the ledger")
         if application.pipeline.protect.branches or application.pipeline.protect.environments:
             yield from _of_place(ledger, application.pipeline.pipeline, GITHUB, _KEPT)
-
-
-def _of_environment(ledger: Ledger, policy: Policy) -> Iterator[Finding]:
-    return _of_place(ledger, policy.pipeline, policy.name, "no differences from the ledger")
 
 
 def _of_place(ledger: Ledger, pipeline: str, place: str, fine: str) -> Iterator[Finding]:

@@ -11,12 +11,11 @@ from tasks.kernel.errors import SluiceError
 def examine(settings: Settings, source: str, environment: str | None) -> list[Finding]:
     """Look at everything a promotion will need; nothing is changed, but a small file is written among copies of dumps.
 
+    Without a Prefect server the blocks cannot be read, and only this machine is looked at.
+
     Args:
         source: The `git-repository` block of the application.
         environment: Only this environment's hosts and approvers; all of them for None.
-
-    Returns:
-        What was found. Without a Prefect server the blocks cannot be read, and only this machine is looked at.
     """
     try:
         # Before anything that imports Prefect, which would otherwise make a server of its own.
@@ -39,14 +38,13 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     found += read
     if application is None:
         return found
-    hosts, problems = host_checks(application)
     checks = [
         *application_checks(application, api),
-        *hosts,
+        *host_checks(application),
         *backup_checks(settings, application),
         *drift_checks(settings, application),
     ]
     try:
-        return [*found, *problems, *run_checks(checks)]
+        return [*found, *run_checks(checks)]
     finally:
         close_all()

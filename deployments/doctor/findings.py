@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from blocks.values.base import Value
 from tasks.kernel.errors import SluiceError
@@ -32,14 +31,8 @@ class Finding(Value):
     mend: str = ""
 
 
-@dataclass(frozen=True)
-class Check:
-    """Something to look at.
-
-    Attributes:
-        where: What it looks at.
-        look: Looks, and returns findings; an error it raises is one.
-    """
+class Check(NamedTuple):
+    """Something to look at; an error that looking raises is a finding too."""
 
     where: str
     look: Callable[[], Iterable[Finding]]
@@ -70,11 +63,7 @@ def failure(where: str, error: Exception) -> Finding:
 
 
 def run_checks(checks: Sequence[Check]) -> list[Finding]:
-    """Run checks side by side.
-
-    Returns:
-        Their findings, in the order of the checks.
-    """
+    """Run checks side by side; their findings are in the order of the checks."""
     if not checks:
         return []
     with ThreadPoolExecutor(max_workers=min(_SIDE_BY_SIDE, len(checks))) as pool:

@@ -29,12 +29,8 @@ def github_findings(
 
     Args:
         name: The `github` block, empty where the repository names none.
-        policies: The environments that are looked at.
-        sha: The commit that is asked about, the default branch's head.
+        sha: The commit that is asked about.
         default_branch: The branch whose rules count where an environment names none.
-
-    Yields:
-        What was found; nothing where no gate asks GitHub and no block is named.
     """
     asking = [policy for policy in policies if policy.gates.asks_github]
     showing = [policy for policy in policies if policy.show.anything]
@@ -61,15 +57,7 @@ def github_findings(
 
 
 def pull_request_findings(name: str, section: PullRequests) -> Iterator[Finding]:
-    """Check that the login can read pull requests and knows its own name; that it may write is seen only by writing.
-
-    Args:
-        name: The `github` block, empty where the repository names none.
-        section: What the pipeline asks for.
-
-    Yields:
-        What was found; nothing where the pipeline asks for nothing.
-    """
+    """Check that the login can read pull requests and knows its own name; that it may write is seen only by writing."""
     if not (section.open or section.auto_merge or section.revert_after_rollback):
         return
     where = f"{WHERE} pull requests"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blocks.compose_host import ComposeHost
 from deployments.doctor.application import ApplicationFacts
-from deployments.doctor.findings import Check, Finding, fail, failure, ok, warn
+from deployments.doctor.findings import Check, Finding, fail, ok, warn
 from tasks.adapters.pool import host_for
 from tasks.host.read import app_directory
 from tasks.host.scripts import login, script
 from tasks.kernel.blocks import read_block
-from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Call, Limits
 from tasks.kernel.text import human_bytes
 from tasks.targets.compose.facts import read_env_keys, read_readiness
@@ -36,50 +36,29 @@ printf '%s\\n' "$place"
 """
 
 
-def host_checks(application: ApplicationFacts) -> tuple[list[Check], list[Finding]]:
-    """Return the checks of every host of the application's environments.
-
-    Args:
-        application: What was read of the application.
-
-    Returns:
-        The checks, and what was found amiss with the hosts' blocks.
-    """
-    checks: list[Check] = []
-    problems: list[Finding] = []
-    for policy in application.policies:
-        for name in policy.hosts:
-            where = f"{policy.name} {name}"
-            try:
-                block = read_block(ComposeHost, name)
-            except (SluiceError, ValueError) as error:
-                problems.append(failure(where, error))
-                continue
-            checks.append(Check(where, _looker(where, block, name, application, policy)))
-    return checks, problems
+def host_checks(application: ApplicationFacts) -> list[Check]:
+    """Return the checks of every host of the application's environments."""
+    return [
+        Check(f"{policy.name} {name}", partial(_host, name, application, policy))
+        for policy in application.policies
+        for name in policy.hosts
+    ]
 
 
-def _looker(
-    where: str, block: ComposeHost, name: str, application: ApplicationFacts, policy: Policy
-) -> Callable[[], Iterator[Finding]]:
-    return lambda: _host(where, block, host_for(block, name), application, policy)
-
-
-def _host(
-    where: str, block: ComposeHost, host: Host, application: ApplicationFacts, policy: Policy
-) -> Iterator[Finding]:
+def _host(name: str, application: ApplicationFacts, policy: Policy) -> Iterator[Finding]:
+    where, block = f"{policy.name} {name}", read_block(ComposeHost, name)
+    host = host_for(block, name)
     directory = app_directory(host, block.directory, policy.pipeline)
     yield ok(where, f"{block.user}@{block.address}:{block.port} reached; host key and login are right")
     facts = read_readiness(host, directory)
-    yield from _fitness(where, facts, policy.pipeline)
+    yield from _fitness(where, facts, name, policy.pipeline)
     yield _directory(where, host, directory)
     yield _env_file(where, host, directory, application, policy)
     if facts.engine and policy.registry in application.registries:
         yield _registry(where, host, application, policy)
 
 
-def _fitness(where: str, facts: Readiness, pipeline: str) -> Iterator[Finding]:
-    name = where.partition(" ")[2]
+def _fitness(where: str, facts: Readiness, name: str, pipeline: str) -> Iterator[Finding]:
     needed = LEAST_FREE_BYTES
     problems = problems_of(facts, host=name, pipeline=pipeline, ports=frozenset(), needed_bytes=needed)
     for problem in problems:
