@@ -47,13 +47,7 @@ class RefusedRequestError(Exception):
 
 
 class Head(Value):
-    """What the headers of a delivery say.
-
-    Attributes:
-        delivery: GitHub's id of it.
-        event: The event's name.
-        signature: The signature, hex.
-    """
+    """What the headers of a delivery say: GitHub's id of it, the event's name, the signature in hex."""
 
     delivery: str
     event: str
@@ -61,10 +55,7 @@ class Head(Value):
 
 
 def read_head(headers: Iterable[tuple[str, str]]) -> Head:
-    """Read a delivery's headers; a header that is there twice has no meaning.
-
-    Args:
-        headers: Names, in lower case, and values.
+    """Read a delivery's headers, named in lower case; a header that is there twice has no meaning.
 
     Raises:
         RefusedRequestError: They are not those of a delivery.
@@ -85,11 +76,14 @@ def read_head(headers: Iterable[tuple[str, str]]) -> Head:
     if not _DELIVERY.fullmatch(delivery) or not _EVENT.fullmatch(event):
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST, "X-GitHub-Delivery or X-GitHub-Event is missing")
     length = _only(found, "content-length")
-    if length is not None and length.isdecimal() and len(length.lstrip("0")) > len(str(LARGEST_BODY_BYTES)):
-        raise too_large()
-    if length is not None and length.isdecimal() and int(length) > LARGEST_BODY_BYTES:
+    if length is not None and length.isdecimal() and _is_above(length, LARGEST_BODY_BYTES):
         raise too_large()
     return Head(delivery=delivery, event=event, signature=signature.removeprefix("sha256="))
+
+
+def _is_above(digits: str, most: int) -> bool:
+    """Compare without turning digits without end into a number."""
+    return len(digits.lstrip("0")) > len(str(most)) or int(digits) > most
 
 
 def too_large() -> RefusedRequestError:
@@ -99,12 +93,6 @@ def too_large() -> RefusedRequestError:
 
 def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
     """Verify a delivery and read it. Nothing of the body is looked at before its signature holds.
-
-    Args:
-        body: The body as it came.
-
-    Returns:
-        What is stored of it.
 
     Raises:
         RefusedRequestError: The signature does not hold, it is not JSON, or it is about another repository.
@@ -138,12 +126,7 @@ def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
 
 
 def signature_holds(signature: str, body: bytes, keys: Sequence[bytes]) -> bool:
-    """Say whether one of the secrets signed a body. It takes as long whichever did, and whether one did.
-
-    Args:
-        signature: What came, hex.
-        body: The body as it came.
-    """
+    """Say whether one of the secrets signed a body. It takes as long whichever did, and whether one did."""
     holds = False
     for key in keys:
         expected = hmac.new(key, body, hashlib.sha256).hexdigest()

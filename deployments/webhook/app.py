@@ -50,8 +50,6 @@ class Receiver:
 
     Attributes:
         configuration: Returns secrets and repositories; None while they could not be read.
-        intake: The way into the ledger.
-        metrics: What is counted.
         ailing: Says what is wrong, empty when all is well.
         bytes_held: How many bytes of bodies are being read.
         unknown: The repositories that signed deliveries were about and that are not configured, each logged once.
@@ -143,10 +141,8 @@ async def _taken_in(receiver: Receiver, request: Request) -> tuple[HTTPStatus, s
         body = await _body(receiver, request)
     if head.event == "ping":
         return _pong(head, body, block)
-    if len(body) > _LARGE_BYTES:
-        arrived = await asyncio.to_thread(accept, head, body, block)
-    else:
-        arrived = accept(head, body, block)
+    large = len(body) > _LARGE_BYTES
+    arrived = await asyncio.to_thread(accept, head, body, block) if large else accept(head, body, block)
     return _TAKEN[await receiver.intake.store(arrived)]
 
 

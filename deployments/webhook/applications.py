@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,15 +28,12 @@ class Application:
 
     Attributes:
         repository: Its repository on GitHub, `owner/name`.
-        source: Its `git-repository` block.
         mirror: The mirror, fetched.
         rules: What starts a run where, from the default branch.
         refs: Where its branches and tags are.
-        tending: What has pull requests looked after.
     """
 
     repository: str
-    source: str
     mirror: GitMirror
     rules: tuple[TriggerRule, ...]
     refs: dict[str, str]
@@ -51,19 +47,14 @@ class Application:
 class Blocks:
     """The blocks the receiver needs, read from Prefect's server; what was read last counts while it is away.
 
-    Args:
-        api: Finds the server.
+    Attributes:
+        webhooks: Secrets and repositories, None where they could not be read yet.
     """
 
-    def __init__(self, api: Callable[[], PrefectApi]) -> None:
+    def __init__(self, api: PrefectApi) -> None:
         self._api = api
-        self._webhooks: GitHubWebhooks | None = None
+        self.webhooks: GitHubWebhooks | None = None
         self._repositories: dict[str, GitRepository] = {}
-
-    @property
-    def webhooks(self) -> GitHubWebhooks | None:
-        """Secrets and repositories, None where they could not be read yet."""
-        return self._webhooks
 
     def read_webhooks(self) -> None:
         """Read secrets and repositories anew: a secret may have been changed.
@@ -74,7 +65,7 @@ class Blocks:
         """
         found = self._read(GitHubWebhooks, WEBHOOKS_BLOCK[1])
         process_redactor().add(*(one.get_secret_value() for one in found.secrets))
-        self._webhooks = found
+        self.webhooks = found
 
     def repository(self, name: str) -> GitRepository:
         """Return the block of a repository.
@@ -91,16 +82,11 @@ class Blocks:
         return self._repositories[name]
 
     def _read(self, kind: type[B], name: str) -> B:
-        return parse_block(kind, name, self._api().block_document(kind.get_block_type_slug(), name))
+        return parse_block(kind, name, self._api.block_document(kind.get_block_type_slug(), name))
 
 
 class Applications:
-    """The applications that deliveries are about.
-
-    Args:
-        settings: Where mirrors are kept.
-        blocks: The blocks.
-    """
+    """The applications that deliveries are about."""
 
     def __init__(self, settings: Settings, blocks: Blocks) -> None:
         self._settings = settings
@@ -112,10 +98,7 @@ class Applications:
         return tuple(webhooks.repositories) if webhooks else ()
 
     def source(self, repository: str) -> str:
-        """Return the `git-repository` block of a repository.
-
-        Args:
-            repository: The repository, `owner/name`, as it is configured.
+        """Return the name of the `git-repository` block of a repository, `owner/name` as it is configured.
 
         Raises:
             TransientError: The configuration could not be read yet.
@@ -134,9 +117,6 @@ class Applications:
     def read(self, repository: str) -> Application:
         """Fetch a repository and read its pipeline's triggers.
 
-        Args:
-            repository: The repository, `owner/name`, as it is configured.
-
         Raises:
             TransientError: Prefect's server or the repository does not answer.
             TerminalError: A block is missing, or pipeline.yaml is missing or not valid.
@@ -147,5 +127,4 @@ class Applications:
         mirror.fetch()
         text = read_policy(mirror, block.default_branch, block.pipeline_path)
         pipeline = read_pipeline(text, block.pipeline_path)
-        rules, tending = rules_of(pipeline), tending_of(pipeline)
-        return Application(repository, source, mirror, rules, mirror.heads(), tending)
+        return Application(repository, mirror, rules_of(pipeline), mirror.heads(), tending_of(pipeline))

@@ -16,11 +16,7 @@ class Backoff:
         self._closed: dict[Hashable, tuple[int, datetime]] = {}
 
     def close(self, what: Hashable, now: datetime) -> datetime:
-        """Leave a thing alone, longer each time.
-
-        Args:
-            now: The present time, UTC.
-        """
+        """Leave a thing alone, longer each time; return until when."""
         failures = self._closed.get(what, (0, now))[0]
         pause: timedelta = FIRST * 2 ** min(failures, 10)
         until = now + min(pause, LONGEST)

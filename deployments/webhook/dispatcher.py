@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from pydantic import ValidationError
 
-from blocks.values.deliveries import DeliveryStatus, Start
+from blocks.values.deliveries import DeliveryStatus
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Application, Applications
 from deployments.webhook.backoff import Backoff
@@ -49,11 +49,6 @@ class Dispatcher:
     and go on from the ledger.
 
     Args:
-        ledger: The ledger.
-        applications: What deliveries are about.
-        api: Finds Prefect's server.
-        metrics: What is counted.
-        now: The clock.
         busy: Says whether a delivery waits for its answer just now; that goes first.
     """
 
@@ -61,7 +56,7 @@ class Dispatcher:
         self,
         ledger: Ledger,
         applications: Applications,
-        api: Callable[[], PrefectApi],
+        api: PrefectApi,
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
         busy: Callable[[], bool] = lambda: False,
@@ -147,9 +142,7 @@ class Dispatcher:
             return None
         except SluiceError as error:
             for row in rows:
-                self._decided(
-                    row, DeliveryDecision(outcome="ignore", reason=str(error)), DeliveryStatus.FAILED
-                )
+                self._failed(row, str(error))
             return None
         self._backoff.open(repository)
         return application
@@ -161,14 +154,14 @@ class Dispatcher:
             decision = decide(event, application.rules, known)
             decision = with_tending(decision, event, application.tending, known)
         except ValidationError:
-            reason = "the delivery was stored by another version of Sluice: send it again from GitHub"
-            self._decided(row, DeliveryDecision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+            self._failed(
+                row, "the delivery was stored by another version of Sluice: send it again from GitHub"
+            )
         except SluiceError:
             raise
         except Exception as error:  # noqa: BLE001 - the others must be decided nevertheless
             _log.exception("delivery %s could not be decided", row.delivery)
-            reason = str(unexpected(error))
-            self._decided(row, DeliveryDecision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
+            self._failed(row, str(unexpected(error)))
         else:
             self._write_down(row, decision)
 
@@ -179,8 +172,10 @@ class Dispatcher:
             until = self._now() + _WAIT * 2**row.attempts
             self._ledger.deliveries.put_off([row.id], decision.reason, until, self._now())
         else:
-            gone = decision.model_copy(update={"outcome": "ignore", "starts": ()})
-            self._decided(row, gone, DeliveryStatus.FAILED)
+            self._failed(row, decision.reason)
+
+    def _failed(self, row: DeliveryRecord, reason: str) -> None:
+        self._decided(row, DeliveryDecision(outcome="ignore", reason=reason), DeliveryStatus.FAILED)
 
     def _decided(
         self, row: DeliveryRecord, decision: DeliveryDecision, status: DeliveryStatus | None
@@ -231,7 +226,7 @@ class Dispatcher:
         self._give_way()
         place = (one.repository, one.environment)
         try:
-            run = self._create(one.start, one)
+            run = self._create(one)
         except TransientError as error:
             until = self._away(place, error)
             self._ledger.starts.put_off(one, error.what, until, self._now())
@@ -246,12 +241,10 @@ class Dispatcher:
         _log.info("%s is flow run %s", one.key, run)
         return True
 
-    def _create(self, start: Start, one: StartRecord) -> str:
-        source = self._applications.source(one.repository)
-        delivery = one.key.partition(":")[0]
-        return self._api().create_run(
-            start.deployment, start.parameters(source), key=one.key, tags=[f"delivery:{delivery}"]
-        )
+    def _create(self, one: StartRecord) -> str:
+        parameters = one.start.parameters(self._applications.source(one.repository))
+        tags = [f"delivery:{one.key.partition(':')[0]}"]
+        return self._api.create_run(one.start.deployment, parameters, key=one.key, tags=tags)
 
     def _away(self, what: Hashable, error: TransientError) -> datetime:
         self._metrics.failures.labels("prefect" if isinstance(what, tuple) else "repository").inc()

@@ -23,7 +23,6 @@ class Intake:
     being written goes into the next, together.
 
     Args:
-        ledger: Where they are stored.
         stored: Is called when something new is there.
     """
 
@@ -35,10 +34,7 @@ class Intake:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="intake")
 
     async def store(self, arrived: Arrived) -> Taken:
-        """Store a delivery; returns when it is on the disk.
-
-        Returns:
-            Whether it is new.
+        """Store a delivery; returns when it is on the disk, with whether it is new.
 
         Raises:
             SluiceError: The ledger could not be written.

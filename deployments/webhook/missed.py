@@ -25,10 +25,7 @@ class MissedPushes:
     What was there before Sluice began to listen is no news: the first look at a repository only writes it down.
 
     Args:
-        ledger: The ledger.
-        applications: The applications.
         found: Is called when something was missed.
-        now: The clock.
     """
 
     def __init__(

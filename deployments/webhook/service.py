@@ -7,10 +7,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
+from tenacity import RetryCallState, retry, retry_if_exception_type, wait_fixed
 
 from blocks.settings import Settings
 from deployments.control_plane.connect import api_at, find_api_url, ledger_url_at
@@ -38,21 +37,15 @@ _log = logging.getLogger(__name__)
 
 
 class Service:
-    """Everything of the receiver but its socket.
-
-    Args:
-        settings: Sluice's settings.
-        ledger: The ledger.
-        api: Finds Prefect's server.
-    """
+    """Everything of the receiver but its socket."""
 
     def __init__(self, settings: Settings, ledger: Ledger, api: PrefectApi) -> None:
         self.ledger = ledger
         self.metrics = Metrics(ledger)
-        self.blocks = Blocks(lambda: api)
+        self.blocks = Blocks(api)
         applications = Applications(settings, self.blocks)
         self.dispatcher = Dispatcher(
-            ledger, applications, lambda: api, self.metrics, busy=lambda: self.receiver.intake.busy
+            ledger, applications, api, self.metrics, busy=lambda: self.receiver.intake.busy
         )
         self.watch = MissedPushes(ledger, applications, self.dispatcher.wake, utc_now)
         self.receiver = Receiver(
@@ -116,7 +109,9 @@ class Service:
 def serve(settings: Settings) -> None:
     """Receive deliveries until SIGTERM or Ctrl-C."""
     sys.setswitchinterval(_SWITCH_SECONDS)
-    with _opened(settings) as service:
+    api, ledger = _opened(settings)
+    with ledger:
+        service = Service(settings, ledger, api)
         config = uvicorn.Config(
             create_app(service.receiver),
             host=settings.webhook_host,
@@ -140,21 +135,16 @@ def serve(settings: Settings) -> None:
             service.stop()
 
 
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Service]:
+def _say_why(state: RetryCallState) -> None:
+    _log.warning("%s", state.outcome and state.outcome.exception())
+
+
+@retry(retry=retry_if_exception_type(TransientError), wait=wait_fixed(_UNREAD_SECONDS), before_sleep=_say_why)
+def _opened(settings: Settings) -> tuple[PrefectApi, Ledger]:
     """Open the ledger, waiting for Prefect's server where only that knows which it is."""
-    while True:
-        try:
-            url = find_api_url(settings)
-            if url is None:
-                raise TransientError("no Prefect server is known here", "start one with `sluice up`")
-            api = api_at(settings, url, tries=1)
-            # Without Prefect's word no address is guessed: deliveries would lie where nobody looks.
-            ledger = Ledger.open(settings.ledger_url or ledger_url_at(api, settings))
-        except TransientError as error:
-            _log.warning("%s", error)
-            time.sleep(_UNREAD_SECONDS)
-        else:
-            break
-    with ledger:
-        yield Service(settings, ledger, api)
+    url = find_api_url(settings)
+    if url is None:
+        raise TransientError("no Prefect server is known here", "start one with `sluice up`")
+    api = api_at(settings, url, tries=1)
+    # Without Prefect's word no address is guessed: deliveries would lie where nobody looks.
+    return api, Ledger.open(settings.ledger_url or ledger_url_at(api, settings))

@@ -299,7 +299,7 @@ def test_a_branch_cannot_give_itself_triggers(world: World) -> None:
 
 def test_it_runs_by_itself_and_is_woken(world: World) -> None:
     api = PrefectApi(world.gate.url, tries=1)
-    dispatcher = Dispatcher(world.ledger, world.applications, lambda: api, Metrics())
+    dispatcher = Dispatcher(world.ledger, world.applications, api, Metrics())
     dispatcher.start()
     delivery = world.push(world.shop.commit())
     dispatcher.wake()
@@ -439,7 +439,7 @@ def test_blocks_that_are_missing_are_named(world: World) -> None:
         world.blocks.repository("moon")
     with pytest.raises(TerminalError, match="acme/moon is not configured any more"):
         world.applications.source("acme/moon")
-    empty = Applications(world.settings, Blocks(lambda: PrefectApi(world.gate.url, tries=1)))
+    empty = Applications(world.settings, Blocks(PrefectApi(world.gate.url, tries=1)))
     assert empty.names() == ()
     with pytest.raises(TransientError, match="could not be read yet"):
         empty.source(REPOSITORY)

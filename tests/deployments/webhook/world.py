@@ -41,12 +41,12 @@ class World:
     def born(self, busy: Callable[[], bool] = lambda: False) -> Dispatcher:
         """Return a dispatcher as a process that has just started has it."""
         api = PrefectApi(self.gate.url, tries=1)
-        self.blocks = Blocks(lambda: api)
+        self.blocks = Blocks(api)
         mode, self.gate.mode = self.gate.mode, "open"
         self.blocks.read_webhooks()
         self.gate.mode = mode
         self.applications = Applications(self.settings, self.blocks)
-        return Dispatcher(self.ledger, self.applications, lambda: api, Metrics(), lambda: self.now, busy)
+        return Dispatcher(self.ledger, self.applications, api, Metrics(), lambda: self.now, busy)
 
     def deliver(self, name: str, **changes: Any) -> str:
         """Take a delivery in as the receiver does; return its id."""
