@@ -255,7 +255,6 @@ def unhold(
 
 
 def _pipeline_of(ledger: Ledger, environment: str, wanted: str | None) -> str:
-    """Find the pipeline a command means by an environment's name alone."""
     known = [name for name, place in ledger.promotions.environments(wanted) if place == environment]
     held = [name for name in known if ledger.holds.active(name, environment)]
     candidates = held or known

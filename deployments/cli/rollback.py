@@ -114,7 +114,6 @@ def _ask(*, yes: bool) -> None:
 
 
 def _end(record: OfflineRollback, seconds: float, *, quiet: bool) -> None:
-    """Say how it ended; a failure is the command's failure."""
     from blocks.values.lifecycle import Status
 
     if record.outcome is not Status.SUCCEEDED:

@@ -172,7 +172,6 @@ def _remember(plane: ControlPlane) -> None:
 
 
 def _stay(plane: ControlPlane) -> None:
-    """Watch server and worker until somebody ends them."""
     say("Ctrl-C ends it")
     while True:
         for name, running in (("server", plane.server), ("worker", plane.worker)):
@@ -236,7 +235,6 @@ def down(
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Let one `sluice up` start things at a time."""
     path = home / "run" / "up.lock"
     # Databases and logs below are nobody else's business.
     home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -88,10 +88,8 @@ class ControlPlane:
 
     Args:
         home: The folder of everything they keep: databases, logs, process files.
-        port: The server's port.
         limit: How many runs the worker carries out at once.
         inherited: The environment to build on; this process's own when None.
-        progress: Is given one line for each part that is ready.
     """
 
     def __init__(
@@ -117,7 +115,6 @@ class ControlPlane:
         self._progress = progress
 
     def _find_login(self, inherited: Mapping[str, str]) -> Login:
-        """Return the login of what runs, else the one that everything is to be started with."""
         running = self.server or self.worker or self.receiver
         if running is not None:
             return Login(running.variable(SERVER), str(login_file(self.home)))
@@ -127,11 +124,7 @@ class ControlPlane:
         return ensure_login(self.home, inherited, active_profile().login_at(api_url(self.port)))
 
     def start(self) -> None:
-        """Start what does not run yet, and wait until runs can be started.
-
-        Raises:
-            TerminalError: A part did not start; the message names its log.
-        """
+        """Start what does not run yet, and wait until runs can be started."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.server is None or not self.server.alive():
             self.server = start_server(self.home, self.env)
@@ -180,13 +173,10 @@ class ControlPlane:
         return tuple(one.name for one in _processes_of_runs(self.home))
 
     def stop(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
-        """End receiver, worker and server, and everything they started, and see that they are gone.
+        """End receiver, worker and server, and everything they started; return the flow runs that were cut.
 
         Args:
             seconds: How long runs may take to end by themselves.
-
-        Returns:
-            The flow runs that were cut.
         """
         self.stop_receiver()
         cut = self.stop_worker(seconds=seconds)
@@ -201,16 +191,10 @@ class ControlPlane:
         self.receiver = None
 
     def stop_worker(self, *, seconds: float = WORKER_STOP_SECONDS) -> tuple[str, ...]:
-        """End the worker, after the runs it carries where they end in time.
+        """End the worker, after the runs it carries where they end in time; return the flow runs that were cut.
 
         Prefect's worker does not wait for its runs, and what it cuts stays `Running` for the server. So the
         runs are waited for here, and cut while the worker still sees it and says `Crashed`.
-
-        Args:
-            seconds: How long its runs may take to end by themselves.
-
-        Returns:
-            The flow runs that were cut; each can be retried, and continues at the step that was cut.
         """
         cut: tuple[str, ...] = ()
         # First of all, so that it is not started again.

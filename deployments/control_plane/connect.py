@@ -22,12 +22,7 @@ LEDGER_BLOCK = ("ledger-database", "ledger")
 
 
 def find_api_url(settings: Settings) -> str | None:
-    """Find the Prefect server's API.
-
-    Returns:
-        `PREFECT_API_URL`, else the address of the server that `sluice up` started, else the one in the active
-        Prefect profile; None where there is none.
-    """
+    """Return `PREFECT_API_URL`, else the address of what `sluice up` started, else the Prefect profile's."""
     if url := os.environ.get("PREFECT_API_URL"):
         return url
     server = processes.load(process_file(settings.home, "server"))
@@ -38,12 +33,7 @@ def find_api_url(settings: Settings) -> str | None:
 
 @dataclass(frozen=True)
 class Profile:
-    """A Prefect profile of this user.
-
-    Attributes:
-        url: The address in it, None where it has none.
-        login: The login in it, None where it has none.
-    """
+    """Address and login in a Prefect profile of this user, as far as they are there."""
 
     url: str | None = None
     login: str | None = field(default=None, repr=False)
@@ -84,12 +74,7 @@ def _profile(found: dict[str, Any]) -> Profile:
 
 
 def find_login(settings: Settings, url: str) -> str:
-    """Find the login of a Prefect server.
-
-    Returns:
-        `PREFECT_API_AUTH_STRING`, else what the server was started with where `sluice up` started it, else the
-        login in the active Prefect profile where that names this server; empty where none is known.
-    """
+    """Return the login of a Prefect server, found as its address is; empty where none is known for this one."""
     if login := os.environ.get(CLIENT):
         return login
     server = processes.load(process_file(settings.home, "server"))
@@ -125,11 +110,7 @@ def known_api(settings: Settings) -> PrefectApi:
 
 
 def ui_url(settings: Settings) -> str:
-    """Return where people open Prefect's UI.
-
-    Args:
-        settings: Sluice's settings; an address given there counts before the one of the known server.
-    """
+    """Return where people open Prefect's UI; an address in the settings counts before the one of the known server."""
     url = find_api_url(settings)
     if url is None or "prefect_ui_url" in settings.model_fields_set:
         return settings.prefect_ui_url
@@ -137,11 +118,7 @@ def ui_url(settings: Settings) -> str:
 
 
 def use_prefect(settings: Settings) -> PrefectApi:
-    """Make Prefect talk to the known server, and leave it to the command to say what failed.
-
-    Returns:
-        The server, which answers.
-    """
+    """Make Prefect talk to the known server, which answers, and leave it to the command to say what failed."""
     api = known_api(settings)
     os.environ["PREFECT_API_URL"] = api.url
     if login := find_login(settings, api.url):
@@ -165,10 +142,7 @@ def refresh_prefect() -> None:
 
 
 def ledger_url(settings: Settings) -> str:
-    """Find the ledger's address, as the flows do.
-
-    Returns:
-        The address of the settings, else of the block `ledger-database/ledger`, else of the home folder.
+    """Find the ledger's address, as the flows do: in the settings, else in the block, else in the home folder.
 
     Raises:
         TransientError: A server is known and does not answer, and there is no ledger in the home folder: nobody
@@ -188,19 +162,11 @@ def ledger_url(settings: Settings) -> str:
 
 
 def ledger_url_at(api: PrefectApi, settings: Settings) -> str:
-    """Return the ledger's address as a server's block, or else the home folder, has it.
-
-    Raises:
-        SluiceError: The server does not answer, so nobody can tell.
-    """
+    """Return the ledger's address as a server's block, or else the home folder, has it."""
     document = api.block_document(*LEDGER_BLOCK)
     return str(document["data"]["url"]) if document is not None else settings.sqlite_url
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger.
-
-    Returns:
-        The ledger; use it in a `with` statement.
-    """
+    """Open the ledger, for a `with` statement."""
     return Ledger.open(ledger_url(settings))

@@ -34,11 +34,7 @@ class Fate(Enum):
 
 
 def fate_of(entrypoint: str | None, further: Collection[str]) -> Fate:
-    """Decide on a deployment: nothing runs what is neither Sluice's nor named in SLUICE_FURTHER_FLOWS.
-
-    Args:
-        further: Flows of the user's own.
-    """
+    """Decide on a deployment: nothing runs what is neither Sluice's nor named in SLUICE_FURTHER_FLOWS."""
     if entrypoint in KNOWN_FLOWS or entrypoint in RENAMED_FLOWS or entrypoint in further:
         return Fate.MOVED
     return Fate.REMOVED if (entrypoint or "").startswith(_OWN_PACKAGE) else Fate.LEFT

@@ -88,11 +88,7 @@ def api_url(port: int) -> str:
 
 
 def own_origins(port: int, ui_url: str = "") -> tuple[str, ...]:
-    """Return the addresses of Prefect's own UI, whose pages may call the API from another name of the same server.
-
-    Args:
-        ui_url: Where people open the UI; another server's on this machine is not meant.
-    """
+    """Return the addresses of Prefect's own UI; a public one counts unless it is another server's on this machine."""
     own, public = (root_url(port), f"http://localhost:{port}"), urlsplit(ui_url.lower())
     return (*own, f"{public.scheme}://{public.netloc}") if further_names("", ui_url) else own
 
@@ -105,11 +101,7 @@ def names_server(env: Mapping[str, str], port: int) -> bool:
 
 
 def webhooks_url(env: Mapping[str, str]) -> str:
-    """Return where the receiver of GitHub's webhooks listens.
-
-    Args:
-        env: The environment it is started with.
-    """
+    """Return where a receiver of GitHub's webhooks that is started with an environment listens."""
     defaults = Settings.model_fields
     host = env.get("SLUICE_WEBHOOK_HOST") or str(defaults["webhook_host"].default)
     port = env.get("SLUICE_WEBHOOK_PORT") or str(defaults["webhook_port"].default)
@@ -122,13 +114,6 @@ def control_plane_environment(home: Path, port: int, inherited: Mapping[str, str
     What decides where things are (home folders, addresses) is set; of the other choices, one the user made
     in the inherited environment stays. The database of the server is SQLite in the home folder unless
     `PREFECT_API_DATABASE_CONNECTION_URL` names another.
-
-    Args:
-        port: The server's port on the loopback address.
-        inherited: The environment of this process.
-
-    Returns:
-        The environment for a child process.
     """
     public = inherited.get("SLUICE_PREFECT_UI_URL", "")
     places = {
@@ -155,11 +140,7 @@ def _with_own_interpreter(path: str) -> str:
 
 
 def process_file(home: Path, name: str) -> Path:
-    """Return the file in which a running server or worker is written down.
-
-    Args:
-        name: `server`, `worker` or `receiver`.
-    """
+    """Return the file in which a running `server`, `worker` or `receiver` is written down."""
     return home / "run" / f"{name}.json"
 
 

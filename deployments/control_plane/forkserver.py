@@ -47,12 +47,7 @@ _FLOWS = (
 
 @dataclass(frozen=True)
 class Order:
-    """What a copy should carry out.
-
-    Attributes:
-        run: A flow run's id.
-        folder: Its working directory.
-    """
+    """The flow run that a copy should carry out, and its working directory."""
 
     run: str
     folder: str
@@ -60,22 +55,14 @@ class Order:
 
 @dataclass
 class ForkServer:
-    """Forks one copy per order, and tells each one's end.
-
-    Args:
-        channel: The worker's end of it is closed when the worker is gone.
-    """
+    """Forks one copy per order, and tells each one's end, to the worker at the other end of a channel."""
 
     channel: socket.socket
     _copies: dict[int, str] = field(default_factory=dict)
     _received: bytes = b""
 
     def serve(self) -> Order | None:
-        """Serve until the worker is gone and every copy has ended.
-
-        Returns:
-            An order in the copy that is to carry it out, None in the server, at its end.
-        """
+        """Serve until the worker is gone and every copy has ended; return an order in the copy that gets it."""
         wake, woken = os.pipe()
         for end in (wake, woken):
             os.set_blocking(end, False)
@@ -117,7 +104,6 @@ class ForkServer:
         return [json.loads(line) for line in lines]
 
     def _obey(self, line: dict[str, Any]) -> Order | None:
-        """Do what a line asks; return an order in the copy that is to carry it out."""
         run = str(line["run"])
         try:
             copy = os.fork()

@@ -50,14 +50,10 @@ def further_flows(named: str) -> frozenset[str]:
 
 
 def check_deployment(name: str, entrypoint: str | None, *, pulls: bool, further: str = "") -> None:
-    """Refuse a deployment that is none of Sluice's.
+    """Refuse a deployment that names another flow than Sluice's, or has steps that fetch code.
 
     Args:
-        pulls: Whether it has steps that fetch code.
         further: Flows of the user's own that may run as well, separated by commas.
-
-    Raises:
-        TerminalError: It names another flow, or fetches code.
     """
     if entrypoint not in KNOWN_FLOWS | further_flows(further):
         raise TerminalError(
@@ -72,11 +68,7 @@ def check_deployment(name: str, entrypoint: str | None, *, pulls: bool, further:
 
 
 def load_known_flow(flow_run: FlowRun) -> Flow[..., Any]:
-    """Load the flow of a run where it is one of Sluice's.
-
-    Raises:
-        TerminalError: Its deployment is none of Sluice's. Nothing was imported or executed.
-    """
+    """Load the flow of a run; one that is none of Sluice's is refused, with nothing of it imported or executed."""
     if flow_run.deployment_id is None:
         raise TerminalError(f"run {flow_run.name} has no deployment", "start a run of a deployment")
     with get_client(sync_client=True) as client:

@@ -36,9 +36,6 @@ def main(arguments: list[str]) -> None:
     A worker gives up when its server stays away for minutes. It is started again under the same process id, as
     long as it is written down as the one that should run. One that ends as soon as it was first started would end
     each time: it stays down, and whoever waits for it is told.
-
-    Args:
-        arguments: What would follow `prefect` on the command line.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()

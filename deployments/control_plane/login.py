@@ -31,12 +31,7 @@ _USABLE = re.compile(r"[!-9;-~]+:[!-~]+")
 
 @dataclass(frozen=True)
 class Login:
-    """What the server asks for.
-
-    Attributes:
-        text: `user:password`; empty where a server asks for none.
-        place: Where a person finds it.
-    """
+    """The `user:password` the server asks for, empty where it asks for none, and where a person finds it."""
 
     text: str = field(repr=False)
     place: str
@@ -53,11 +48,7 @@ def login_file(home: Path) -> Path:
 
 
 def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None = None) -> Login:
-    """Return the login the server is to ask for, made where there is none; one that was made before is used again.
-
-    Args:
-        inherited: The environment of the caller; a login in it counts first.
-        profile: The one in the user's Prefect profile, which counts next.
+    """Return the login the server is to ask for: the caller's, else its Prefect profile's, else one made here once.
 
     Raises:
         TerminalError: The environment has two logins, or one that cannot be used is kept.
@@ -127,11 +118,7 @@ def open_to_others(path: Path) -> bool:
 
 
 def refused(url: str, *, given: bool, home: Path) -> TerminalError:
-    """Return the error of a server that asks for a login.
-
-    Args:
-        given: Whether it was given one.
-    """
+    """Return the error of a server that asks for a login."""
     what = f"Prefect's server at {url} " + ("refuses the login" if given else "asks for a login")
     return TerminalError(
         what, f"set {CLIENT} to the server's; what `sluice up` made is in {login_file(home)}"

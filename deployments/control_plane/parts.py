@@ -33,9 +33,6 @@ Progress = Callable[[str], None]
 def held_port(port: int) -> Iterator[list[socket.socket]]:
     """Hold a port of the loopback addresses: of both, for `localhost` leads to either.
 
-    Yields:
-        The sockets, which listen.
-
     Raises:
         TerminalError: Another program has it.
     """
@@ -65,11 +62,7 @@ def port_is_free(port: int) -> bool:
 
 
 def start_server(home: Path, env: Mapping[str, str]) -> Running:
-    """Start Prefect's server. It is not awaited; `wait_for_server` does that.
-
-    Raises:
-        TerminalError: Another program has its port.
-    """
+    """Start Prefect's server, on a port that nobody else has. It is not awaited; `wait_for_server` does that."""
     # What waits for it tells the login to whoever answers, so nobody else may before it listens itself.
     with held_port(int(env["PREFECT_SERVER_API_PORT"])) as sockets:
         numbers = [one.fileno() for one in sockets]
@@ -78,11 +71,7 @@ def start_server(home: Path, env: Mapping[str, str]) -> Running:
 
 
 def wait_for_server(server: Running, port: int) -> None:
-    """Wait until the server answers.
-
-    Raises:
-        TerminalError: It ended, or did not answer in time.
-    """
+    """Wait until the server answers."""
     _wait_until(PrefectApi(api_url(port), tries=1).healthy, server, "answer")
 
 
@@ -95,14 +84,7 @@ def start_worker(home: Path, env: Mapping[str, str], limit: int) -> Running:
 
 
 def wait_for_worker(worker: Running, api: PrefectApi, known: frozenset[str]) -> None:
-    """Wait until the worker has reported to the server.
-
-    Args:
-        known: The ids of workers that were there before.
-
-    Raises:
-        TerminalError: It ended, or did not report in time.
-    """
+    """Wait until a worker reports to the server whose id was not known before."""
     _wait_until(lambda: bool(online_workers(api) - known), worker, "report to the server")
 
 
@@ -117,11 +99,7 @@ def start_receiver(home: Path, env: Mapping[str, str]) -> Running:
 
 
 def wait_for_receiver(receiver: Running, url: str, seconds: float) -> None:
-    """Wait until the receiver is well.
-
-    Raises:
-        TerminalError: It ended, or was not well in time.
-    """
+    """Wait until the receiver is well."""
 
     def well() -> bool:
         try:
@@ -134,11 +112,7 @@ def wait_for_receiver(receiver: Running, url: str, seconds: float) -> None:
 
 @contextmanager
 def provisioned(home: Path, env: Mapping[str, str]) -> Iterator[Running]:
-    """Start what creates the work pool, registers the blocks and deploys; it waits for the server by itself.
-
-    Yields:
-        The process; `wait_for_provisioning` waits for its end. What is left of it is ended.
-    """
+    """Start what creates the work pool, registers the blocks and deploys; what is left of it in the end is ended."""
     log = log_file(home, "setup")
     log.unlink(missing_ok=True)
     argv = processes.python("-m", "deployments.control_plane.provision")
@@ -150,11 +124,7 @@ def provisioned(home: Path, env: Mapping[str, str]) -> Iterator[Running]:
 
 
 def wait_for_provisioning(setup: Running, progress: Progress) -> None:
-    """Wait until everything is deployed, telling each part that is ready.
-
-    Raises:
-        TerminalError: A part failed, or the time is up.
-    """
+    """Wait until everything is deployed, telling each part that is ready."""
     told: list[str] = []
 
     def deployed() -> bool:
@@ -175,7 +145,6 @@ def _ready_lines(setup: Running) -> list[str]:
 def _started(
     name: str, title: str, module: Sequence[str], home: Path, env: Mapping[str, str], lent: Sequence[int] = ()
 ) -> Running:
-    """Start a module with its arguments in the home folder, where its log is and where it is written down."""
     argv = processes.python("-m", *module)
     part = processes.start(title, argv, env=env, cwd=home, log=log_file(home, name), lent=lent)
     part.save(process_file(home, name))

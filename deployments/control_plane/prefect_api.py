@@ -40,7 +40,6 @@ class PrefectApi:
 
     Args:
         url: The API's address, with `/api`.
-        tries: How often a request that found no answer is sent.
         login: `user:password`; the one in the environment when None.
     """
 
@@ -74,12 +73,7 @@ class PrefectApi:
         return self._list("/deployments/filter", {"sort": "NAME_ASC"})
 
     def deployment(self, name: str) -> Json:
-        """Return one deployment by `flow/name`.
-
-        Raises:
-            TerminalError: There is none of this name.
-            TransientError: The server does not answer.
-        """
+        """Return one deployment by `flow/name`; that there is none of this name is a TerminalError."""
         found: Json | None = self._find("GET", f"/deployments/name/{name}")
         if found is None:
             raise TerminalError(
@@ -115,14 +109,12 @@ class PrefectApi:
     def create_run(
         self, deployment: str, parameters: Mapping[str, object], *, key: str = "", tags: Sequence[str] = ()
     ) -> str:
-        """Start a run of a deployment, and return its id.
+        """Start a run of a deployment, `flow/name`, and return its id.
 
         A request whose answer was lost is sent again with the same key, so there is one run.
 
         Args:
-            deployment: `flow/name`.
             key: Requests with the same key make one run; empty for a key of its own.
-            tags: Tags of the run, beside those of the deployment.
         """
         identifier = self.deployment(deployment)["id"]
         body = {
@@ -184,7 +176,6 @@ def _is_busy(answer: httpx.Response) -> bool:
 
 
 def _last(state: RetryCallState) -> object:
-    """Return what the last try brought, or raise what it raised."""
     return state.outcome.result() if state.outcome is not None else None
 
 

@@ -26,7 +26,6 @@ class Running:
     """A process, known for certain: its id may be given to another once it has ended.
 
     Attributes:
-        name: What it is, for a person.
         pid: Its process id; it leads a session and process group of its own.
         born: When it was started, in the kernel's clock ticks since boot; 0 where that cannot be read.
         log: The file its output goes to.
@@ -81,10 +80,7 @@ class Running:
                 os.kill(self.pid, number)
 
     def stop(self, *, first: signal.Signals, grace_seconds: float) -> None:
-        """End the process and everything it started; what is left after the grace is killed.
-
-        Args:
-            first: The signal that asks it to end.
+        """End the process and everything it started: asked with a signal first, killed after the grace.
 
         Raises:
             TerminalError: It is still there after being killed.
@@ -110,8 +106,6 @@ def start(
     """Start a process in a session of its own, its output appended to a file.
 
     Args:
-        name: What it is, for a person.
-        log: The file of its output.
         lent: The numbers of open files it gets as well.
     """
     cwd.mkdir(parents=True, exist_ok=True)
@@ -138,14 +132,7 @@ def python(*arguments: str) -> tuple[str, ...]:
 
 
 def load(path: Path) -> Running | None:
-    """Find a process again.
-
-    Args:
-        path: The file `Running.save` wrote.
-
-    Returns:
-        The process, None when there is none or it has ended.
-    """
+    """Find a process again by the file that `Running.save` wrote; None when there is none or it has ended."""
     try:
         found = Running(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
@@ -178,7 +165,6 @@ def _every_stat() -> Iterator[tuple[int, tuple[str, int, int]]]:
 
 
 def _environ(pid: int) -> bytes:
-    """Return the environment as the kernel shows it, empty where there is no such process."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:

@@ -19,10 +19,7 @@ OWN_PROFILE = "sluice"
 def remember(url: str, login: str) -> str:
     """Write address and login into the active profile, or into one of its own where that names another server.
 
-    What else is in the profiles stays. Nothing is written twice.
-
-    Returns:
-        What was done, for a person.
+    What else is in the profiles stays. Nothing is written twice. What was done is returned, for a person.
     """
     from prefect.settings import (
         PREFECT_API_AUTH_STRING,

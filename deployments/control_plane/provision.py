@@ -42,11 +42,7 @@ async def register_blocks() -> int:
 
 
 def deploy_all() -> None:
-    """Deploy every entry of `prefect.yaml`, with Prefect's own command.
-
-    Raises:
-        SystemExit: An entry could not be deployed; Prefect has said which.
-    """
+    """Deploy every entry of `prefect.yaml`, with Prefect's own command, which says what could not be."""
     from prefect.cli import app
 
     sys.argv = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
@@ -58,11 +54,7 @@ def deploy_all() -> None:
 
 
 async def ensure_work_pool(client: PrefectClient) -> None:
-    """Create the work pool where it is missing.
-
-    Raises:
-        SystemExit: There is one of another type, whose workers start what a run names.
-    """
+    """Create the work pool where it is missing; end where there is one whose workers start what a run names."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
 

@@ -27,7 +27,6 @@ class RunProcess:
     """The process of a run.
 
     Attributes:
-        running: It, for whoever looks from another process; its name is the flow run's id.
         ended: Its exit code as Python gives it: negative for a signal; 1 where nobody could tell.
     """
 
@@ -36,11 +35,7 @@ class RunProcess:
 
 
 class RunProcesses:
-    """Starts the processes of runs by a fork server, which is started with the first and again when it died.
-
-    Args:
-        server: The fork server's command; the file descriptor of its socket is added to it.
-    """
+    """Starts the processes of runs by a fork server, which is started with the first and again when it died."""
 
     def __init__(self, server: Sequence[str] = _SERVER) -> None:
         self._command = tuple(server)
@@ -63,11 +58,7 @@ class RunProcesses:
         self._channel, self._writer = ours, None
 
     async def start(self, run: str, folder: Path) -> RunProcess:
-        """Start a run's process.
-
-        Raises:
-            OSError: The machine has no room for a process, or the fork server died.
-        """
+        """Start a run's process; an OSError says that the machine has no room for one, or that the fork server died."""
         self.open()
         if self._writer is None:
             reader, self._writer = await asyncio.open_connection(sock=self._channel)

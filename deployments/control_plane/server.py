@@ -49,12 +49,7 @@ def host_name(host: str) -> str | None:
 
 
 def further_names(hosts: str, ui_url: str = "") -> tuple[str, ...]:
-    """Return the names of a server beside those of the loopback address.
-
-    Args:
-        hosts: Names, separated by commas.
-        ui_url: Where people open its UI; empty where that is no other address.
-    """
+    """Return the names of a server beside those of the loopback address: hosts between commas, and its UI's."""
     given = [*hosts.split(","), urlsplit(ui_url).netloc]
     names = [name for host in given if (name := host_name(host)) is not None]
     return tuple(dict.fromkeys(name for name in names if name not in LOOPBACK_NAMES))
@@ -64,8 +59,6 @@ class Entrance:
     """Lets requests through to Prefect's server that call it by one of its names.
 
     Args:
-        server: Prefect's server.
-        names: Its names.
         login: `user:password` that `pages` ask for, as all of the API does by itself; empty for none.
         pages: Paths beside the API and the UI.
         origins: The addresses whose pages may call it; `*` for any.

@@ -51,13 +51,7 @@ class RunResult(BaseWorkerResult):
 
 
 class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
-    """Carries as many runs at once as it has places, and leaves the others with the server.
-
-    Args:
-        work_pool_name: The pool.
-        limit: How many processes of runs there are at once.
-        options: What every worker of Prefect takes.
-    """
+    """Carries as many processes of runs at once as its limit says, and leaves the others with the server."""
 
     type = POOL_TYPE
     job_configuration = BaseJobConfiguration
@@ -209,7 +203,6 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
             await self.client.set_flow_run_state(run, end, force=True)
 
     async def _end_cancelled(self) -> None:
-        """End the processes of runs that somebody cancelled."""
         carried = [run for run, process in self._carried.items() if process is not None]
         now = anyio.current_time()
         if not carried or now - self._looked_for_cancelled < _CANCELLED_EVERY_SECONDS:

@@ -34,7 +34,6 @@ class ApplicationFacts:
         policies: What decides about each environment that is looked at.
         required: Environment → the keys its env file must have.
         registries: Registry block → the block.
-        head: The head of its default branch.
     """
 
     pipeline: Pipeline
@@ -54,11 +53,7 @@ class ApplicationFacts:
 def read_application(
     settings: Settings, source: str, environment: str | None
 ) -> tuple[ApplicationFacts | None, list[Finding]]:
-    """Read repository, pipeline and registries.
-
-    Args:
-        source: The `git-repository` block.
-        environment: Only this environment; all of them for None.
+    """Read repository, pipeline and registries, of one environment or of all.
 
     Returns:
         The application, None where it could not be read; and what was found meanwhile.

@@ -92,7 +92,6 @@ def _proof(good: list[Dump]) -> str:
 
 
 def _room(where: str, host: Host, directory: str, history: History) -> Iterator[Finding]:
-    """Warn where two more dumps like the last one do not fit."""
     newest = _last(history)
     if newest is None:
         return

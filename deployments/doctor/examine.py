@@ -12,10 +12,6 @@ def examine(settings: Settings, source: str, environment: str | None) -> list[Fi
     """Look at everything a promotion will need; nothing is changed, but a small file is written among copies of dumps.
 
     Without a Prefect server the blocks cannot be read, and only this machine is looked at.
-
-    Args:
-        source: The `git-repository` block of the application.
-        environment: Only this environment's hosts and approvers; all of them for None.
     """
     try:
         # Before anything that imports Prefect, which would otherwise make a server of its own.

@@ -16,14 +16,7 @@ _SIDE_BY_SIDE = 16
 
 
 class Finding(Value):
-    """One line of the doctor.
-
-    Attributes:
-        level: `fail` stops a promotion, `warn` may.
-        where: What was looked at.
-        what: What was found.
-        mend: What to do, empty for `ok`.
-    """
+    """One line of the doctor: what was found where, and what to do. `fail` stops a promotion, `warn` may."""
 
     level: Level
     where: str

@@ -25,11 +25,9 @@ FEWEST_REQUESTS = 200
 def github_findings(
     name: str, policies: Sequence[Policy], *, sha: str, default_branch: str
 ) -> Iterator[Finding]:
-    """Check the login, its permissions and its rate limit, by asking what the gates ask.
+    """Check the login, its permissions and its rate limit, by asking of a commit what the gates ask.
 
     Args:
-        name: The `github` block, empty where the repository names none.
-        sha: The commit that is asked about.
         default_branch: The branch whose rules count where an environment names none.
     """
     asking = [policy for policy in policies if policy.gates.asks_github]

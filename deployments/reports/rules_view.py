@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 
 class RulesStatus(Value):
-    """How the rules of one pipeline's repository on GitHub stand, as `reconcile` saw them last.
-
-    Attributes:
-        pipeline: The pipeline's name.
-        drift: The rules that are not in force and were not relaxed.
-        relaxed: The rules that are relaxed now, one line each.
-    """
+    """How the rules of one pipeline's repository on GitHub stand: what is not in force, and what was relaxed."""
 
     pipeline: str
     drift: tuple[Drifted, ...]
@@ -27,14 +21,7 @@ class RulesStatus(Value):
 
 
 def rules_status(ledger: Ledger, only: str | None = None) -> list[RulesStatus]:
-    """Put together what the ledger says about rules on GitHub.
-
-    Args:
-        only: Only this pipeline; all of them for None.
-
-    Returns:
-        An entry for each pipeline of which there is something to say.
-    """
+    """Put together what the ledger says about rules on GitHub, for each pipeline of which there is something to say."""
     standing = ledger.relaxations.standing()
     names = {one.pipeline for one in standing} | set(ledger.drift.pipelines(GITHUB))
     return [

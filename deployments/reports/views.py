@@ -24,8 +24,6 @@ class Watched(Value):
 
     Attributes:
         verdict: `green`, `red`, `over`, `blind`; empty while the watch goes on.
-        until: Until when it is watched, UTC.
-        text: One line about how it ended.
     """
 
     verdict: str
@@ -37,16 +35,10 @@ class RunningRelease(Value):
     """The release that runs in an environment.
 
     Attributes:
-        release: Its id.
         commit: Its full commit id, empty when the ledger no longer knows the release.
-        subject: The first line of the commit message.
-        images: Its images with their digests.
         since: When it was found to run, UTC.
-        kind: What brought it.
-        promotion: The promotion that brought it.
-        requested_by: Who asked for it.
-        approvers: Who let it through.
-        watch: How it is looked after; None where nobody watches.
+        approvers: Who approved it.
+        watch: None where nobody watches.
     """
 
     release: str
@@ -65,12 +57,7 @@ class OpenPromotion(Value):
     """A promotion that has not ended.
 
     Attributes:
-        promotion: Its number.
-        kind: What it is for.
-        ref: What was asked for.
-        release: The release, None until it is known.
-        status: Where it stands.
-        requested_by: Who asked for it.
+        release: None until it is known.
         since: Since when it has this status, UTC.
         flow_run: The Prefect run that carries it, None without one.
         url: Where to look at the run, empty without one.
@@ -88,14 +75,9 @@ class OpenPromotion(Value):
 
 
 class Waiting(OpenPromotion):
-    """A promotion that waits for approvals.
+    """A promotion that waits for approvals: how many it has and needs, whose they are, and who may approve.
 
     Attributes:
-        plan_hash: The plan that is asked about.
-        have: How many approvals it has.
-        need: How many it needs.
-        approved_by: Whose they are.
-        may_approve: Who may approve.
         until: When it expires, UTC; None when it is not known.
     """
 
@@ -126,16 +108,7 @@ class Last(Value):
 
 
 class Drifted(Value):
-    """Where a host differs from the ledger.
-
-    Attributes:
-        host: The host's name; empty where it is about none.
-        kind: What differs.
-        subject: What it is about.
-        detail: One line for a person.
-        since: When it was found, UTC.
-        mend: What to do.
-    """
+    """Where a host differs from the ledger, since when, and what to do; without a host, where GitHub does."""
 
     host: str
     kind: str
@@ -150,8 +123,6 @@ class Recovery(Value):
 
     Attributes:
         restore_seconds: How long the last dump that passed took to restore: the recovery time. None: none passed.
-        drilled_at: When that was, UTC.
-        backup: That dump's path.
         failing: What was wrong with the newest dump that was drilled; empty where it passed.
     """
 
@@ -223,11 +194,7 @@ def _recovery(ledger: Ledger, pipeline: str, environment: str) -> Recovery | Non
 
 
 def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Drifted, ...]:
-    """Return where an environment's hosts differ from the ledger, as `reconcile` saw them last.
-
-    Returns:
-        The differences, oldest first.
-    """
+    """Return where an environment's hosts differ from the ledger, as `reconcile` saw them last, oldest first."""
     return tuple(
         Drifted(
             host=one.host,
@@ -242,11 +209,7 @@ def standing_drift(ledger: Ledger, pipeline: str, environment: str) -> tuple[Dri
 
 
 def approvers_of(records: Sequence[ApprovalRecord], plan_hash: str | None) -> tuple[str, ...]:
-    """Return who approved a plan, in the order they did; a yes that was taken back does not count.
-
-    Args:
-        records: The answers to a promotion, oldest first.
-    """
+    """Return who approved a plan, in the order of the answers; a yes that was taken back does not count."""
     counted = [one for one in records if one.counted and one.plan_hash == plan_hash]
     no = {one.approver for one in counted if one.decision == "reject"}
     yes = [one.approver for one in counted if one.decision == "approve" and one.approver not in no]

@@ -55,11 +55,7 @@ class Head(Value):
 
 
 def read_head(headers: Iterable[tuple[str, str]]) -> Head:
-    """Read a delivery's headers, named in lower case; a header that is there twice has no meaning.
-
-    Raises:
-        RefusedRequestError: They are not those of a delivery.
-    """
+    """Read a delivery's headers, named in lower case; a header that is there twice has no meaning."""
     found = list(headers)
     signature = _only(found, "x-hub-signature-256")
     if signature is None or not _SIGNATURE.fullmatch(signature):
@@ -82,7 +78,6 @@ def read_head(headers: Iterable[tuple[str, str]]) -> Head:
 
 
 def _is_above(digits: str, most: int) -> bool:
-    """Compare without turning digits without end into a number."""
     return len(digits.lstrip("0")) > len(str(most)) or int(digits) > most
 
 
@@ -92,11 +87,7 @@ def too_large() -> RefusedRequestError:
 
 
 def accept(head: Head, body: bytes, block: GitHubWebhooks) -> Arrived:
-    """Verify a delivery and read it. Nothing of the body is looked at before its signature holds.
-
-    Raises:
-        RefusedRequestError: The signature does not hold, it is not JSON, or it is about another repository.
-    """
+    """Verify a delivery and read it. Nothing of the body is looked at before its signature holds."""
     if not signature_holds(head.signature, body, block.keys()):
         raise RefusedRequestError(HTTPStatus.UNAUTHORIZED, "the signature is not valid")
     payload = _parsed(body)

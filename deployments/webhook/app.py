@@ -52,7 +52,7 @@ class Receiver:
         configuration: Returns secrets and repositories; None while they could not be read.
         ailing: Says what is wrong, empty when all is well.
         bytes_held: How many bytes of bodies are being read.
-        unknown: The repositories that signed deliveries were about and that are not configured, each logged once.
+        unknown: Repositories of signed deliveries that are not configured, each logged once.
     """
 
     configuration: Callable[[], GitHubWebhooks | None]

@@ -24,14 +24,7 @@ B = TypeVar("B", GitHubWebhooks, GitRepository)
 
 @dataclass(frozen=True)
 class Application:
-    """One application, as of the last look.
-
-    Attributes:
-        repository: Its repository on GitHub, `owner/name`.
-        mirror: The mirror, fetched.
-        rules: What starts a run where, from the default branch.
-        refs: Where its branches and tags are.
-    """
+    """One application, as of the last look: its mirror, where branches and tags are, what starts a run where."""
 
     repository: str
     mirror: GitMirror
@@ -57,23 +50,13 @@ class Blocks:
         self._repositories: dict[str, GitRepository] = {}
 
     def read_webhooks(self) -> None:
-        """Read secrets and repositories anew: a secret may have been changed.
-
-        Raises:
-            TransientError: The server does not answer.
-            TerminalError: There is no such block, or it is not valid.
-        """
+        """Read secrets and repositories anew: a secret may have been changed."""
         found = self._read(GitHubWebhooks, WEBHOOKS_BLOCK[1])
         process_redactor().add(*(one.get_secret_value() for one in found.secrets))
         self.webhooks = found
 
     def repository(self, name: str) -> GitRepository:
-        """Return the block of a repository.
-
-        Raises:
-            TransientError: The server does not answer, and the block was never read.
-            TerminalError: There is no such block, or it is not valid.
-        """
+        """Return the block of a repository; while the server is away, the one read last."""
         try:
             self._repositories[name] = self._read(GitRepository, name)
         except TransientError:
@@ -98,12 +81,7 @@ class Applications:
         return tuple(webhooks.repositories) if webhooks else ()
 
     def source(self, repository: str) -> str:
-        """Return the name of the `git-repository` block of a repository, `owner/name` as it is configured.
-
-        Raises:
-            TransientError: The configuration could not be read yet.
-            TerminalError: It is not configured any more.
-        """
+        """Return the name of the `git-repository` block of a repository, `owner/name` as it is configured."""
         webhooks = self._blocks.webhooks
         if webhooks is None:
             raise TransientError("the block of the webhooks could not be read yet", "see the receiver's log")
@@ -115,12 +93,7 @@ class Applications:
         return source
 
     def read(self, repository: str) -> Application:
-        """Fetch a repository and read its pipeline's triggers.
-
-        Raises:
-            TransientError: Prefect's server or the repository does not answer.
-            TerminalError: A block is missing, or pipeline.yaml is missing or not valid.
-        """
+        """Fetch a repository and read its pipeline's triggers."""
         source = self.source(repository)
         block = self._blocks.repository(source)
         mirror = open_mirror(block, self._settings)

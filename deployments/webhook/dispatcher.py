@@ -133,7 +133,7 @@ class Dispatcher:
             self._decide(row, application)
 
     def _read(self, repository: str, rows: list[DeliveryRecord]) -> Application | None:
-        """Return an application; None where it cannot be read, which its deliveries are told."""
+        """Return an application; where it cannot be read its deliveries are told."""
         try:
             application = self._applications.read(repository)
         except TransientError as error:

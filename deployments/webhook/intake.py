@@ -34,11 +34,7 @@ class Intake:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="intake")
 
     async def store(self, arrived: Arrived) -> Taken:
-        """Store a delivery; returns when it is on the disk, with whether it is new.
-
-        Raises:
-            SluiceError: The ledger could not be written.
-        """
+        """Store a delivery; returns when it is on the disk, with whether it is new."""
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         self._coming.append((arrived, future))
         if self._writing is None or self._writing.done():

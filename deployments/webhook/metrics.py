@@ -16,11 +16,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
 class Metrics:
-    """The receiver's numbers, in a registry of their own.
-
-    Args:
-        ledger: Tells at each scrape how many deliveries stand where; None before it is open.
-    """
+    """The receiver's numbers, in a registry of their own; the ledger is asked at each scrape."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self.registry = CollectorRegistry()
@@ -52,8 +48,6 @@ class Metrics:
 
 
 class _Standing(Collector):
-    """How many deliveries stand where, read when asked."""
-
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
