@@ -36,13 +36,6 @@ _PREFECT_IMPORTS_LATE = (
     "prefect.utilities.visualization",
     "rich._emoji_codes",
 )
-_FLOWS = (
-    "flows.promotion.flow",
-    "flows.drift.flow",
-    "flows.promotion.redeploy",
-    "flows.rollback.flow",
-    "flows.watch.flow",
-)
 
 
 @dataclass(frozen=True)
@@ -161,13 +154,13 @@ def serve(channel: int, prepare: Callable[[], None], carry_out: Callable[[str], 
 
 def _read_ahead() -> None:
     """Read what each run would read anew, and put together what each would."""
-    import deployments.control_plane.known_flows  # noqa: F401
+    from deployments.control_plane.known_flows import KNOWN_FLOWS
 
     for module in _PREFECT_IMPORTS_LATE:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    for module in _FLOWS:
-        importlib.import_module(module)
+    for flow in sorted(KNOWN_FLOWS):
+        importlib.import_module(flow.rpartition(".")[0])
     from sqlalchemy.orm import configure_mappers
 
     from tasks.kernel.tls import authorities

@@ -131,15 +131,10 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         return due
 
     async def _is_something_due(self, now: datetime) -> bool:
-        scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
         start = FlowRunFilterNextScheduledStartTime(before_=now)
-        return bool(
-            await self.client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(state=scheduled, next_scheduled_start_time=start),
-                work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=self._pools)),
-                limit=1,
-            )
-        )
+        wanted = FlowRunFilter(state=_in_state(StateType.SCHEDULED), next_scheduled_start_time=start)
+        pools = WorkPoolFilter(name=WorkPoolFilterName(any_=self._pools))
+        return bool(await self.client.read_flow_runs(flow_run_filter=wanted, work_pool_filter=pools, limit=1))
 
     async def _carry(self, flow_run: FlowRun) -> None:
         """Carry a run from taking it to its end; nothing that goes wrong with one run ends the worker."""
@@ -196,10 +191,9 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
     async def _tell(self, run: UUID, end: State[Any]) -> None:
         """Say how a run ended, unless it has said so itself or is to go on already."""
         now = (await self.client.read_flow_run(run)).state
-        if now is None or now.is_running() or now.is_pending() or now.is_cancelling():
-            await self.client.set_flow_run_state(run, end, force=True)
-        elif end.is_cancelled() and now.is_crashed():
-            # Told to end, it takes that for a crash.
+        unsaid = now is None or now.is_running() or now.is_pending() or now.is_cancelling()
+        # Told to end, it takes that for a crash.
+        if unsaid or (end.is_cancelled() and now is not None and now.is_crashed()):
             await self.client.set_flow_run_state(run, end, force=True)
 
     async def _end_cancelled(self) -> None:
@@ -208,8 +202,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         if not carried or now - self._looked_for_cancelled < _CANCELLED_EVERY_SECONDS:
             return
         self._looked_for_cancelled = now
-        cancelling = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING]))
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=carried), state=cancelling)
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=carried), state=_in_state(StateType.CANCELLING))
         for flow_run in await self.client.read_flow_runs(flow_run_filter=wanted):
             if flow_run.id not in self._ended_for and self._group is not None:
                 self._ended_for.add(flow_run.id)
@@ -223,3 +216,7 @@ class SluiceWorker(BaseWorker[BaseJobConfiguration, BaseVariables, RunResult]):
         ended, _ = await asyncio.wait([process.ended], timeout=_GRACE_SECONDS)
         if not ended:
             process.running.send(signal.SIGKILL)
+
+
+def _in_state(kind: StateType) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))

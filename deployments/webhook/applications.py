@@ -68,21 +68,21 @@ class Blocks:
         return parse_block(kind, name, self._api.block_document(kind.get_block_type_slug(), name))
 
 
+@dataclass(frozen=True)
 class Applications:
     """The applications that deliveries are about."""
 
-    def __init__(self, settings: Settings, blocks: Blocks) -> None:
-        self._settings = settings
-        self._blocks = blocks
+    settings: Settings
+    blocks: Blocks
 
     def names(self) -> tuple[str, ...]:
         """Return the repositories that are configured."""
-        webhooks = self._blocks.webhooks
+        webhooks = self.blocks.webhooks
         return tuple(webhooks.repositories) if webhooks else ()
 
     def source(self, repository: str) -> str:
         """Return the name of the `git-repository` block of a repository, `owner/name` as it is configured."""
-        webhooks = self._blocks.webhooks
+        webhooks = self.blocks.webhooks
         if webhooks is None:
             raise TransientError("the block of the webhooks could not be read yet", "see the receiver's log")
         source = webhooks.repositories.get(repository)
@@ -95,8 +95,8 @@ class Applications:
     def read(self, repository: str) -> Application:
         """Fetch a repository and read its pipeline's triggers."""
         source = self.source(repository)
-        block = self._blocks.repository(source)
-        mirror = open_mirror(block, self._settings)
+        block = self.blocks.repository(source)
+        mirror = open_mirror(block, self.settings)
         mirror.fetch()
         text = read_policy(mirror, block.default_branch, block.pipeline_path)
         pipeline = read_pipeline(text, block.pipeline_path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
@@ -19,6 +20,7 @@ from deployments.webhook.metrics import Metrics
 from flows.domain.pull_requests.choose import with_tending
 from flows.domain.triggers.decide import CHECKS, DeliveryDecision, Known, decide, superseded
 from flows.domain.triggers.events import Event
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError, TransientError, unexpected
 from tasks.ledger.delivery_records import DeliveryRecord, StartRecord
 from tasks.ledger.store import Ledger
@@ -37,36 +39,25 @@ _MOST_NAPS = 20
 _log = logging.getLogger(__name__)
 
 
-def utc_now() -> datetime:
-    """Return the present time, UTC."""
-    return datetime.now(UTC)
-
-
+@dataclass
 class Dispatcher:
     """Decides about deliveries and starts what they ask for.
 
     Every step is written down before and after, and Prefect makes one run of an idempotency key: it may die anywhere
     and go on from the ledger.
 
-    Args:
+    Attributes:
         busy: Says whether a delivery waits for its answer just now; that goes first.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        applications: Applications,
-        api: PrefectApi,
-        metrics: Metrics,
-        now: Callable[[], datetime] = utc_now,
-        busy: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._ledger = ledger
-        self._applications = applications
-        self._api = api
-        self._metrics = metrics
-        self._now = now
-        self._busy = busy
+    ledger: Ledger
+    applications: Applications
+    api: PrefectApi
+    metrics: Metrics
+    now: Callable[[], datetime] = utc_now
+    busy: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -94,7 +85,7 @@ class Dispatcher:
     def _give_way(self) -> None:
         """Let answers go first, for a moment: they share the interpreter, and GitHub waits for none for long."""
         for _ in range(_MOST_NAPS):
-            if not self._busy() or self._stop.wait(_NAP_SECONDS):
+            if not self.busy() or self._stop.wait(_NAP_SECONDS):
                 return
 
     def _run(self) -> None:
@@ -103,22 +94,20 @@ class Dispatcher:
             try:
                 self.turn()
             except Exception:  # noqa: BLE001 - one bad turn must not be the last
-                self._metrics.failures.labels("dispatcher").inc()
+                self.metrics.failures.labels("dispatcher").inc()
                 _log.exception("the dispatcher failed; it tries again")
             self._stop.wait(_PAUSE_SECONDS)
             self._wake.wait(POLL_SECONDS)
 
     def turn(self) -> None:
         """Deal once with everything that is due."""
-        away = [one for one in self._backoff.names(self._now()) if isinstance(one, str)]
-        waiting = sorted(
-            self._ledger.deliveries.waiting(self._now(), away), key=attrgetter("repository", "id")
-        )
+        away = [one for one in self._backoff.names(self.now()) if isinstance(one, str)]
+        waiting = sorted(self.ledger.deliveries.waiting(self.now(), away), key=attrgetter("repository", "id"))
         for repository, rows in groupby(waiting, key=attrgetter("repository")):
             try:
                 self._decide_all(repository, list(rows))
             except Exception:  # noqa: BLE001 - another repository's deliveries must not wait for this one's
-                self._backoff.close(repository, self._now())
+                self._backoff.close(repository, self.now())
                 _log.exception("the deliveries of %s could not be decided; it tries again", repository)
         self._start_all()
 
@@ -135,10 +124,10 @@ class Dispatcher:
     def _read(self, repository: str, rows: list[DeliveryRecord]) -> Application | None:
         """Return an application; where it cannot be read its deliveries are told."""
         try:
-            application = self._applications.read(repository)
+            application = self.applications.read(repository)
         except TransientError as error:
             self._away(repository, error)
-            self._ledger.deliveries.put_off([row.id for row in rows], error.what, None, self._now())
+            self.ledger.deliveries.put_off([row.id for row in rows], error.what, None, self.now())
             return None
         except SluiceError as error:
             for row in rows:
@@ -169,8 +158,8 @@ class Dispatcher:
         if decision.outcome != "wait":
             self._decided(row, decision, _STATUSES.get(decision.outcome))
         elif row.attempts < MOST_WAITS:
-            until = self._now() + _WAIT * 2**row.attempts
-            self._ledger.deliveries.put_off([row.id], decision.reason, until, self._now())
+            until = self.now() + _WAIT * 2**row.attempts
+            self.ledger.deliveries.put_off([row.id], decision.reason, until, self.now())
         else:
             self._failed(row, decision.reason)
 
@@ -181,19 +170,19 @@ class Dispatcher:
         self, row: DeliveryRecord, decision: DeliveryDecision, status: DeliveryStatus | None
     ) -> None:
         branches = {one.branch for one in decision.starts if one.branch}
-        rows = self._ledger.starts.pending_of(row.repository, branches) if branches else []
-        self._ledger.deliveries.decide(
+        rows = self.ledger.starts.pending_of(row.repository, branches) if branches else []
+        self.ledger.deliveries.decide(
             row,
             decision.starts,
             decision.reason,
             superseded=superseded([(one.id, one.start) for one in rows], decision.starts),
             status=status,
-            now=self._now(),
+            now=self.now(),
         )
         _log.info("delivery %s (%s): %s", row.delivery, row.event, decision.reason)
 
     def _known(self, row: DeliveryRecord, event: Event, application: Application) -> Known:
-        deliveries = self._ledger.deliveries
+        deliveries = self.ledger.deliveries
         checks = event.means in CHECKS
         pushes = deliveries.pushes_of(row.repository, event.sha) if checks else []
         merges = deliveries.merges_of(row.repository, event.sha) if checks else []
@@ -203,7 +192,7 @@ class Dispatcher:
         return Known(
             refs=application.refs,
             has_commit=application.has_commit(event.sha),
-            latest=self._ledger.starts.latest_commits(row.repository),
+            latest=self.ledger.starts.latest_commits(row.repository),
             pushed_by=tuple(map(_event_of, pushes)),
             merged=tuple(one for one in map(_event_of, merges) if one.means == "merge"),
             request=_event_of(request) if request else None,
@@ -211,10 +200,10 @@ class Dispatcher:
         )
 
     def _start_all(self) -> None:
-        held = {one for one in self._backoff.names(self._now()) if isinstance(one, tuple)}
+        held = {one for one in self._backoff.names(self.now()) if isinstance(one, tuple)}
         while not self._stop.is_set():
             # In order: what comes later waits for what Prefect has not taken.
-            batch = self._ledger.starts.pending(held, _BATCH)
+            batch = self.ledger.starts.pending(held, _BATCH)
             for one in batch:
                 if (one.repository, one.environment) not in held and not self._started(one):
                     held.add((one.repository, one.environment))
@@ -229,26 +218,26 @@ class Dispatcher:
             run = self._create(one)
         except TransientError as error:
             until = self._away(place, error)
-            self._ledger.starts.put_off(one, error.what, until, self._now())
+            self.ledger.starts.put_off(one, error.what, until, self.now())
             return False
         except SluiceError as error:
             _log.error("%s was not started: %s", one.key, error)
-            self._ledger.starts.failed(one, str(error), self._now())
+            self.ledger.starts.failed(one, str(error), self.now())
             return True
         self._backoff.open(place)
-        self._ledger.starts.started(one, run, self._now())
-        self._metrics.runs.inc()
+        self.ledger.starts.started(one, run, self.now())
+        self.metrics.runs.inc()
         _log.info("%s is flow run %s", one.key, run)
         return True
 
     def _create(self, one: StartRecord) -> str:
-        parameters = one.start.parameters(self._applications.source(one.repository))
+        parameters = one.start.parameters(self.applications.source(one.repository))
         tags = [f"delivery:{one.key.partition(':')[0]}"]
-        return self._api.create_run(one.start.deployment, parameters, key=one.key, tags=tags)
+        return self.api.create_run(one.start.deployment, parameters, key=one.key, tags=tags)
 
     def _away(self, what: Hashable, error: TransientError) -> datetime:
-        self._metrics.failures.labels("prefect" if isinstance(what, tuple) else "repository").inc()
-        until = self._backoff.close(what, self._now())
+        self.metrics.failures.labels("prefect" if isinstance(what, tuple) else "repository").inc()
+        until = self._backoff.close(what, self.now())
         _log.warning("%s; the next try is at %s", error, f"{until:%H:%M:%S}")
         return until
 

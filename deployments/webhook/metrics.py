@@ -51,17 +51,12 @@ class _Standing(Collector):
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Tell the names without reading the ledger."""
-        yield self._family()
-
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read the ledger."""
-        family, counts = self._family(), self._ledger.deliveries.counts()
+        family = GaugeMetricFamily(
+            "sluice_webhook_deliveries", "Deliveries in the ledger.", labels=["status"]
+        )
+        counts = self._ledger.deliveries.counts()
         for status in DeliveryStatus:
             family.add_metric([status.value], counts.get(status, 0))
         yield family
-
-    @staticmethod
-    def _family() -> GaugeMetricFamily:
-        return GaugeMetricFamily("sluice_webhook_deliveries", "Deliveries in the ledger.", labels=["status"])

@@ -6,11 +6,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from blocks.values.deliveries import Arrived
 from deployments.webhook.applications import Application, Applications
 from flows.domain.triggers.missed import missed, missed_arrival, unheard_of
+from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import SluiceError
 from tasks.ledger.store import Ledger
 
@@ -19,48 +21,44 @@ BASELINE = "baseline"
 _log = logging.getLogger(__name__)
 
 
+@dataclass
 class MissedPushes:
     """Compares where branches and tags are with where deliveries say they are.
 
     What was there before Sluice began to listen is no news: the first look at a repository only writes it down.
 
-    Args:
+    Attributes:
         found: Is called when something was missed.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        applications: Applications,
-        found: Callable[[], None],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._ledger = ledger
-        self._applications = applications
-        self._found = found
-        self._now = now
+    ledger: Ledger
+    applications: Applications
+    found: Callable[[], None]
+    now: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
         self._before: dict[str, dict[str, str]] = {}
 
     def look(self) -> None:
         """Look once at every repository; what was missed is stored as a delivery, once."""
-        for repository in self._applications.names():
+        for repository in self.applications.names():
             try:
-                self._look_at(self._applications.read(repository))
+                self._look_at(self.applications.read(repository))
             except SluiceError as error:
                 _log.warning("whether deliveries of %s were missed is not known: %s", repository, error)
 
     def _look_at(self, application: Application) -> None:
         name = application.repository
-        baseline = self._ledger.deliveries.get(_baseline_id(name))
+        baseline = self.ledger.deliveries.get(_baseline_id(name))
         if baseline is None:
-            self._ledger.deliveries.take_in([_baseline(application)], self._now())
+            self.ledger.deliveries.take_in([_baseline(application)], self.now())
             return
-        known = json.loads(baseline.facts) | self._ledger.deliveries.known_refs(name)
+        known = json.loads(baseline.facts) | self.ledger.deliveries.known_refs(name)
         unheard = unheard_of(application.refs, known, application.rules, application.tending.opened)
         for ref, sha in missed(unheard, self._before.get(name, {})).items():
-            if self._ledger.deliveries.take_in([missed_arrival(name, ref, sha)], self._now()) == ["stored"]:
+            if self.ledger.deliveries.take_in([missed_arrival(name, ref, sha)], self.now()) == ["stored"]:
                 _log.warning("GitHub delivered nothing about %s of %s at %s", ref, name, sha[:7])
-                self._found()
+                self.found()
         self._before[name] = unheard
 
 

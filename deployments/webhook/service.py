@@ -16,7 +16,7 @@ from deployments.control_plane.connect import api_at, find_api_url, ledger_url_a
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.app import Receiver, create_app
 from deployments.webhook.applications import Applications, Blocks
-from deployments.webhook.dispatcher import Dispatcher, utc_now
+from deployments.webhook.dispatcher import Dispatcher
 from deployments.webhook.intake import Intake
 from deployments.webhook.metrics import Metrics
 from deployments.webhook.missed import MissedPushes
@@ -47,7 +47,7 @@ class Service:
         self.dispatcher = Dispatcher(
             ledger, applications, api, self.metrics, busy=lambda: self.receiver.intake.busy
         )
-        self.watch = MissedPushes(ledger, applications, self.dispatcher.wake, utc_now)
+        self.watch = MissedPushes(ledger, applications, self.dispatcher.wake)
         self.receiver = Receiver(
             configuration=lambda: self.blocks.webhooks,
             intake=Intake(ledger, self.dispatcher.wake),
