@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict, Field
+
 from blocks.values.base import Value
 from blocks.values.lifecycle import ACTIVE, Kind, Status
 from blocks.values.releases import Image
@@ -13,7 +15,7 @@ from blocks.values.watch import WatchEnd, WatchStart
 from flows.domain.drift.hosts import mend
 from flows.domain.watch.watch import START, WATCH
 from tasks.kernel.errors import SluiceError
-from tasks.ledger.records import ApprovalRecord, Hold, PromotionRecord
+from tasks.ledger.records import ApprovalRecord, PromotionRecord, Record
 
 if TYPE_CHECKING:
     from tasks.ledger.store import Ledger
@@ -53,7 +55,7 @@ class RunningRelease(Value):
     watch: Watched | None = None
 
 
-class OpenPromotion(Value):
+class OpenPromotion(Record):
     """A promotion that has not ended.
 
     Attributes:
@@ -63,15 +65,17 @@ class OpenPromotion(Value):
         url: Where to look at the run, empty without one.
     """
 
-    promotion: int
+    model_config = ConfigDict(populate_by_name=True)
+
+    promotion: int = Field(validation_alias="id")
     kind: Kind
     ref: str
-    release: str | None
+    release: str | None = Field(validation_alias="release_id")
     status: Status
     requested_by: str
-    since: datetime
-    flow_run: str | None
-    url: str
+    since: datetime = Field(validation_alias="updated_at")
+    flow_run: str | None = Field(validation_alias="flow_run_id")
+    url: str = ""
 
 
 class Waiting(OpenPromotion):
@@ -89,19 +93,19 @@ class Waiting(OpenPromotion):
     until: datetime | None
 
 
-class Held(Value):
+class Held(Record):
     """A release that may not come back until a person says so."""
 
-    release: str
+    release: str = Field(validation_alias="release_id")
     reason: str
-    by: str
-    since: datetime
+    by: str = Field(validation_alias="created_by")
+    since: datetime = Field(validation_alias="created_at")
 
 
-class Last(Value):
+class Last(Record):
     """How the last promotion to an environment ended."""
 
-    promotion: int
+    promotion: int = Field(validation_alias="id")
     status: Status
     message: str
     ended_at: datetime | None
@@ -169,13 +173,13 @@ def environment_status(
         pipeline=pipeline,
         environment=environment,
         running=_running(ledger, ledger.promotions.running(pipeline, environment)),
-        active=None if active is None else OpenPromotion(**_open(active, ui_url)),
+        active=None if active is None else _open(active, ui_url),
         waiting=tuple(_waiting(ledger, row, ui_url, until) for row in waiting),
-        preparing=tuple(OpenPromotion(**_open(row, ui_url)) for row in rest),
-        holds=tuple(_held(hold) for hold in ledger.holds.active(pipeline, environment)),
+        preparing=tuple(_open(row, ui_url) for row in rest),
+        holds=tuple(Held.of(hold) for hold in ledger.holds.active(pipeline, environment)),
         drift=standing_drift(ledger, pipeline, environment),
         recovery=_recovery(ledger, pipeline, environment),
-        last=_last(last[0]) if last else None,
+        last=Last.of(last[0]) if last else None,
     )
 
 
@@ -245,18 +249,8 @@ def _watched(ledger: Ledger, row: PromotionRecord) -> Watched | None:
     return Watched(verdict=end.verdict, until=until, text=end.text)
 
 
-def _open(row: PromotionRecord, ui_url: str) -> dict[str, object]:
-    return {
-        "promotion": row.id,
-        "kind": row.kind,
-        "ref": row.ref,
-        "release": row.release_id,
-        "status": row.status,
-        "requested_by": row.requested_by,
-        "since": row.updated_at,
-        "flow_run": row.flow_run_id,
-        "url": run_url(ui_url, row.flow_run_id),
-    }
+def _open(row: PromotionRecord, ui_url: str) -> OpenPromotion:
+    return OpenPromotion.of(row).model_copy(update={"url": run_url(ui_url, row.flow_run_id)})
 
 
 def _waiting(
@@ -268,7 +262,7 @@ def _waiting(
         plan = None
     given = approvers_of(ledger.approvals.of(row.id), row.plan_hash)
     return Waiting(
-        **_open(row, ui_url),
+        **dict(_open(row, ui_url)),
         plan_hash=row.plan_hash or "",
         have=len(given),
         need=plan.approvals_required if plan else 0,
@@ -276,11 +270,3 @@ def _waiting(
         may_approve=plan.approvers if plan else (),
         until=until(row.flow_run_id) if row.flow_run_id else None,
     )
-
-
-def _held(hold: Hold) -> Held:
-    return Held(release=hold.release_id, reason=hold.reason, by=hold.created_by, since=hold.created_at)
-
-
-def _last(row: PromotionRecord) -> Last:
-    return Last(promotion=row.id, status=row.status, message=row.message, ended_at=row.ended_at)
