@@ -148,9 +148,11 @@ def ledger_url(settings: Settings) -> str:
         TransientError: A server is known and does not answer, and there is no ledger in the home folder: nobody
             can tell where it is.
     """
+    if settings.ledger_url:
+        return settings.ledger_url
     url = find_api_url(settings)
-    if settings.ledger_url or url is None:
-        return settings.ledger_url or settings.sqlite_url
+    if url is None:
+        return settings.sqlite_url
     try:
         return ledger_url_at(api_at(settings, url, tries=1), settings)
     except SluiceError as error:
