@@ -20,7 +20,6 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
 from deployments.control_plane.fast_exit import code_of, end_with
@@ -38,14 +37,6 @@ _PREFECT_IMPORTS_LATE = (
 )
 
 
-@dataclass(frozen=True)
-class Order:
-    """The flow run that a copy should carry out, and its working directory."""
-
-    run: str
-    folder: str
-
-
 @dataclass
 class ForkServer:
     """Forks one copy per order, and tells each one's end, to the worker at the other end of a channel."""
@@ -54,8 +45,11 @@ class ForkServer:
     _copies: dict[int, str] = field(default_factory=dict)
     _received: bytes = b""
 
-    def serve(self) -> Order | None:
-        """Serve until the worker is gone and every copy has ended; return an order in the copy that gets it."""
+    def serve(self) -> dict[str, str] | None:
+        """Serve until the worker is gone and every copy has ended; return an order in the copy that gets it.
+
+        An order is the id of a flow run and the working directory for it, as `run` and `folder`.
+        """
         wake, woken = os.pipe()
         for end in (wake, woken):
             os.set_blocking(end, False)
@@ -69,23 +63,22 @@ class ForkServer:
             ready = {key.fileobj for key, _ in selector.select()}
             if wake in ready:
                 os.read(wake, _CHUNK)
-            if self.channel in ready and (lines := self._read()) is None:
+            orders = self._read() if self.channel in ready else []
+            if orders is None:
                 listening = False
                 selector.unregister(self.channel)
-            elif self.channel in ready:
-                for line in lines or ():
-                    order = self._obey(line)
-                    if order is not None:
-                        signal.set_wakeup_fd(-1)
-                        selector.close()
-                        self.channel.close()
-                        os.close(wake)
-                        os.close(woken)
-                        return order
+            for order in orders or ():
+                if self._obey(order):
+                    signal.set_wakeup_fd(-1)
+                    selector.close()
+                    self.channel.close()
+                    os.close(wake)
+                    os.close(woken)
+                    return order
             self._tell_ends()
         return None
 
-    def _read(self) -> list[dict[str, Any]] | None:
+    def _read(self) -> list[dict[str, str]] | None:
         """Read the whole lines that have come; None when the worker is gone."""
         try:
             more = self.channel.recv(_CHUNK)
@@ -96,18 +89,18 @@ class ForkServer:
         *lines, self._received = (self._received + more).split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def _obey(self, line: dict[str, Any]) -> Order | None:
-        run = str(line["run"])
+    def _obey(self, order: dict[str, str]) -> bool:
+        """Fork a copy that is to carry an order out; True in the copy."""
+        run = order["run"]
         try:
             copy = os.fork()
         except OSError as error:
             self._say(run=run, error=str(error))
-            return None
-        if copy == 0:
-            return Order(run, line["folder"])
-        self._copies[copy] = run
-        self._say(run=run, pid=copy)
-        return None
+            return False
+        if copy:
+            self._copies[copy] = run
+            self._say(run=run, pid=copy)
+        return copy == 0
 
     def _tell_ends(self) -> None:
         for copy in tuple(self._copies):
@@ -140,10 +133,10 @@ def serve(channel: int, prepare: Callable[[], None], carry_out: Callable[[str], 
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ[RUN_VARIABLE] = order.run
-    os.chdir(order.folder)
+    os.environ[RUN_VARIABLE] = order["run"]
+    os.chdir(order["folder"])
     try:
-        carry_out(order.run)
+        carry_out(order["run"])
     except SystemExit as ended:
         code = code_of(ended)
         if code is not None:

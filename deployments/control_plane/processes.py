@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,18 +150,12 @@ def tail(path: Path, lines: int = 15) -> str:
 
 def family(pid: int) -> list[Running]:
     """Return a process and its descendants, the oldest first."""
-    parents = dict(_every_stat())
+    states = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")}
+    parents = {one: state for one, state in states.items() if state is not None}
     found = [pid]
     for member in found:
         found += [child for child, state in parents.items() if state[1] == member and child not in found]
     return [Running(name=str(one), pid=one, born=parents[one][2], log="") for one in found if one in parents]
-
-
-def _every_stat() -> Iterator[tuple[int, tuple[str, int, int]]]:
-    for entry in Path("/proc").glob("[0-9]*"):
-        state = _stat(int(entry.name))
-        if state is not None:
-            yield int(entry.name), state
 
 
 def _environ(pid: int) -> bytes:
