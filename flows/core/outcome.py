@@ -67,7 +67,7 @@ def run_link(flow_run_id: str | None) -> str:
 
 def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[str, ...] = ()) -> str:
     """Return the notification about a promotion's end."""
-    subject = _subject(row, row.release_id or "", release.commit if release else None)
+    subject = subject_of(row, row.release_id or "", release.commit if release else None, row.flow_run_id)
     if row.status in GOOD and row.kind is Kind.ROLLBACK:
         return rolled_back(subject, row.previous_release_id or "", row.cause, warnings)
     if row.status in GOOD:
@@ -77,7 +77,8 @@ def message_of(row: PromotionRecord, release: Release | None, warnings: tuple[st
     return failed(subject, row.message)
 
 
-def _subject(row: PromotionRecord, release_id: str, commit: Commit | None) -> Subject:
+def subject_of(row: PromotionRecord, release_id: str, commit: Commit | None, run: str | None) -> Subject:
+    """Return what a message about a promotion names; it links to the flow run."""
     return Subject(
         pipeline=row.pipeline,
         environment=row.environment,
@@ -85,7 +86,7 @@ def _subject(row: PromotionRecord, release_id: str, commit: Commit | None) -> Su
         commit=commit.short if commit else row.ref,
         title=commit.subject if commit else "",
         requested_by=row.requested_by,
-        link=run_link(row.flow_run_id),
+        link=run_link(run),
     )
 
 
@@ -162,7 +163,7 @@ def publish(key: str, markdown: str, description: str) -> None:
 
 def tell_waiting(run: Run, row: PromotionRecord, plan: Plan, state: QuorumState) -> None:
     """Tell the environment's channels that approvals are needed. What fails is logged, no more."""
-    subject = _subject(row, plan.release_id, plan.commit)
+    subject = subject_of(row, plan.release_id, plan.commit, row.flow_run_id)
     text = process_redactor().text(waiting(subject, plan, state))
     data = {
         **_place_data(row),

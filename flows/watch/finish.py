@@ -111,5 +111,6 @@ def _tell(
         "findings": [one.model_dump(mode="json") for one in end.findings],
         "run": run_link(run),
     }
-    text = process_redactor().text(red_text(subject_of(row, release, run), end, then))
+    subject = subject_of(row, row.release_id or "", release.commit if release else None, run)
+    text = process_redactor().text(red_text(subject, end, then))
     tell(policy.notify, text, data, f"{row.pipeline}/{row.environment}/{row.id}/watch/{end.verdict}")
