@@ -30,7 +30,7 @@ def history(*bytes_of_dumps: int) -> History:
 
 def said(monkeypatch: pytest.MonkeyPatch, dumps: list[Dump], of: History) -> tuple[str, str]:
     monkeypatch.setattr(backups, "known_dumps", lambda *_, **__: dumps)
-    stored = tuple(StoredDump(one.name, 5_000_000, None, receipt=True) for one in dumps)
+    stored = tuple(StoredDump(one.name, 5_000_000, receipt=True) for one in dumps)
     found = _newest("backups prod", "web-1", stored, of, POLICY)
     return found.level, found.what
 
