@@ -36,15 +36,11 @@ _PATIENT = Limits(total_seconds=300, idle_seconds=300)
 def read_data(app: AppHost, manifest: Manifest, containers: Iterable[ContainerFact]) -> ReleaseData | None:
     """Read what the running release's services wrote into its folder.
 
-    Args:
-        manifest: What the host remembers of the release that runs.
-
     Returns:
         How it differs from what the bundle put there; None where no service may write there, or to what all releases
         share.
 
     Raises:
-        TransientError: The host does not answer.
         TerminalError: It could not be read whole.
     """
     directory, known = app.directory, tuple(containers)

@@ -63,7 +63,6 @@ def check_all(site: Site, *, host: str, release: Release, checkout: Path | None)
     """Run every check in turn, each until it passes or its time is up.
 
     Args:
-        release: The release that should answer.
         checkout: Where its commit is checked out on the control machine, for commands.
 
     Returns:

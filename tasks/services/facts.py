@@ -44,13 +44,6 @@ def read_state(run: Run, host: str) -> HostState:
     """Read what a host runs, its current bundle's checksums, and every container on it.
 
     Running it twice is safe: it only reads.
-
-    Args:
-        run: A look at the environment; its promotion is 0.
-
-    Raises:
-        TransientError: The host does not answer.
-        TerminalError: The login was refused, the host key is another one, or the engine is down.
     """
     state = run.target(host).read_state()
     return state.model_copy(update={"facts": state.facts.model_copy(update=_read_database(run, host))})

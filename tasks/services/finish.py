@@ -37,9 +37,7 @@ def prune(
     Running it twice is safe: what is gone is gone.
 
     Args:
-        keep: The releases whose bundles stay.
         digests: The digests of their images.
-        repositories: The repositories of the pipeline.
     """
     removed: list[str] = []
     for name in run.hosts:

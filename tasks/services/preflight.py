@@ -19,7 +19,6 @@ def preflight(run: Run, *, host: str, ports: frozenset[int], needed_bytes: int) 
     Running it twice is safe: it only reads.
 
     Args:
-        ports: The TCP ports the release publishes.
         needed_bytes: Space the promotion needs there, beyond a reserve.
 
     Raises:

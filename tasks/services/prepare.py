@@ -74,9 +74,6 @@ def dump_early(run: Run, *, host: str, name: str) -> BackupReceipt:
     It leaves no row in the journal. Where it is for the change, the change's own step takes it over.
     Running it twice is safe: the younger dump takes the other's place, which may be from before the run was cut.
 
-    Args:
-        host: The host that keeps the database.
-
     Raises:
         TerminalError: The database does not run, the dump failed, or it cannot be read back.
     """

@@ -35,9 +35,6 @@ def verify(run: Run, *, host: str, release: Release, checkout: Path | None) -> S
 
     Running it twice is safe as far as the checks themselves only look.
 
-    Args:
-        checkout: As in `smoke`.
-
     Raises:
         TerminalError: A check stayed red.
     """

@@ -40,11 +40,7 @@ def read_raw_logs(run: Run, *, host: str, seconds: float, wanted: bool) -> RawLo
     Running it twice is safe: it only reads, bounded in bytes and time. What cannot be read is noted and stops nobody.
 
     Args:
-        seconds: How far to go back.
         wanted: False where the containers are noted and no logs are read.
-
-    Returns:
-        What was there, and why where that is nothing.
     """
     there = run.target(host)
     try:
@@ -74,8 +70,6 @@ def sum_up_logs(
     Running it twice is safe: it only computes. What is not understood is noted and stops nobody.
 
     Args:
-        run: The promotion, ended.
-        raw: What was read before the switch.
         patterns: What the pipeline says about lines; None reads no logs.
     """
     if raw.problem:
@@ -110,8 +104,6 @@ def watch_host(
         since_begun: Seconds since the switch began.
         since_done: Seconds since it was done and had settled.
         patterns: What the pipeline says about log lines; None reads no logs.
-        release: The release that should run.
-        smoke: True to run the smoke checks.
         checkout: Where its commit is checked out on the control machine, for smoke commands.
 
     Raises:
@@ -250,8 +242,6 @@ def start_watch(run: Run, *, until: datetime, source: str) -> WatchStart:
     Running it twice is safe: a promotion has one watch, by its number.
 
     Args:
-        run: The promotion, succeeded.
-        until: Until when it is watched, UTC.
         source: The `git-repository` block of the application.
 
     Raises:
@@ -264,13 +254,7 @@ def start_watch(run: Run, *, until: datetime, source: str) -> WatchStart:
 
 
 def watch_run(pipeline: str, environment: str, promotion: int, source: str) -> str:
-    """Start the run that watches a promotion, or find it: there is one.
-
-    Args:
-        source: The `git-repository` block of the application.
-
-    Returns:
-        The flow run's id.
+    """Start the run that watches a promotion, or find it: there is one. Return the flow run's id.
 
     Raises:
         TerminalError: The deployment is missing.

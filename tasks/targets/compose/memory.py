@@ -44,9 +44,6 @@ def append_live(app: AppHost, live: tuple[LiveRelease, ...]) -> None:
 
     Args:
         live: The releases that ran, oldest first.
-
-    Raises:
-        TerminalError: It could not be written.
     """
     known = app.host.read_file(f"{app.directory}/{LIVE_FILE}")
     number = live[-1].promotion_id

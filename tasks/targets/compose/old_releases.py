@@ -136,9 +136,6 @@ def make_room(app: AppHost, manifest: Manifest, archive: Archive) -> Over | None
     A folder that containers have mounted stays, and so does what the application changed in it where the release runs.
     Where it does not run, a folder with data nobody carried on is moved aside.
 
-    Args:
-        manifest: What the host shall remember of the release.
-
     Returns:
         What to put over a folder that stays; None where there is no folder, or it may be replaced.
 
@@ -177,13 +174,7 @@ def _mounted(app: AppHost) -> frozenset[str]:
 
 
 def _over(app: AppHost, coming: Manifest, archive: Archive, known: Manifest, kept: tuple[str, ...]) -> Over:
-    """Say what is put over a folder that containers have mounted.
-
-    Args:
-        coming: What the host shall remember of the release.
-        known: What it remembers of it.
-        kept: What stays as the application made it.
-    """
+    """Say what is put over a folder that containers have mounted."""
     name = coming.release.id
     left_out = {*_as_it_is(archive, coming, known, _all_in(app, name, known))}
     names = {plain_name(path): path for path in (*archive.paths, *archive.links) if path not in OWN_FILES}

@@ -39,7 +39,6 @@ def problems_of(
 
     Args:
         pipeline: The pipeline's name; ports its own containers hold are free to it.
-        ports: The ports the release publishes.
 
     Returns:
         One line per problem, with how to fix it; empty when the host is ready.
@@ -75,13 +74,6 @@ def problems_of(
 
 def check_host(app: AppHost, *, ports: frozenset[int], needed_bytes: int) -> str:
     """Check a host before the first change: engine, compose, disk, ports.
-
-    Args:
-        ports: The ports the release publishes.
-        needed_bytes: Space the promotion needs there, beyond a reserve.
-
-    Returns:
-        What the host has.
 
     Raises:
         RefusedError: Something is not as it must be; the message lists everything.
@@ -124,9 +116,6 @@ def check_bundle(app: AppHost, manifest: Manifest, *, kept: bool) -> None:
 
 def lasting_files(manifest: Manifest) -> dict[str, str]:
     """Return the files of a bundle that are still what was put there, unless somebody changed them by hand.
-
-    Args:
-        manifest: What the host remembers of it.
 
     Returns:
         Path → sha256, hex; without what containers may have written to, and without names that no text can hold; none

@@ -53,7 +53,6 @@ def pull_images(app: AppHost, manifest: Manifest, *, registry_login: str, only_w
     for this one command only.
 
     Args:
-        registry_login: The Docker configuration (JSON) that logs in to the registry.
         only_written: True to leave out images of whose names the host's env file decides a part: a commit nobody
             approved could send any of its values to any registry so.
 

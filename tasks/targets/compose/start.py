@@ -172,7 +172,6 @@ def await_well(app: AppHost, services: tuple[str, ...], earlier: Mapping[str, in
     ended for one that failed.
 
     Args:
-        services: The services that must run.
         earlier: Container id → restarts before the switch.
         what: The first words of what is said when one is not well.
 

@@ -66,11 +66,7 @@ _VARIES = (
 
 
 def plain(line: str) -> str:
-    """Return a line without colours, cut to `LONGEST_LINE`.
-
-    Args:
-        line: A line as it was logged.
-    """
+    """Return a line without colours, cut to `LONGEST_LINE`."""
     return _ANSI.sub("", line[: 2 * LONGEST_LINE])[:LONGEST_LINE].rstrip()
 
 
@@ -87,9 +83,6 @@ def scrub(line: str) -> str:
 
 def mask(text: str) -> str:
     """Return what a line has in common with others of its kind: numbers, ids, times and quoted texts are masked.
-
-    Args:
-        text: A line or a message.
 
     Returns:
         The text, bounded; masking it again changes nothing.

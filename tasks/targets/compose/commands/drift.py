@@ -57,11 +57,7 @@ def unrecorded(folder: str) -> Argv:
 
 
 def parse_all_containers(text: str) -> tuple[OtherContainer, ...]:
-    """Read what `all_containers` printed.
-
-    Returns:
-        The containers, sorted by name.
-    """
+    """Read what `all_containers` printed."""
     rows = [line.split("\t") for line in lines(text)]
     found = [_container(row) for row in rows if len(row) == len(_COLUMNS)]
     return tuple(sorted(found, key=lambda one: one.name))

@@ -97,9 +97,6 @@ def read_logs(mark: str, since: Mapping[str, int], until: Mapping[str, datetime]
 def parse_logs(mark: str, text: str) -> HostLogs:
     """Read what `read_logs` printed.
 
-    Args:
-        mark: The word it was given.
-
     Returns:
         The logs; a container whose log was cut off is not readable.
     """
