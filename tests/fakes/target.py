@@ -21,7 +21,7 @@ ROOM = 1 << 30
 
 
 @dataclass
-class Place:
+class FakePlace:
     """What outlives every `FakeTarget` that is made for it.
 
     Attributes:
@@ -64,7 +64,7 @@ class FakeTarget(Target):
         token: The token of the lease it acts with.
     """
 
-    place: Place = field(default_factory=Place)
+    place: FakePlace = field(default_factory=FakePlace)
     token: int = 1
 
     @property
@@ -236,12 +236,12 @@ class FakeTarget(Target):
         """Return another target that leads to the same place."""
         return replace(self)
 
-    def _asked(self) -> Place:
+    def _asked(self) -> FakePlace:
         if not self.place.answers:
             raise TransientError(f"{self.name} does not answer", "try again")
         return self.place
 
-    def _leased(self) -> Place:
+    def _leased(self) -> FakePlace:
         place = self._asked()
         if self.token < place.highest:
             raise FencedError(f"token {self.token} is not the one that stands, {place.highest}", "stop")

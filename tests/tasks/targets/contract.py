@@ -24,7 +24,7 @@ SERVICES = ("one", "two")
 LIMITS = Limits(60, 60)
 
 
-class Scene(ABC):
+class TargetScene(ABC):
     """A target on which nothing ran yet.
 
     Attributes:
@@ -103,20 +103,20 @@ def running(target: Target) -> dict[str, str]:
     return {one.service: one.id for one in target.read_services() if one.status == "running"}
 
 
-def where_nothing_ran_it_says_so(scene: Scene) -> None:
+def where_nothing_ran_it_says_so(scene: TargetScene) -> None:
     facts = scene.target.read_facts()
     assert (facts.manifest, facts.containers, facts.running) == (None, (), ())
     assert scene.target.read_manifest() is None
 
 
-def what_is_put_there_is_known_and_does_not_run(scene: Scene) -> None:
+def what_is_put_there_is_known_and_does_not_run(scene: TargetScene) -> None:
     manifest = scene.bring(1)
     scene.target.check_release(manifest, kept=False)
     assert scene.target.read_manifest(manifest.release.id) == manifest
     assert (scene.target.read_facts().manifest, running(scene.target)) == (None, {})
 
 
-def facts_after_a_start_name_the_release(scene: Scene) -> None:
+def facts_after_a_start_name_the_release(scene: TargetScene) -> None:
     for number in (1, 2):
         manifest = scene.run(number)
         facts = scene.target.read_facts()
@@ -125,7 +125,7 @@ def facts_after_a_start_name_the_release(scene: Scene) -> None:
         assert scene.target.read_state().facts.manifest == manifest
 
 
-def starting_twice_leaves_what_runs(scene: Scene) -> None:
+def starting_twice_leaves_what_runs(scene: TargetScene) -> None:
     manifest = scene.run(1)
     before = running(scene.target)
     scene.target.put(*offer(1))
@@ -133,7 +133,7 @@ def starting_twice_leaves_what_runs(scene: Scene) -> None:
     assert running(scene.target) == before
 
 
-def a_release_that_breaks_is_said_and_the_one_before_starts_again(scene: Scene) -> None:
+def a_release_that_breaks_is_said_and_the_one_before_starts_again(scene: TargetScene) -> None:
     first, second = scene.run(1), scene.bring(2, breaks=True)
     with pytest.raises(TerminalError) as error:
         scene.target.start(second)
@@ -144,7 +144,7 @@ def a_release_that_breaks_is_said_and_the_one_before_starts_again(scene: Scene) 
     assert (facts.manifest, facts.running) == (first, SERVICES)
 
 
-def a_stop_keeps_data(scene: Scene) -> None:
+def a_stop_keeps_data(scene: TargetScene) -> None:
     manifest = scene.run(1)
     assert scene.ask("touch", "/kept/mark").ok
     scene.target.stop(manifest)
@@ -154,7 +154,7 @@ def a_stop_keeps_data(scene: Scene) -> None:
     assert scene.ask("test", "-e", "/kept/mark").ok
 
 
-def a_pause_stops_what_is_named_and_no_more(scene: Scene) -> None:
+def a_pause_stops_what_is_named_and_no_more(scene: TargetScene) -> None:
     manifest = scene.run(1)
     scene.target.pause(manifest, ())
     assert {*running(scene.target)} == {*SERVICES}
@@ -163,7 +163,7 @@ def a_pause_stops_what_is_named_and_no_more(scene: Scene) -> None:
     assert scene.target.read_manifest() == manifest
 
 
-def what_stopped_is_started_as_it_was(scene: Scene) -> None:
+def what_stopped_is_started_as_it_was(scene: TargetScene) -> None:
     manifest = scene.run(1)
     before = running(scene.target)
     scene.kill("one")
@@ -172,7 +172,7 @@ def what_stopped_is_started_as_it_was(scene: Scene) -> None:
     assert scene.target.start_stopped(manifest, SERVICES) == ()
 
 
-def memory_survives(scene: Scene) -> None:
+def memory_survives(scene: TargetScene) -> None:
     manifest = scene.run(1)
     live = tuple(
         LiveRelease(
@@ -188,7 +188,7 @@ def memory_survives(scene: Scene) -> None:
     assert memory.current == manifest.release.id
 
 
-def a_rollback_without_the_ledger_is_told_until_the_ledger_has_it(scene: Scene) -> None:
+def a_rollback_without_the_ledger_is_told_until_the_ledger_has_it(scene: TargetScene) -> None:
     manifest = scene.run(1)
     record = OfflineRollback(
         id="20261121T053300Z",
@@ -230,7 +230,7 @@ CHANGES: dict[str, Callable[[Target, Manifest], Any]] = {
 }
 
 
-def who_lost_the_lease_changes_nothing(scene: Scene) -> None:
+def who_lost_the_lease_changes_nothing(scene: TargetScene) -> None:
     manifest = scene.run(1)
     scene.bring(3)
     scene.kill("two")
@@ -244,7 +244,7 @@ def who_lost_the_lease_changes_nothing(scene: Scene) -> None:
     assert not scene.ask("test", "-e", "/kept/late").ok
 
 
-def a_one_off_tells_its_status_and_output(scene: Scene) -> None:
+def a_one_off_tells_its_status_and_output(scene: TargetScene) -> None:
     manifest = scene.bring(1)
     assert not scene.target.end_once("shop-once", seconds=60)
     for status in (0, 3):
@@ -262,7 +262,7 @@ def a_one_off_tells_its_status_and_output(scene: Scene) -> None:
     assert running(scene.target) == {}
 
 
-def a_command_in_a_service_tells_its_status(scene: Scene) -> None:
+def a_command_in_a_service_tells_its_status(scene: TargetScene) -> None:
     assert not scene.ask("sh", "-c", "echo said; exit 0").ok
     scene.run(1)
     for status in (0, 3):
@@ -270,7 +270,7 @@ def a_command_in_a_service_tells_its_status(scene: Scene) -> None:
         assert (result.exit_code, result.stdout.split()) == (status, ["said"])
 
 
-def what_cannot_be_read_is_not_nothing(scene: Scene) -> None:
+def what_cannot_be_read_is_not_nothing(scene: TargetScene) -> None:
     scene.run(1)
     target = scene.unreachable()
     for read in (
@@ -287,7 +287,7 @@ def what_cannot_be_read_is_not_nothing(scene: Scene) -> None:
             pytest.fail(f"it said {read()}")
 
 
-def an_image_that_nobody_has_is_named_and_nothing_starts(scene: Scene) -> None:
+def an_image_that_nobody_has_is_named_and_nothing_starts(scene: TargetScene) -> None:
     there, image = scene.bring(1), "127.0.0.1:9/none/such:1"
     scene.target.pull(there)
     scene.target.pull(there)
@@ -300,7 +300,7 @@ def an_image_that_nobody_has_is_named_and_nothing_starts(scene: Scene) -> None:
     assert running(scene.target) == {}
 
 
-def what_is_kept_or_runs_is_not_pruned(scene: Scene) -> None:
+def what_is_kept_or_runs_is_not_pruned(scene: TargetScene) -> None:
     kept, gone, current = scene.bring(1), scene.bring(2), scene.run(3)
     keep = (kept.release.id, current.release.id)
     assert scene.target.prune(keep, digests=(), repositories=()) == (gone.release.id,)
@@ -308,7 +308,7 @@ def what_is_kept_or_runs_is_not_pruned(scene: Scene) -> None:
     assert {*running(scene.target)} == {*SERVICES}
 
 
-def what_services_logged_is_read(scene: Scene) -> None:
+def what_services_logged_is_read(scene: TargetScene) -> None:
     scene.run(1)
     services = scene.target.read_services()
     raw = scene.target.read_logs(services, {one.id: 600 for one in services}, start_seconds=0, limits=LIMITS)
@@ -316,13 +316,13 @@ def what_services_logged_is_read(scene: Scene) -> None:
     assert "ready" in raw.text
 
 
-def a_target_that_cannot_carry_it_refuses(scene: Scene) -> None:
+def a_target_that_cannot_carry_it_refuses(scene: TargetScene) -> None:
     assert scene.target.check(ports=frozenset(), needed_bytes=0)
     with pytest.raises(RefusedError):
         scene.target.check(ports=frozenset(), needed_bytes=1 << 60)
 
 
-def a_release_that_somebody_changed_is_refused(scene: Scene) -> None:
+def a_release_that_somebody_changed_is_refused(scene: TargetScene) -> None:
     manifest = scene.bring(1)
     scene.target.check_release(manifest, kept=True)
     scene.change_file(manifest)
@@ -330,7 +330,7 @@ def a_release_that_somebody_changed_is_refused(scene: Scene) -> None:
         scene.target.check_release(manifest, kept=True)
 
 
-CONTRACT: tuple[Callable[[Scene], None], ...] = (
+CONTRACT: tuple[Callable[[TargetScene], None], ...] = (
     where_nothing_ran_it_says_so,
     what_is_put_there_is_known_and_does_not_run,
     facts_after_a_start_name_the_release,

@@ -16,28 +16,28 @@ from tasks.kernel.protocols import Fence, LineSink, Result
 from tasks.steps.run import Run
 from tasks.targets.catalog import TARGETS
 from tasks.targets.target import Target
-from tests.fakes.target import FakeTarget, Place
+from tests.fakes.target import FakePlace, FakeTarget
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.tasks.conftest import connect
 from tests.tasks.database.postgres import APP, run_on
 from tests.tasks.targets import contract
-from tests.tasks.targets.contract import CONTRACT, Scene
+from tests.tasks.targets.contract import CONTRACT, TargetScene
 
 NOBODY_HAS = "127.0.0.1:9/none/such:1"
 
 
-class FakeScene(Scene):
+class FakeScene(TargetScene):
     """A target in memory."""
 
     def __init__(self, kind: type[FakeTarget] = FakeTarget) -> None:
-        self.target: FakeTarget = kind(Place(missing={NOBODY_HAS}))
+        self.target: FakeTarget = kind(FakePlace(missing={NOBODY_HAS}))
 
     def again(self) -> Target:
         return self.target.again()
 
     def unreachable(self) -> Target:
-        return replace(self.target, place=Place(answers=False))
+        return replace(self.target, place=FakePlace(answers=False))
 
     def lose_lease(self) -> None:
         self.target.place.highest += 1
@@ -57,7 +57,7 @@ class FakeScene(Scene):
 
 
 @dataclass
-class Lease:
+class StandingLease:
     """A lease that somebody else may take without being seen."""
 
     number: int = 1
@@ -66,7 +66,7 @@ class Lease:
         return self.number
 
 
-class ComposeScene(Scene):
+class ComposeScene(TargetScene):
     """A server of the lab."""
 
     def __init__(self, server: Server) -> None:
@@ -84,7 +84,7 @@ class ComposeScene(Scene):
         quick = run.policy.timeouts.model_copy(update={"settle": 1.0})
         policy = run.policy.model_copy(update={"timeouts": quick})
         hosts = {self.server.name: connect(self.server, **changes)}
-        return replace(run, policy=policy, hosts=hosts, keeper=cast("Any", Lease()))
+        return replace(run, policy=policy, hosts=hosts, keeper=cast("Any", StandingLease()))
 
     def again(self) -> Target:
         return self._run().target(self.server.name)
@@ -116,7 +116,7 @@ def scene(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("holds", CONTRACT, ids=lambda one: one.__name__)
-def test_a_target_keeps_the_contract(scene: Scene, holds: Callable[[Scene], None]) -> None:
+def test_a_target_keeps_the_contract(scene: TargetScene, holds: Callable[[TargetScene], None]) -> None:
     holds(scene)
 
 
@@ -200,7 +200,7 @@ class TellsForEver(FakeTarget):
 class AsksNoLease(FakeTarget):
     """Obeys whoever asks."""
 
-    def _leased(self) -> Place:
+    def _leased(self) -> FakePlace:
         return self._asked()
 
 
@@ -252,7 +252,7 @@ class TakesEverything(FakeTarget):
         super().check_release(manifest, kept=kept and False)
 
 
-BREAKS: list[tuple[type[FakeTarget], Callable[[Scene], None]]] = [
+BREAKS: list[tuple[type[FakeTarget], Callable[[TargetScene], None]]] = [
     (Guesses, contract.where_nothing_ran_it_says_so),
     (LosesLogs, contract.what_services_logged_is_read),
     (NamesThePut, contract.what_is_put_there_is_known_and_does_not_run),
@@ -277,7 +277,7 @@ BREAKS: list[tuple[type[FakeTarget], Callable[[Scene], None]]] = [
 
 @pytest.mark.parametrize(("kind", "holds"), BREAKS)
 def test_the_contract_finds_a_target_that_breaks_it(
-    kind: type[FakeTarget], holds: Callable[[Scene], None]
+    kind: type[FakeTarget], holds: Callable[[TargetScene], None]
 ) -> None:
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         holds(FakeScene(kind))
