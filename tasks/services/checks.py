@@ -112,7 +112,7 @@ def _prepare(
     if isinstance(check, HttpCheck):
         return _http(site, check, there, stack), f"{check.method} {check.http}"
     if isinstance(check, TcpCheck):
-        return _tcp(check, there, stack), f"tcp {check.tcp}"
+        return _tcp(check, there), f"tcp {check.tcp}"
     return _command(site, check, there, release, checkout, stack), " ".join(check.command)
 
 
@@ -177,7 +177,7 @@ def _basic(site: Site, block: str | None) -> httpx.BasicAuth | None:
     return httpx.BasicAuth(user, password)
 
 
-def _tcp(check: TcpCheck, there: Target, stack: ExitStack) -> Callable[[], str]:
+def _tcp(check: TcpCheck, there: Target) -> Callable[[], str]:
     name, _, port = check.tcp.rpartition(":")
     name = name.strip("[]")
 
@@ -197,7 +197,6 @@ def _tcp(check: TcpCheck, there: Target, stack: ExitStack) -> Callable[[], str]:
         socket.create_connection((name, int(port)), check.timeout).close()
         return ""
 
-    del stack
     return through_host if check.via == "host" else direct
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.database.schema import read_schema
 from tasks.steps.step import fact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blocks.values.drift import HostState
     from blocks.values.facts import HostFacts
     from tasks.steps.run import Run
+
+T = TypeVar("T")
 
 
 @fact("read host")
@@ -26,10 +30,15 @@ def read_host(run: Run, host: str) -> HostFacts:
         TerminalError: The login was refused, the host key is another one, or the engine is down; or the manifest of
             what runs and writes is gone.
     """
+    facts, database = _beside_database(run, host, run.target(host).read_facts)
+    return facts.model_copy(update=database)
+
+
+def _beside_database(run: Run, host: str, read: Callable[[], T]) -> tuple[T, dict[str, object]]:
+    """Read something of a host, and what the facts of the database's host hold beside it."""
     with ThreadPoolExecutor(1) as beside:
         schema = beside.submit(copy_context().run, _read_database, run, host)
-        facts = run.target(host).read_facts()
-        return facts.model_copy(update=schema.result())
+        return read(), schema.result()
 
 
 def _read_database(run: Run, host: str) -> dict[str, object]:
@@ -45,5 +54,5 @@ def read_state(run: Run, host: str) -> HostState:
 
     Running it twice is safe: it only reads.
     """
-    state = run.target(host).read_state()
-    return state.model_copy(update={"facts": state.facts.model_copy(update=_read_database(run, host))})
+    state, database = _beside_database(run, host, run.target(host).read_state)
+    return state.model_copy(update={"facts": state.facts.model_copy(update=database)})
