@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,24 +21,13 @@ from tasks.kernel.errors import FencedError, RefusedError, TerminalError
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
+from tests.fakes.lease import FakeKeeper
 from tests.flows.servers import RUNS, ended, make_run, server
 from tests.tasks.ledger.samples import START, make_plan, make_release
 
 NOTHING: Any = None
 REQUEST = Request(Kind.PROMOTE, "prod", "main", "default", "cleo")
 CHANGED = RUNS.model_copy(update={"revision": "m9"})
-
-
-class FakeKeeper:
-    """A lease that was taken, until it is given back."""
-
-    def __init__(self, note: Callable[[str], Any]) -> None:
-        self.kept = True
-        self._note = note
-
-    def stop(self) -> None:
-        self.kept = False
-        self._note("given back")
 
 
 class Promotion:
@@ -66,7 +55,7 @@ class Promotion:
 
         def keeper(run: Run) -> None:
             self.note("lease")
-            run.keeper = cast("Any", FakeKeeper(self.note))
+            run.keeper = cast("Any", FakeKeeper(lambda: self.note("given back")))
 
         self.run.keeper = None
         monkeypatch.setattr(conduct, "take_lease", keeper)

@@ -20,6 +20,7 @@ from tasks.kernel.errors import FencedError, RefusedError, TerminalError, Transi
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
+from tests.fakes.lease import FakeKeeper
 
 REQUEST = conduct.Request(Kind.PROMOTE, "prod", "v1", "default", "cleo")
 
@@ -135,16 +136,6 @@ def test_what_fails_after_the_end_does_not_change_it(play: Play) -> None:
     state, row = play(act)
     assert row.status is Status.SUCCEEDED
     assert (state.name, state.message) == ("Completed", "it runs")
-
-
-class FakeKeeper:
-    """A lease that was taken, until it is given back."""
-
-    def __init__(self) -> None:
-        self.kept = True
-
-    def stop(self) -> None:
-        self.kept = False
 
 
 def keeping(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> tuple[Any, list[FakeKeeper]]:
