@@ -131,13 +131,12 @@ def a_dump_without_a_table_is_told(place: Place) -> None:
     assert not prove(place.run, name="drill", backup=unexplained).passed
 
 
-def a_dump_of_less_than_is_live_is_found(place: Place) -> None:
+def a_table_that_a_dump_lacks_is_found(place: Place) -> None:
     place.sql("create table orders (id int primary key);")
     backup = place.dump()
-    place.sql("create table missing (id int primary key); insert into orders values (1);")
+    place.sql("create table missing (id int primary key);")
     differences = "\n".join(prove(place.run, name="drill", backup=backup).differences)
     assert "missing was not restored" in differences.replace('"', "")
-    assert "0 rows restored, 1 live" in differences
 
 
 def what_a_restore_loses_is_told_row_by_row(place: Place) -> None:
@@ -262,7 +261,7 @@ CONTRACT: tuple[Callable[[Place], None], ...] = (
     a_dump_holds_what_was_dumped,
     what_is_no_whole_dump_is_found,
     a_dump_without_a_table_is_told,
-    a_dump_of_less_than_is_live_is_found,
+    a_table_that_a_dump_lacks_is_found,
     what_a_restore_loses_is_told_row_by_row,
     equal_databases_have_no_differences,
     databases_are_swapped_and_put_back,

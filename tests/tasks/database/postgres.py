@@ -88,11 +88,6 @@ class LiveDatabase:
         words = ("docker", "exec", "-i", self.container, *dumps.query(Login()))
         return self.server.run(words, stdin=text).stdout
 
-    def try_sql(self, text: str) -> None:
-        """Run SQL in it that may be ended from outside."""
-        words = ("docker", "exec", "-i", self.container, *dumps.query(Login()))
-        self.server.run(words, stdin=text, check=False)
-
     def dump(self, run: Run, name: str = "one", *options: str) -> BackupReceipt:
         """Dump it to a file of the server, as the step does; with options of pg_dump, not quite."""
         host = run.hosts[self.server.name]

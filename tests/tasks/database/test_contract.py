@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from blocks.pipeline import Migration
 from blocks.pipeline.sections import DatabaseRules
 from blocks.values.lifecycle import Status
 from blocks.values.schema_changes import SchemaFinding
+from tasks.adapters.local import LocalRunner
 from tasks.database.commands.shapes import Pair
 from tasks.database.engine import DatabaseEngine, Login, Question, SchemaFacts, UnreadableSqlError
 from tasks.database.engines import ENGINES, engine_of, judge_of
@@ -22,7 +25,7 @@ from tasks.database.postgresql import POSTGRESQL, dumps
 from tasks.database.restore import swap_database
 from tasks.kernel.argv import Argv
 from tasks.kernel.errors import SluiceError, TerminalError
-from tasks.kernel.protocols import Call, Fence, Result
+from tasks.kernel.protocols import Call, Fence, LineSink, Result
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.database import (
@@ -35,11 +38,12 @@ from tests.fakes.database import (
     FakeJudge,
     FakeLocks,
 )
-from tests.lab.lab import Lab
+from tests.fakes.host import FakeHost
+from tests.lab.postgres import Postgres
 from tests.lab.shell import wait_until
 from tests.tasks.database import contract
 from tests.tasks.database.contract import CONTRACT, WAITED_TOO_LONG, Place
-from tests.tasks.database.postgres import APP, LiveDatabase, live_database, run_on, run_with
+from tests.tasks.database.postgres import run_with
 from tests.tasks.ledger.samples import bring
 
 Check = Callable[[Place], None]
@@ -56,7 +60,7 @@ class LeaseOfNobodyElse:
 @contextmanager
 def holding(run: Run, folder: Path) -> Iterator[Run]:
     """Give a run a ledger, a promotion and the lease."""
-    run.hosts["prod"].raise_fence(Fence(APP, 1))
+    run.hosts["prod"].raise_fence(Fence(run.directories["prod"], 1))
     with Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger:
         promotion = bring(ledger, "one", Status.RUNNING)
         keeper = cast("Any", LeaseOfNobodyElse())
@@ -94,39 +98,82 @@ def test_the_fake_engine(check: Check, tmp_path: Path, monkeypatch: pytest.Monke
         check(place)
 
 
+class ThisMachine(FakeHost):
+    """This machine as a host; its engine is the one that starts databases for tests."""
+
+    def run(self, call: Call, *, on_line: LineSink | None = None) -> Result:
+        self._check(call.fence)
+        return LocalRunner().run(replace(call, fence=None), on_line=on_line)
+
+    def write_file(self, path: str, content: bytes, *, mode: int = 0o644, fence: Fence | None = None) -> None:
+        Path(path).write_bytes(content)
+
+    def read_file(self, path: str) -> bytes | None:
+        return Path(path).read_bytes() if Path(path).exists() else None
+
+
+@dataclass(frozen=True)
+class Live:
+    """A PostgreSQL server on this machine, labelled as compose would; its container's name is the project's."""
+
+    container: str
+
+    def inside(self, *argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        words = ("docker", "exec", "-i", self.container, *argv)
+        return subprocess.run(words, input=stdin, capture_output=True, text=True, check=False)
+
+    def sql(self, text: str) -> str:
+        done = self.inside(*dumps.query(Login()), stdin=text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Have a session hold a lock on a table until it is ended."""
+        taken = f"set application_name = 'holder'; begin; lock table {table}; select pg_sleep(600);"
+        holder = threading.Thread(target=lambda: self.inside(*dumps.query(Login()), stdin=taken), daemon=True)
+        holder.start()
+        held = f"select count(*) from pg_locks where relation = '{table}'::regclass and granted"
+        wait_until(lambda: self.sql(held).strip() != "0", "the lock", seconds=60)
+        yield
+        self.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'")
+        holder.join(60)
+
+
 @pytest.fixture(scope="module")
-def live(lab: Lab) -> Iterator[LiveDatabase]:
-    server = lab.servers["prod"]
-    server.reset()
-    with live_database(server) as database:
+def live(postgres_server: Postgres) -> Iterator[Live]:
+    name = f"contract-{secrets.token_hex(4)}"
+    labels = {"project": name, "service": "db", "oneoff": "False"}
+    words = (
+        *("docker", "run", "--detach", "--rm", "--name", name),
+        *(f"--label=com.docker.compose.{key}={value}" for key, value in labels.items()),
+        *("--env=POSTGRES_USER=shop", "--env=POSTGRES_DB=store", '--env=POSTGRES_PASSWORD=it\'s a "secret"'),
+        *("postgres:17", "-c", "fsync=off"),
+    )
+    subprocess.run(words, check=True, capture_output=True)
+    database = Live(name)
+    try:
+        ready = ("pg_isready", "--host=127.0.0.1", "--username=shop")
+        wait_until(lambda: database.inside(*ready).returncode == 0, "the database", seconds=120)
         yield database
-
-
-@contextmanager
-def locked(live: LiveDatabase, table: str) -> Iterator[None]:
-    """Have a session hold a lock on a table until it is ended."""
-    taken = f"set application_name = 'holder'; begin; lock table {table}; select pg_sleep(600);"
-    holder = threading.Thread(target=lambda: live.try_sql(taken), daemon=True)
-    holder.start()
-    held = f"select count(*) from pg_locks where relation = '{table}'::regclass and granted"
-    wait_until(lambda: live.sql(held).strip() != "0", "the lock", seconds=60)
-    yield
-    live.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'")
-    holder.join(60)
+    finally:
+        subprocess.run(("docker", "rm", "--force", "--volumes", name), check=False, capture_output=True)
 
 
 @each
 @pytest.mark.timeout(900)
-def test_postgresql(check: Check, live: LiveDatabase, tmp_path: Path) -> None:
+def test_postgresql(check: Check, live: Live, tmp_path: Path) -> None:
     live.sql("drop schema public cascade; create schema public")
-    with holding(run_on(live.server), tmp_path) as run:
-        host = run.hosts["prod"]
+    host, folder = ThisMachine(), tmp_path / "app"
+    (folder / "backups").mkdir(parents=True)
+    plain = replace(run_with({"prod": host}), pipeline=live.container, directories={"prod": str(folder)})
 
-        def migrate(sql: str, limits: Mapping[str, str]) -> Result:
-            given = (f"--env={key}={value}" for key, value in limits.items())
-            inside = ("docker", "exec", "-i", *given, live.container, *dumps.query(Login()))
-            return host.run(Call(("timeout", "20", *inside), stdin=sql.encode()))
+    def migrate(sql: str, limits: Mapping[str, str]) -> Result:
+        given = (f"--env={key}={value}" for key, value in limits.items())
+        inside = ("docker", "exec", "-i", *given, live.container, *dumps.query(Login()))
+        return host.run(Call(("timeout", "20", *inside), stdin=sql.encode()))
 
+    with holding(plain, tmp_path) as run:
         check(
             Place(
                 run=run,
@@ -134,7 +181,7 @@ def test_postgresql(check: Check, live: LiveDatabase, tmp_path: Path) -> None:
                 write=host.write_file,
                 read=lambda path: host.read_file(path) or b"",
                 migrate=migrate,
-                locked=lambda table: locked(live, table),
+                locked=live.locked,
             )
         )
 
@@ -265,7 +312,7 @@ BROKEN = (
     broken(contract.a_dump_without_a_table_is_told, dumps=CountsOneTable()),
     broken(contract.what_is_no_whole_dump_is_found, dumps=ListsAnything()),
     broken(contract.the_revision_is_read, dumps=LosesTheRevision()),
-    broken(contract.a_dump_of_less_than_is_live_is_found, dumps=SaysWhatWasDumped()),
+    broken(contract.a_table_that_a_dump_lacks_is_found, dumps=SaysWhatWasDumped()),
     broken(contract.a_copy_is_doubled_and_apart, copies=ForgetsToDouble()),
     broken(contract.equal_databases_have_no_differences, beside=FillsNothing()),
     broken(contract.what_is_no_whole_dump_is_found, beside=FillsNothing()),
