@@ -14,9 +14,8 @@ from blocks.values.drift import Difference, HostState
 from blocks.values.facts import HostFacts
 from blocks.values.manifests import Manifest
 from flows.drift import compare as comparison
-from flows.drift import reach_hosts
 from flows.drift.compare import Compared, compare, record_differences
-from flows.drift.reach_hosts import look_at
+from flows.drift.reach_hosts import current_releases, look_at
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
@@ -158,11 +157,8 @@ def test_each_host_is_reached_for_itself_and_once_more_where_that_may_help(
     assert (list(looks), amiss) == (["prod"], {"other": "other has another key"})
 
 
-def test_what_hosts_say_is_current(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+def test_what_hosts_say_is_current(place: Place) -> None:
     manifests = {"prod": place.state("prod").facts.manifest, "other": None}
-    monkeypatch.setattr(reach_hosts, "read_manifest", lambda host, _: manifests[host])
-    one: Any = SimpleNamespace(
-        hosts={"prod": "prod", "other": "other"}, directories={"prod": "", "other": ""}
-    )
-    found = reach_hosts.current_releases({"prod": one, "other": one})
+    one: Any = SimpleNamespace(target=lambda host: SimpleNamespace(read_manifest=lambda: manifests[host]))
+    found = current_releases({"prod": one, "other": one})
     assert found == {"prod": place.release.id, "other": None}

@@ -72,7 +72,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> FakeSteps:
 
 def change(hosts: list[FakeHost], **more: Any) -> Change:
     bundle = SimpleNamespace(
-        archive=SimpleNamespace(size=5), override="", ports=frozenset({80}), shared=lambda _: ()
+        archive=SimpleNamespace(size=5), override="", ports=frozenset({80}), files_for=lambda _: None
     )
     names = [host.name for host in hosts]
     values: dict[str, Any] = {
@@ -199,7 +199,7 @@ def test_what_hosts_have_already_is_only_checked(run: Run, hosts: list[FakeHost]
     assert carry_out(run, back) is Status.SUCCEEDED
     assert steps.done == [*each("preflight"), *each("check_compose"), *each("pull")]
     # Its files lie there since it ran: they are compared.
-    assert [given["kept"] for given in steps.of("check_compose")] == [NEW] * 3
+    assert [given["kept"] for given in steps.of("check_compose")] == [True] * 3
 
 
 def test_a_dump_that_proves_nothing_stops_the_change(

@@ -73,7 +73,7 @@ class Early:
         ):
             steps.replace(module, name, answer)
         bundle: Any = SimpleNamespace(
-            archive=None, override="", shared=lambda _: (), brought=dict, written=()
+            archive=None, override="", files_for=lambda _: None, brought=dict, written=()
         )
         for name, value in (
             ("make_bundle", lambda *_: bundle),

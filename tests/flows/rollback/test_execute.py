@@ -94,7 +94,6 @@ class Back:
             ("drop_kept", "drop kept"),
         ):
             steps.replace(execute, name, DONE, journal=word)
-        monkeypatch.setattr(execute, "ask_database", lambda *_: None)
         monkeypatch.setattr(execute, "compare", lambda *_: None)
         monkeypatch.setattr(execute, "lost_by_downgrade", lambda _: self.lost)
         monkeypatch.setattr(execute, "loss_from_copy", lambda *_, **__: SimpleNamespace(rows=self.rows))
