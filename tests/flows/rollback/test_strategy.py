@@ -187,8 +187,9 @@ def copy_of(
     monkeypatch.setattr(
         choosing, "loss_from_counters", lambda *_, why, **__: LOSS.model_copy(update={"notes": (why,)})
     )
-    monkeypatch.setattr(choosing, "ask_live", lambda *_: [])
-    monkeypatch.setattr(choosing, "parse_dump_facts", lambda _: (None, {}))
+    facts = SimpleNamespace(put=lambda _: SimpleNamespace(counters={}))
+    engine = SimpleNamespace(comparison=None, dumps=SimpleNamespace(DUMP_FACTS=facts))
+    monkeypatch.setattr(choosing, "database_engine", lambda _: engine)
 
 
 def test_the_loss_is_found_on_a_restored_copy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
