@@ -11,20 +11,11 @@ from tasks.steps.step import step
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from tasks.steps.run import Run
-    from tasks.steps.site import Site
 
 
-def start(site: Site, host: str, manifest: Manifest, left: Manifest | None = None) -> UpReceipt:
-    """Start a release, with or without a flow around it.
-
-    Args:
-        left: The release whose data goes along; None for nobody's.
-
-    Raises:
-        TerminalError: The data could not be carried over, or the services do not all run and stay up.
-    """
+def _start(run: Run, host: str, manifest: Manifest, left: Manifest | None = None) -> UpReceipt:
     began = time.monotonic()
-    site.target(host).start(manifest, left=left)
+    run.target(host).start(manifest, left=left)
     return UpReceipt(host=host, services=manifest.services, seconds=time.monotonic() - began)
 
 
@@ -42,7 +33,7 @@ def up(run: Run, *, host: str, manifest: Manifest, left: Manifest | None = None)
         TerminalError: The data could not be carried over, or a service did not become healthy, ended, or restarts
             again and again.
     """
-    return start(run, host, manifest, left)
+    return _start(run, host, manifest, left)
 
 
 @step("restore", UpReceipt)
@@ -56,7 +47,7 @@ def restore(run: Run, *, host: str, manifest: Manifest) -> UpReceipt:
     """
     # What failed may have been the engine, which is on its way back.
     run.target(host).read_services(patient=True)
-    return start(run, host, manifest)
+    return _start(run, host, manifest)
 
 
 @step("revive", UpReceipt)
