@@ -37,8 +37,8 @@ _CHOICES = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
     "DO_NOT_TRACK": "1",
-    # A run starts within a second of being asked for, not within ten.
-    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    # A run starts within half a second of being asked for, not within ten.
+    "PREFECT_WORKER_QUERY_SECONDS": "0.5",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     # What a run says stands in the UI.
     "PREFECT_LOGGING_TO_API_ENABLED": "true",

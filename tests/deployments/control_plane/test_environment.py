@@ -22,7 +22,7 @@ def test_places_are_decided_here_whatever_the_caller_has() -> None:
 def test_what_a_user_chose_stays() -> None:
     env = control_plane_environment(HOME, 4200, {"PREFECT_WORKER_QUERY_SECONDS": "5"})
     assert env["PREFECT_WORKER_QUERY_SECONDS"] == "5"
-    assert control_plane_environment(HOME, 4200, {})["PREFECT_WORKER_QUERY_SECONDS"] == "1"
+    assert control_plane_environment(HOME, 4200, {})["PREFECT_WORKER_QUERY_SECONDS"] == "0.5"
 
 
 def test_nothing_is_sent_to_the_makers_of_prefect() -> None:
