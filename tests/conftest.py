@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
+from tests.fixtures import github, github_block, github_server, ledger, prefect_server
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
@@ -26,7 +27,19 @@ settings.register_profile("sluice", PATIENTLY, derandomize=True)
 settings.register_profile("explore", PATIENTLY)
 settings.load_profile("sluice")
 
-__all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "stage"]
+__all__ = [
+    "clean_servers",
+    "github",
+    "github_block",
+    "github_server",
+    "lab",
+    "ledger",
+    "postgres_server",
+    "postgres_url",
+    "prefect_server",
+    "scene",
+    "stage",
+]
 
 # Server and worker share the machine with three servers of the lab.
 PATIENT = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "3"}

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from blocks.pipeline import Pipeline, load_pipeline
+from blocks.pipeline import load_pipeline
 from flows.core.describe import describe_commit
-from tasks.adapters.local import LocalRunner
 from tasks.git.mirror import GitMirror
 from tasks.images.build import build
 from tasks.images.commands.bake import group_targets
 from tasks.images.sources import Sources, check_out
 from tasks.steps.run import Run
+from tests.samples.runs import run_of
 
 PIPELINE = """
 pipeline: shop
@@ -91,27 +91,7 @@ def commit(
     mirror.fetch()
     known = {
         "mirror": mirror,
-        "local": LocalRunner(),
         "work": folder / "work",
         "registry_prefix": "registry.test",
     }
-    return Commit(nowhere(load_pipeline(pipeline, "pipeline.yaml"), **known), git("rev-parse", "HEAD"))
-
-
-def nowhere(pipeline: Pipeline, **known: Any) -> Run:
-    """Return a run of `prod` that has nothing but what is given."""
-    nothing = cast("Any", None)
-    rest: dict[str, Any] = {
-        "hosts": {},
-        "directories": {},
-        "ledger": nothing,
-        "promotion_id": 0,
-        "mirror": nothing,
-        "registry": nothing,
-        "registry_prefix": "",
-        "registry_login": "{}",
-        "engine": nothing,
-        "work": Path("/nonexistent"),
-    }
-    policy, description = pipeline.policy("prod"), pipeline.describe("prod")
-    return Run(pipeline=pipeline.pipeline, policy=policy, description=description, **(rest | known))
+    return Commit(run_of(load_pipeline(pipeline, "pipeline.yaml"), **known), git("rev-parse", "HEAD"))

@@ -8,26 +8,11 @@ from uuid import uuid4
 import pytest
 
 from tasks.adapters.ssh import SshHost
-from tasks.kernel.redact import Redactor
+from tests.lab.connect import connect
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 
 SERVER = "adapters"
-
-
-def connect(server: Server, **changes: object) -> SshHost:
-    """Return a host for a server of the lab; every argument can be another one."""
-    arguments: dict[str, object] = {
-        "address": server.address,
-        "port": server.port,
-        "user": server.user,
-        "private_key_text": server.private_key_path.read_text(),
-        "host_keys": server.host_key,
-        "redactor": Redactor(),
-        "connect_timeout": 20.0,
-        "grace_seconds": 3,
-    }
-    return SshHost(server.name, **(arguments | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +20,20 @@ def server(lab: Lab) -> Server:
     found = Lab.up((*lab.servers, SERVER)).servers[SERVER]
     found.reset()
     return found
+
+
+@pytest.fixture(scope="module")
+def prod(lab: Lab) -> Server:
+    """The server `prod`, fresh for the first test of a module."""
+    lab.servers["prod"].reset()
+    return lab.servers["prod"]
+
+
+@pytest.fixture(scope="module")
+def staging(lab: Lab) -> Server:
+    """The server `staging`, fresh likewise."""
+    lab.servers["staging"].reset()
+    return lab.servers["staging"]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from blocks.git_repository import GitRepository
 from blocks.github_webhooks import GitHubWebhooks
 from blocks.settings import Settings
 from blocks.values.deliveries import DeliveryStatus
+from deployments.control_plane.bootstrap import ControlPlane
 from deployments.control_plane.prefect_api import PrefectApi
 from deployments.webhook.applications import Applications, Blocks
 from deployments.webhook.dispatcher import Dispatcher
@@ -23,7 +24,6 @@ from tests.deployments.webhook.prefect_server import deploy, gate_to, runs_of
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET
 from tests.deployments.webhook.shop import TRIGGERS, Shop
 from tests.deployments.webhook.world import World
-from tests.lab.control import open_server
 from tests.lab.shell import wait_until
 
 GUARDED = "tags: v*\n    approvals: {approvers: ana}"
@@ -36,20 +36,20 @@ pull_requests:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A real Prefect server with the deployments of three environments; returns its API's address."""
-    with open_server():
-        url = str(PREFECT_API_URL.value())
-        deploy(url)
-        BLOCK.save("default", overwrite=True)
-        yield url
+def api(prefect_server: ControlPlane) -> str:
+    """The deployments of three environments on a real Prefect server; returns its API's address."""
+    del prefect_server
+    url = str(PREFECT_API_URL.value())
+    deploy(url)
+    BLOCK.save("default", overwrite=True)
+    return url
 
 
 @pytest.fixture
-def world(server: str, ledger: Ledger, tmp_path: Path) -> Iterator[World]:
+def world(api: str, ledger: Ledger, tmp_path: Path) -> Iterator[World]:
     shop = Shop.create(tmp_path / "shop")
     GitRepository(url=str(shop.folder)).save("default", overwrite=True)
-    with gate_to(server) as gate:
+    with gate_to(api) as gate:
         yield World(shop, ledger, gate, Settings(home=tmp_path / "home"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,12 +42,6 @@ def mirror(origin: Repository, tmp_path: Path) -> GitMirror:
     found = GitMirror(str(origin.path), tmp_path / "mirror.git")
     found.fetch()
     return found
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 def planned(mirror: GitMirror, ledger: Ledger, running: str | None) -> Plan:

@@ -23,6 +23,7 @@ from blocks.pipeline import Gates, PullRequests, Show, load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import GateAnswer
+from deployments.control_plane.bootstrap import ControlPlane
 from deployments.doctor.github import github_findings, pull_request_findings
 from flows.core.session import Session, open_mirror
 from flows.gates.entry import UndecidedError, ask_entry, decide_entry
@@ -33,12 +34,11 @@ from tasks.kernel.errors import RefusedError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
-from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
-from tests.lab.control import open_server
+from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, shapes
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block", "other_block")]
 
 PIPELINE = """
 pipeline: shop
@@ -55,18 +55,10 @@ environments:
 
 
 @pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github.base).save("other")
-        yield
+def other_block(github_server: FakeGitHub, prefect_server: ControlPlane) -> None:
+    """The block of another repository, which nobody may read."""
+    del prefect_server
+    GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github_server.base).save("other")
 
 
 @dataclass
@@ -141,7 +133,6 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
     work = tmp_path / "shop"
     work.mkdir()
     git(work, "init", "--quiet", "--initial-branch", "main")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable
 
 import pytest
 
+from blocks.pipeline import load_pipeline
 from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.lifecycle import Status
 from blocks.values.rollback import RollbackStrategy, StrategyKind
@@ -17,7 +15,6 @@ from flows.promotion import fallback
 from flows.promotion.change import Change, carry_out, switch
 from flows.rollback import execute
 from flows.rollback.execute import carry_back
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import FencedError, TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.ledger.store import Ledger
@@ -34,8 +31,9 @@ from tests.flows.rollback.test_offline_hosts import (
     started,
     stopped,
 )
+from tests.samples.runs import Keeper, run_of
 from tests.tasks.ledger.samples import at, bring
-from tests.tasks.services.test_rescue import rescue
+from tests.tasks.services.test_rescue import PIPELINE, rescue
 
 RUNS = HostFacts(
     host="",
@@ -46,12 +44,6 @@ RUNS = HostFacts(
     ),
 )
 DOWNGRADE = RollbackStrategy(way=StrategyKind.DOWNGRADE, reason="nothing is lost")
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}") as opened:
-        yield opened
 
 
 def forward(run: Run, change: Change) -> str:
@@ -78,23 +70,14 @@ def hosts() -> list[FakeHost]:
 
 
 def running(ledger: Ledger, hosts: list[FakeHost]) -> Run:
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=rescue().policy.model_copy(update={"smoke": ()}),
+    asked = rescue()
+    return run_of(
+        load_pipeline(PIPELINE),
+        policy=asked.policy.model_copy(update={"smoke": ()}),
         hosts={host.name: host for host in hosts},
-        directories=dict.fromkeys((host.name for host in hosts), APP),
-        local=LocalRunner(),
         ledger=ledger,
         promotion_id=bring(ledger, "two", Status.RUNNING).id,
-        description=nothing,
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="",
-        engine=nothing,
-        work=Path("/nonexistent"),
-        keeper=cast("Any", SimpleNamespace(token=lambda: 1)),
+        keeper=Keeper(),
     )
 
 

@@ -14,10 +14,8 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
-from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
@@ -31,14 +29,13 @@ from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord, StepRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.publication import Showing
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
+from tests.fakes.github import TOKEN, FakeGitHub, Fault
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on
-from tests.lab.control import open_server
 from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_plan, make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """
 pipeline: shop
@@ -53,20 +50,6 @@ environments:
     approvals: {required: 2, approvers: [ana, ben, cy]}
 """
 MERGED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +154,6 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
     work = tmp_path / "shop"
     work.mkdir()
     git(work, "init", "--quiet", "--initial-branch", "main")

@@ -14,11 +14,9 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 
 import flows.pull_requests.flow
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.values.deliveries import Arrived
 from blocks.values.pull_requests import BY_RULE
 from flows.core.github import open_pull_requests
@@ -26,11 +24,10 @@ from flows.pull_requests.flow import tend
 from tasks.github.pull_requests import let_merge
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.shop import Shop
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github, shapes
+from tests.fakes.github import TOKEN, FakeGitHub, Fault, pulls, shapes
 from tests.fakes.github.server import EVERYTHING
-from tests.lab.control import open_server
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """\
 pipeline: shop
@@ -42,19 +39,6 @@ environments:
   prod: {hosts: prod, tags: v*, approvals: {approvers: ana}}
 """
 BRANCH = "docs/prices"
-
-
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
 
 
 @dataclass
@@ -114,7 +98,6 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
     github.branches["staging"] = shapes.protection(reviews=1, checks={"test": None})
     shop = Shop.create(tmp_path / "shop", PIPELINE)
     shop.git("branch", "staging")

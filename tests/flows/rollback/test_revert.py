@@ -10,10 +10,8 @@ from typing import Any, cast
 
 import pytest
 from prefect import flow
-from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
@@ -24,11 +22,10 @@ from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Journal, Run
 from tests.deployments.webhook.shop import Shop
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
-from tests.lab.control import open_server
+from tests.fakes.github import REPOSITORY, FakeGitHub, Fault, pulls
 from tests.tasks.ledger.samples import make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """\
 pipeline: shop
@@ -37,19 +34,6 @@ environments:
   staging: {hosts: staging, branches: main}
   prod: {hosts: prod, tags: v*, approvals: {approvers: ana}}
 """
-
-
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
 
 
 @dataclass
@@ -131,7 +115,6 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
     shop = Shop.create(tmp_path / "shop", PIPELINE)
     repository = GitRepository(url=str(shop.folder), github="shop")
     settings = Settings(home=tmp_path / "home")

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
 
-from blocks.pipeline import load_pipeline
 from blocks.values.receipts import BackupReceipt
-from tasks.adapters.local import LocalRunner
 from tasks.database.commands import pg
 from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.run import Run
 from tests.lab.server import Server
-from tests.tasks.conftest import connect
+from tests.samples.runs import APP, reach
 
 PIPELINE = """
 pipeline: shop
@@ -38,31 +34,12 @@ ENVIRONMENT = {
     "POSTGRES_INITDB_ARGS": "--data-checksums",
     "LEFT_OUT": "1",
 }
-APP = "/home/deploy/sluice/shop"
 
 
 def run_on(server: Server, *others: Server, backup: str = "", database: str = "") -> Run:
     """Return a run whose environment is one server; further servers are known to it too."""
     text = PIPELINE.format(host=server.name, backup=backup, database=database)
-    pipeline = load_pipeline(text, "pipeline.yaml")
-    hosts = {one.name: connect(one) for one in (server, *others)}
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=pipeline.policy("prod"),
-        hosts=hosts,
-        directories=dict.fromkeys(hosts, APP),
-        local=LocalRunner(),
-        ledger=nothing,
-        promotion_id=0,
-        description=pipeline.describe("prod"),
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="{}",
-        engine=nothing,
-        work=Path("/nonexistent"),
-    )
+    return reach(text, server, *others)
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,10 @@ from tasks.kernel.blocks import BlockError, MissingBlockError, parse_block, read
 from tasks.steps.notify import tell
 from tasks.steps.secrets import read_secret
 from tests.flows.domain.samples import plan
-from tests.lab.control import open_server
 from tests.tasks.adapters.web import Reply, Web, in_turn, serve
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _server() -> Iterator[None]:
-    """A Prefect of its own to keep blocks in."""
-    with open_server():
-        yield
+# Blocks are kept there.
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @pytest.mark.parametrize(

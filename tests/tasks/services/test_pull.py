@@ -17,11 +17,11 @@ from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Fence
 from tasks.services.pull import _PASSING, pull_images
 from tasks.steps.run import Run
-from tests.flows.domain.samples import NOW, release
+from tests.flows.domain.samples import NOW, manifest, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.tasks.database.postgres import APP, run_on
-from tests.tasks.services.test_start import Keeper
+from tests.samples.runs import APP, Keeper
+from tests.tasks.database.postgres import run_on
 
 PUSH = """
 config=$(mktemp -d) && cat > "$config/config.json" || exit 1
@@ -49,23 +49,20 @@ class Scene:
         """Put a release on the server: service → image."""
         one = release(id=f"2026112105330{number}-1f3c2ab00000")
         text = json.dumps({"services": {name: {"image": image} for name, image in services.items()}})
-        manifest = Manifest(
+        of = manifest(
+            number,
             release=one,
-            environment="prod",
-            promotion_id=number,
-            previous_release_id=None,
-            compose_files=("compose.yaml",),
             services=tuple(sorted(services)),
             images=services if remembers else {},
             staged_at=NOW + timedelta(minutes=number),
         )
         there, folder = self.run.hosts[self.run.primary], f"{APP}/releases/{one.id}"
         there.write_file(f"{folder}/compose.yaml", text.encode())
-        there.write_file(f"{folder}/sluice.manifest.json", manifest.to_json().encode())
+        there.write_file(f"{folder}/sluice.manifest.json", of.to_json().encode())
         project = self.run.project(
             self.run.primary, release_id=one.id, files=("compose.yaml",), profiles=(), env_file=None
         )
-        return project, manifest
+        return project, of
 
     def pull(self, staged: tuple[ComposeProject, Manifest]) -> str:
         return pull_images(self.run, host=self.run.primary, project=staged[0], manifest=staged[1]).text

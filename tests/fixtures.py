@@ -1,0 +1,50 @@
+"""Fixtures of more than one room; `tests/conftest.py` has them for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from blocks.github import GitHub
+from deployments.control_plane.bootstrap import ControlPlane
+from tasks.ledger.store import Ledger
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.lab.control import open_server
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger in a file."""
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def prefect_server() -> Iterator[ControlPlane]:
+    """Prefect's server as `sluice up` starts it, empty and without a worker: runs stay as the tests put them."""
+    with open_server() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def github_server() -> Iterator[FakeGitHub]:
+    """The fake GitHub at the address that all tests share; what a test needs of it is `github`."""
+    with serve_github() as served:
+        yield served
+
+
+@pytest.fixture
+def github(github_server: FakeGitHub) -> FakeGitHub:
+    """The fake GitHub as new."""
+    github_server.renew()
+    return github_server
+
+
+@pytest.fixture(scope="module")
+def github_block(prefect_server: ControlPlane, github_server: FakeGitHub) -> None:
+    """The block `shop` on Prefect's server, which leads to the fake GitHub."""
+    del prefect_server
+    GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github_server.base).save("shop")
