@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tasks.images.build import build
 from tasks.images.commands.bake import group_targets
 from tasks.images.sources import Sources, check_out
 from tasks.steps.run import Run
+from tests.lab.repository import Repository
 from tests.samples.runs import run_of
 
 PIPELINE = """
@@ -24,7 +24,7 @@ registry: main
 environments:
   prod: {hosts: [prod], branches: [main]}
 """
-WHO = ("-c", "user.name=Eve", "-c", "user.email=eve@example.com")
+EVE = {"NAME": "Eve", "EMAIL": "eve@example.com"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def commit(
         programs: Path → text of files that may be run.
         pipeline: The pipeline.yaml it is promoted by.
     """
-    work = folder / "repository"
-    work.mkdir(parents=True)
+    repository = Repository(folder / "repository", EVE)
+    work = repository.path
     for name, text in {**files, **(programs or {})}.items():
         path = work / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,13 +80,9 @@ def commit(
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).symlink_to(target)
 
-    def git(*words: str) -> str:
-        argv = ("git", "-C", str(work), *WHO, *words)
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "--quiet", "--initial-branch=main")
-    git("add", "--all", "--force")
-    git("commit", "--quiet", "-m", "x")
+    # What a `.gitignore` of the commit names is in it as well.
+    repository.git("add", "--all", "--force")
+    sha = repository.commit("x")
     mirror = GitMirror(str(work), folder / "mirror.git")
     mirror.fetch()
     known = {
@@ -94,4 +90,4 @@ def commit(
         "work": folder / "work",
         "registry_prefix": "registry.test",
     }
-    return Commit(run_of(load_pipeline(pipeline, "pipeline.yaml"), **known), git("rev-parse", "HEAD"))
+    return Commit(run_of(load_pipeline(pipeline, "pipeline.yaml"), **known), sha)

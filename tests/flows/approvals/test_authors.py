@@ -19,7 +19,8 @@ from tasks.git.mirror import GitMirror
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.store import Ledger
 from tests.flows.domain.samples import NOW, plan, release
-from tests.tasks.git.test_mirror import WHO, Repository
+from tests.lab.repository import Repository
+from tests.tasks.git.test_mirror import WHO
 
 SECRET = pyotp.random_base32()
 POLICY = ApprovalPolicy(required=1, approvers=("zoe",))
@@ -28,7 +29,7 @@ POLICY = ApprovalPolicy(required=1, approvers=("zoe",))
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """250 commits come in after the first; the oldest of them is Zoe's."""
-    made = Repository(tmp_path_factory.mktemp("authors") / "origin")
+    made = Repository(tmp_path_factory.mktemp("authors") / "origin", WHO)
     made.commit("first", file="1")
     made.git("tag", "runs")
     made.commit_by("Zoe Oldest", "zoe@example.org", "the oldest that comes in")

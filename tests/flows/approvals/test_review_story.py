@@ -7,46 +7,28 @@ from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 
-from blocks.approver import Approver
-from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.reviews import mark_line
 from flows.drift.flow import reconcile
 from tasks.ledger.records import ApprovalRecord
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github import FakeGitHub
+from tests.lab.hub import give_logins, put_github_beside
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1800)
 
 PULL = 7
-ENV_FILE = "    env_file: [.env.feature, .env]\n"
 ASKED = "    approvals: {required: 2, approvers: [ana, ben], reviews: true}\n"
 
 
 @pytest.fixture
 def github(scene: Scene) -> Iterator[FakeGitHub]:
     """GitHub with the pull request that brought the scene's commit, and approvers with their logins."""
-    with serve_github() as github:
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save(
-            "shop", overwrite=True
-        )
-        GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
-        for name, secret in scene.secrets.items():
-            Approver(
-                person=name,
-                totp_secret=SecretStr(secret),
-                identities=[f"{name}@example.com"],
-                github_login=f"{name}-k",
-            ).save(name, overwrite=True)
-        text = (scene.shop.work / "pipeline.yaml").read_text()
-        assert ENV_FILE in text
-        sha = scene.shop.commit_file(
-            "pipeline.yaml", text.replace(ENV_FILE, ENV_FILE + ASKED, 1), "Approvals"
-        )
+    with put_github_beside(scene) as github:
+        give_logins(scene)
+        sha = scene.shop.add_to_environment("feature", ASKED, "Approvals")
         github.open_pull(PULL, sha, author="dora", head=sha)
         yield github
 

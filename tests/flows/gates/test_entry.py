@@ -35,7 +35,7 @@ from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, shapes
-from tests.lab.shop_repository import git
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_release
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block", "other_block")]
@@ -67,7 +67,7 @@ class Place:
 
     session: Session
     github: FakeGitHub
-    work: Path
+    shop: Repository
     sha: str
 
     def ask(self, release: str = "new", ref: str = "main", **gates: Any) -> dict[str, GateAnswer]:
@@ -133,20 +133,13 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    work = tmp_path / "shop"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch", "main")
-    git(work, "config", "user.name", "Dora")
-    git(work, "config", "user.email", "dora@example.com")
-    (work / "pipeline.yaml").write_text(PIPELINE)
-    git(work, "add", ".")
-    git(work, "commit", "--quiet", "--message", "First")
-    git(work, "tag", "v1.0.0")
-    sha = git(work, "rev-parse", "HEAD")
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    shop.git("tag", "v1.0.0")
+    sha = shop.head
     github.push(sha)
     github.branches["main"] = shapes.protection(checks={"test": None})
     settings = Settings(home=tmp_path / "home")
-    repository = GitRepository(url=str(work), github="shop")
+    repository = GitRepository(url=str(shop.path), github="shop")
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         ledger.promotions.open(
             pipeline="shop",
@@ -160,7 +153,7 @@ def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
         )
         mirror = open_mirror(repository, settings)
         session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
-        yield Place(session, github, work, sha)
+        yield Place(session, github, shop, sha)
 
 
 def later(seconds: float, act: Callable[[], object]) -> threading.Timer:
@@ -209,7 +202,7 @@ def test_what_runs_already_is_not_asked_about(place: Place) -> None:
 
 
 def test_no_block_is_named(place: Place) -> None:
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work)))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path)))
     answer = place.ask(checks=("test",), reachable_from="main")
     assert answer["checks"].reason == (
         "it cannot be asked: the git-repository block names no github block — "
@@ -227,7 +220,7 @@ def test_no_block_is_named(place: Place) -> None:
     ],
 )
 def test_a_block_that_does_not_help(place: Place, block: str, said: str) -> None:
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github=block))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path), github=block))
     answer = place.ask(checks=("test",))["checks"]
     assert said in answer.reason
     assert (answer.passed, answer.waiting) == (False, False)
@@ -245,7 +238,7 @@ def test_an_app_logs_in_by_its_block(place: Place) -> None:
         repository=REPOSITORY, app_id=7, installation_id=8, private_key=pasted, base_url=place.github.base
     )
     block.save("app", overwrite=True)
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github="app"))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path), github="app"))
     assert place.ask(checks=("test",))["checks"].passed
 
 
@@ -311,10 +304,10 @@ def test_who_takes_its_place_ends_the_waiting(place: Place) -> None:
 
 def test_a_version_is_compared_with_the_tags_of_what_runs(place: Place) -> None:
     place.goes_live("prod", "old", utc_now() - timedelta(hours=1), sha=place.sha)
-    git(place.work, "commit", "--quiet", "--allow-empty", "--message", "Second")
-    git(place.work, "tag", "v0.9.0")
+    place.shop.git("commit", "--quiet", "--allow-empty", "--message", "Second")
+    place.shop.git("tag", "v0.9.0")
     assert "v0.9.0 is not newer than v1.0.0" in place.ask(ref="v0.9.0", version=True)["version"].reason
-    git(place.work, "tag", "v1.1.0")
+    place.shop.git("tag", "v1.1.0")
     assert place.ask(ref="v1.1.0", version=True)["version"].passed
     place.goes_live("prod", "gone", utc_now(), sha="d" * 40)
     assert "has no version" in place.ask(ref="v0.9.0", version=True)["version"].reason
@@ -329,8 +322,8 @@ def test_soak_counts_what_ran_upstream(place: Place) -> None:
 
 
 def test_a_hotfix_is_said_to_be_one(place: Place) -> None:
-    git(place.work, "checkout", "--quiet", "-b", "hotfix/orders")
-    git(place.work, "commit", "--quiet", "--allow-empty", "--message", "Mend")
+    place.shop.git("checkout", "--quiet", "-b", "hotfix/orders")
+    place.shop.git("commit", "--quiet", "--allow-empty", "--message", "Mend")
     found = place.ask(ref="hotfix/orders", soak=0.0)
     assert found["hotfix"].reason == "a hotfix; not asked: soak; approvals: 1"
     assert place.ask(ref="main") == {}

@@ -27,9 +27,10 @@ from flows.promotion.flow import promote
 from tasks.database.backup import remove_dump
 from tasks.kernel.errors import TerminalError
 from tasks.steps.run import Run
+from tests.lab.repository import git
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
-from tests.lab.shop_repository import env_text, git
+from tests.lab.shop_repository import env_text
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -11,8 +11,9 @@ from blocks.values.lifecycle import Status
 from blocks.values.schema_changes import Risk
 from flows.promotion.flow import promote
 from tasks.ledger.records import PromotionRecord
+from tests.lab.repository import git
 from tests.lab.scene import Scene
-from tests.lab.shop_repository import git, secret_key
+from tests.lab.shop_repository import secret_key
 
 pytestmark = pytest.mark.timeout(1800)
 

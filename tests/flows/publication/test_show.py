@@ -32,7 +32,7 @@ from tasks.steps.publication import Showing
 from tests.fakes.github import TOKEN, FakeGitHub, Fault
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on
-from tests.lab.shop_repository import git
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_plan, make_release
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
@@ -65,14 +65,13 @@ class Place:
 
     ledger: Ledger
     github: FakeGitHub
-    work: Path
+    shop: Repository
     showing: Showing
     pulls: dict[str, int] = field(default_factory=dict)
 
     def merge(self, number: int, subject: str) -> str:
         """Merge a pull request; return the commit its merge made."""
-        git(self.work, "commit", "--quiet", "--allow-empty", "--message", subject)
-        sha = git(self.work, "rev-parse", "HEAD")
+        sha = self.shop.commit(subject)
         self.showing.mirror.fetch()
         self.github.push(sha)
         head = hashlib.sha1(sha.encode(), usedforsecurity=False).hexdigest()
@@ -82,7 +81,7 @@ class Place:
         return sha
 
     def tag(self, name: str) -> None:
-        git(self.work, "tag", name)
+        self.shop.git("tag", name)
         self.showing.mirror.fetch()
 
     def release(self, sha: str) -> Release:
@@ -154,17 +153,13 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    work = tmp_path / "shop"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch", "main")
-    git(work, "config", "user.name", "Dora")
-    git(work, "config", "user.email", "dora@example.com")
-    git(work, "commit", "--quiet", "--allow-empty", "--message", "First")
-    github.push(git(work, "rev-parse", "HEAD"))
-    push_branch(github, "main", git(work, "rev-parse", "HEAD"))
+    shop = Repository(tmp_path / "shop")
+    first = shop.commit("First")
+    github.push(first)
+    push_branch(github, "main", first)
     github.shown.files["main"] = {"CHANGELOG.md": "# Changelog\n\n## [1.0.0] - 2026-01-01\n\n- First\n"}
     pipeline = load_pipeline(PIPELINE)
-    mirror = open_mirror(GitRepository(url=str(work)), Settings(home=tmp_path / "home"))
+    mirror = open_mirror(GitRepository(url=str(shop.path)), Settings(home=tmp_path / "home"))
     mirror.fetch()
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         showing = Showing(
@@ -174,7 +169,7 @@ def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
             github="shop",
             default_branch="main",
         )
-        yield Place(ledger, github, work, showing)
+        yield Place(ledger, github, shop, showing)
 
 
 def test_the_whole_story_of_a_change(place: Place) -> None:
@@ -423,7 +418,7 @@ def conducted(
     policy = place.showing.policies["staging"]
     session = SimpleNamespace(
         ledger=place.ledger,
-        repository=GitRepository(url=str(place.work), github="shop"),
+        repository=GitRepository(url=str(place.shop.path), github="shop"),
         policy=lambda _: policy,
         showing=lambda _: place.showing,
     )

@@ -23,9 +23,9 @@ from flows.core.github import open_pull_requests
 from flows.pull_requests.flow import tend
 from tasks.github.pull_requests import let_merge
 from tasks.ledger.store import Ledger
-from tests.deployments.webhook.shop import Shop
 from tests.fakes.github import TOKEN, FakeGitHub, Fault, pulls, shapes
 from tests.fakes.github.server import EVERYTHING
+from tests.lab.repository import Repository
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
@@ -45,7 +45,7 @@ BRANCH = "docs/prices"
 class Place:
     """An application with a branch `staging`, GitHub's side of it, and the ledger deliveries are in."""
 
-    shop: Shop
+    shop: Repository
     github: FakeGitHub
     ledger: Ledger
 
@@ -99,13 +99,13 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     github.branches["staging"] = shapes.protection(reviews=1, checks={"test": None})
-    shop = Shop.create(tmp_path / "shop", PIPELINE)
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     shop.git("branch", "staging")
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SLUICE_LEDGER_URL", url)
     monkeypatch.setattr(flows.pull_requests.flow, "PUSH_SECONDS", 0.0)
-    GitRepository(url=str(shop.folder), github="shop").save("default", overwrite=True)
+    GitRepository(url=str(shop.path), github="shop").save("default", overwrite=True)
     with Ledger.open(url) as ledger:
         yield Place(shop, github, ledger)
 
@@ -275,14 +275,14 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
     state: State[Any] = tend(BRANCH, return_state=True)
     assert state.is_failed()
     assert "give it the permission pull_requests=write" in (state.message or "")
-    GitRepository(url=str(place.shop.folder)).save("default", overwrite=True)
+    GitRepository(url=str(place.shop.path)).save("default", overwrite=True)
     state = tend(BRANCH, return_state=True)
     assert "the git-repository block names no github block" in (state.message or "")
 
 
 def test_a_pipeline_that_asks_for_nothing(place: Place) -> None:
     bare = PIPELINE[: PIPELINE.index("pull_requests")] + PIPELINE[PIPELINE.index("environments") :]
-    place.shop.commit(bare)
+    place.shop.change_pipeline(bare)
     assert tended() == f"the pipeline has no rule for {BRANCH}"
     assert place.github.asked == []
 
@@ -291,7 +291,7 @@ def test_a_branch_cannot_loosen_its_own_rule(place: Place) -> None:
     """The rules are the default branch's, whatever the branch says."""
     place.push(BRANCH, files={"src/a.py": None})
     place.shop.git("checkout", "--quiet", BRANCH)
-    place.shop.commit(PIPELINE.replace("docs/**", "'**'"))
+    place.shop.change_pipeline(PIPELINE.replace("docs/**", "'**'"))
     place.shop.git("checkout", "--quiet", "main")
     sha = place.shop.git("rev-parse", BRANCH)
     pulls.push_branch(place.github, BRANCH, sha, files={"pipeline.yaml": None})

@@ -21,8 +21,8 @@ from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Journal, Run
-from tests.deployments.webhook.shop import Shop
 from tests.fakes.github import REPOSITORY, FakeGitHub, Fault, pulls
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_release
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
@@ -40,7 +40,7 @@ environments:
 class Place:
     """An application whose pull requests are merged on GitHub, and a rollback of it."""
 
-    shop: Shop
+    shop: Repository
     github: FakeGitHub
     session: Session
     releases: dict[str, str] = field(default_factory=dict)
@@ -115,8 +115,8 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    shop = Shop.create(tmp_path / "shop", PIPELINE)
-    repository = GitRepository(url=str(shop.folder), github="shop")
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    repository = GitRepository(url=str(shop.path), github="shop")
     settings = Settings(home=tmp_path / "home")
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         mirror = open_mirror(repository, settings)
@@ -221,7 +221,7 @@ def test_nothing_that_goes_wrong_is_the_rollbacks(place: Place, caplog: pytest.L
     place.goes_back(new, old)
     assert "revert: " in caplog.text.split("status 502", 1)[1]
     place.github.faults.clear()
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.folder)))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path)))
     place.goes_back(new, old)
     assert "the git-repository block names no github block" in caplog.text
     assert place.opened() == []

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pydantic import SecretStr
 
-from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from flows.promotion.flow import promote
 from flows.rollback.flow import rollback
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
+from tests.fakes.github import REPOSITORY, FakeGitHub, Fault, pulls
+from tests.lab.hub import put_github_beside
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -25,10 +23,7 @@ def github(scene: Scene) -> Iterator[FakeGitHub]:
     text = (scene.shop.work / "pipeline.yaml").read_text()
     asked = "pull_requests: {revert_after_rollback: feature}\n"
     scene.shop.commit_file("pipeline.yaml", text + asked, "What is left is reverted")
-    with serve_github() as github:
-        block = GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base)
-        block.save("shop", overwrite=True)
-        GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
+    with put_github_beside(scene) as github:
         assert promoted() == "Completed"
         yield github
 

@@ -31,7 +31,7 @@ from tasks.ledger.relaxation_records import RelaxationRecord
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub
 from tests.lab.control import drain_events, ending_at_once
 from tests.lab.prefect_database import lay_database
-from tests.lab.shop_repository import git
+from tests.lab.repository import Repository
 from tests.tasks.adapters.web import Reply, Web, serve
 
 PIPELINE = """
@@ -58,13 +58,12 @@ class Shop:
     plane: ControlPlane
     github: FakeGitHub
     channel: Web
-    folder: Path
+    repository: Repository
     secrets: dict[str, str]
 
     def write(self, pipeline: str) -> None:
         """Push another pipeline.yaml to the default branch."""
-        (self.folder / "pipeline.yaml").write_text(pipeline)
-        git(self.folder, "commit", "--quiet", "--all", "--allow-empty", "--message", "Change")
+        self.repository.change_pipeline(pipeline)
 
     def protect(self, **parameters: Any) -> State[Any]:
         return protect(**parameters, return_state=True)
@@ -139,14 +138,9 @@ def shop(
     github.ruling.open_team("ops")
     github.ruling.reporters["test"] = 15368
     channel.asked.clear()
-    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
-    git(tmp_path, "config", "user.name", "Dora")
-    git(tmp_path, "config", "user.email", "dora@example.com")
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "First")
-    GitRepository(url=str(tmp_path), github="shop").save("default", overwrite=True)
-    yield Shop(plane[0], github, channel, tmp_path, plane[1])
+    repository = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    GitRepository(url=str(repository.path), github="shop").save("default", overwrite=True)
+    yield Shop(plane[0], github, channel, repository, plane[1])
     with open_ledger(Settings()) as ledger, ledger._database.writing() as connection:
         for table in ("approvals", "relaxations", "drift"):
             connection.execute(sa.text(f"DELETE FROM {table}"))

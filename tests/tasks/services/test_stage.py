@@ -28,10 +28,10 @@ from tasks.services.stage import put_bundle
 from tasks.steps.run import Run
 from tests.flows.domain import samples
 from tests.flows.domain.samples import release
+from tests.lab.repository import Repository
 from tests.lab.server import Server
 from tests.samples.runs import APP, Keeper
 from tests.tasks.database.postgres import run_on
-from tests.tasks.git.test_mirror import Repository
 from tests.tasks.packing import packed
 
 COMPOSE = "services: {web: {image: postgres:17, volumes: ['./data:/data:ro', './kept:/kept']}}\n"
