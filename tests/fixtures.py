@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,19 @@ from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
 from tests.lab.control import open_server
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty ledger, made once: its tables take longer than most tests."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    Ledger.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """An empty ledger in a file."""
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+def ledger(empty_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger in a file of the test's own, `ledger.db` in its folder."""
+    path = shutil.copy(empty_ledger, tmp_path / "ledger.db")
+    with Ledger.open(f"sqlite:///{path}") as opened:
         yield opened
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.reviews import mark_line
-from flows.drift.flow import reconcile
 from tasks.ledger.records import ApprovalRecord
 from tests.fakes.github import FakeGitHub
+from tests.flows.stories import reconciled
 from tests.lab.hub import give_logins, put_github_beside
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
@@ -38,12 +36,6 @@ def answers(scene: Scene) -> list[ApprovalRecord]:
         return ledger.approvals.of(scene.promotions("feature")[0].id)
 
 
-def told() -> str:
-    state: State[Any] = reconcile("feature", return_state=True)
-    assert state.name == "Completed", state.message
-    return state.message or ""
-
-
 def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitHub) -> None:
     sha = scene.shop.head
     run = scene.run("promote/feature", environment="feature", requested_by="cleo")
@@ -55,11 +47,11 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     # A review of the change alone, and that of somebody who is no approver, tell nobody.
     github.review(PULL, "ana-k", "APPROVED", sha, body="Fine.")
     github.review(PULL, "eve", "APPROVED", sha, body=line)
-    assert "told" not in told()
+    assert "told" not in reconciled()
     assert answers(scene) == []
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=f"I read the plan.\n\n{line}")
-    assert "1 reviews were read by promotions" in told()
+    assert "1 reviews were read by promotions" in reconciled()
     wait_until(lambda: len(answers(scene)) == 1, "the judged review", seconds=300)
     (first,) = answers(scene)
     assert (first.approver, first.counted, first.decision, first.code_step) == ("ana", True, "approve", None)
@@ -83,7 +75,7 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     scene.suspended(run)
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=line)
-    assert "1 reviews were read by promotions" in told()
+    assert "1 reviews were read by promotions" in reconciled()
     assert scene.ended(run)["state"]["name"] == "Completed"
     assert scene.promotions("feature")[0].status is Status.SUCCEEDED
     assert scene.serves("feature")["version"] == "1.0.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,7 +132,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
     shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     shop.git("tag", "v1.0.0")
     sha = shop.head
@@ -140,20 +140,19 @@ def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
     github.branches["main"] = shapes.protection(checks={"test": None})
     settings = Settings(home=tmp_path / "home")
     repository = GitRepository(url=str(shop.path), github="shop")
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        ledger.promotions.open(
-            pipeline="shop",
-            environment="prod",
-            kind=Kind.PROMOTE,
-            ref="main",
-            flow_run_id="this",
-            requested_by="cleo",
-            cause="",
-            now=utc_now(),
-        )
-        mirror = open_mirror(repository, settings)
-        session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
-        yield Place(session, github, shop, sha)
+    ledger.promotions.open(
+        pipeline="shop",
+        environment="prod",
+        kind=Kind.PROMOTE,
+        ref="main",
+        flow_run_id="this",
+        requested_by="cleo",
+        cause="",
+        now=utc_now(),
+    )
+    mirror = open_mirror(repository, settings)
+    session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
+    return Place(session, github, shop, sha)
 
 
 def later(seconds: float, act: Callable[[], object]) -> threading.Timer:

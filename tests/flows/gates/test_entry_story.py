@@ -5,19 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.values import Refusal
-from flows.promotion.flow import promote
 from flows.promotion.plan import preview
 from tasks.ledger.records import ApprovalRecord
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github.showing import comments_on
+from tests.flows.stories import attempt
 from tests.lab.browser import open_form, open_page
 from tests.lab.hub import put_github_beside
 from tests.lab.scene import Scene
@@ -27,12 +25,6 @@ pytestmark = pytest.mark.timeout(1800)
 
 GATES = "    gates: {checks: [test], reachable_from: main, wait: 2m, every: 5s}\n"
 SHOW = "    show: {deployments: true, status: true, comment: true}\n"
-
-
-def attempt() -> tuple[str, str]:
-    """Promote to feature, and return how it ended: the state's name and its message."""
-    state: State[Any] = promote("feature", requested_by="cleo", return_state=True)
-    return str(state.name), state.message or ""
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
     shop = Repository(tmp_path / "shop")
     first = shop.commit("First")
     github.push(first)
@@ -161,15 +161,14 @@ def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
     pipeline = load_pipeline(PIPELINE)
     mirror = open_mirror(GitRepository(url=str(shop.path)), Settings(home=tmp_path / "home"))
     mirror.fetch()
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        showing = Showing(
-            ledger=ledger,
-            policies={name: pipeline.policy(name) for name in pipeline.names},
-            mirror=mirror,
-            github="shop",
-            default_branch="main",
-        )
-        yield Place(ledger, github, shop, showing)
+    showing = Showing(
+        ledger=ledger,
+        policies={name: pipeline.policy(name) for name in pipeline.names},
+        mirror=mirror,
+        github="shop",
+        default_branch="main",
+    )
+    return Place(ledger, github, shop, showing)
 
 
 def test_the_whole_story_of_a_change(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,14 +113,13 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
     shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     repository = GitRepository(url=str(shop.path), github="shop")
     settings = Settings(home=tmp_path / "home")
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        mirror = open_mirror(repository, settings)
-        session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
-        yield Place(shop, github, session)
+    mirror = open_mirror(repository, settings)
+    session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
+    return Place(shop, github, session)
 
 
 def test_what_the_rollback_left_is_reverted_once(place: Place) -> None:

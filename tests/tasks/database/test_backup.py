@@ -62,12 +62,11 @@ def live(prod: Server) -> Iterator[LiveDatabase]:
 
 
 @pytest.fixture
-def run(prod: Server, live: LiveDatabase, tmp_path: Path) -> Iterator[Run]:
+def run(prod: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Run]:
     assert live.server is prod
     found = run_on(prod, backup=", keep: 2")
     found.hosts["prod"].raise_fence(Fence(APP, 1))
-    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        yield replace(found, ledger=ledger, keeper=cast("Any", Keeper()))
+    yield replace(found, ledger=ledger, keeper=cast("Any", Keeper()))
     prod.run(("rm", "-rf", f"{APP}/backups", "/home/deploy/copies"))
 
 
