@@ -58,7 +58,8 @@ class Repository:
         self.path = path
         self.who = who
         path.mkdir(parents=True)
-        self.git("init", "--quiet", "--initial-branch=main")
+        # Without the template's hooks, which nobody here uses.
+        self.git("init", "--quiet", "--initial-branch=main", "--template=")
 
     @classmethod
     def with_pipeline(cls, path: Path, pipeline: str) -> Repository:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,17 +96,15 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Place:
     github.branches["staging"] = shapes.protection(reviews=1, checks={"test": None})
     shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     shop.git("branch", "staging")
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SLUICE_LEDGER_URL", url)
+    monkeypatch.setenv("SLUICE_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     monkeypatch.setattr(flows.pull_requests.flow, "PUSH_SECONDS", 0.0)
     GitRepository(url=str(shop.path), github="shop").save("default", overwrite=True)
-    with Ledger.open(url) as ledger:
-        yield Place(shop, github, ledger)
+    return Place(shop, github, ledger)
 
 
 def tended(branch: str = BRANCH) -> str:

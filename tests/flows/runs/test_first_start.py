@@ -120,17 +120,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, inbox: Inbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Place:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     LedgerDatabase(url=SecretStr(url)).save(BLOCK, overwrite=True)
     repository = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     other = Repository.with_pipeline(tmp_path / "other", NOBODY_ASKED)
     GitRepository(url=str(repository.path)).save("default", overwrite=True)
     GitRepository(url=str(other.path)).save("other", overwrite=True)
-    with Ledger.open(url) as ledger:
-        made = Place(ledger, repository, other, inbox)
-        monkeypatch.setattr(conduct, "flow_run_key", lambda: made.run)
-        yield made
+    made = Place(ledger, repository, other, inbox)
+    monkeypatch.setattr(conduct, "flow_run_key", lambda: made.run)
+    return made
 
 
 @pytest.mark.parametrize(
