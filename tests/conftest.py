@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import deployments.control_plane.garbage  # noqa: F401 - before what is imported next
+from tests.fixtures import empty_ledger, github, github_block, github_server, ledger, prefect_server
 from tests.lab.fixtures import clean_servers, lab, postgres_server, postgres_url
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene, Stage, open_stage
@@ -26,7 +27,20 @@ settings.register_profile("sluice", PATIENTLY, derandomize=True)
 settings.register_profile("explore", PATIENTLY)
 settings.load_profile("sluice")
 
-__all__ = ["clean_servers", "lab", "postgres_server", "postgres_url", "scene", "stage"]
+__all__ = [
+    "clean_servers",
+    "empty_ledger",
+    "github",
+    "github_block",
+    "github_server",
+    "lab",
+    "ledger",
+    "postgres_server",
+    "postgres_url",
+    "prefect_server",
+    "scene",
+    "stage",
+]
 
 # Server and worker share the machine with three servers of the lab.
 PATIENT = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "3"}
@@ -70,6 +84,17 @@ def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]
     kills = {"SLUICE_TEST_KILLS": str(tmp_path_factory.mktemp("kills") / "plan"), "PYTHONPATH": str(KILLER)}
     with open_stage(lambda: lab, inherited={**os.environ, **PATIENT, **kills}) as opened:
         yield opened
+
+
+@pytest.fixture
+def kills(scene: Scene) -> Iterator[Path]:
+    """The file in which a test writes where the processes of runs kill themselves."""
+    path = Path(scene.plane.env["SLUICE_TEST_KILLS"])
+    # The stage is shared: another module's kills are not ours.
+    path.with_suffix(".done").unlink(missing_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
+    path.with_suffix(".done").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

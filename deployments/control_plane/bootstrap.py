@@ -22,7 +22,7 @@ from deployments.control_plane.environment import (
     run_file,
     webhooks_url,
 )
-from deployments.control_plane.login import CLIENT, SERVER, Login, ensure_login, login_file
+from deployments.control_plane.login import CLIENT, SERVER, ServerLogin, ensure_login, login_file
 from deployments.control_plane.parts import (
     Progress,
     online_workers,
@@ -114,10 +114,10 @@ class ControlPlane:
         self.api = PrefectApi(api_url(self.port), login=self.login.text)
         self._progress = progress
 
-    def _find_login(self, inherited: Mapping[str, str]) -> Login:
+    def _find_login(self, inherited: Mapping[str, str]) -> ServerLogin:
         running = self.server or self.worker or self.receiver
         if running is not None:
-            return Login(running.variable(SERVER), str(login_file(self.home)))
+            return ServerLogin(running.variable(SERVER), str(login_file(self.home)))
         if not names_server(inherited, self.port):
             # The login beside another server's address is that server's.
             inherited = {name: value for name, value in inherited.items() if name != CLIENT}

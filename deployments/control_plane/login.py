@@ -30,7 +30,7 @@ _USABLE = re.compile(r"[!-9;-~]+:[!-~]+")
 
 
 @dataclass(frozen=True)
-class Login:
+class ServerLogin:
     """The `user:password` the server asks for, empty where it asks for none, and where a person finds it."""
 
     text: str = field(repr=False)
@@ -47,7 +47,7 @@ def login_file(home: Path) -> Path:
     return home / "api-login"
 
 
-def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None = None) -> Login:
+def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None = None) -> ServerLogin:
     """Return the login the server is to ask for: the caller's, else its Prefect profile's, else one made here once.
 
     Raises:
@@ -59,13 +59,13 @@ def ensure_login(home: Path, inherited: Mapping[str, str], profile: str | None =
             f"{SERVER} and {CLIENT} are different: nothing could log in", "set both to the same, or neither"
         )
     if given := asked or answered:
-        return _usable(Login(given, f"{SERVER if asked else CLIENT} in your environment"))
+        return _usable(ServerLogin(given, f"{SERVER if asked else CLIENT} in your environment"))
     if profile:
-        return _usable(Login(profile, f"{CLIENT} in your Prefect profile"))
+        return _usable(ServerLogin(profile, f"{CLIENT} in your Prefect profile"))
     path = login_file(home)
     if not path.exists():
         _make(path)
-    return _usable(Login(_read(path), str(path)))
+    return _usable(ServerLogin(_read(path), str(path)))
 
 
 def _read(path: Path) -> str:
@@ -78,7 +78,7 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _usable(login: Login) -> Login:
+def _usable(login: ServerLogin) -> ServerLogin:
     if not _USABLE.fullmatch(login.text):
         raise TerminalError(
             f"{login.place} is not a login: it has to be `user:password`, in ASCII, without spaces",

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, create_model
 
 from flows.approvals.people import approver_facts
 from flows.domain.approvals.quorum import judge
-from flows.domain.approvals.values import Answer, AnswerVerdict, Question, Refusal
+from flows.domain.approvals.values import Answer, AnswerVerdict, ApprovalQuestion, Refusal
 from flows.domain.words.text import one_line
 from tasks.kernel.clock import utc_now
 from tasks.kernel.redact import process_redactor
@@ -152,7 +152,7 @@ def record_answer(
     answer: Answer,
     given_at: datetime,
     add: Add,
-    question: Question,
+    question: ApprovalQuestion,
     earlier: Sequence[ApprovalRecord],
 ) -> None:
     """Judge an answer and write it down, counted or refused."""

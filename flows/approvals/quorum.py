@@ -12,7 +12,7 @@ from flows.approvals.reviews import Reviews, record_reviews, standing_answers
 from flows.core.outcome import tell_waiting
 from flows.domain.approvals.quorum import askers, authors_among, deadline, last_refusal, quorum
 from flows.domain.approvals.reviews import review_number
-from flows.domain.approvals.values import ApprovalPolicy, Question, QuorumState, policy_of
+from flows.domain.approvals.values import ApprovalPolicy, ApprovalQuestion, QuorumState, policy_of
 from flows.domain.promotion.approval_form import form_description
 from flows.publication.show import show
 from tasks.kernel.clock import utc_now
@@ -38,7 +38,7 @@ def ask_until_quorum(
         return Status.APPROVED
     # An override or a restore asks for more than the environment does otherwise; the plan says how many.
     policy = policy_of(run.policy.approvals, plan.approvals_required)
-    question = Question(policy=policy, plan_hash=plan.hash, authors=authors, requester=requester)
+    question = ApprovalQuestion(policy=policy, plan_hash=plan.hash, authors=authors, requester=requester)
     # On the way back no gate is asked, and nothing is ticked.
     checklist = run.policy.gates.checklist if plan.going_back is None else ()
     # A question about rows that would be lost is answered where they are named.

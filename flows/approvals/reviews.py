@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from blocks.values.github import ReviewFact
     from blocks.values.plans import Plan
-    from flows.domain.approvals.values import Question
+    from flows.domain.approvals.values import ApprovalQuestion
     from tasks.ledger.records import ApprovalRecord
     from tasks.steps.run import Run
 
@@ -73,7 +73,7 @@ def standing_answers(
 def record_reviews(
     run: Run,
     plan: Plan,
-    question: Question,
+    question: ApprovalQuestion,
     answer: Answer,
     number: int,
     reviews: Reviews | None,

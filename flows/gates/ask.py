@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.releases import Release
-from flows.domain.database.schema_gate import SchemaFacts, schema_may_change
+from flows.domain.database.schema_gate import SchemaGateFacts, schema_may_change
 from flows.domain.gates.gates import GateFacts, HeldRelease, HostKeys, PromotionFact, evaluate
 from flows.domain.words.names import release_id
 from flows.domain.words.refs import RefFacts, RefPolicy
@@ -157,7 +157,7 @@ def ask_schema_gate(run: Run, plan: Plan) -> tuple[GateAnswer, ...]:
     approvals = run.policy.approvals
     return (
         schema_may_change(
-            SchemaFacts(
+            SchemaGateFacts(
                 environment=run.environment,
                 rules=run.policy.database,
                 verdicts=plan.verdicts,

@@ -14,7 +14,7 @@ from flows.domain.compose.override import (
     override,
     written_paths,
 )
-from flows.domain.promotion.running import known_images
+from flows.domain.promotion.release_images import known_images
 from tasks.kernel.archive import LISTED, plain_name, sha256
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocks.values.evidence import Rendered
-from flows.domain.promotion.running import expected_images
+from flows.domain.promotion.release_images import expected_images
 from tasks.images.confined import confined, placed
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blocks.values.lifecycle import Status
-from flows.domain.promotion.running import expected_images, is_running
+from flows.domain.promotion.release_images import expected_images, is_running
 from flows.promotion.finish import finish
 from flows.promotion.pending_release import PendingRelease
 from flows.promotion.plan import read_hosts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flows.approvals.answers import answer_form, ask, record_answer
 from flows.core.outcome import run_link
 from flows.domain.approvals.quorum import deadline, quorum
-from flows.domain.approvals.values import Question
+from flows.domain.approvals.values import ApprovalQuestion
 from flows.domain.rules.relaxation import policy_of_relaxing, request_hash
 from flows.domain.rules.view import relax_form, waiting_text
 from flows.rules.messages import tell_of_rules
@@ -71,7 +71,7 @@ def ask_to_relax(session: Session, row: RelaxationRecord) -> RelaxationAnswer:
         log().info("waiting for an answer: %s of %s said yes", state.have, state.need)
         given = ask(form, about=f"relaxation-{row.id}", number=len(records) + 1, seconds=left)
         add = partial(session.ledger.approvals.add, relaxation_id=row.id)
-        record_answer(*given, add, Question(policy=policy, plan_hash=hashed), records)
+        record_answer(*given, add, ApprovalQuestion(policy=policy, plan_hash=hashed), records)
 
 
 def _named(names: tuple[str, ...], records: list[ApprovalRecord]) -> str:

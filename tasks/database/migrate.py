@@ -39,7 +39,8 @@ def migrate(
     """
     began = time.monotonic()
     there = run.hosts[host]
-    if known is not None:
+    # Another try after a connection that was lost is given the same facts, and the migration may still be at work.
+    if known is not None and not run.journal.repeated("migrate", host):
         database_running, before = known.database_running, known.revision
     else:
         database_running, before = _look(run, there, container)

@@ -50,6 +50,11 @@ class Journal:
         """Say whether a step was begun on any host, finished or not."""
         return any(row.name == name for row in self.ledger.steps.of(self.promotion_id))
 
+    def repeated(self, name: str, host: str) -> bool:
+        """Say whether a step that was started had been tried before."""
+        row = self.ledger.steps.get(self.promotion_id, name, host)
+        return row is not None and row.attempts > 1
+
     @contextmanager
     def started(self, name: str, host: str) -> Iterator[Callable[[Value], None]]:
         """Write the step's row before its change, and its outcome after it.

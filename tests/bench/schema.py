@@ -25,7 +25,6 @@ from tests.lab.outage import everything_down
 from tests.lab.scene import Scene, open_scene
 
 console = Console(highlight=False)
-_ENV_FILE = "    env_file: [.env.feature, .env]\n"
 
 
 def play(scene: Scene, number: int) -> dict[str, float]:
@@ -67,9 +66,7 @@ def main() -> int:
     chosen = parser.parse_args()
     rounds: list[dict[str, float]] = []
     with open_scene(lambda: Lab.up((OURS,))) as scene:
-        text = (scene.shop.work / "pipeline.yaml").read_text()
-        rehearsed = text.replace(_ENV_FILE, f"{_ENV_FILE}    database: {{rehearse: true}}\n", 1)
-        scene.shop.commit_file("pipeline.yaml", rehearsed, "Rehearsed")
+        scene.shop.add_to_environment(OURS, "    database: {rehearse: true}\n", "Rehearsed")
         scene.promote(OURS)
         console.print(f"database of {OURS}: {fill(scene, OURS, chosen.megabytes)}")
         for number in range(1, chosen.rounds + 1):

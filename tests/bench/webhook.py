@@ -37,9 +37,9 @@ from tasks.ledger.store import Ledger
 from tests.data import payload
 from tests.deployments.webhook.prefect_server import deploy, runs_of
 from tests.deployments.webhook.sender import BLOCK, headers
-from tests.deployments.webhook.shop import Shop
 from tests.lab.plane import LabPlane
 from tests.lab.ports import free_port
+from tests.lab.repository import Repository
 
 DONE_SECONDS = 900.0
 LIMIT_MILLISECONDS = 100.0
@@ -82,7 +82,7 @@ class Tally:
     acknowledged: set[str] = field(default_factory=set)
 
 
-def deliveries(shop: Shop, number: int, duplicates: int, host: str) -> tuple[list[Sent], list[Sent]]:
+def deliveries(shop: Repository, number: int, duplicates: int, host: str) -> tuple[list[Sent], list[Sent]]:
     """Make the deliveries: pushes of branches of their own, and some that must start nothing.
 
     Returns:
@@ -283,7 +283,7 @@ def run(folder: Path, number: int, connections: int, rate: float) -> dict[str, f
         "SLUICE_LEDGER_URL": f"sqlite:///{home / 'ledger.db'}",
         "SLUICE_WEBHOOK_PORT": str(port),
     }
-    shop = Shop.create(folder / "shop", PIPELINE)
+    shop = Repository.with_pipeline(folder / "shop", PIPELINE)
     made, sent = deliveries(shop, number, number // 10, f"127.0.0.1:{port}")
     plane = LabPlane(home, inherited=inherited)
     with Ledger.open(inherited["SLUICE_LEDGER_URL"]) as ledger:
@@ -296,7 +296,7 @@ def run(folder: Path, number: int, connections: int, rate: float) -> dict[str, f
             plane.activate()
             deploy(plane.api.url)
             BLOCK.save("default")
-            GitRepository(url=str(shop.folder)).save("default")
+            GitRepository(url=str(shop.path)).save("default")
             bench.start_receiver()
             first, second, missing = asyncio.run(bench.play(sent, connections))
             seconds = bench.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,26 @@ from blocks import catalog
 from blocks.catalog import BLOCKS
 from tests.blocks.documents import DOCUMENTS, SECRETS
 from tests.deployments.webhook.prefect_server import login
-from tests.lab.control import open_server
+from tests.lab.plane import LabPlane
 
 PREFECT = Path(sys.executable).with_name("prefect")
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    with open_server():
-        url = str(PREFECT_API_URL.value())
-        registered = subprocess.run(
-            [PREFECT, "block", "register", "-m", "blocks.catalog"],
-            env=os.environ | {"PREFECT_API_URL": url, "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert registered.returncode == 0, registered.stdout + registered.stderr
-        assert f"{len(BLOCKS)} blocks" in registered.stdout
-        yield url
+def api(prefect_server: LabPlane) -> str:
+    del prefect_server
+    url = str(PREFECT_API_URL.value())
+    registered = subprocess.run(
+        [PREFECT, "block", "register", "-m", "blocks.catalog"],
+        env=os.environ | {"PREFECT_API_URL": url, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert registered.returncode == 0, registered.stdout + registered.stderr
+    assert f"{len(BLOCKS)} blocks" in registered.stdout
+    return url
 
 
 def test_the_catalog_has_every_block_of_the_package() -> None:

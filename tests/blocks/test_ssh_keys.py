@@ -44,7 +44,11 @@ def test_a_pkcs8_key_is_refused_with_the_way_out() -> None:
         read_private_key(mend_private_key(private(form=PrivateFormat.PKCS8)))
 
 
-@pytest.mark.parametrize("text", ["", "x", public(), "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", public(), "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"],
+    ids=["nothing", "a letter", "a public key", "the beginning of one"],
+)
 def test_what_is_no_private_key(text: str) -> None:
     with pytest.raises(ValueError, match="expected a private key"):
         mend_private_key(text)
@@ -69,6 +73,8 @@ def test_host_keys_come_as_people_have_them() -> None:
         (public("ssh-rsa").replace("ssh-rsa", "ssh-ed25519"), "cut off or mistyped"),
         (f"{public()}\nnonsense", "expected a host key"),
     ],
+    # The keys are made anew each time.
+    ids=["nothing", "a comment", "a kind", "another kind", "cut off", "mistyped", "of another kind", "more"],
 )
 def test_what_is_no_host_key(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.lab.shop_repository import AUTHOR_EMAIL, SHOP, ShopRepository, database_password, env_text, git
+from tests.lab.repository import git
+from tests.lab.shop_repository import AUTHOR_EMAIL, SHOP, ShopRepository, database_password, env_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class FakeKeeper:
-    """A lease in memory.
+    """A lease in memory, which nobody else wants.
 
     Args:
         gave_back: Called when it is given back.
@@ -18,6 +18,9 @@ class FakeKeeper:
     def __init__(self, gave_back: Callable[[], object] = lambda: None) -> None:
         self.kept = True
         self._gave_back = gave_back
+
+    def token(self) -> int:
+        return 1
 
     def stop(self) -> None:
         self.kept = False

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from blocks.pipeline import load_pipeline
 from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.lifecycle import Status
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.protocols import Call, Result
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
+from tests.fakes.lease import FakeKeeper
 from tests.flows.domain.rollback.test_offline import live, manifest
+from tests.samples.runs import APP, run_of
 from tests.tasks.ledger.samples import bring
 
-APP = "/home/deploy/sluice/shop"
 OLD, NEW = manifest("aaaa", "m1"), manifest("bbbb", "m1", previous="aaaa", minute=1)
 LIVE = (live("aaaa", 1), live("bbbb", 2))
 
@@ -93,23 +91,14 @@ def make_run(
     ledger: Ledger, hosts: list[FakeHost], status: Status = Status.RUNNING, *, pipeline: str = PIPELINE
 ) -> Run:
     """Return the promotion of a release named `two`; what it has no fake of is None."""
-    read, nothing = load_pipeline(pipeline, "pipeline.yaml"), cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=read.policy("prod"),
+    return run_of(
+        load_pipeline(pipeline, "pipeline.yaml"),
         hosts={host.name: host for host in hosts},
-        directories=dict.fromkeys((host.name for host in hosts), APP),
-        local=LocalRunner(),
         ledger=ledger,
         promotion_id=bring(ledger, "two", status).id,
-        description=read.describe("prod"),
-        mirror=nothing,
-        registry=nothing,
         registry_prefix="registry.test",
         registry_login="",
-        engine=nothing,
-        work=Path("/nonexistent"),
-        keeper=cast("Any", SimpleNamespace(token=lambda: 1, kept=True, stop=lambda: None)),
+        keeper=FakeKeeper(),
     )
 
 

@@ -130,6 +130,27 @@ class Hub:
 
 
 @contextmanager
+def put_github_beside(scene: Scene) -> Iterator[FakeGitHub]:
+    """Serve a GitHub that knows no commit yet; the scene's repository names it."""
+    with serve_github() as github:
+        block = GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base)
+        block.save(BLOCK, overwrite=True)
+        GitRepository(url=scene.shop.url, github=BLOCK).save("default", overwrite=True)
+        yield github
+
+
+def give_logins(scene: Scene) -> None:
+    """Let the scene's approvers have logins on GitHub: `ana-k` and so on."""
+    for name, secret in scene.secrets.items():
+        Approver(
+            person=name,
+            totp_secret=SecretStr(secret),
+            identities=[f"{name}@example.com"],
+            github_login=f"{name}-k",
+        ).save(name, overwrite=True)
+
+
+@contextmanager
 def open_hub(scene: Scene) -> Iterator[Hub]:
     """Put GitHub between a scene's repository and a receiver, and give the approvers their logins.
 
@@ -139,21 +160,11 @@ def open_hub(scene: Scene) -> Iterator[Hub]:
     Yields:
         The hub, whose receiver listens.
     """
-    with serve_github() as github:
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save(
-            BLOCK, overwrite=True
-        )
-        GitRepository(url=scene.shop.url, github=BLOCK).save("default", overwrite=True)
+    with put_github_beside(scene) as github:
         GitHubWebhooks(secrets=[SecretStr(SECRET)], repositories={REPOSITORY: "default"}).save(
             "default", overwrite=True
         )
-        for name, secret in scene.secrets.items():
-            Approver(
-                person=name,
-                totp_secret=SecretStr(secret),
-                identities=[f"{name}@example.com"],
-                github_login=f"{name}-k",
-            ).save(name, overwrite=True)
+        give_logins(scene)
         github.roles |= {f"{name}-k": "write" for name in scene.secrets}
         assert scene.plane.start_receiver()
         try:

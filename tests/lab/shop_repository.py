@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.lab.repository import git
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SHOP = EXAMPLES / "shop"
@@ -18,37 +18,6 @@ AUTHOR_EMAIL = "dora@example.com"
 
 # What an application's folder may hold on a developer's machine, and no commit should.
 UNTRACKED = shutil.ignore_patterns("__pycache__", ".*_cache", ".venv", ".env", ".env.[!e]*")
-
-# Neither the machine's nor the person's configuration decides how these repositories behave.
-GIT_ENVIRONMENT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, apart from any configuration outside it.
-
-    Args:
-        folder: Where to run it.
-        *arguments: What git is given.
-
-    Returns:
-        Its standard output without surrounding white space.
-
-    Raises:
-        RuntimeError: Git failed; the message holds what it said.
-    """
-    # A hook or a test runner inside another repository exports GIT_DIR and its kin.
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(
-        ("git", *arguments),
-        cwd=folder,
-        env=inherited | GIT_ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"git {' '.join(arguments)} in {folder} failed: {done.stderr or done.stdout}")
-    return done.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -130,6 +99,13 @@ class ShopRepository:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         return self._commit(message)
+
+    def add_to_environment(self, name: str, lines: str, message: str) -> str:
+        """Commit further lines of an environment of pipeline.yaml; return the new commit's full id."""
+        text = (self.work / "pipeline.yaml").read_text()
+        last = f"    env_file: [.env.{name}, .env]\n"
+        assert text.count(last) == 1
+        return self.commit_file("pipeline.yaml", text.replace(last, last + lines), message)
 
     def commit_all(self, message: str) -> str:
         """Commit whatever was changed in the clone, and push it.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from blocks.pipeline import Pipeline, load_pipeline
+from blocks.pipeline import load_pipeline
 from flows.core.describe import describe_commit
-from tasks.adapters.local import LocalRunner
 from tasks.git.mirror import GitMirror
 from tasks.images.build import build
 from tasks.images.commands.bake import group_targets
 from tasks.images.sources import Sources, check_out
 from tasks.steps.run import Run
+from tests.lab.repository import Repository
+from tests.samples.runs import run_of
 
 PIPELINE = """
 pipeline: shop
@@ -23,7 +23,7 @@ registry: main
 environments:
   prod: {hosts: [prod], branches: [main]}
 """
-WHO = ("-c", "user.name=Eve", "-c", "user.email=eve@example.com")
+EVE = {"NAME": "Eve", "EMAIL": "eve@example.com"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def commit(
         programs: Path → text of files that may be run.
         pipeline: The pipeline.yaml it is promoted by.
     """
-    work = folder / "repository"
-    work.mkdir(parents=True)
+    repository = Repository(folder / "repository", EVE)
+    work = repository.path
     for name, text in {**files, **(programs or {})}.items():
         path = work / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,38 +79,14 @@ def commit(
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).symlink_to(target)
 
-    def git(*words: str) -> str:
-        argv = ("git", "-C", str(work), *WHO, *words)
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "--quiet", "--initial-branch=main")
-    git("add", "--all", "--force")
-    git("commit", "--quiet", "-m", "x")
+    # What a `.gitignore` of the commit names is in it as well.
+    repository.git("add", "--all", "--force")
+    sha = repository.commit("x")
     mirror = GitMirror(str(work), folder / "mirror.git")
     mirror.fetch()
     known = {
         "mirror": mirror,
-        "local": LocalRunner(),
         "work": folder / "work",
         "registry_prefix": "registry.test",
     }
-    return Commit(nowhere(load_pipeline(pipeline, "pipeline.yaml"), **known), git("rev-parse", "HEAD"))
-
-
-def nowhere(pipeline: Pipeline, **known: Any) -> Run:
-    """Return a run of `prod` that has nothing but what is given."""
-    nothing = cast("Any", None)
-    rest: dict[str, Any] = {
-        "hosts": {},
-        "directories": {},
-        "ledger": nothing,
-        "promotion_id": 0,
-        "mirror": nothing,
-        "registry": nothing,
-        "registry_prefix": "",
-        "registry_login": "{}",
-        "engine": nothing,
-        "work": Path("/nonexistent"),
-    }
-    policy, description = pipeline.policy("prod"), pipeline.describe("prod")
-    return Run(pipeline=pipeline.pipeline, policy=policy, description=description, **(rest | known))
+    return Commit(run_of(load_pipeline(pipeline, "pipeline.yaml"), **known), sha)

@@ -8,30 +8,11 @@ from uuid import uuid4
 import pytest
 
 from tasks.adapters.ssh import SshHost
-from tasks.adapters.ssh_connection import Endpoint
-from tasks.kernel.redact import Redactor
+from tests.lab.connect import connect
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 
 SERVER = "adapters"
-
-
-def connect(server: Server, **changes: object) -> SshHost:
-    """Return a host for a server of the lab; every argument can be another one."""
-    runner: dict[str, object] = {"redactor": Redactor(), "grace_seconds": 3}
-    runner |= {name: changes.pop(name) for name in ("redactor", "fence_seconds") if name in changes}
-    endpoint: dict[str, object] = {
-        "name": server.name,
-        "address": server.address,
-        "port": server.port,
-        "user": server.user,
-        "private_key": server.private_key_path.read_text(),
-        "passphrase": None,
-        "host_keys": server.host_key,
-        "connect_seconds": 20.0,
-    }
-    found = Endpoint(**(endpoint | changes))  # type: ignore[arg-type]
-    return SshHost(found, **runner)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +20,20 @@ def server(lab: Lab) -> Server:
     found = Lab.up((*lab.servers, SERVER)).servers[SERVER]
     found.reset()
     return found
+
+
+@pytest.fixture(scope="module")
+def prod(lab: Lab) -> Server:
+    """The server `prod`, fresh for the first test of a module."""
+    lab.servers["prod"].reset()
+    return lab.servers["prod"]
+
+
+@pytest.fixture(scope="module")
+def staging(lab: Lab) -> Server:
+    """The server `staging`, fresh likewise."""
+    lab.servers["staging"].reset()
+    return lab.servers["staging"]
 
 
 @pytest.fixture(scope="session")

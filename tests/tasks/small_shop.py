@@ -6,19 +6,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from blocks.pipeline import load_pipeline
 from blocks.values.manifests import Manifest
 from blocks.values.receipts import BackupReceipt
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.protocols import Call
 from tasks.steps.run import Run
-from tests.flows.domain.samples import NOW, release
+from tests.flows.domain.samples import manifest, release
 from tests.lab.server import Server
-from tests.tasks.conftest import connect
-from tests.tasks.database.postgres import APP, LiveDatabase
+from tests.samples.runs import APP, reach
+from tests.tasks.database.postgres import LiveDatabase
 
 PASSWORD = "db/it's+7Q%4f=e9:w@K"
 PORT = 8099
@@ -144,26 +141,7 @@ class SmallShop:
 
 def run_on(server: Server, *, database: str = "", migration: str = COMMAND) -> Run:
     """Return a run whose environment is one server."""
-    text = PIPELINE.format(host=server.name, database=database, migration=migration)
-    pipeline = load_pipeline(text, "pipeline.yaml")
-    hosts = {server.name: connect(server)}
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=pipeline.policy("prod"),
-        hosts=hosts,
-        directories=dict.fromkeys(hosts, APP),
-        local=LocalRunner(),
-        ledger=nothing,
-        promotion_id=0,
-        description=pipeline.describe("prod"),
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="{}",
-        engine=nothing,
-        work=Path("/nonexistent"),
-    )
+    return reach(PIPELINE.format(host=server.name, database=database, migration=migration), server)
 
 
 def put_bundle(
@@ -177,16 +155,7 @@ def put_bundle(
     there.write_file(f"{folder}/sql/up.sql", (sql or "").encode())
     links = 'ln -sfn ../../.env.prod "$1/.env" && mkdir -p "$2" && ln -sfn ../../shared/uploads "$1/uploads"'
     assert there.run(Call(("sh", "-c", links, "links", folder, f"{APP}/shared/uploads"))).ok
-    return Manifest(
-        release=one,
-        environment="prod",
-        promotion_id=number,
-        previous_release_id=None,
-        compose_files=("compose.yaml",),
-        env_file=".env.prod",
-        services=("app", "cache", "db"),
-        staged_at=NOW,
-    )
+    return manifest(number, release=one, env_file=".env.prod", services=("app", "cache", "db"))
 
 
 @contextmanager
@@ -197,8 +166,8 @@ def small_shop(server: Server) -> Iterator[SmallShop]:
     run = run_on(server)
     there = run.hosts[server.name]
     there.write_file(f"{APP}/.env.prod", f"DB_PASSWORD={PASSWORD}\nTOLD=a secret\n".encode(), mode=0o600)
-    manifest = put_bundle(run, 1, check="select name from product limit 1")
-    project = run.app(server.name).project(manifest, current=False)
+    first = put_bundle(run, 1, check="select name from product limit 1")
+    project = run.app(server.name).project(first, current=False)
     started = there.run(Call((*project.up("db"), "--wait", "--wait-timeout=120")))
     assert started.ok, started.stderr
     LiveDatabase(server, "shop-db-1").sql(SCHEMA)
@@ -208,7 +177,7 @@ def small_shop(server: Server) -> Iterator[SmallShop]:
         ("docker", "exec", "the-app", "sh", "-c", "echo live > /media/mark; echo live > /uploads/mark")
     )
     try:
-        yield SmallShop(server, run, manifest)
+        yield SmallShop(server, run, first)
     finally:
         server.reset()
 

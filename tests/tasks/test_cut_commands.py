@@ -10,17 +10,16 @@ import pytest
 
 from blocks.pipeline import load_pipeline
 from blocks.values.facts import ContainerFact
-from blocks.values.manifests import Manifest
 from blocks.values.release_data import MountFact
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError
 from tasks.release_data.carry import writers
 from tasks.release_data.read import read_data
 from tasks.steps.run import Run
 from tasks.targets.compose.old_releases import prune_releases
 from tests.fakes.host import FakeHost
-from tests.flows.domain.samples import NOW, release
-from tests.tasks.commits import PIPELINE, nowhere
+from tests.flows.domain.samples import manifest
+from tests.samples.runs import run_of
+from tests.tasks.commits import PIPELINE
 
 APP = "/home/deploy/sluice/shop"
 WEB = ContainerFact(
@@ -33,16 +32,7 @@ WEB = ContainerFact(
 
 
 def read(run: Run) -> object:
-    one = Manifest(
-        release=release(),
-        environment="prod",
-        promotion_id=1,
-        previous_release_id=None,
-        compose_files=("compose.yaml",),
-        services=("web",),
-        staged_at=NOW,
-    )
-    return read_data(run.app("prod"), one, (WEB,))
+    return read_data(run.app("prod"), manifest(services=("web",)), (WEB,))
 
 
 ASKED: dict[str, Callable[[Run], object]] = {
@@ -61,7 +51,7 @@ def test_a_command_that_was_ended_decides_nothing(name: str) -> None:
     host.answer("sluice-shape", stdout="{}")
     host.answer("sluice-running")
     host.answer("sluice-prune")
-    run = nowhere(load_pipeline(PIPELINE, "pipeline.yaml"), local=LocalRunner(), hosts={"prod": host})
+    run = run_of(load_pipeline(PIPELINE, "pipeline.yaml"), hosts={"prod": host})
     run = replace(run, directories={"prod": APP}, keeper=cast("Any", None))
     with pytest.raises(TerminalError, match=f"{name} .*on prod ended with status 137"):
         ASKED[name](run)

@@ -18,10 +18,10 @@ from flows.domain.approvals.values import (
     Answer,
     AnswerVerdict,
     ApprovalPolicy,
+    ApprovalQuestion,
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
-    Question,
     QuorumState,
     Refusal,
 )
@@ -46,7 +46,7 @@ def person_key(name: str) -> str:
 
 def judge(
     answer: Answer,
-    question: Question,
+    question: ApprovalQuestion,
     *,
     earlier: Sequence[ApprovalRecordLike],
     approver: ApproverFacts | None,
@@ -125,7 +125,7 @@ def _form_refusal(answer: Answer) -> Refusal:
 def person_refusal(
     person: ApproverFacts | None,
     decision: Decision,
-    question: Question,
+    question: ApprovalQuestion,
     earlier: Sequence[ApprovalRecordLike],
     now: datetime,
 ) -> Refusal:
@@ -159,7 +159,7 @@ def _stands(record: ApprovalRecordLike, since: datetime) -> bool:
     return record.decision != APPROVE or record.created_at > since
 
 
-def _excluded(person: ApproverFacts, decision: Decision, question: Question) -> Refusal:
+def _excluded(person: ApproverFacts, decision: Decision, question: ApprovalQuestion) -> Refusal:
     if decision == REJECT:
         return Refusal.NONE
     own, policy = _own(person), question.policy

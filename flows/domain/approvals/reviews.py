@@ -20,10 +20,10 @@ from flows.domain.approvals.values import (
     APPROVE,
     REJECT,
     AnswerVerdict,
+    ApprovalQuestion,
     ApprovalRecordLike,
     ApproverFacts,
     Decision,
-    Question,
     Refusal,
 )
 from flows.domain.gates.github import latest_reviews
@@ -111,7 +111,7 @@ def same_login(one: str, other: str) -> bool:
 def judge_review(
     review: ReviewFact,
     approver: ApproverFacts,
-    question: Question,
+    question: ApprovalQuestion,
     *,
     earlier: Sequence[ApprovalRecordLike],
     now: datetime,

@@ -75,7 +75,7 @@ class ApprovalPolicy(Value):
     reviews: bool = False
 
 
-class Question(Value):
+class ApprovalQuestion(Value):
     """What people are asked, and who had a hand in it.
 
     Attributes:

@@ -16,7 +16,7 @@ from flows.domain.words.text import one_line
 _MOST_NAMED = 3
 
 
-class SchemaFacts(Value):
+class SchemaGateFacts(Value):
     """What the gate looks at.
 
     Attributes:
@@ -37,7 +37,7 @@ class SchemaFacts(Value):
     now: datetime
 
 
-def schema_may_change(facts: SchemaFacts) -> GateAnswer:
+def schema_may_change(facts: SchemaGateFacts) -> GateAnswer:
     """Say whether the pending migrations may come together with the switch."""
     refuted = _refuted(facts.rehearsal)
     if refuted:
@@ -65,7 +65,7 @@ def _refuted(rehearsal: RehearsalReceipt | None) -> str:
     return ""
 
 
-def _overridden(facts: SchemaFacts) -> GateAnswer:
+def _overridden(facts: SchemaGateFacts) -> GateAnswer:
     needed = facts.rules.override_required
     if facts.approvers < needed:
         return _no(
@@ -75,7 +75,7 @@ def _overridden(facts: SchemaFacts) -> GateAnswer:
     return _yes(f"{_breaking(facts)}; overridden ({one_line(facts.override, 200)}), {needed} must agree")
 
 
-def _retired(facts: SchemaFacts) -> GateAnswer:
+def _retired(facts: SchemaGateFacts) -> GateAnswer:
     """Let in what removes only what no release needs any more: the running one, proven, has run alone for long."""
     wanted = timedelta(seconds=facts.rules.retired_for)
     alone = facts.now - facts.running_since if facts.running_since is not None else timedelta(0)
@@ -88,7 +88,7 @@ def _retired(facts: SchemaFacts) -> GateAnswer:
     return _no(f"{_breaking(facts)}. {_steps(facts.verdicts)} {_what_is_missing(facts, wanted, proven)}")
 
 
-def _what_is_missing(facts: SchemaFacts, wanted: timedelta, proven: bool) -> str:  # noqa: FBT001
+def _what_is_missing(facts: SchemaGateFacts, wanted: timedelta, proven: bool) -> str:  # noqa: FBT001
     span = human_duration(wanted.total_seconds())
     if not facts.rules.rehearse:
         way = f"with database.rehearse, once the running release has run alone for {span}"
@@ -101,7 +101,7 @@ def _what_is_missing(facts: SchemaFacts, wanted: timedelta, proven: bool) -> str
     return f"It comes in {way}; or {_by_decision(facts)}"
 
 
-def _by_decision(facts: SchemaFacts) -> str:
+def _by_decision(facts: SchemaGateFacts) -> str:
     """Say how people let it in: in environments where too few may approve, by the pipeline alone."""
     needed = facts.rules.override_required
     if facts.approvers < needed:
@@ -123,7 +123,7 @@ def _steps(verdicts: Iterable[MigrationVerdict]) -> str:
     return f"{named}. {order}" if named else order
 
 
-def _old_fails(facts: SchemaFacts) -> bool:
+def _old_fails(facts: SchemaGateFacts) -> bool:
     """What a copy shows outweighs what the SQL looks like."""
     return (
         facts.rehearsal is not None
@@ -132,7 +132,7 @@ def _old_fails(facts: SchemaFacts) -> bool:
     )
 
 
-def _breaking(facts: SchemaFacts) -> str:
+def _breaking(facts: SchemaGateFacts) -> str:
     named = [
         f"{one_line(verdict.revision, 40)} is {verdict.risk}: {_named(verdict)}"
         for verdict in facts.verdicts

@@ -50,7 +50,7 @@ class DatabaseFacts:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DumpComparison:
     """What a restored database and the live one have not in common.
 
     Attributes:
@@ -77,7 +77,7 @@ def compare(
     *,
     revision: str | None,
     counters: Mapping[str, tuple[int, int, int]],
-) -> Comparison:
+) -> DumpComparison:
     """Compare what was restored with what is live now.
 
     The live database went on living since the dump, so not everything that differs speaks against the dump:
@@ -118,7 +118,7 @@ def compare(
             notes.append(line)
         else:
             differences.append(f"{line}, {loss}")
-    return Comparison(tuple(differences), tuple(notes))
+    return DumpComparison(tuple(differences), tuple(notes))
 
 
 def _missing(live: DatabaseFacts, restored: DatabaseFacts) -> Iterator[str]:

@@ -13,7 +13,7 @@ from deployments.cli import up
 from deployments.cli.up import _alone, _check_login, _check_port, _end, _ended
 from deployments.control_plane import prefect_api
 from deployments.control_plane.environment import log_file, process_file
-from deployments.control_plane.login import Login, login_file
+from deployments.control_plane.login import ServerLogin, login_file
 from deployments.control_plane.parts import held_port
 from tasks.kernel.errors import TerminalError
 from tests.lab.ports import free_port
@@ -29,7 +29,7 @@ class Plane:
     def __init__(self, home: Path, runs: tuple[str, ...] = (), login: str = "admin:secret") -> None:
         self.home = home
         self.url = "http://127.0.0.1:4200"
-        self.login = Login(login, "the file")
+        self.login = ServerLogin(login, "the file")
         self.server: object = SimpleNamespace()
         self.carried = runs
         self.stopped: list[float] = []

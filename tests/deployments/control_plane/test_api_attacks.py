@@ -26,7 +26,6 @@ from deployments.control_plane.parts import (
     start_worker,
 )
 from tasks.kernel.errors import TerminalError
-from tests.lab.control import open_server
 from tests.lab.plane import LabPlane
 from tests.lab.ports import free_port
 from tests.lab.shell import wait_until
@@ -67,21 +66,15 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope="module")
-def plane() -> Iterator[LabPlane]:
-    with open_server() as plane:
-        yield plane
+@pytest.fixture
+def login(prefect_server: LabPlane) -> str:
+    return prefect_server.env["PREFECT_API_AUTH_STRING"]
 
 
 @pytest.fixture
-def login(plane: LabPlane) -> str:
-    return plane.env["PREFECT_API_AUTH_STRING"]
-
-
-@pytest.fixture
-def stranger(plane: LabPlane) -> Iterator[httpx.Client]:
+def stranger(prefect_server: LabPlane) -> Iterator[httpx.Client]:
     """Somebody on this machine who was given nothing."""
-    with httpx.Client(base_url=plane.url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=prefect_server.url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -126,8 +119,10 @@ def test_a_wrong_login_is_none(stranger: httpx.Client, given: str | None) -> Non
     assert stranger.get("/docs", headers=headers).status_code == 401
 
 
-def test_the_start_and_the_form_for_the_login_need_none(stranger: httpx.Client, plane: LabPlane) -> None:
-    assert plane.api.healthy()
+def test_the_start_and_the_form_for_the_login_need_none(
+    stranger: httpx.Client, prefect_server: LabPlane
+) -> None:
+    assert prefect_server.api.healthy()
     assert [stranger.get(f"/api{path}").status_code for path in sorted(OPEN)] == [200, 200]
     assert stranger.get("/ui-settings").json()["auth"] == "BASIC"
     assert stranger.get("/").status_code in {200, 307}
@@ -136,9 +131,9 @@ def test_the_start_and_the_form_for_the_login_need_none(stranger: httpx.Client, 
 @pytest.mark.parametrize("path", SOCKETS)
 @pytest.mark.parametrize("token", [None, "", "admin:guess"])
 def test_a_stranger_hears_and_says_nothing_by_a_websocket(
-    plane: LabPlane, path: str, token: str | None
+    prefect_server: LabPlane, path: str, token: str | None
 ) -> None:
-    address = plane.url.replace("http", "ws") + path
+    address = prefect_server.url.replace("http", "ws") + path
     with connect(address, subprotocols=["prefect"], proxy=None) as websocket:  # type: ignore[list-item]
         websocket.send(json.dumps({"type": "auth", "token": token}))
         with pytest.raises(ConnectionClosed):
@@ -158,9 +153,9 @@ def test_a_foreign_page_may_read_nothing(stranger: httpx.Client, login: str) -> 
         assert "access-control-allow-origin" not in after.headers, origin
 
 
-def test_the_own_page_may_read(plane: LabPlane, stranger: httpx.Client, login: str) -> None:
+def test_the_own_page_may_read(prefect_server: LabPlane, stranger: httpx.Client, login: str) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    for origin in (plane.url, plane.url.replace("127.0.0.1", "localhost")):
+    for origin in (prefect_server.url, prefect_server.url.replace("127.0.0.1", "localhost")):
         before = stranger.options("/api/block_documents/filter", headers={**asked, "Origin": origin})
         assert (before.status_code, before.headers["access-control-allow-origin"]) == (200, origin)
         known = {"Authorization": basic(login), "Origin": origin}
@@ -186,9 +181,9 @@ def test_a_browser_that_keeps_the_login_changes_nothing_for_a_foreign_page(
     assert stranger.get("/docs", headers=known).status_code == 200
 
 
-def test_the_own_page_may_change(plane: LabPlane, stranger: httpx.Client, login: str) -> None:
+def test_the_own_page_may_change(prefect_server: LabPlane, stranger: httpx.Client, login: str) -> None:
     """Also behind a proxy that gives the server another name: only the browser knows that."""
-    named = plane.url.replace("127.0.0.1", "localhost")
+    named = prefect_server.url.replace("127.0.0.1", "localhost")
     for site, origin in (
         ("same-site", named),
         ("cross-site", named),
@@ -208,9 +203,9 @@ def test_a_browser_that_does_not_tell_where_a_page_is_from_is_told_by_its_origin
 
 
 def test_the_own_page_of_such_a_browser_may_change(
-    plane: LabPlane, stranger: httpx.Client, login: str
+    prefect_server: LabPlane, stranger: httpx.Client, login: str
 ) -> None:
-    for origin in (plane.url, plane.url.replace("127.0.0.1", "localhost")):
+    for origin in (prefect_server.url, prefect_server.url.replace("127.0.0.1", "localhost")):
         known = {"Authorization": basic(login), "Origin": origin}
         assert stranger.post("/api/flows/", json={"name": "own"}, headers=known).is_success
 
@@ -223,9 +218,9 @@ def test_no_other_page_may_show_it_within_itself(stranger: httpx.Client, login: 
         assert answer.headers["content-security-policy"] == "frame-ancestors 'self'"
 
 
-def test_localhost_is_nobody_elses(plane: LabPlane, stranger: httpx.Client) -> None:
+def test_localhost_is_nobody_elses(prefect_server: LabPlane, stranger: httpx.Client) -> None:
     """The name leads to ::1 before 127.0.0.1: a browser keeps the login for whoever answers there."""
-    assert stranger.get(f"http://[::1]:{plane.port}/api/health").is_success
+    assert stranger.get(f"http://[::1]:{prefect_server.port}/api/health").is_success
 
 
 def test_from_its_start_on_nobody_else_can_take_its_port(tmp_path: Path) -> None:
@@ -249,9 +244,9 @@ def test_from_its_start_on_nobody_else_can_take_its_port(tmp_path: Path) -> None
         assert not port_is_free(port)
 
 
-def raw(plane: LabPlane, *lines: str) -> str:
+def raw(prefect_server: LabPlane, *lines: str) -> str:
     """Send a request as it is; return the answer's first line and its body."""
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", prefect_server.port), timeout=60) as connection:
         connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     return answer.partition("\r\n")[0] + " " + answer.partition("\r\n\r\n")[2]
@@ -283,35 +278,45 @@ FOREIGN = (
 
 
 @pytest.mark.parametrize("host", OWN)
-def test_own_names_are_answered(plane: LabPlane, host: str) -> None:
-    answer = raw(plane, "GET /api/health HTTP/1.1", f"Host: {host.format(port=plane.port)}")
+def test_own_names_are_answered(prefect_server: LabPlane, host: str) -> None:
+    answer = raw(prefect_server, "GET /api/health HTTP/1.1", f"Host: {host.format(port=prefect_server.port)}")
     assert answer.startswith("HTTP/1.1 200"), answer
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/", "/ui-settings", "/api/flows/"])
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_page_that_renamed_this_machine_gets_nothing(plane: LabPlane, host: str, path: str) -> None:
+def test_a_page_that_renamed_this_machine_gets_nothing(
+    prefect_server: LabPlane, host: str, path: str
+) -> None:
     """DNS rebinding: the page's own name leads to the loopback address, and the browser sends that name."""
-    answer = raw(plane, f"GET {path} HTTP/1.1", f"Host: {host.format(port=plane.port)}")
+    answer = raw(prefect_server, f"GET {path} HTTP/1.1", f"Host: {host.format(port=prefect_server.port)}")
     assert answer.startswith("HTTP/1.1 400"), answer
     assert "SLUICE_API_HOSTS" in answer
 
 
-def test_without_a_host_or_with_two_nothing_is_answered(plane: LabPlane) -> None:
-    assert raw(plane, "GET /api/health HTTP/1.0").startswith("HTTP/1.1 400")
-    both = raw(plane, "GET /api/health HTTP/1.1", "Host: evil.example", f"Host: 127.0.0.1:{plane.port}")
+def test_without_a_host_or_with_two_nothing_is_answered(prefect_server: LabPlane) -> None:
+    assert raw(prefect_server, "GET /api/health HTTP/1.0").startswith("HTTP/1.1 400")
+    both = raw(
+        prefect_server,
+        "GET /api/health HTTP/1.1",
+        "Host: evil.example",
+        f"Host: 127.0.0.1:{prefect_server.port}",
+    )
     assert both.startswith("HTTP/1.1 400")
 
 
-def test_a_websocket_of_a_renamed_machine_is_refused(plane: LabPlane) -> None:
-    with pytest.raises(InvalidStatus) as refused, socket.create_connection(("127.0.0.1", plane.port)) as wire:
-        connect(f"ws://evil.example:{plane.port}/api/events/out", sock=wire, proxy=None)
+def test_a_websocket_of_a_renamed_machine_is_refused(prefect_server: LabPlane) -> None:
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        socket.create_connection(("127.0.0.1", prefect_server.port)) as wire,
+    ):
+        connect(f"ws://evil.example:{prefect_server.port}/api/events/out", sock=wire, proxy=None)
     assert refused.value.response.status_code == 403
 
 
-def test_worker_and_receiver_say_where_the_login_is(plane: LabPlane, tmp_path: Path) -> None:
+def test_worker_and_receiver_say_where_the_login_is(prefect_server: LabPlane, tmp_path: Path) -> None:
     """In the last line of their logs, which `sluice up` shows."""
-    env = {**plane.env, "PREFECT_API_AUTH_STRING": "admin:guess", "SLUICE_HOME": str(tmp_path)}
+    env = {**prefect_server.env, "PREFECT_API_AUTH_STRING": "admin:guess", "SLUICE_HOME": str(tmp_path)}
     started = (start_worker(tmp_path, env, 1), start_receiver(tmp_path, env))
     for one in started:
         try:
@@ -319,7 +324,7 @@ def test_worker_and_receiver_say_where_the_login_is(plane: LabPlane, tmp_path: P
         finally:
             one.stop(first=signal.SIGKILL, grace_seconds=0)
         assert one.log_tail().splitlines()[-1] == (
-            f"sluice: Prefect's server at {plane.api.url} refuses the login — set PREFECT_API_AUTH_STRING "
+            f"sluice: Prefect's server at {prefect_server.api.url} refuses the login — set PREFECT_API_AUTH_STRING "
             f"to the server's; what `sluice up` made is in {tmp_path}/api-login"
         )
 
@@ -336,7 +341,7 @@ def with_in_their_command_line(text: str) -> list[str]:
     return found
 
 
-def test_the_login_is_in_nobodys_command_line(plane: LabPlane, login: str) -> None:
+def test_the_login_is_in_nobodys_command_line(prefect_server: LabPlane, login: str) -> None:
     assert len(login) > 30
     assert with_in_their_command_line(login) == []
     canary = "canary-in-a-command-line"
@@ -348,8 +353,8 @@ def test_the_login_is_in_nobodys_command_line(plane: LabPlane, login: str) -> No
         shown.communicate()
 
 
-def test_the_login_is_in_no_log(plane: LabPlane, login: str) -> None:
+def test_the_login_is_in_no_log(prefect_server: LabPlane, login: str) -> None:
     encoded = base64.b64encode(login.encode()).decode()
-    logs = [path for path in (plane.home / "logs").iterdir() if path.is_file()]
+    logs = [path for path in (prefect_server.home / "logs").iterdir() if path.is_file()]
     assert logs
     assert [path for path in logs if login in (text := path.read_text()) or encoded in text] == []

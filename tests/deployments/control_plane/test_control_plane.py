@@ -26,9 +26,10 @@ from tasks.ledger.connect import open_ledger
 from tests.deployments.conftest import Sluice
 from tests.deployments.control_plane.running import auth_of, clean_environment, command, sluice
 from tests.deployments.webhook.sender import BLOCK, body_of, headers
-from tests.deployments.webhook.shop import Shop
+from tests.deployments.webhook.shop import TRIGGERS
 from tests.lab.plane import LabPlane
 from tests.lab.ports import free_port
+from tests.lab.repository import Repository
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
@@ -264,10 +265,10 @@ def test_the_receiver_starts_once_its_block_is_saved(
     plane: LabPlane, env: dict[str, str], tmp_path: Path
 ) -> None:
     """From a signed request to a run that the worker takes, and through the receiver's death."""
-    shop = Shop.create(tmp_path / "shop")
+    shop = Repository.with_pipeline(tmp_path / "shop", TRIGGERS)
     plane.activate()
     BLOCK.save("default")
-    GitRepository(url=str(shop.folder)).save("default")
+    GitRepository(url=str(shop.path)).save("default")
     plane.deactivate()
     port, home = free_port(), Path(env["HOME"])
     configured = {**env, "SLUICE_WEBHOOK_PORT": str(port)}

@@ -108,7 +108,7 @@ def test_its_pool_has_nothing_to_set() -> None:
 @pytest.mark.parametrize(
     ("entrypoint", "fate"),
     [
-        *((one, Fate.MOVED) for one in (*KNOWN_FLOWS, *RENAMED_FLOWS, "mine.flow")),
+        *((one, Fate.MOVED) for one in (*sorted(KNOWN_FLOWS), *sorted(RENAMED_FLOWS), "mine.flow")),
         ("flows.drafts.flow.draft", Fate.REMOVED),
         ("yours.flow", Fate.LEFT),
         ("evil.py:evil", Fate.LEFT),

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,7 +19,11 @@ from deployments.webhook.metrics import Metrics
 from tasks.ledger.delivery_records import DeliveryRecord
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.sender import BLOCK
+from tests.fixtures import ledger
 from tests.lab.ports import free_port
+
+# Not the home's, which the tests of the other commands have.
+__all__ = ["ledger"]
 
 
 @dataclass
@@ -74,10 +77,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         server.should_exit = True
         thread.join()
         intake.close()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A ledger of the test's own."""
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened

@@ -21,9 +21,10 @@ from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
 from tests.deployments.webhook.prefect_server import deploy, gate_to, runs_of
 from tests.deployments.webhook.sender import BLOCK, OLD_SECRET, REPOSITORY, SECRET
-from tests.deployments.webhook.shop import TRIGGERS, Shop
+from tests.deployments.webhook.shop import TRIGGERS
 from tests.deployments.webhook.world import World
-from tests.lab.control import open_server
+from tests.lab.plane import LabPlane
+from tests.lab.repository import Repository
 from tests.lab.shell import wait_until
 
 GUARDED = "tags: v*\n    approvals: {approvers: ana}"
@@ -36,20 +37,20 @@ pull_requests:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A real Prefect server with the deployments of three environments; returns its API's address."""
-    with open_server():
-        url = str(PREFECT_API_URL.value())
-        deploy(url)
-        BLOCK.save("default", overwrite=True)
-        yield url
+def api(prefect_server: LabPlane) -> str:
+    """The deployments of three environments on a real Prefect server; returns its API's address."""
+    del prefect_server
+    url = str(PREFECT_API_URL.value())
+    deploy(url)
+    BLOCK.save("default", overwrite=True)
+    return url
 
 
 @pytest.fixture
-def world(server: str, ledger: Ledger, tmp_path: Path) -> Iterator[World]:
-    shop = Shop.create(tmp_path / "shop")
-    GitRepository(url=str(shop.folder)).save("default", overwrite=True)
-    with gate_to(server) as gate:
+def world(api: str, ledger: Ledger, tmp_path: Path) -> Iterator[World]:
+    shop = Repository.with_pipeline(tmp_path / "shop", TRIGGERS)
+    GitRepository(url=str(shop.path)).save("default", overwrite=True)
+    with gate_to(api) as gate:
         yield World(shop, ledger, gate, Settings(home=tmp_path / "home"))
 
 
@@ -122,7 +123,7 @@ def test_a_bots_merge_of_a_persons_pull_request_starts_what_a_push_does(world: W
 def test_checks_of_what_a_bot_merged_for_a_person_start_what_waits_for_them(world: World) -> None:
     bot = {"login": "x[bot]", "type": "Bot"}
     waiting = TRIGGERS.replace("events: [push, merge]", "events: workflow_run, workflows: CI")
-    sha = world.shop.commit(waiting)
+    sha = world.shop.change_pipeline(waiting)
     world.push(sha, sender=bot)
     green = {"workflow_run__head_sha": sha, "workflow_run__actor": bot}
     alone = world.deliver("workflow_run_completed", **green)
@@ -216,7 +217,7 @@ def test_it_died_after_prefect_took_the_run(world: World) -> None:
 
 
 def test_a_deployment_that_is_missing_is_told_and_stops_no_other(world: World) -> None:
-    world.shop.commit(TRIGGERS.replace("  feature:", "  moon:"))
+    world.shop.change_pipeline(TRIGGERS.replace("  feature:", "  moon:"))
     sha = world.shop.commit()
     delivery = world.push(sha)
     world.turn()
@@ -227,12 +228,12 @@ def test_a_deployment_that_is_missing_is_told_and_stops_no_other(world: World) -
 
 
 def test_a_pipeline_that_cannot_be_read_is_told_and_can_be_replayed(world: World) -> None:
-    delivery = world.push(world.shop.commit("pipeline: [\n"))
+    delivery = world.push(world.shop.change_pipeline("pipeline: [\n"))
     world.turn()
     status, reason = world.status(delivery)
     assert status is DeliveryStatus.FAILED
     assert "pipeline.yaml:" in reason
-    sha = world.shop.commit(TRIGGERS)
+    sha = world.shop.change_pipeline(TRIGGERS)
     replayed = world.push(sha)
     world.ledger.deliveries.replay(delivery, world.now)
     world.turn()
@@ -242,14 +243,14 @@ def test_a_pipeline_that_cannot_be_read_is_told_and_can_be_replayed(world: World
 
 def test_a_repository_that_is_away_is_waited_for(world: World, tmp_path: Path) -> None:
     delivery = world.push(world.shop.commit())
-    world.shop.folder.rename(tmp_path / "away")
+    world.shop.path.rename(tmp_path / "away")
     GitRepository(url="https://127.0.0.1:9/shop.git").save("default", overwrite=True)
     world.turn()
     row = world.row(delivery)
     assert (row.status, row.attempts) == (DeliveryStatus.RECEIVED, 1)
     assert "127.0.0.1:9" in row.reason
-    (tmp_path / "away").rename(world.shop.folder)
-    GitRepository(url=str(world.shop.folder)).save("default", overwrite=True)
+    (tmp_path / "away").rename(world.shop.path)
+    GitRepository(url=str(world.shop.path)).save("default", overwrite=True)
     world.turn(5)
     assert world.status(delivery)[0] is DeliveryStatus.STARTED
 
@@ -289,7 +290,7 @@ def test_a_delivery_of_another_version_is_told(world: World) -> None:
 
 def test_a_branch_cannot_give_itself_triggers(world: World) -> None:
     world.shop.git("switch", "--quiet", "--create", "feature/evil")
-    sha = world.shop.commit(
+    sha = world.shop.change_pipeline(
         TRIGGERS.replace("tags: v*", "tags: v*\n    branches: feature/*").replace("tag,", "push,")
     )
     world.push(sha, "refs/heads/feature/evil")
@@ -313,7 +314,7 @@ def test_it_runs_by_itself_and_is_woken(world: World) -> None:
 
 
 def test_pull_requests_are_looked_after_once_for_each_delivery(world: World) -> None:
-    world.shop.commit(PULL_REQUESTS)
+    world.shop.change_pipeline(PULL_REQUESTS)
     world.shop.git("switch", "--quiet", "--create", "feature/cents")
     sha = world.shop.commit()
     push = world.push(sha, "refs/heads/feature/cents")
@@ -339,14 +340,14 @@ def test_pull_requests_are_looked_after_once_for_each_delivery(world: World) -> 
 
 def test_a_branch_cannot_ask_for_its_own_pull_requests(world: World) -> None:
     world.shop.git("switch", "--quiet", "--create", "feature/cents")
-    sha = world.shop.commit(PULL_REQUESTS)
+    sha = world.shop.change_pipeline(PULL_REQUESTS)
     world.push(sha, "refs/heads/feature/cents")
     world.turn()
     assert [key.partition(":")[2] for key, _ in world.runs()] == ["promote/feature"]
 
 
 def test_of_several_pushes_the_newest_has_its_pull_requests_looked_after(world: World) -> None:
-    world.push(world.shop.commit(PULL_REQUESTS))
+    world.push(world.shop.change_pipeline(PULL_REQUESTS))
     world.turn()
     done = len(world.runs())
     world.shop.git("switch", "--quiet", "--create", "fix/cents")
@@ -362,7 +363,7 @@ def test_of_several_pushes_the_newest_has_its_pull_requests_looked_after(world: 
 
 
 def test_a_push_that_was_missed_gets_its_pull_request(world: World) -> None:
-    world.shop.commit(PULL_REQUESTS)
+    world.shop.change_pipeline(PULL_REQUESTS)
     watch = MissedPushes(world.ledger, world.applications, world.dispatcher.wake, lambda: world.now)
     watch.look()
     world.shop.git("switch", "--quiet", "--create", "fix/cents")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -34,12 +33,6 @@ class Answers:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, ledger_url="")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'own.db'}") as opened:
-        yield opened
 
 
 def test_it_is_ailing_until_its_block_is_read_and_its_dispatcher_works(

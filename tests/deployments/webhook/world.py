@@ -20,14 +20,14 @@ from tasks.ledger.store import Ledger
 from tests.data import event_of, payload
 from tests.deployments.webhook.prefect_server import Gate, runs_of
 from tests.deployments.webhook.sender import BLOCK, headers
-from tests.deployments.webhook.shop import Shop
+from tests.lab.repository import Repository
 
 
 @dataclass
 class World:
     """Repository, ledger, Prefect and a clock, with the dispatcher between them."""
 
-    shop: Shop
+    shop: Repository
     ledger: Ledger
     gate: Gate
     settings: Settings

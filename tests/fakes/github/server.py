@@ -158,6 +158,10 @@ class FakeGitHub:
     pull_state: PullsState = field(default_factory=PullsState)
     _number: int = 100
 
+    def renew(self) -> None:
+        """Forget everything but the address."""
+        self.__dict__.update(FakeGitHub(base=self.base).__dict__)
+
     # -- what people do ------------------------------------------------------------------------------------------
 
     def push(self, sha: str) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,12 +45,6 @@ def person(name: str) -> Any:
 def answer(name: str, decision: str = "approve", plan_hash: str = "", **changes: Any) -> Answer:
     code = SecretStr(changes.pop("code", None) or pyotp.TOTP(SECRETS[name]).now())
     return Answer(approver=name, decision=decision, code=code, plan_hash=plan_hash, **changes)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 class Asked:

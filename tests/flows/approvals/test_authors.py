@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +13,15 @@ from pydantic import SecretStr
 from blocks.values.lifecycle import Status
 from blocks.values.plans import Plan
 from flows.domain.approvals.quorum import judge
-from flows.domain.approvals.values import Answer, ApprovalPolicy, ApproverFacts, Question, Refusal
+from flows.domain.approvals.values import Answer, ApprovalPolicy, ApprovalQuestion, ApproverFacts, Refusal
 from flows.promotion import flow as promote
 from flows.rollback import restore as restoring
 from tasks.git.mirror import GitMirror
 from tasks.kernel.errors import TerminalError
 from tasks.ledger.store import Ledger
 from tests.flows.domain.samples import NOW, plan, release
-from tests.tasks.git.test_mirror import WHO, Repository
+from tests.lab.repository import Repository
+from tests.tasks.git.test_mirror import WHO
 
 SECRET = pyotp.random_base32()
 POLICY = ApprovalPolicy(required=1, approvers=("zoe",))
@@ -30,7 +30,7 @@ POLICY = ApprovalPolicy(required=1, approvers=("zoe",))
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """250 commits come in after the first; the oldest of them is Zoe's."""
-    made = Repository(tmp_path_factory.mktemp("authors") / "origin")
+    made = Repository(tmp_path_factory.mktemp("authors") / "origin", WHO)
     made.commit("first", file="1")
     made.git("tag", "runs")
     made.commit_by("Zoe Oldest", "zoe@example.org", "the oldest that comes in")
@@ -44,12 +44,6 @@ def mirror(origin: Repository, tmp_path: Path) -> GitMirror:
     found = GitMirror(str(origin.path), tmp_path / "mirror.git")
     found.fetch()
     return found
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 def planned(mirror: GitMirror, ledger: Ledger, running: str | None) -> Plan:
@@ -91,7 +85,7 @@ def verdict(authors: frozenset[str]) -> Refusal:
     answer = Answer(approver="zoe", decision="approve", code=code, plan_hash="a1" * 32)
     found = judge(
         answer,
-        Question(policy=POLICY, plan_hash="a1" * 32, authors=authors, requester="cleo"),
+        ApprovalQuestion(policy=POLICY, plan_hash="a1" * 32, authors=authors, requester="cleo"),
         earlier=(),
         approver=zoe,
         now=NOW,

@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 
-from blocks.approver import Approver
-from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.reviews import mark_line
-from flows.drift.flow import reconcile
 from tasks.ledger.records import ApprovalRecord
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github import FakeGitHub
+from tests.flows.stories import reconciled
+from tests.lab.hub import give_logins, put_github_beside
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1800)
 
 PULL = 7
-ENV_FILE = "    env_file: [.env.feature, .env]\n"
 ASKED = "    approvals: {required: 2, approvers: [ana, ben], reviews: true}\n"
 
 
 @pytest.fixture
 def github(scene: Scene) -> Iterator[FakeGitHub]:
     """GitHub with the pull request that brought the scene's commit, and approvers with their logins."""
-    with serve_github() as github:
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save(
-            "shop", overwrite=True
-        )
-        GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
-        for name, secret in scene.secrets.items():
-            Approver(
-                person=name,
-                totp_secret=SecretStr(secret),
-                identities=[f"{name}@example.com"],
-                github_login=f"{name}-k",
-            ).save(name, overwrite=True)
-        text = (scene.shop.work / "pipeline.yaml").read_text()
-        assert ENV_FILE in text
-        sha = scene.shop.commit_file(
-            "pipeline.yaml", text.replace(ENV_FILE, ENV_FILE + ASKED, 1), "Approvals"
-        )
+    with put_github_beside(scene) as github:
+        give_logins(scene)
+        sha = scene.shop.add_to_environment("feature", ASKED, "Approvals")
         github.open_pull(PULL, sha, author="dora", head=sha)
         yield github
 
@@ -54,12 +34,6 @@ def github(scene: Scene) -> Iterator[FakeGitHub]:
 def answers(scene: Scene) -> list[ApprovalRecord]:
     with scene.ledger() as ledger:
         return ledger.approvals.of(scene.promotions("feature")[0].id)
-
-
-def told() -> str:
-    state: State[Any] = reconcile("feature", return_state=True)
-    assert state.name == "Completed", state.message
-    return state.message or ""
 
 
 def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitHub) -> None:
@@ -73,11 +47,11 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     # A review of the change alone, and that of somebody who is no approver, tell nobody.
     github.review(PULL, "ana-k", "APPROVED", sha, body="Fine.")
     github.review(PULL, "eve", "APPROVED", sha, body=line)
-    assert "told" not in told()
+    assert "told" not in reconciled()
     assert answers(scene) == []
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=f"I read the plan.\n\n{line}")
-    assert "1 reviews were read by promotions" in told()
+    assert "1 reviews were read by promotions" in reconciled()
     wait_until(lambda: len(answers(scene)) == 1, "the judged review", seconds=300)
     (first,) = answers(scene)
     assert (first.approver, first.counted, first.decision, first.code_step) == ("ana", True, "approve", None)
@@ -101,7 +75,7 @@ def test_two_reviews_that_name_the_plan_let_it_in(scene: Scene, github: FakeGitH
     scene.suspended(run)
 
     github.review(PULL, "ana-k", "APPROVED", sha, body=line)
-    assert "1 reviews were read by promotions" in told()
+    assert "1 reviews were read by promotions" in reconciled()
     assert scene.ended(run)["state"]["name"] == "Completed"
     assert scene.promotions("feature")[0].status is Status.SUCCEEDED
     assert scene.serves("feature")["version"] == "1.0.0"

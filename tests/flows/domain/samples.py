@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.values.manifests import Manifest
 from blocks.values.plans import KeyChange, Plan
 from blocks.values.releases import Commit, Image, Release, Revision
 
@@ -53,6 +54,19 @@ def release(**changes: Any) -> Release:
         "created_at": NOW,
     }
     return Release(**(values | changes))
+
+
+def manifest(number: int = 1, **changes: Any) -> Manifest:
+    """Return what a promotion of that number left beside its bundle."""
+    values: dict[str, Any] = {
+        "release": release(),
+        "environment": "prod",
+        "promotion_id": number,
+        "previous_release_id": None,
+        "compose_files": ("compose.yaml",),
+        "staged_at": NOW,
+    }
+    return Manifest(**(values | changes))
 
 
 def plan(**changes: Any) -> Plan:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,12 +23,6 @@ from tests.tasks.ledger.samples import bring, make_release, open_promotion
 POLICY = load_pipeline(
     'pipeline: shop\nenvironments:\n  prod: {hosts: [prod, other], tags: "*"}\n', "pipeline.yaml"
 ).policy("prod")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 class Place:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,10 +23,9 @@ from flows.drift.end_abandoned_runs import RETRIED, end_what_died, give_back_lea
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.flow_runs import read_flow_run, sign_seconds
-from tests.lab.control import open_server
 from tests.tasks.ledger.samples import make_release
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_server")]
 
 PIPELINE = """
 pipeline: shop
@@ -51,19 +48,6 @@ WAYS = {
 @flow(name="stand-in")
 def stand_in() -> None:
     """A flow whose runs the tests put into the states they need."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    """Prefect's server as `sluice up` starts it, without a worker: runs stay as the tests put them."""
-    with open_server():
-        yield
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flows.drift.flow import reconcile
 from flows.promotion.flow import promote
 from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
+from tests.flows.stories import reconciled
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(2400)
@@ -35,17 +35,6 @@ def running(scene: Scene) -> Scene:
     """The scene with the first release running in feature."""
     assert promote("feature", requested_by="cleo", return_state=True).name == "Completed"
     return scene
-
-
-@pytest.fixture
-def kills(running: Scene) -> Iterator[Path]:
-    """The plan the processes of runs obey."""
-    path = Path(running.plane.env["SLUICE_TEST_KILLS"])
-    # The stage is shared: another module's kills are not ours.
-    path.with_suffix(".done").unlink(missing_ok=True)
-    yield path
-    path.unlink(missing_ok=True)
-    path.with_suffix(".done").unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)
@@ -79,18 +68,12 @@ def last(scene: Scene) -> PromotionRecord:
 def reconcile_now_and_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
     """Look at once, which finds a promotion somebody may carry, then minutes later; return what that look did."""
     scene.plane.activate()
-    at_once = looked()
+    at_once = reconciled()
     assert "promotions were ended" not in at_once
     assert "started again" not in at_once
     with monkeypatch.context() as patched:
         patched.setattr(ending, "utc_now", lambda: utc_now() + LATER)
-        return looked()
-
-
-def looked() -> str:
-    state: State[Any] = reconcile("feature", return_state=True)
-    assert state.name == "Completed", state
-    return state.message or ""
+        return reconciled()
 
 
 def test_cut_before_the_switch_it_is_closed_and_nothing_changed(

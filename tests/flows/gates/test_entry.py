@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,12 +33,12 @@ from tasks.kernel.errors import RefusedError
 from tasks.kernel.redact import process_redactor
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
-from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
-from tests.lab.control import open_server
-from tests.lab.shop_repository import git
+from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, shapes
+from tests.lab.plane import LabPlane
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block", "other_block")]
 
 PIPELINE = """
 pipeline: shop
@@ -55,18 +55,10 @@ environments:
 
 
 @pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github.base).save("other")
-        yield
+def other_block(github_server: FakeGitHub, prefect_server: LabPlane) -> None:
+    """The block of another repository, which nobody may read."""
+    del prefect_server
+    GitHub(repository="acme/other", token=SecretStr(TOKEN), base_url=github_server.base).save("other")
 
 
 @dataclass
@@ -75,7 +67,7 @@ class Place:
 
     session: Session
     github: FakeGitHub
-    work: Path
+    shop: Repository
     sha: str
 
     def ask(self, release: str = "new", ref: str = "main", **gates: Any) -> dict[str, GateAnswer]:
@@ -94,7 +86,9 @@ class Place:
     ) -> tuple[tuple[GateAnswer, ...], float]:
         """Ask until it is decided; return the answers and how long it took."""
         policy = self.session.policy("prod")
-        policy = policy.model_copy(update={"gates": Gates(**gates)})
+        # Shorter than a pipeline may say.
+        short: dict[str, Any] = {name: gates.pop(name) for name in ("every", "wait") if name in gates}
+        policy = policy.model_copy(update={"gates": Gates(**gates).model_copy(update=short)})
         row = self.session.ledger.promotions.history("shop", "prod", limit=1)[0]
         run = cast(
             "Run",
@@ -140,36 +134,27 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
-    work = tmp_path / "shop"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch", "main")
-    git(work, "config", "user.name", "Dora")
-    git(work, "config", "user.email", "dora@example.com")
-    (work / "pipeline.yaml").write_text(PIPELINE)
-    git(work, "add", ".")
-    git(work, "commit", "--quiet", "--message", "First")
-    git(work, "tag", "v1.0.0")
-    sha = git(work, "rev-parse", "HEAD")
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    shop.git("tag", "v1.0.0")
+    sha = shop.head
     github.push(sha)
     github.branches["main"] = shapes.protection(checks={"test": None})
     settings = Settings(home=tmp_path / "home")
-    repository = GitRepository(url=str(work), github="shop")
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        ledger.promotions.open(
-            pipeline="shop",
-            environment="prod",
-            kind=Kind.PROMOTE,
-            ref="main",
-            flow_run_id="this",
-            requested_by="cleo",
-            cause="",
-            now=utc_now(),
-        )
-        mirror = open_mirror(repository, settings)
-        session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
-        yield Place(session, github, work, sha)
+    repository = GitRepository(url=str(shop.path), github="shop")
+    ledger.promotions.open(
+        pipeline="shop",
+        environment="prod",
+        kind=Kind.PROMOTE,
+        ref="main",
+        flow_run_id="this",
+        requested_by="cleo",
+        cause="",
+        now=utc_now(),
+    )
+    mirror = open_mirror(repository, settings)
+    session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
+    return Place(session, github, shop, sha)
 
 
 def later(seconds: float, act: Callable[[], object]) -> threading.Timer:
@@ -218,7 +203,7 @@ def test_what_runs_already_is_not_asked_about(place: Place) -> None:
 
 
 def test_no_block_is_named(place: Place) -> None:
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work)))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path)))
     answer = place.ask(checks=("test",), reachable_from="main")
     assert answer["checks"].reason == (
         "it cannot be asked: the git-repository block names no github block — "
@@ -236,7 +221,7 @@ def test_no_block_is_named(place: Place) -> None:
     ],
 )
 def test_a_block_that_does_not_help(place: Place, block: str, said: str) -> None:
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github=block))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path), github=block))
     answer = place.ask(checks=("test",))["checks"]
     assert said in answer.reason
     assert (answer.passed, answer.waiting) == (False, False)
@@ -254,7 +239,7 @@ def test_an_app_logs_in_by_its_block(place: Place) -> None:
         repository=REPOSITORY, app_id=7, installation_id=8, private_key=pasted, base_url=place.github.base
     )
     block.save("app", overwrite=True)
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.work), github="app"))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path), github="app"))
     assert place.ask(checks=("test",))["checks"].passed
 
 
@@ -271,34 +256,34 @@ def test_an_outage_is_tried_again_and_then_waited_for(place: Place) -> None:
 
 def test_a_check_that_runs_is_waited_for(place: Place) -> None:
     place.github.report_run(place.sha, "test", "in_progress")
-    timer = later(3, lambda: place.github.report_run(place.sha, "test", "success"))
-    answers, seconds = place.decide(checks=("test",), every=5, wait=600)
+    timer = later(1, lambda: place.github.report_run(place.sha, "test", "success"))
+    answers, seconds = place.decide(checks=("test",), every=0.5, wait=600)
     timer.join()
     assert [answer.passed for answer in answers] == [True]
-    assert 4 < seconds < 300
+    assert 0.9 < seconds < 300
 
 
 def test_whoever_keeps_the_lease_does_not_wait(place: Place) -> None:
     place.github.report_run(place.sha, "test", "in_progress")
     with pytest.raises(UndecidedError):
-        place.decide(checks=("test",), every=5, wait=600, waits=False)
+        place.decide(checks=("test",), every=0.5, wait=600, waits=False)
     place.github.report_run(place.sha, "test", "success")
-    answers, _ = place.decide(checks=("test",), every=5, wait=600, waits=False)
+    answers, _ = place.decide(checks=("test",), every=0.5, wait=600, waits=False)
     assert [answer.passed for answer in answers] == [True]
 
 
 def test_what_is_not_green_in_time_is_closed(place: Place) -> None:
     place.github.report_run(place.sha, "test", "in_progress")
-    answers, seconds = place.decide(checks=("test",), every=5, wait=6)
+    answers, seconds = place.decide(checks=("test",), every=0.5, wait=1)
     assert [answer.passed for answer in answers] == [False]
     assert "test has not ended (not green in time: waited" in answers[0].reason
-    assert seconds >= 6
+    assert seconds >= 1
 
 
 def test_nothing_is_waited_for_where_another_gate_is_closed(place: Place) -> None:
     place.github.report_run(place.sha, "test", "in_progress")
     closed = GateAnswer(gate="proven", passed=False, reason="not proven")
-    answers, seconds = place.decide(closed, checks=("test",), every=5, wait=600)
+    answers, seconds = place.decide(closed, checks=("test",), every=0.5, wait=600)
     assert [answer.gate for answer in answers] == ["proven", "checks"]
     assert seconds < 300
 
@@ -308,22 +293,22 @@ def test_who_takes_its_place_ends_the_waiting(place: Place) -> None:
     promotions = place.session.ledger.promotions
     row = promotions.history("shop", "prod", limit=1)[0]
     timer = later(
-        2,
+        0.5,
         lambda: promotions.move(
             row.id, Status.SUPERSEDED, now=utc_now(), message="promotion 9 took its place"
         ),
     )
     with pytest.raises(RefusedError, match="promotion 9 took its place — nothing was touched"):
-        place.decide(checks=("test",), every=5, wait=600)
+        place.decide(checks=("test",), every=0.5, wait=600)
     timer.join()
 
 
 def test_a_version_is_compared_with_the_tags_of_what_runs(place: Place) -> None:
     place.goes_live("prod", "old", utc_now() - timedelta(hours=1), sha=place.sha)
-    git(place.work, "commit", "--quiet", "--allow-empty", "--message", "Second")
-    git(place.work, "tag", "v0.9.0")
+    place.shop.git("commit", "--quiet", "--allow-empty", "--message", "Second")
+    place.shop.git("tag", "v0.9.0")
     assert "v0.9.0 is not newer than v1.0.0" in place.ask(ref="v0.9.0", version=True)["version"].reason
-    git(place.work, "tag", "v1.1.0")
+    place.shop.git("tag", "v1.1.0")
     assert place.ask(ref="v1.1.0", version=True)["version"].passed
     place.goes_live("prod", "gone", utc_now(), sha="d" * 40)
     assert "has no version" in place.ask(ref="v0.9.0", version=True)["version"].reason
@@ -338,8 +323,8 @@ def test_soak_counts_what_ran_upstream(place: Place) -> None:
 
 
 def test_a_hotfix_is_said_to_be_one(place: Place) -> None:
-    git(place.work, "checkout", "--quiet", "-b", "hotfix/orders")
-    git(place.work, "commit", "--quiet", "--allow-empty", "--message", "Mend")
+    place.shop.git("checkout", "--quiet", "-b", "hotfix/orders")
+    place.shop.git("commit", "--quiet", "--allow-empty", "--message", "Mend")
     found = place.ask(ref="hotfix/orders", soak=0.0)
     assert found["hotfix"].reason == "a hotfix; not asked: soak; approvals: 1"
     assert place.ask(ref="main") == {}

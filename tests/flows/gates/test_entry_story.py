@@ -5,37 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 
-from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.values.lifecycle import Status
 from flows.domain.approvals.values import Refusal
-from flows.promotion.flow import promote
 from flows.promotion.plan import preview
 from tasks.ledger.records import ApprovalRecord
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github import FakeGitHub
 from tests.fakes.github.showing import comments_on
+from tests.flows.stories import attempt
 from tests.lab.browser import open_form, open_page
+from tests.lab.hub import put_github_beside
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.timeout(1800)
 
-ENV_FILE = "    env_file: [.env.feature, .env]\n"
 GATES = "    gates: {checks: [test], reachable_from: main, wait: 2m, every: 5s}\n"
 SHOW = "    show: {deployments: true, status: true, comment: true}\n"
-
-
-def attempt() -> tuple[str, str]:
-    """Promote to feature, and return how it ended: the state's name and its message."""
-    state: State[Any] = promote("feature", requested_by="cleo", return_state=True)
-    return str(state.name), state.message or ""
 
 
 @pytest.fixture
@@ -47,14 +36,8 @@ def page() -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def github(scene: Scene) -> Iterator[FakeGitHub]:
     """GitHub, which knows the scene's commits; the repository names it, and the pipeline asks it."""
-    with serve_github() as github:
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save(
-            "shop", overwrite=True
-        )
-        GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
-        text = (scene.shop.work / "pipeline.yaml").read_text()
-        assert ENV_FILE in text
-        scene.shop.commit_file("pipeline.yaml", text.replace(ENV_FILE, ENV_FILE + GATES + SHOW, 1), "Gates")
+    with put_github_beside(scene) as github:
+        scene.shop.add_to_environment("feature", GATES + SHOW, "Gates")
         github.push(scene.shop.head)
         yield github
 

@@ -15,9 +15,9 @@ from blocks.git_repository import GitRepository
 from blocks.values.lifecycle import Kind, Status
 from tasks.git.mirror import mirror_directory
 from tasks.ledger.records import ApprovalRecord, PromotionRecord
+from tests.lab.repository import git
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
-from tests.lab.shop_repository import git
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
 from blocks.compose_host import ComposeHost
@@ -23,23 +22,18 @@ from blocks.values.lifecycle import ENDED, Status
 from blocks.values.plans import GateAnswer
 from flows.gates.entry import UndecidedError, decide_entry
 from flows.promotion import early_start as ahead
-from flows.promotion.flow import promote
 from tasks.database.backup import remove_dump
 from tasks.kernel.errors import TerminalError
 from tasks.steps.run import Run
+from tests.flows.stories import attempt
+from tests.lab.repository import git
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
-from tests.lab.shop_repository import env_text, git
+from tests.lab.shop_repository import env_text
 
 pytestmark = pytest.mark.timeout(1800)
 
 APP = "/home/deploy/sluice/shop"
-
-
-def attempt(environment: str = "feature", ref: str = "") -> tuple[str, str]:
-    """Promote, and return how it ended: the state's name and its message."""
-    state: State[Any] = promote(environment, ref=ref, requested_by="cleo", return_state=True)
-    return str(state.name), state.message or ""
 
 
 def move_in(scene: Scene, path: str, before: str, after: str, message: str = "A change") -> str:

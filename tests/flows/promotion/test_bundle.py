@@ -16,7 +16,7 @@ from tasks.git.mirror import GitMirror
 from tasks.images.sources import DescribedCommit, Sources
 from tasks.kernel.errors import RefusedError
 from tests.flows.domain.samples import release
-from tests.tasks.git.test_mirror import Repository
+from tests.lab.repository import Repository
 
 COMPOSE = "services: {web: {image: 'nginx:1.26', volumes: ['./conf:/conf:ro', './state:/state']}}\n"
 

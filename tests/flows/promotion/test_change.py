@@ -21,7 +21,8 @@ from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
 from tests.fakes.steps import FakeSteps
-from tests.flows.servers import APP, NEW, RUNS, current, ended, failing, make_run, only_for, server
+from tests.flows.servers import NEW, RUNS, current, ended, failing, make_run, only_for, server
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import START, at, make_backup, make_plan
 
 DONE = StepReceipt(text="done")

@@ -19,7 +19,8 @@ from tasks.kernel.protocols import Fence
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
-from tests.flows.servers import APP, NEW, RUNS, current, failing, make_run, only_for, server, started, stopped
+from tests.flows.servers import NEW, RUNS, current, failing, make_run, only_for, server, started, stopped
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import at
 
 DOWNGRADE = RollbackStrategy(way=StrategyKind.DOWNGRADE, reason="nothing is lost")

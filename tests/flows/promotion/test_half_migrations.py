@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Status
-from flows.promotion.flow import promote
+from tests.flows.stories import attempt, query
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -32,11 +30,6 @@ def downgrade() -> None:
 '''
 
 
-def attempt() -> tuple[str, str]:
-    state: State[Any] = promote("feature", requested_by="cleo", return_state=True)
-    return str(state.name), state.message or ""
-
-
 def write(scene: Scene, revision: str, down: str, *statements: str, outside: bool = False) -> None:
     """Commit a migration; `outside` of a transaction where the statement needs that."""
     lines = [f'    op.execute("{statement}")' for statement in statements]
@@ -44,11 +37,6 @@ def write(scene: Scene, revision: str, down: str, *statements: str, outside: boo
         lines = ["    with op.get_context().autocommit_block():", *(f"    {line}" for line in lines)]
     text = HEAD.format(revision=revision, down=down, up="\n".join(lines))
     scene.shop.commit_file(f"backend/migrations/versions/{revision}_step.py", text, f"Migration {revision}")
-
-
-def ask(scene: Scene, sql: str) -> list[str]:
-    argv = ("docker", "exec", "shop-db-1", "psql", "-U", "shop", "-tAc", sql)
-    return scene.lab.servers["feature"].run(argv).stdout.split()
 
 
 def failed_at(scene: Scene, revision: str) -> str:
@@ -64,7 +52,7 @@ def failed_at(scene: Scene, revision: str) -> str:
     assert step.status == "failed"
     assert step.error is not None
     assert f"at revision {revision}" in step.error
-    assert ask(scene, "select version_num from alembic_version") == [revision]
+    assert query(scene, "select version_num from alembic_version") == [revision]
     serves = scene.serves("feature")
     assert (serves["status"], serves["version"]) == ("ok", "1.0.0")
     return message
@@ -85,20 +73,20 @@ def test_the_second_of_three_fails(running: Scene) -> None:
     write(running, "0005", "0004", "create table three (id int)")
     assert "no_such_function" in failed_at(running, "0003")
     tables = "select relname from pg_class where relname in ('one', 'two', 'three') order by relname"
-    assert ask(running, tables) == ["one"]
+    assert query(running, tables) == ["one"]
     # What was mended goes on from there.
     write(running, "0004", "0003", "create table two (id int)")
     assert attempt()[0] == "Completed"
-    assert ask(running, tables) == ["one", "three", "two"]
+    assert query(running, tables) == ["one", "three", "two"]
 
 
 def test_an_index_that_is_made_concurrently_and_fails(running: Scene) -> None:
-    ask(running, "insert into one values (1), (1) returning 1")
+    query(running, "insert into one values (1), (1) returning 1")
     index = "create unique index concurrently one_id on one (id)"
     write(running, "0006", "0005", index, outside=True)
     assert "one_id" in failed_at(running, "0005")
     invalid = "select indexrelid::regclass from pg_index where not indisvalid"
-    assert ask(running, invalid) == ["one_id"]
+    assert query(running, invalid) == ["one_id"]
     write(
         running,
         "0006",
@@ -109,7 +97,7 @@ def test_an_index_that_is_made_concurrently_and_fails(running: Scene) -> None:
         outside=True,
     )
     assert attempt()[0] == "Completed"
-    assert ask(running, invalid) == []
+    assert query(running, invalid) == []
 
 
 def test_a_session_that_is_ended_in_the_middle(running: Scene) -> None:
@@ -120,7 +108,7 @@ def test_a_session_that_is_ended_in_the_middle(running: Scene) -> None:
         failed_at(running, "0006")
     finally:
         ending.join()
-    assert ask(running, "select to_regclass('four') is null") == ["t"]
+    assert query(running, "select to_regclass('four') is null") == ["t"]
 
 
 def end_session(scene: Scene) -> None:
@@ -128,6 +116,6 @@ def end_session(scene: Scene) -> None:
     mine = "query like '%pg_sleep(90)%' and pid <> pg_backend_pid()"
     sql = f"select count(pg_terminate_backend(pid)) from pg_stat_activity where {mine}"
     for _ in range(600):
-        if ask(scene, sql) != ["0"]:
+        if query(scene, sql) != ["0"]:
             return
         time.sleep(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -31,17 +30,6 @@ PROMOTION = (
     "notify after",
 )
 RETURN = ("restore before", "restore during", "restore after")
-
-
-@pytest.fixture
-def kills(scene: Scene) -> Iterator[Path]:
-    """The plan the processes of runs obey."""
-    path = Path(scene.plane.env["SLUICE_TEST_KILLS"])
-    # The stage is shared: another module's kills are not ours.
-    path.with_suffix(".done").unlink(missing_ok=True)
-    yield path
-    path.unlink(missing_ok=True)
-    path.with_suffix(".done").unlink(missing_ok=True)
 
 
 def promote_with_kills(scene: Scene, kills: Path, points: tuple[str, ...]) -> str:

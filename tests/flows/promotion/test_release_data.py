@@ -9,12 +9,12 @@ from prefect.client.schemas.objects import State
 
 from blocks.settings import Settings
 from blocks.values.lifecycle import Status
-from flows.promotion.flow import promote
 from flows.rollback.flow import rollback
 from flows.rollback.offline_execute import go_back
 from flows.rollback.offline_hosts import OfflineRequest, prepare_rollback
 from tasks.kernel.errors import RefusedError
 from tasks.services.rescue import read_rescue
+from tests.flows.stories import attempt
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -39,11 +39,6 @@ echo warm > /cache/page
 
 def version(scene: Scene, text: str) -> None:
     scene.shop.commit_file("backend/shop/__init__.py", f'"""The shop."""\n\n__version__ = "{text}"\n', text)
-
-
-def promoted() -> tuple[str, str]:
-    state: State[Any] = promote("feature", requested_by="cleo", return_state=True)
-    return str(state.name), str(state.message)
 
 
 def policy(scene: Scene, line: str) -> None:
@@ -73,7 +68,7 @@ def writing(scene: Scene) -> Scene:
     conf = "    volumes:\n      - ./ops/nginx/shop.conf"
     changed = compose.replace(conf, f"{MOUNTS}      - ./ops/nginx/shop.conf", 1)
     scene.shop.commit_file("compose.yaml", changed, "Mounts")
-    assert promoted()[0] == "Completed"
+    assert attempt()[0] == "Completed"
     inside(scene, WRITES)
     return scene
 
@@ -94,7 +89,7 @@ def test_what_would_be_left_behind_is_refused_by_name(writing: Scene) -> None:
         image,
         "infinity",
     )
-    name, message = promoted()
+    name, message = attempt()
     root(writing, "docker", "rm", "--force", "by-hand")
     assert name == "Refused"
     assert "by-hand, which is no service of" in message
@@ -116,7 +111,7 @@ def test_what_the_policy_carries_goes_along_and_the_rest_stays(writing: Scene) -
     policy(writing, "data: {./data: carry, ./settings.json: carry, ./cache: release}")
     writing.shop.commit_file("data/README", "from the next commit\n", "README")
     writing.shop.commit_file("data/more.csv", "from the next commit\n", "more")
-    assert promoted()[0] == "Completed"
+    assert attempt()[0] == "Completed"
     assert current(writing) != before
     said = inside(
         writing,
@@ -167,7 +162,7 @@ def test_a_release_that_fails_leaves_what_was_written_where_it_was(writing: Scen
     before, compose = current(writing), (writing.shop.work / "compose.yaml").read_text()
     broken = compose.replace("  frontend:\n", '  frontend:\n    command: ["false"]\n', 1)
     writing.shop.commit_file("compose.yaml", broken, "Broken")
-    name, message = promoted()
+    name, message = attempt()
     writing.shop.commit_file("compose.yaml", compose, "Mended")
     assert name == "Restored", message
     assert current(writing) == before
@@ -181,7 +176,7 @@ def test_a_folder_goes_with_its_release_only_when_its_data_was_carried_on(writin
     left, failed = current(writing).removeprefix("releases/"), newest(writing)
     text = (writing.shop.work / "pipeline.yaml").read_text().replace("keep_releases: 5", "keep_releases: 2")
     writing.shop.commit_file("pipeline.yaml", text, "Keep two")
-    name, message = promoted()
+    name, message = attempt()
     assert name == "Completed", message
     kept = root(writing, "ls", f"{APP}/releases").split()
     assert failed in kept
@@ -195,7 +190,7 @@ def test_the_same_release_again_keeps_its_folder(writing: Scene) -> None:
     root(writing, "sh", "-c", f"echo by hand >> {APP}/current/site/index.html")
     root(writing, "docker", "rm", "--force", "shop-backend-1")
     inside(writing, "echo again >> /data/private/orders.db; echo again > /data/prices.csv")
-    name, message = promoted()
+    name, message = attempt()
     assert (name, current(writing)) == ("Completed", before), message
     assert root(writing, "stat", "-c", "%i", f"{APP}/current/data") == folder
     assert inside(writing, "cat /data/prices.csv; tail -n 1 /data/private/orders.db").split() == [

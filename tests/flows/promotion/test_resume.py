@@ -17,7 +17,8 @@ from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
-from tests.flows.servers import APP, NEW, OLD, RUNS, ended, make_run, server
+from tests.flows.servers import NEW, OLD, RUNS, ended, make_run, server
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import START, make_plan
 
 REQUEST = Request(Kind.PROMOTE, "prod", "main", "default", "cleo")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from prefect.client.schemas.objects import State
 
 from blocks.values.lifecycle import Status
 from blocks.values.schema_changes import Risk
-from flows.promotion.flow import promote
 from tasks.ledger.records import PromotionRecord
+from tests.flows.stories import attempt, query
+from tests.lab.repository import git
 from tests.lab.scene import Scene
-from tests.lab.shop_repository import git, secret_key
+from tests.lab.shop_repository import secret_key
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -43,18 +41,6 @@ except psycopg.Error:
 MIGRATION = "backend/migrations/versions/0004_no_gift_notes.py"
 
 
-def attempt(ref: str = "") -> tuple[str, str]:
-    state: State[Any] = promote("feature", ref=ref, requested_by="cleo", return_state=True)
-    return str(state.name), state.message or ""
-
-
-def database(scene: Scene, sql: str) -> str:
-    found = scene.lab.servers["feature"].run(
-        ("docker", "exec", "shop-db-1", "psql", "-U", "shop", "-d", "shop", "-At", "-c", sql)
-    )
-    return found.stdout.strip()
-
-
 def last(scene: Scene) -> PromotionRecord:
     return scene.promotions("feature")[0]
 
@@ -70,7 +56,7 @@ def with_notes(scene: Scene) -> Scene:
     assert attempt()[0] == "Completed"
     scene.shop.advance("v2")
     assert attempt()[0] == "Completed"
-    database(
+    query(
         scene,
         "INSERT INTO orders (product_id, quantity, total_cents, email, status, gift_note) "
         "SELECT id, 1, price_cents, 'a@example.com', 'paid', 'with love' FROM products LIMIT 1",
@@ -94,7 +80,7 @@ def test_an_additive_migration_is_rehearsed_and_comes_in(with_notes: Scene) -> N
 
 
 def test_a_column_does_not_go_together_with_the_code_that_used_it(with_notes: Scene) -> None:
-    orders = database(with_notes, "SELECT count(*) FROM orders")
+    orders = query(with_notes, "SELECT count(*) FROM orders")
     shop, before = with_notes.shop, with_notes.shop.head
     git(shop.work, "checkout", "--quiet", "without-notes", "--", "backend/shop", "frontend")
     (shop.work / ENV).write_text((shop.work / ENV).read_text() + HOSTILE)
@@ -104,9 +90,9 @@ def test_a_column_does_not_go_together_with_the_code_that_used_it(with_notes: Sc
     assert "0004 is destructive" in message
     assert "DROP COLUMN gift_note" in message
     assert "Expand and contract" in message
-    assert database(with_notes, "SELECT version_num FROM alembic_version") == "0003"
+    assert query(with_notes, "SELECT version_num FROM alembic_version") == ["0003"]
     # What the commit tried while its plan was made reached nothing, and knew nothing but examples.
-    assert database(with_notes, "SELECT count(*) FROM orders") == orders
+    assert query(with_notes, "SELECT count(*) FROM orders") == orders
     plan = last(with_notes).plan
     assert plan is not None
     assert "-- key: changethis" in plan.verdicts[0].sql
@@ -122,7 +108,7 @@ def test_a_column_does_not_go_together_with_the_code_that_used_it(with_notes: Sc
 
 
 def test_in_steps_it_goes_and_nothing_is_lost(with_notes: Scene) -> None:
-    shop, orders = with_notes.shop, database(with_notes, "SELECT count(*) FROM orders")
+    shop, orders = with_notes.shop, query(with_notes, "SELECT count(*) FROM orders")
     git(shop.work, "checkout", "--quiet", "without-notes", "--", "backend/shop", "frontend")
     shop.commit_all("Nothing reads or writes gift notes any more")
     assert attempt()[0] == "Completed"
@@ -130,9 +116,9 @@ def test_in_steps_it_goes_and_nothing_is_lost(with_notes: Scene) -> None:
     shop.commit_file(MIGRATION, CONTRACT, "Gift notes go away")
     assert attempt()[0] == "Completed"
     assert last(with_notes).status is Status.SUCCEEDED
-    assert database(with_notes, "SELECT version_num FROM alembic_version") == "0004"
-    assert database(with_notes, "SELECT count(*) FROM orders") == orders
-    columns = database(
+    assert query(with_notes, "SELECT version_num FROM alembic_version") == ["0004"]
+    assert query(with_notes, "SELECT count(*) FROM orders") == orders
+    columns = query(
         with_notes, "SELECT column_name FROM information_schema.columns WHERE table_name = 'orders'"
     )
-    assert "gift_note" not in columns.split()
+    assert "gift_note" not in columns

@@ -14,10 +14,8 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
-from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
@@ -31,14 +29,13 @@ from tasks.kernel.errors import RefusedError
 from tasks.ledger.records import PromotionRecord, StepRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.publication import Showing
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
+from tests.fakes.github import TOKEN, FakeGitHub, Fault
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on
-from tests.lab.control import open_server
-from tests.lab.shop_repository import git
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_plan, make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """
 pipeline: shop
@@ -55,20 +52,6 @@ environments:
 MERGED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    """Prefect's server as `sluice up` starts it, without a worker, with the blocks a team fills in."""
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
-
-
 @pytest.fixture(autouse=True)
 def outside_of_flows() -> Iterator[None]:
     """Most tests show without a flow around it, where a log line belongs to no run."""
@@ -82,14 +65,13 @@ class Place:
 
     ledger: Ledger
     github: FakeGitHub
-    work: Path
+    shop: Repository
     showing: Showing
     pulls: dict[str, int] = field(default_factory=dict)
 
     def merge(self, number: int, subject: str) -> str:
         """Merge a pull request; return the commit its merge made."""
-        git(self.work, "commit", "--quiet", "--allow-empty", "--message", subject)
-        sha = git(self.work, "rev-parse", "HEAD")
+        sha = self.shop.commit(subject)
         self.showing.mirror.fetch()
         self.github.push(sha)
         head = hashlib.sha1(sha.encode(), usedforsecurity=False).hexdigest()
@@ -99,7 +81,7 @@ class Place:
         return sha
 
     def tag(self, name: str) -> None:
-        git(self.work, "tag", name)
+        self.shop.git("tag", name)
         self.showing.mirror.fetch()
 
     def release(self, sha: str) -> Release:
@@ -170,29 +152,23 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
-    work = tmp_path / "shop"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch", "main")
-    git(work, "config", "user.name", "Dora")
-    git(work, "config", "user.email", "dora@example.com")
-    git(work, "commit", "--quiet", "--allow-empty", "--message", "First")
-    github.push(git(work, "rev-parse", "HEAD"))
-    push_branch(github, "main", git(work, "rev-parse", "HEAD"))
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
+    shop = Repository(tmp_path / "shop")
+    first = shop.commit("First")
+    github.push(first)
+    push_branch(github, "main", first)
     github.shown.files["main"] = {"CHANGELOG.md": "# Changelog\n\n## [1.0.0] - 2026-01-01\n\n- First\n"}
     pipeline = load_pipeline(PIPELINE)
-    mirror = open_mirror(GitRepository(url=str(work)), Settings(home=tmp_path / "home"))
+    mirror = open_mirror(GitRepository(url=str(shop.path)), Settings(home=tmp_path / "home"))
     mirror.fetch()
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        showing = Showing(
-            ledger=ledger,
-            policies={name: pipeline.policy(name) for name in pipeline.names},
-            mirror=mirror,
-            github="shop",
-            default_branch="main",
-        )
-        yield Place(ledger, github, work, showing)
+    showing = Showing(
+        ledger=ledger,
+        policies={name: pipeline.policy(name) for name in pipeline.names},
+        mirror=mirror,
+        github="shop",
+        default_branch="main",
+    )
+    return Place(ledger, github, shop, showing)
 
 
 def test_the_whole_story_of_a_change(place: Place) -> None:
@@ -441,7 +417,7 @@ def conducted(
     policy = place.showing.policies["staging"]
     session = SimpleNamespace(
         ledger=place.ledger,
-        repository=GitRepository(url=str(place.work), github="shop"),
+        repository=GitRepository(url=str(place.shop.path), github="shop"),
         policy=lambda _: policy,
         showing=lambda _: place.showing,
     )

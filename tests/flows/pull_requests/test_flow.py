@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,23 +13,20 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 
 import flows.pull_requests.flow
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.values.deliveries import Arrived
 from blocks.values.pull_requests import BY_RULE
 from flows.core.github import open_pull_requests
 from flows.pull_requests.flow import tend
 from tasks.github.pull_requests import let_merge
 from tasks.ledger.store import Ledger
-from tests.deployments.webhook.shop import Shop
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github, shapes
+from tests.fakes.github import TOKEN, FakeGitHub, Fault, pulls, shapes
 from tests.fakes.github.server import EVERYTHING
-from tests.lab.control import open_server
+from tests.lab.repository import Repository
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """\
 pipeline: shop
@@ -44,24 +40,11 @@ environments:
 BRANCH = "docs/prices"
 
 
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
-
-
 @dataclass
 class Place:
     """An application with a branch `staging`, GitHub's side of it, and the ledger deliveries are in."""
 
-    shop: Shop
+    shop: Repository
     github: FakeGitHub
     ledger: Ledger
 
@@ -113,18 +96,15 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Place:
     github.branches["staging"] = shapes.protection(reviews=1, checks={"test": None})
-    shop = Shop.create(tmp_path / "shop", PIPELINE)
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
     shop.git("branch", "staging")
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SLUICE_LEDGER_URL", url)
+    monkeypatch.setenv("SLUICE_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
     monkeypatch.setattr(flows.pull_requests.flow, "PUSH_SECONDS", 0.0)
-    GitRepository(url=str(shop.folder), github="shop").save("default", overwrite=True)
-    with Ledger.open(url) as ledger:
-        yield Place(shop, github, ledger)
+    GitRepository(url=str(shop.path), github="shop").save("default", overwrite=True)
+    return Place(shop, github, ledger)
 
 
 def tended(branch: str = BRANCH) -> str:
@@ -237,12 +217,12 @@ def test_a_push_that_is_told_of_late_is_waited_for(place: Place, monkeypatch: py
     monkeypatch.setattr(flows.pull_requests.flow, "PUSH_SECONDS", 60.0)
     sha = place.push(BRANCH, told=False, files={"docs/a.md": None})
     number = place.request()
-    timer = threading.Timer(3, place.tell, (BRANCH, sha, "ana"))
+    timer = threading.Timer(1, place.tell, (BRANCH, sha, "ana"))
     timer.start()
     began = time.monotonic()
     assert tended() == f"#{number} is approved and merged as soon as its checks are green"
     timer.join()
-    assert 2 < time.monotonic() - began < 30
+    assert 0.9 < time.monotonic() - began < 30
 
 
 def test_a_branch_without_required_checks_holds_nothing_back(place: Place) -> None:
@@ -292,14 +272,14 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
     state: State[Any] = tend(BRANCH, return_state=True)
     assert state.is_failed()
     assert "give it the permission pull_requests=write" in (state.message or "")
-    GitRepository(url=str(place.shop.folder)).save("default", overwrite=True)
+    GitRepository(url=str(place.shop.path)).save("default", overwrite=True)
     state = tend(BRANCH, return_state=True)
     assert "the git-repository block names no github block" in (state.message or "")
 
 
 def test_a_pipeline_that_asks_for_nothing(place: Place) -> None:
     bare = PIPELINE[: PIPELINE.index("pull_requests")] + PIPELINE[PIPELINE.index("environments") :]
-    place.shop.commit(bare)
+    place.shop.change_pipeline(bare)
     assert tended() == f"the pipeline has no rule for {BRANCH}"
     assert place.github.asked == []
 
@@ -308,7 +288,7 @@ def test_a_branch_cannot_loosen_its_own_rule(place: Place) -> None:
     """The rules are the default branch's, whatever the branch says."""
     place.push(BRANCH, files={"src/a.py": None})
     place.shop.git("checkout", "--quiet", BRANCH)
-    place.shop.commit(PIPELINE.replace("docs/**", "'**'"))
+    place.shop.change_pipeline(PIPELINE.replace("docs/**", "'**'"))
     place.shop.git("checkout", "--quiet", "main")
     sha = place.shop.git("rev-parse", BRANCH)
     pulls.push_branch(place.github, BRANCH, sha, files={"pipeline.yaml": None})

@@ -22,19 +22,8 @@ from tasks.kernel.protocols import Fence
 from tasks.ledger.store import Ledger
 from tests.fakes.steps import FakeSteps
 from tests.flows.domain.samples import image
-from tests.flows.servers import (
-    APP,
-    NEW,
-    OLD,
-    RUNS,
-    container,
-    current,
-    ended,
-    failing,
-    make_run,
-    only_for,
-    server,
-)
+from tests.flows.servers import NEW, OLD, RUNS, container, current, ended, failing, make_run, only_for, server
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import START, make_backup
 
 DONE = StepReceipt(text="done")

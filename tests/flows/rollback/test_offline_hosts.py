@@ -20,7 +20,8 @@ from tasks.kernel.protocols import Call, Fence, Result
 from tests.fakes.host import FakeHost
 from tests.flows.domain.rollback.test_offline import manifest
 from tests.flows.domain.samples import NOW
-from tests.flows.servers import APP, LIVE, NEW, OLD, current, failing, only_for, server, started, stopped
+from tests.flows.servers import LIVE, NEW, OLD, current, failing, only_for, server, started, stopped
+from tests.samples.runs import APP
 from tests.tasks.services.test_rescue import rescue
 
 

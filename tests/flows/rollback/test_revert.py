@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +9,8 @@ from typing import Any, cast
 
 import pytest
 from prefect import flow
-from pydantic import SecretStr
 
 from blocks.git_repository import GitRepository
-from blocks.github import GitHub
 from blocks.pipeline import load_pipeline
 from blocks.settings import Settings
 from blocks.values.lifecycle import Kind, Status
@@ -23,12 +20,11 @@ from tasks.kernel.clock import utc_now
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Journal, Run
-from tests.deployments.webhook.shop import Shop
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
-from tests.lab.control import open_server
+from tests.fakes.github import REPOSITORY, FakeGitHub, Fault, pulls
+from tests.lab.repository import Repository
 from tests.tasks.ledger.samples import make_release
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("github_block")]
 
 PIPELINE = """\
 pipeline: shop
@@ -39,24 +35,11 @@ environments:
 """
 
 
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(github: FakeGitHub) -> Iterator[None]:
-    with open_server():
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base).save("shop")
-        yield
-
-
 @dataclass
 class Place:
     """An application whose pull requests are merged on GitHub, and a rollback of it."""
 
-    shop: Shop
+    shop: Repository
     github: FakeGitHub
     session: Session
     releases: dict[str, str] = field(default_factory=dict)
@@ -130,15 +113,13 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, github: FakeGitHub) -> Iterator[Place]:
-    github.__dict__.update(FakeGitHub(base=github.base).__dict__)
-    shop = Shop.create(tmp_path / "shop", PIPELINE)
-    repository = GitRepository(url=str(shop.folder), github="shop")
+def place(tmp_path: Path, github: FakeGitHub, ledger: Ledger) -> Place:
+    shop = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    repository = GitRepository(url=str(shop.path), github="shop")
     settings = Settings(home=tmp_path / "home")
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-        mirror = open_mirror(repository, settings)
-        session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
-        yield Place(shop, github, session)
+    mirror = open_mirror(repository, settings)
+    session = Session(settings, ledger, repository, mirror, PIPELINE, load_pipeline(PIPELINE))
+    return Place(shop, github, session)
 
 
 def test_what_the_rollback_left_is_reverted_once(place: Place) -> None:
@@ -238,7 +219,7 @@ def test_nothing_that_goes_wrong_is_the_rollbacks(place: Place, caplog: pytest.L
     place.goes_back(new, old)
     assert "revert: " in caplog.text.split("status 502", 1)[1]
     place.github.faults.clear()
-    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.folder)))
+    object.__setattr__(place.session, "repository", GitRepository(url=str(place.shop.path)))
     place.goes_back(new, old)
     assert "the git-repository block names no github block" in caplog.text
     assert place.opened() == []

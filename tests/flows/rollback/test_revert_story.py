@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pydantic import SecretStr
 
-from blocks.git_repository import GitRepository
-from blocks.github import GitHub
-from flows.promotion.flow import promote
 from flows.rollback.flow import rollback
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github
+from tests.fakes.github import REPOSITORY, FakeGitHub, Fault, pulls
+from tests.flows.stories import attempt
+from tests.lab.hub import put_github_beside
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.timeout(1800)
@@ -25,16 +23,9 @@ def github(scene: Scene) -> Iterator[FakeGitHub]:
     text = (scene.shop.work / "pipeline.yaml").read_text()
     asked = "pull_requests: {revert_after_rollback: feature}\n"
     scene.shop.commit_file("pipeline.yaml", text + asked, "What is left is reverted")
-    with serve_github() as github:
-        block = GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github.base)
-        block.save("shop", overwrite=True)
-        GitRepository(url=scene.shop.url, github="shop").save("default", overwrite=True)
-        assert promoted() == "Completed"
+    with put_github_beside(scene) as github:
+        assert attempt()[0] == "Completed"
         yield github
-
-
-def promoted() -> str:
-    return str(promote("feature", requested_by="cleo", return_state=True).name)
 
 
 def merged(scene: Scene, github: FakeGitHub, branch: str, color: str) -> int:
@@ -51,7 +42,7 @@ def merged(scene: Scene, github: FakeGitHub, branch: str, color: str) -> int:
 
 def test_what_a_rollback_left_is_reverted(scene: Scene, github: FakeGitHub) -> None:
     number = merged(scene, github, "feature/green", "green")
-    assert promoted() == "Completed"
+    assert attempt()[0] == "Completed"
     state = rollback("feature", reason="it is hard to read", requested_by="ben", return_state=True)
     assert state.name == "Completed", state.message
     row = scene.promotions("feature")[0]
@@ -67,7 +58,7 @@ def test_what_a_rollback_left_is_reverted(scene: Scene, github: FakeGitHub) -> N
 
 def test_github_that_is_away_costs_a_rollback_nothing(scene: Scene, github: FakeGitHub) -> None:
     number = merged(scene, github, "feature/blue", "blue")
-    assert promoted() == "Completed"
+    assert attempt()[0] == "Completed"
     github.faults.append(Fault("/pulls", 503, "Unavailable", times=99))
     state = rollback("feature", reason="blue", return_state=True)
     assert state.name == "Completed", state.message

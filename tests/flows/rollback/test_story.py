@@ -13,6 +13,7 @@ from flows.domain.approvals.values import Refusal
 from flows.promotion.flow import promote
 from flows.rollback.flow import rollback
 from flows.rollback.preview import preview_rollback
+from tests.flows.stories import query
 from tests.lab.scene import Scene
 from tests.lab.shell import wait_until
 
@@ -50,12 +51,6 @@ def forward() -> None:
 def back(**wish: Any) -> tuple[str, str]:
     state: State[Any] = rollback("feature", return_state=True, **wish)
     return str(state.name), state.message or ""
-
-
-def ask(scene: Scene, sql: str) -> list[str]:
-    """Ask the database of feature."""
-    argv = ("docker", "exec", "shop-db-1", "psql", "-U", "shop", "-tAc", sql)
-    return scene.lab.servers["feature"].run(argv).stdout.split()
 
 
 def unhold(scene: Scene) -> None:
@@ -106,7 +101,7 @@ def test_an_additive_migration_lets_the_code_go_back_alone(running: Scene) -> No
     migration(running, "0003", "0002", up, "pass", "Notes")
     forward()
     placed = "insert into orders (product_id, quantity, total_cents, email, status, note) "
-    ask(
+    query(
         running,
         placed + "select 1, 1, 8900, 'a@example.com', 'paid', 'x' from generate_series(1, 20) returning 1",
     )
@@ -121,8 +116,8 @@ def test_an_additive_migration_lets_the_code_go_back_alone(running: Scene) -> No
     assert last_way(running) is StrategyKind.CODE
     # Nothing was dumped or copied on the way, and no row is lost.
     assert len(ledger_backups(running)) == backups
-    assert ask(running, "select count(note) from orders") == ["20"]
-    assert ask(running, "select version_num from alembic_version") == ["0003"]
+    assert query(running, "select count(note) from orders") == ["20"]
+    assert query(running, "select version_num from alembic_version") == ["0003"]
     unhold(running)
     forward()
 
@@ -137,14 +132,14 @@ def test_a_destructive_migration_is_taken_back_where_that_loses_nothing(running:
     down = "op.execute(\"alter table orders add hint text not null default ''\")"
     migration(running, "0004", "0003", up, down, "No hints")
     forward()
-    orders = ask(running, "select count(*), sum(total_cents) from orders")
+    orders = query(running, "select count(*), sum(total_cents) from orders")
     name, message = back(reason="they were wanted after all")
     assert name == "Completed", message
     assert last_way(running) is StrategyKind.DOWNGRADE
     assert "nothing lost" in message
-    assert ask(running, "select version_num from alembic_version") == ["0003"]
-    assert ask(running, "select count(*), sum(total_cents) from orders") == orders
-    assert ask(running, "select datname from pg_database where datname like 'sluice%'") == []
+    assert query(running, "select version_num from alembic_version") == ["0003"]
+    assert query(running, "select count(*), sum(total_cents) from orders") == orders
+    assert query(running, "select datname from pg_database where datname like 'sluice%'") == []
     assert running.serves("feature")["status"] == "ok"
     unhold(running)
 
@@ -155,16 +150,16 @@ def test_down_migrations_that_fail_live_leave_the_database_as_it_was(running: Sc
     fails = "do $$ begin if current_setting('fsync') = 'on' then raise exception 'not here'; end if; end $$"
     down = f'op.execute("{fails}")'
     migration(running, "0005", "0004", 'op.execute("alter table orders drop note")', down, "No notes")
-    ask(running, "update orders set note = null returning 1")
+    query(running, "update orders set note = null returning 1")
     forward()
-    orders = ask(running, "select count(*), sum(total_cents) from orders")
+    orders = query(running, "select count(*), sum(total_cents) from orders")
     name, message = back()
     assert name == "Restored", message
     assert "downgrade: alembic downgrade 0004 on feature failed" in message
     assert "not here" in message
-    assert ask(running, "select version_num from alembic_version") == ["0005"]
-    assert ask(running, "select count(*), sum(total_cents) from orders") == orders
-    assert ask(running, "select datname from pg_database where datname like 'sluice%'") == []
+    assert query(running, "select version_num from alembic_version") == ["0005"]
+    assert query(running, "select count(*), sum(total_cents) from orders") == orders
+    assert query(running, "select datname from pg_database where datname like 'sluice%'") == []
     assert running.serves("feature")["status"] == "ok"
 
 
@@ -177,7 +172,7 @@ def test_a_downgrade_that_would_lose_rows_is_refused_and_nothing_touched(running
     assert name == "Refused", message
     assert "the down-migration would lose data: public.reviews with 20 rows" in message
     assert running.promotions("feature")[0].status is Status.REFUSED
-    assert ask(running, "select version_num from alembic_version") == ["0006"]
+    assert query(running, "select version_num from alembic_version") == ["0006"]
     assert running.serves("feature")["status"] == "ok"
 
 
@@ -188,8 +183,10 @@ def test_what_a_restore_would_lose_is_told_without_acting(running: Scene) -> Non
     assert asked in text
     running.shop.commit_file("pipeline.yaml", text.replace(asked, asking, 1), "People are asked")
     placed = "insert into orders (product_id, quantity, total_cents, email, status) "
-    ask(running, placed + "select 1, 1, 8900, 'b@example.com', 'paid' from generate_series(1, 3) returning 1")
-    ask(running, "update products set price_cents = price_cents + 1 where id in (1, 2) returning 1")
+    query(
+        running, placed + "select 1, 1, 8900, 'b@example.com', 'paid' from generate_series(1, 3) returning 1"
+    )
+    query(running, "update products set price_cents = price_cents + 1 where id in (1, 2) returning 1")
     before = len(running.promotions("feature"))
     way = preview_rollback("feature").plan.going_back
     assert way is not None
@@ -218,7 +215,7 @@ def agreed(scene: Scene, **wish: Any) -> tuple[str, str]:
 def said_yes(scene: Scene, run: str) -> tuple[str, str]:
     for name in ("ana", "ben"):
         scene.suspended(run)
-        assert ask(scene, "select datname from pg_database where datname like 'sluice%'") == []
+        assert query(scene, "select datname from pg_database where datname like 'sluice%'") == []
         scene.answer(run, name)
     ended = scene.ended(run)
     return ended["state"]["name"], ended["state"]["message"] or ""
@@ -231,17 +228,17 @@ def test_a_restore_that_people_agreed_to_and_its_undoing(running: Scene) -> None
     name, message = said_yes(running, run)
     assert name == "Completed", message
     assert last_way(running) is StrategyKind.RESTORE
-    assert ask(running, "select version_num from alembic_version") == ["0005"]
-    assert ask(running, "select count(*) from orders") == ["20"]
-    assert ask(running, "select to_regclass('reviews') is null") == ["t"]
-    assert ask(running, "select datname from pg_database where datname like 'sluice%'") == []
+    assert query(running, "select version_num from alembic_version") == ["0005"]
+    assert query(running, "select count(*) from orders") == ["20"]
+    assert query(running, "select to_regclass('reviews') is null") == ["t"]
+    assert query(running, "select datname from pg_database where datname like 'sluice%'") == []
     assert running.serves("feature")["status"] == "ok"
     assert "--param undo=true" in message
 
     name, message = agreed(running, undo=True)
     assert name == "Completed", message
-    assert ask(running, "select version_num from alembic_version") == ["0006"]
-    assert ask(running, "select count(*) from orders") == ["23"]
-    assert ask(running, "select count(*) from reviews") == ["20"]
-    assert ask(running, "select sum(price_cents) from products") == ["36842"]
+    assert query(running, "select version_num from alembic_version") == ["0006"]
+    assert query(running, "select count(*) from orders") == ["23"]
+    assert query(running, "select count(*) from reviews") == ["20"]
+    assert query(running, "select sum(price_cents) from products") == ["36842"]
     assert running.serves("feature")["status"] == "ok"

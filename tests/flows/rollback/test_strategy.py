@@ -27,7 +27,8 @@ from tasks.kernel.errors import RefusedError, SluiceError, TerminalError
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.flows.domain.rollback.test_strategy import evidence
-from tests.flows.servers import APP, NEW, OLD, RUNS, make_run, server
+from tests.flows.servers import NEW, OLD, RUNS, make_run, server
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import at, bring, make_backup, make_plan, make_release, open_promotion
 
 RESTORE = RollbackStrategy(

@@ -15,7 +15,8 @@ from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
-from tests.flows.servers import APP, OLD, make_run, server
+from tests.flows.servers import OLD, make_run, server
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import bring, make_release
 
 ENDED = utc_now() - timedelta(minutes=5)

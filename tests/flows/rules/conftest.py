@@ -27,11 +27,11 @@ from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import open_ledger
 from tasks.ledger.models import RELAXATIONS
 from tasks.ledger.relaxation_records import RelaxationRecord
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub
 from tests.lab.control import drain_events, ending_at_once
 from tests.lab.plane import LabPlane
 from tests.lab.prefect_database import lay_database
-from tests.lab.shop_repository import git
+from tests.lab.repository import Repository
 from tests.tasks.adapters.web import Reply, Web, serve
 
 PIPELINE = """
@@ -58,13 +58,12 @@ class Shop:
     plane: LabPlane
     github: FakeGitHub
     channel: Web
-    folder: Path
+    repository: Repository
     secrets: dict[str, str]
 
     def write(self, pipeline: str) -> None:
         """Push another pipeline.yaml to the default branch."""
-        (self.folder / "pipeline.yaml").write_text(pipeline)
-        git(self.folder, "commit", "--quiet", "--all", "--allow-empty", "--message", "Change")
+        self.repository.change_pipeline(pipeline)
 
     def protect(self, **parameters: Any) -> State[Any]:
         return protect(**parameters, return_state=True)
@@ -106,12 +105,6 @@ class Shop:
 
 
 @pytest.fixture(scope="package")
-def served() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="package")
 def channel() -> Iterator[Web]:
     with serve(lambda _: Reply()) as web:
         yield web
@@ -119,7 +112,7 @@ def channel() -> Iterator[Web]:
 
 @pytest.fixture(scope="package")
 def plane(
-    tmp_path_factory: pytest.TempPathFactory, served: FakeGitHub, channel: Web
+    tmp_path_factory: pytest.TempPathFactory, github_server: FakeGitHub, channel: Web
 ) -> Iterator[tuple[LabPlane, dict[str, str]]]:
     """Prefect's server and a worker, as `sluice up` starts them, with the blocks a team fills in."""
     home = tmp_path_factory.mktemp("home")
@@ -127,7 +120,7 @@ def plane(
     with LabPlane(home) as plane:
         plane.api.pause_schedules("reconcile/all")
         plane.activate()
-        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=served.base).save("shop")
+        GitHub(repository=REPOSITORY, token=SecretStr(TOKEN), base_url=github_server.base).save("shop")
         WebhookChannel(url=SecretStr(f"{channel.url}/hook")).save("team")
         secrets = {name: pyotp.random_base32() for name in ("ana", "ben")}
         for name, secret in secrets.items():
@@ -139,21 +132,15 @@ def plane(
 
 @pytest.fixture
 def shop(
-    plane: tuple[LabPlane, dict[str, str]], served: FakeGitHub, channel: Web, tmp_path: Path
+    plane: tuple[LabPlane, dict[str, str]], github: FakeGitHub, channel: Web, tmp_path: Path
 ) -> Iterator[Shop]:
-    served.__dict__.update(FakeGitHub(base=served.base).__dict__)
-    served.branches["main"] = None
-    served.ruling.open_team("ops")
-    served.ruling.reporters["test"] = 15368
+    github.branches["main"] = None
+    github.ruling.open_team("ops")
+    github.ruling.reporters["test"] = 15368
     channel.asked.clear()
-    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
-    git(tmp_path, "config", "user.name", "Dora")
-    git(tmp_path, "config", "user.email", "dora@example.com")
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "First")
-    GitRepository(url=str(tmp_path), github="shop").save("default", overwrite=True)
-    yield Shop(plane[0], served, channel, tmp_path, plane[1])
+    repository = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    GitRepository(url=str(repository.path), github="shop").save("default", overwrite=True)
+    yield Shop(plane[0], github, channel, repository, plane[1])
     with open_ledger(Settings()) as ledger, ledger._database.writing() as connection:
         for table in ("approvals", "relaxations", "drift"):
             connection.execute(sa.text(f"DELETE FROM {table}"))

@@ -15,9 +15,7 @@ from flows.rules import ask as asking
 from flows.rules.ask import ask_to_relax
 from tasks.kernel.clock import utc_now
 from tasks.ledger.relaxation_records import RelaxationRecord
-from tests.flows.approvals.conftest import answer, ledger, person
-
-__all__ = ["ledger"]
+from tests.flows.approvals.conftest import answer, person
 
 PIPELINE = load_pipeline(
     """

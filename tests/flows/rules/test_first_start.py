@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,12 +25,6 @@ ASKED: dict[str, Parameter] = {
     "source": "default",
 }
 OTHER: dict[type, Parameter] = {str: "evil", int: 1}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 def opened(ledger: Ledger, *, asked: bool = True) -> RelaxationRecord:

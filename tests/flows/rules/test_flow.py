@@ -113,7 +113,7 @@ def test_without_a_block_or_rules_it_says_so(shop: Shop) -> None:
     assert shop.protect().message == (
         "the pipeline asks for no rules on GitHub: add protect to pipeline.yaml"
     )
-    GitRepository(url=str(shop.folder)).save("default", overwrite=True)
+    GitRepository(url=str(shop.repository.path)).save("default", overwrite=True)
     state = shop.protect()
     assert (state.name, state.message) == (
         "Failed",

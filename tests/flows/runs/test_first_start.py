@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,9 +27,9 @@ from tasks.kernel.clock import utc_now
 from tasks.ledger.connect import BLOCK
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
-from tests.lab.control import open_server
+from tests.lab.plane import LabPlane
+from tests.lab.repository import Repository
 from tests.lab.scene import Inbox
-from tests.lab.shop_repository import git
 from tests.tasks.ledger.samples import make_plan, make_release
 
 pytestmark = pytest.mark.timeout(600)
@@ -61,22 +60,12 @@ WAYS = {
 }
 
 
-def made_repository(folder: Path, pipeline: str) -> Path:
-    """Make a repository whose default branch has a pipeline."""
-    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(folder)], check=True)
-    git(folder, "config", "user.name", "Ada")
-    git(folder, "config", "user.email", "ada@example.com")
-    (folder / "pipeline.yaml").write_text(pipeline)
-    git(folder, "add", "pipeline.yaml")
-    git(folder, "commit", "--quiet", "--message", "A pipeline")
-    return folder
-
-
 @pytest.fixture(scope="module", autouse=True)
-def inbox() -> Iterator[Inbox]:
-    """Prefect's server as `sluice up` starts it, and a channel."""
+def inbox(prefect_server: LabPlane) -> Iterator[Inbox]:
+    """A channel that Prefect's server knows."""
+    del prefect_server
     quietly = temporary_settings({PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"})
-    with open_server(), quietly, Inbox() as inbox:
+    with quietly, Inbox() as inbox:
         WebhookChannel(url=SecretStr(f"http://127.0.0.1:{inbox.port}/")).save("team", overwrite=True)
         yield inbox
 
@@ -86,8 +75,8 @@ class Place:
     """An application, another one that asks nobody, and one run that is started again and again."""
 
     ledger: Ledger
-    repository: Path
-    other: Path
+    repository: Repository
+    other: Repository
     inbox: Inbox
     run: str = field(default_factory=lambda: str(uuid4()))
     bodies: int = 0
@@ -126,22 +115,21 @@ class Place:
     def rows(self) -> list[PromotionRecord]:
         return self.ledger.promotions.history("shop")
 
-    def fetched(self, repository: Path) -> bool:
-        return mirror_directory(Settings().home / "mirrors", str(repository)).exists()
+    def fetched(self, repository: Repository) -> bool:
+        return mirror_directory(Settings().home / "mirrors", str(repository.path)).exists()
 
 
 @pytest.fixture
-def place(tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, inbox: Inbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Place:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     LedgerDatabase(url=SecretStr(url)).save(BLOCK, overwrite=True)
-    repository = made_repository(tmp_path / "shop", PIPELINE)
-    other = made_repository(tmp_path / "other", NOBODY_ASKED)
-    GitRepository(url=str(repository)).save("default", overwrite=True)
-    GitRepository(url=str(other)).save("other", overwrite=True)
-    with Ledger.open(url) as ledger:
-        made = Place(ledger, repository, other, inbox)
-        monkeypatch.setattr(conduct, "flow_run_key", lambda: made.run)
-        yield made
+    repository = Repository.with_pipeline(tmp_path / "shop", PIPELINE)
+    other = Repository.with_pipeline(tmp_path / "other", NOBODY_ASKED)
+    GitRepository(url=str(repository.path)).save("default", overwrite=True)
+    GitRepository(url=str(other.path)).save("other", overwrite=True)
+    made = Place(ledger, repository, other, inbox)
+    monkeypatch.setattr(conduct, "flow_run_key", lambda: made.run)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -226,7 +214,7 @@ def test_a_run_of_another_flow_does_not_go_on_with_it(place: Place) -> None:
 
 def test_a_block_that_leads_elsewhere_is_not_followed(place: Place) -> None:
     place.start(place.request(), Status.WAITING)
-    GitRepository(url=str(place.other)).save("default", overwrite=True)
+    GitRepository(url=str(place.other.path)).save("default", overwrite=True)
     state = place.start(place.request())
     assert "the run's git-repository block was changed after its first start" in (state.message or "")
     assert "`url` was " in (state.message or "")
@@ -237,20 +225,19 @@ def test_a_block_that_leads_elsewhere_is_not_followed(place: Place) -> None:
 
 def test_in_the_middle_of_a_change_the_advice_is_about_what_was_changed(place: Place) -> None:
     place.start(place.request(), *WAYS[Status.RUNNING])
-    GitRepository(url=str(place.other)).save("default", overwrite=True)
+    GitRepository(url=str(place.other.path)).save("default", overwrite=True)
     message = place.start(place.request()).message or ""
     # Parameters that are put back would change nothing.
     assert "PATCH" not in message
     assert f"put that back as it was and `prefect flow-run retry {place.run}`" in message
-    GitRepository(url=str(place.repository)).save("default", overwrite=True)
+    GitRepository(url=str(place.repository.path)).save("default", overwrite=True)
     place.start(place.request(), Status.SUCCEEDED)
     assert place.rows[0].status is Status.SUCCEEDED
 
 
 def test_a_pipeline_that_got_another_name_is_another_one(place: Place) -> None:
     place.start(place.request(), Status.WAITING)
-    (place.repository / "pipeline.yaml").write_text(PIPELINE.replace("shop", "store"))
-    git(place.repository, "commit", "--quiet", "--all", "--message", "Another name")
+    place.repository.change_pipeline(PIPELINE.replace("shop", "store"))
     state = place.start(place.request())
     assert "`pipeline` was shop and is store now" in (state.message or "")
     assert (place.rows[0].status, place.bodies) == (Status.REFUSED, 1)
@@ -325,8 +312,7 @@ def test_what_the_default_branch_says_of_a_commit_that_says_nothing_is_in_the_pl
 
     before = told("")
     migrates = "backup: {service: db}\nmigration: {service: web, command: [./migrate]}\n"
-    (place.repository / "pipeline.yaml").write_text(f"{PIPELINE}{migrates}")
-    git(place.repository, "commit", "--quiet", "--all", "--message", "Another command")
+    place.repository.change_pipeline(f"{PIPELINE}{migrates}")
     assert told("") not in {"", before}
     # What a commit says itself stays as it is.
     assert told(PIPELINE) == ""

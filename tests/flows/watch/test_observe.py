@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from blocks.values.manifests import Manifest
 from blocks.values.watch import ContainerMark, LogError, LogSummary, WatchEnd
 from flows.domain.watch.watch import WATCH
 from flows.runs.conduct import lease_held
@@ -21,7 +20,9 @@ from tasks.steps.run import Journal
 from tasks.watch import read as watching
 from tasks.watch.read import read_raw_logs
 from tests.fakes.host import FakeHost
-from tests.flows.watch.world import APP, World, host_with, in_flow, now
+from tests.flows.domain.samples import manifest
+from tests.flows.watch.world import World, host_with, in_flow, now
+from tests.samples.runs import APP
 from tests.tasks.ledger.samples import make_release
 
 pytestmark = pytest.mark.timeout(900)
@@ -86,19 +87,8 @@ def test_what_a_green_watch_saw_is_known_to_the_next(world: World) -> None:
 
 def test_a_service_that_ended_turns_it_red(world: World) -> None:
     host = host_with("INFO bye", State={"Status": "exited", "ExitCode": 3})
-    manifest = Manifest(
-        release=make_release("v2"),
-        environment="prod",
-        promotion_id=1,
-        previous_release_id=None,
-        compose_files=("compose.yaml",),
-        profiles=(),
-        env_file=None,
-        services=("web",),
-        bundle_checksum="0",
-        staged_at=now(),
-    )
-    host.files[f"{APP}/current/sluice.manifest.json"] = manifest.to_json().encode()
+    brought = manifest(release=make_release("v2"), services=("web",), bundle_checksum="0")
+    host.files[f"{APP}/current/sluice.manifest.json"] = brought.to_json().encode()
     (finding,) = looked(world, host).end.findings
     assert finding.what == "on prod web ended with status 3"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +77,6 @@ def test_a_release_that_is_well_is_watched_to_the_end(watched: Scene) -> None:
     assert "green" in page
     assert "| Lines |" in page
     assert not [one for one in watched.inbox.messages if "/watch/" in str(one["key"])]
-
-
-@pytest.fixture
-def kills(watched: Scene) -> Iterator[Path]:
-    """The plan the processes of runs obey."""
-    path = Path(watched.plane.env["SLUICE_TEST_KILLS"])
-    yield path
-    path.unlink(missing_ok=True)
-    path.with_suffix(".done").unlink(missing_ok=True)
 
 
 def test_new_errors_turn_it_red_and_the_release_before_runs_again(

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from prefect import flow, get_client
@@ -19,13 +18,13 @@ from blocks.values.lifecycle import Kind, Status
 from blocks.values.plans import Plan
 from blocks.values.receipts import UpReceipt
 from flows.domain.watch.watch import Switch, switch_of
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.protocols import Call, Result
 from tasks.ledger.records import PromotionRecord
 from tasks.ledger.store import Ledger
 from tasks.steps.flow_runs import read_flow_run
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
+from tests.samples.runs import run_of
 from tests.tasks.ledger.samples import make_release
 
 T = TypeVar("T")
@@ -38,7 +37,6 @@ environments:
   prod: {{hosts: prod, tags: "*"}}
   other: {{hosts: prod, tags: "*"}}
 """
-APP = "/home/deploy/sluice/shop"
 CONTAINER = {
     "Id": "new",
     "Created": "2026-11-26T06:00:00Z",
@@ -132,23 +130,8 @@ class World:
 
     def run(self, row: PromotionRecord, policy: Policy, host: FakeHost) -> Run:
         """Return the live side of a watch on a server in memory."""
-        nothing = cast("Any", None)
-        return Run(
-            pipeline=self.name,
-            policy=policy,
-            hosts={"prod": host},
-            directories={"prod": APP},
-            local=LocalRunner(),
-            ledger=self.ledger,
-            promotion_id=row.id,
-            description=self.pipeline().describe("prod"),
-            mirror=nothing,
-            registry=nothing,
-            registry_prefix="",
-            registry_login="{}",
-            engine=nothing,
-            work=Path("/nonexistent"),
-        )
+        known = {"hosts": {"prod": host}, "ledger": self.ledger, "promotion_id": row.id}
+        return run_of(self.pipeline(), policy=policy, **known)
 
 
 def host_with(*lines: str, **changes: Any) -> FakeHost:

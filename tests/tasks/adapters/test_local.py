@@ -59,8 +59,8 @@ def test_silence_is_told_as_such(runner: LocalRunner) -> None:
 
 
 def test_output_keeps_a_command_from_being_idle(runner: LocalRunner) -> None:
-    script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; echo $n; done"
-    assert runner.run(Call(("sh", "-c", script), limits=Limits(60, 4))).ok
+    script = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.25; echo $n; done"
+    assert runner.run(Call(("sh", "-c", script), limits=Limits(60, 2))).ok
 
 
 def test_a_command_whose_reader_fails_is_ended(runner: LocalRunner) -> None:

@@ -94,7 +94,7 @@ def test_a_place_that_hangs_is_left() -> None:
         never.wait(60)
         return joined(pieces, _)
 
-    threading.Timer(6, never.set).start()
+    threading.Timer(3, never.set).start()
     with pytest.raises(TransientError, match="nothing could be written for 0.5 s"):
         relay(read, write, idle_seconds=0.5)
 

@@ -26,9 +26,9 @@ from tasks.kernel.archive import LISTED
 from tasks.kernel.errors import FencedError, TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Limits
 from tasks.kernel.redact import Redactor
+from tests.lab.connect import connect
 from tests.lab.keys import ensure_key
 from tests.lab.server import Server
-from tests.tasks.conftest import connect
 from tests.tasks.packing import packed
 
 ANY_TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=200)

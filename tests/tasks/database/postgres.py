@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
 
 from blocks.pipeline import load_pipeline
 from blocks.values.receipts import BackupReceipt
-from tasks.adapters.local import LocalRunner
 from tasks.database.engine import Login
 from tasks.database.postgresql import dumps
 from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now
 from tasks.kernel.protocols import Call, Host, Limits
 from tasks.steps.run import Run
+from tests.lab.connect import connect
 from tests.lab.server import Server
-from tests.tasks.conftest import connect
+from tests.samples.runs import APP, run_of
 
 PIPELINE = """
 pipeline: shop
@@ -39,7 +37,6 @@ ENVIRONMENT = {
     "POSTGRES_INITDB_ARGS": "--data-checksums",
     "LEFT_OUT": "1",
 }
-APP = "/home/deploy/sluice/shop"
 
 
 def run_on(server: Server, *others: Server, backup: str = "", database: str = "") -> Run:
@@ -51,24 +48,7 @@ def run_on(server: Server, *others: Server, backup: str = "", database: str = ""
 def run_with(hosts: Mapping[str, Host], *, backup: str = "", database: str = "") -> Run:
     """Return a run whose environment is the first of some hosts."""
     text = PIPELINE.format(host=next(iter(hosts)), backup=backup, database=database)
-    pipeline = load_pipeline(text, "pipeline.yaml")
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=pipeline.policy("prod"),
-        hosts=hosts,
-        directories=dict.fromkeys(hosts, APP),
-        local=LocalRunner(),
-        ledger=nothing,
-        promotion_id=0,
-        description=pipeline.describe("prod"),
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="{}",
-        engine=nothing,
-        work=Path("/nonexistent"),
-    )
+    return run_of(load_pipeline(text, "pipeline.yaml"), hosts=hosts)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,13 @@ from tasks.kernel.errors import SluiceError, TerminalError, TransientError
 from tasks.kernel.protocols import Call, Fence, Limits
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
+from tests.fakes.lease import FakeKeeper
+from tests.lab.connect import connect
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shell import wait_until
-from tests.tasks.conftest import connect
-from tests.tasks.database.postgres import APP, LiveDatabase, live_database, run_on
+from tests.samples.runs import APP
+from tests.tasks.database.postgres import LiveDatabase, live_database, run_on
 from tests.tasks.ledger.samples import bring, make_backup
 
 pytestmark = pytest.mark.timeout(900)
@@ -50,23 +52,9 @@ ENOUGH_BYTES = 2_000_000
 BEGUN_BYTES = 100_000
 
 
-class Keeper:
-    """Holds a lease that nobody else wants."""
-
-    def token(self) -> int:
-        return 1
-
-
 @pytest.fixture(scope="module")
-def server(lab: Lab) -> Server:
-    found = lab.servers["prod"]
-    found.reset()
-    return found
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[LiveDatabase]:
-    with live_database(server) as database:
+def live(prod: Server) -> Iterator[LiveDatabase]:
+    with live_database(prod) as database:
         database.sql(SQL)
         # What a session did is in the statistics some time after it has ended.
         counted = "select coalesce(sum(n_tup_ins + n_tup_del), 0) from pg_stat_user_tables"
@@ -75,13 +63,12 @@ def live(server: Server) -> Iterator[LiveDatabase]:
 
 
 @pytest.fixture
-def run(server: Server, live: LiveDatabase, tmp_path: Path) -> Iterator[Run]:
-    assert live.server is server
-    found = run_on(server, backup=", keep: 2")
+def run(prod: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Run]:
+    assert live.server is prod
+    found = run_on(prod, backup=", keep: 2")
     found.hosts["prod"].raise_fence(Fence(APP, 1))
-    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        yield replace(found, ledger=ledger, keeper=cast("Any", Keeper()))
-    server.run(("rm", "-rf", f"{APP}/backups", "/home/deploy/copies"))
+    yield replace(found, ledger=ledger, keeper=cast("Any", FakeKeeper()))
+    prod.run(("rm", "-rf", f"{APP}/backups", "/home/deploy/copies"))
 
 
 def files(server: Server, folder: str = f"{APP}/backups") -> list[str]:
@@ -128,22 +115,22 @@ def in_the_middle(server: Server, live: LiveDatabase, act: Callable[[], object])
         server.run((*inside, TAKE_AWAY))
 
 
-def test_a_dump_is_what_its_receipt_says(run: Run, server: Server) -> None:
+def test_a_dump_is_what_its_receipt_says(run: Run, prod: Server) -> None:
     receipt = take_dump(run, host="prod", name=NAME)
-    content = server.run(("sha256sum", PATH)).stdout.split()[0]
-    assert (receipt.path, receipt.sha256, receipt.bytes) == (PATH, content, size_of(server, PATH))
+    content = prod.run(("sha256sum", PATH)).stdout.split()[0]
+    assert (receipt.path, receipt.sha256, receipt.bytes) == (PATH, content, size_of(prod, PATH))
     assert receipt.bytes > 2 * ENOUGH_BYTES
     assert receipt.revision == "0002"
     assert receipt.entries is not None
     assert receipt.entries > 3
     assert receipt.counters["public.orders"] == (10, 0, 1)
     assert receipt.counters["public.noise"] == (300_000, 0, 0)
-    assert files(server) == [NAME, f"{NAME}.json"]
-    assert server.run(("stat", "-c", "%a", PATH, f"{PATH}.json")).stdout.split() == ["600", "600"]
-    assert server.run(("head", "-c", "5", PATH)).stdout == "PGDMP"
+    assert files(prod) == [NAME, f"{NAME}.json"]
+    assert prod.run(("stat", "-c", "%a", PATH, f"{PATH}.json")).stdout.split() == ["600", "600"]
+    assert prod.run(("head", "-c", "5", PATH)).stdout == "PGDMP"
 
 
-def test_a_dump_is_taken_once_as_long_as_it_is_whole(run: Run, server: Server) -> None:
+def test_a_dump_is_taken_once_as_long_as_it_is_whole(run: Run, prod: Server) -> None:
     first = take_dump(run, host="prod", name=NAME)
     assert take_dump(run, host="prod", name=NAME) == first
     for damage in (
@@ -151,72 +138,72 @@ def test_a_dump_is_taken_once_as_long_as_it_is_whole(run: Run, server: Server) -
         ("rm", PATH),
         ("sh", "-c", 'printf x | dd of="$0" seek=9000 conv=notrunc', PATH),
     ):
-        server.run(damage)
+        prod.run(damage)
         again = take_dump(run, host="prod", name=NAME)
         assert again.taken_at > first.taken_at
-        assert server.run(("sha256sum", PATH)).stdout.split()[0] == again.sha256
+        assert prod.run(("sha256sum", PATH)).stdout.split()[0] == again.sha256
 
 
-def test_a_dump_that_is_killed_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
+def test_a_dump_that_is_killed_in_the_middle(run: Run, prod: Server, live: LiveDatabase) -> None:
     def kill() -> None:
-        server.run(("pkill", "-KILL", "-x", "pg_dump"))
+        prod.run(("pkill", "-KILL", "-x", "pg_dump"))
 
-    with in_the_middle(server, live, kill), pytest.raises(TerminalError) as failure:
+    with in_the_middle(prod, live, kill), pytest.raises(TerminalError) as failure:
         take_dump(run, host="prod", name=NAME)
     assert re.search("the dump on prod failed with status 137.*nothing was changed", str(failure.value))
-    assert files(server) == []
+    assert files(prod) == []
     assert take_dump(run, host="prod", name=NAME).entries
 
 
-def test_a_database_that_ends_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
+def test_a_database_that_ends_in_the_middle(run: Run, prod: Server, live: LiveDatabase) -> None:
     def end() -> None:
-        server.run(("pkill", "-KILL", "-x", "postgres"))
+        prod.run(("pkill", "-KILL", "-x", "postgres"))
 
-    with in_the_middle(server, live, end):
+    with in_the_middle(prod, live, end):
         try:
             with pytest.raises(TerminalError, match="backup: the dump on prod failed with status"):
                 take_dump(run, host="prod", name=NAME)
-            assert files(server) == []
+            assert files(prod) == []
         finally:
             # The engine may not have seen its end yet, and starts nothing that runs.
-            server.run(("docker", "restart", live.container))
+            prod.run(("docker", "restart", live.container))
             live.wait()
 
 
-def test_a_disk_that_is_full_in_the_middle(run: Run, server: Server) -> None:
-    server.fill_disk(leave_bytes=ENOUGH_BYTES)
+def test_a_disk_that_is_full_in_the_middle(run: Run, prod: Server) -> None:
+    prod.fill_disk(leave_bytes=ENOUGH_BYTES)
     try:
         with pytest.raises(TerminalError, match="could not be written; is the disk full"):
             take_dump(run, host="prod", name=NAME)
     finally:
-        server.free_disk()
-    assert files(server) == []
+        prod.free_disk()
+    assert files(prod) == []
 
 
-def test_a_connection_that_is_cut_in_the_middle(run: Run, server: Server, live: LiveDatabase) -> None:
+def test_a_connection_that_is_cut_in_the_middle(run: Run, prod: Server, live: LiveDatabase) -> None:
     """The dump may end on the host by itself; without its receipt it does not count, and is taken again."""
-    hosts = {"prod": connect(server, dead_after_seconds=6.0, connect_seconds=10.0)}
-    with in_the_middle(server, live, server.cut_network):
+    hosts = {"prod": connect(prod, dead_after_seconds=6.0, connect_seconds=10.0)}
+    with in_the_middle(prod, live, prod.cut_network):
         try:
             with pytest.raises(TransientError, match="connection to prod"):
                 take_dump(replace(run, hosts=hosts), host="prod", name=NAME)
         finally:
-            server.restore_network()
-        assert f"{NAME}.json" not in files(server)
+            prod.restore_network()
+        assert f"{NAME}.json" not in files(prod)
     wait_until(
-        lambda: not server.run(("pgrep", "-x", "pg_dump"), check=False).stdout, "the dump's end", seconds=60
+        lambda: not prod.run(("pgrep", "-x", "pg_dump"), check=False).stdout, "the dump's end", seconds=60
     )
     receipt = take_dump(run, host="prod", name=NAME)
-    assert server.run(("sha256sum", PATH)).stdout.split()[0] == receipt.sha256
-    assert files(server) == [NAME, f"{NAME}.json"]
+    assert prod.run(("sha256sum", PATH)).stdout.split()[0] == receipt.sha256
+    assert files(prod) == [NAME, f"{NAME}.json"]
 
 
 def test_what_is_no_dump_is_found_out_when_it_is_read_back(
-    run: Run, server: Server, live: LiveDatabase
+    run: Run, prod: Server, live: LiveDatabase
 ) -> None:
     """A program that writes something else and ends well: neither status nor checksum show that."""
     inside = ("docker", "exec", "-i", "-u", "0", live.container, "sh", "-c")
-    server.run(
+    prod.run(
         (*inside, 'p=$(command -v pg_dump); mv "$p" "$p.away"; cat > "$p"; chmod 755 "$p"'),
         stdin="#!/bin/sh\necho PGDMP\n",
     )
@@ -224,8 +211,8 @@ def test_what_is_no_dump_is_found_out_when_it_is_read_back(
         with pytest.raises(TerminalError, match=f"{NAME} on prod cannot be read back"):
             take_dump(run, host="prod", name=NAME)
     finally:
-        server.run((*inside, 'p=$(command -v pg_dump); mv "$p.away" "$p"'))
-    assert f"{NAME}.json" not in files(server)
+        prod.run((*inside, 'p=$(command -v pg_dump); mv "$p.away" "$p"'))
+    assert f"{NAME}.json" not in files(prod)
     assert take_dump(run, host="prod", name=NAME).entries
 
 
@@ -257,11 +244,11 @@ def test_a_dump_is_copied_to_another_host(run: Run, offsite: Server, place: Host
 
 @pytest.mark.parametrize("broken", ["source", "target", "full"])
 def test_a_copy_that_is_cut_in_the_middle(
-    run: Run, server: Server, offsite: Server, place: HostPlace, broken: str
+    run: Run, prod: Server, offsite: Server, place: HostPlace, broken: str
 ) -> None:
     receipt = take_dump(run, host="prod", name=NAME)
-    source = connect(server, dead_after_seconds=6.0, connect_seconds=10.0)
-    faulty = server if broken == "source" else offsite
+    source = connect(prod, dead_after_seconds=6.0, connect_seconds=10.0)
+    faulty = prod if broken == "source" else offsite
 
     class Cutting(HostPlace):
         """Cuts a connection when the third piece comes."""
@@ -293,7 +280,7 @@ def test_a_copy_that_is_cut_in_the_middle(
     assert offsite.run(("sha256sum", f"{place.directory}/{NAME}")).stdout.split()[0] == receipt.sha256
 
 
-def test_the_last_good_dump_stays(run: Run, server: Server) -> None:
+def test_the_last_good_dump_stays(run: Run, prod: Server) -> None:
     """Four dumps: the ledger knows three, and the newest of these has lost a byte since."""
     number = bring(run.ledger, "one").id
     names = [f"prod-2026112{day}T100000Z-before-x.dump" for day in range(4)]
@@ -308,12 +295,12 @@ def test_the_last_good_dump_stays(run: Run, server: Server) -> None:
             run.ledger.backups.add(
                 promotion_id=number, pipeline="shop", environment="prod", receipt=receipt, now=utc_now()
             )
-    server.run(("truncate", "-s", "4", f"{APP}/backups/{names[2]}"))
-    server.run(("touch", f"{APP}/backups/mine.dump"))
+    prod.run(("truncate", "-s", "4", f"{APP}/backups/{names[2]}"))
+    prod.run(("touch", f"{APP}/backups/mine.dump"))
     narrow = run.policy.model_copy(update={"backup": Backup(service="db", keep=1, keep_days=1)})
     for _ in range(2):
         prune_backups(replace(run, policy=narrow), "prod")
-        assert files(server) == ["mine.dump", names[1], f"{names[1]}.json"]
+        assert files(prod) == ["mine.dump", names[1], f"{names[1]}.json"]
 
 
 def commands_of(title: str) -> list[str]:

@@ -40,22 +40,15 @@ alter database store set statement_timeout = '123s';
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab) -> Server:
-    found = lab.servers["prod"]
-    found.reset()
-    return found
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[LiveDatabase]:
-    with live_database(server) as database:
+def live(prod: Server) -> Iterator[LiveDatabase]:
+    with live_database(prod) as database:
         database.sql(SHOP)
         yield database
 
 
 @pytest.fixture(scope="module")
-def run(server: Server) -> Run:
-    return run_on(server)
+def run(prod: Server) -> Run:
+    return run_on(prod)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +57,10 @@ def backup(live: LiveDatabase, run: Run) -> BackupReceipt:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(server: Server) -> Iterator[None]:
+def nothing_is_left(prod: Server) -> Iterator[None]:
     """After each test the server holds nothing of a copy."""
     yield
-    assert left(server) == []
+    assert left(prod) == []
 
 
 def left(server: Server) -> list[str]:
@@ -205,8 +198,8 @@ def test_a_full_disk_is_told_before_anything_is_made(
         live.server.free_disk()
 
 
-def test_a_teams_own_command_cannot_be_drilled(server: Server, backup: BackupReceipt) -> None:
-    own = run_on(server, backup=", command: [make, dump]")
+def test_a_teams_own_command_cannot_be_drilled(prod: Server, backup: BackupReceipt) -> None:
+    own = run_on(prod, backup=", command: [make, dump]")
     with pytest.raises(TerminalError, match="backup.command"), open_copy(own, name="one", backup=backup):
         pass
 

@@ -10,7 +10,7 @@ from tasks.database.drill import prove
 from tasks.host.scripts import dump
 from tasks.kernel.protocols import Call
 from tasks.steps.run import Run
-from tests.lab.lab import Lab
+from tests.lab.server import Server
 from tests.tasks.database.postgres import LiveDatabase, live_database, run_on
 
 pytestmark = pytest.mark.timeout(1800)
@@ -43,10 +43,8 @@ insert into wish values ('product 7');
 
 
 @pytest.fixture(scope="module")
-def live(lab: Lab) -> Iterator[LiveDatabase]:
-    server = lab.servers["prod"]
-    server.reset()
-    with live_database(server) as database:
+def live(prod: Server) -> Iterator[LiveDatabase]:
+    with live_database(prod) as database:
         database.sql(SHOP)
         yield database
 

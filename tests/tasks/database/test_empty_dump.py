@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from blocks.pipeline.sections import Migration
-from blocks.values.manifests import Manifest
 from blocks.values.receipts import BackupReceipt
 from tasks.database.backup import take_dump
 from tasks.database.drill import prove
@@ -20,10 +18,11 @@ from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Fence
 from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
-from tests.flows.domain.samples import NOW, release
-from tests.lab.lab import Lab
+from tests.fakes.lease import FakeKeeper
+from tests.flows.domain.samples import NOW, manifest, release
 from tests.lab.server import Server
-from tests.tasks.database.postgres import APP, ENVIRONMENT, LiveDatabase, live_database, run_on
+from tests.samples.runs import APP
+from tests.tasks.database.postgres import ENVIRONMENT, LiveDatabase, live_database, run_on
 from tests.tasks.ledger.samples import make_backup, open_promotion
 
 pytestmark = pytest.mark.timeout(300)
@@ -38,66 +37,33 @@ create table orders (n int);
 \\connect unused
 alter database app rename to "the app's";
 """
+MANIFEST = manifest(release=release(id="20261121105330-1f3c2ab00000"), services=("web", "db"))
 CLEAN = "drop database if exists my_app with (force);"
 ELSEWHERE = f"postgresql+psycopg://shop:{SECRET}@other:5432/store?schema=public"
 
 
-class Keeper:
-    """Holds a lease that nobody else wants."""
-
-    def token(self) -> int:
-        return 1
-
-
 @pytest.fixture(scope="module")
-def server(lab: Lab) -> Server:
-    found = lab.servers["staging"]
-    found.reset()
-    return found
-
-
-@pytest.fixture(scope="module")
-def live(server: Server) -> Iterator[LiveDatabase]:
-    with live_database(server, environment=WRONG) as database:
+def live(staging: Server) -> Iterator[LiveDatabase]:
+    with live_database(staging, environment=WRONG) as database:
         yield database
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as found:
-        yield found
-
-
-@pytest.fixture
-def prepare(server: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Callable[..., Run]]:
+def prepare(staging: Server, live: LiveDatabase, ledger: Ledger) -> Iterator[Callable[..., Run]]:
     def run(*, backup: str = "", promoted: bool = True, migrating: bool = False) -> Run:
-        found = run_on(server, backup=backup)
+        found = run_on(staging, backup=backup)
         if migrating:
             migration = Migration(service="web", command=("migrate",))
             found = replace(found, description=found.description.model_copy(update={"migration": migration}))
-        there = found.hosts[server.name]
+        there = found.hosts[staging.name]
         there.raise_fence(Fence(APP, 1))
         if promoted:
-            there.write_file(f"{APP}/current/sluice.manifest.json", manifest().to_json().encode())
-        return replace(found, keeper=cast("Any", Keeper()), ledger=cast("Any", ledger))
+            there.write_file(f"{APP}/current/sluice.manifest.json", MANIFEST.to_json().encode())
+        return replace(found, keeper=cast("Any", FakeKeeper()), ledger=cast("Any", ledger))
 
     yield run
     live.sql(CLEAN)
-    server.run(("rm", "-rf", APP))
-
-
-def manifest() -> Manifest:
-    one = release(id="20261121105330-1f3c2ab00000")
-    return Manifest(
-        release=one,
-        environment="prod",
-        promotion_id=1,
-        previous_release_id=None,
-        compose_files=("compose.yaml",),
-        env_file=None,
-        services=("web", "db"),
-        staged_at=NOW,
-    )
+    staging.run(("rm", "-rf", APP))
 
 
 @contextmanager
@@ -154,15 +120,15 @@ def test_tables_in_another_database_of_the_server(live: LiveDatabase, prepare: C
 
 
 def test_another_database_with_tables_beside_the_applications_own(
-    server: Server, live: LiveDatabase, prepare: Callable[..., Run]
+    staging: Server, live: LiveDatabase, prepare: Callable[..., Run]
 ) -> None:
     live.sql("create database my_app")
     live.sql("\\connect my_app\ncreate table orders (n int)")
     run = prepare()
-    with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
+    with web(staging, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
         receipt = take_dump(run, host="staging", name="own.dump")
     assert receipt.why_empty == "DATABASE_URL of web leads to it"
-    with web(server, "DB_HOST=db", "DB_NAME=unused"):
+    with web(staging, "DB_HOST=db", "DB_NAME=unused"):
         text = refused(prepare())
         agreed = take_dump(
             prepare(backup=", database: unused, may_be_empty: true"), host="staging", name="two.dump"
@@ -171,10 +137,10 @@ def test_another_database_with_tables_beside_the_applications_own(
     assert agreed.counts
 
 
-def test_a_first_deployment_to_a_database_elsewhere(server: Server, prepare: Callable[..., Run]) -> None:
+def test_a_first_deployment_to_a_database_elsewhere(staging: Server, prepare: Callable[..., Run]) -> None:
     run = prepare(promoted=False)
     there = run.hosts["staging"]
-    with other_server(server):
+    with other_server(staging):
         there.write_file(f"{APP}/.env", f'# Moved\nexport DATABASE_URL="{ELSEWHERE}"\n'.encode())
         assert "DATABASE_URL of the env file" in refused(run)
     there.write_file(f"{APP}/.env", b"DB_HOST=db.example.com\nDB_NAME=store\n")
@@ -184,14 +150,14 @@ def test_a_first_deployment_to_a_database_elsewhere(server: Server, prepare: Cal
     assert take_dump(run, host="staging", name="one.dump").counts
 
 
-def test_tables_that_are_gone(server: Server, prepare: Callable[..., Run], ledger: Ledger) -> None:
+def test_tables_that_are_gone(staging: Server, prepare: Callable[..., Run], ledger: Ledger) -> None:
     row = open_promotion(ledger)
 
     def keep(receipt: BackupReceipt) -> None:
         ledger.backups.add(promotion_id=row.id, pipeline="shop", environment="prod", receipt=receipt, now=NOW)
 
     keep(make_backup(f"{APP}/backups/full.dump").model_copy(update={"host": "staging"}))
-    with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
+    with web(staging, f"DATABASE_URL=postgres://shop:{SECRET}@db/unused"):
         assert "they are gone" in refused(prepare())
         meant = take_dump(prepare(backup=", may_be_empty: true"), host="staging", name="one.dump")
         keep(meant)
@@ -209,20 +175,20 @@ def test_a_dump_of_an_earlier_version_is_taken_again(prepare: Callable[..., Run]
     assert take_dump(run, host="staging", name="one.dump").why_empty
 
 
-def test_tables_where_the_application_connects_to(server: Server, prepare: Callable[..., Run]) -> None:
+def test_tables_where_the_application_connects_to(staging: Server, prepare: Callable[..., Run]) -> None:
     run = prepare()
-    with other_server(server), web(server, f"DATABASE_URL={ELSEWHERE}"):
+    with other_server(staging), web(staging, f"DATABASE_URL={ELSEWHERE}"):
         assert "DATABASE_URL of web" in refused(run)
 
 
-def test_tables_of_somebody_else(server: Server, live: LiveDatabase, prepare: Callable[..., Run]) -> None:
+def test_tables_of_somebody_else(staging: Server, live: LiveDatabase, prepare: Callable[..., Run]) -> None:
     """The dumped database holds a table of another program, the application uses another one."""
     live.sql("create database my_app")
     live.sql("\\connect my_app\ncreate table orders (n int)")
     live.sql("create table sessions (n int)")
     prepare = partial(prepare, migrating=True)
     try:
-        with web(server, f"DATABASE_URL=postgres://shop:{SECRET}@db/my_app"):
+        with web(staging, f"DATABASE_URL=postgres://shop:{SECRET}@db/my_app"):
             assert "DATABASE_URL of web leads to database my_app (tables: 1)" in refused(prepare())
             assert (
                 take_dump(prepare(backup=", database: my_app"), host="staging", name="own.dump").tables == 1
@@ -230,13 +196,13 @@ def test_tables_of_somebody_else(server: Server, live: LiveDatabase, prepare: Ca
             assert (
                 take_dump(prepare(backup=", database: unused"), host="staging", name="said.dump").tables == 1
             )
-        with web(server, "DB_HOST=db", "DB_NAME=my_app"):
+        with web(staging, "DB_HOST=db", "DB_NAME=my_app"):
             assert "DB_NAME of web names database my_app" in refused(prepare())
-        with web(server, "DB_URL_FILE=/tmp/url"):
+        with web(staging, "DB_URL_FILE=/tmp/url"):
             write = f"printf %s 'postgres://shop:{SECRET}@db/my_app' > /tmp/url"
-            server.run(("docker", "exec", "shop-web-1", "sh", "-c", write))
+            staging.run(("docker", "exec", "shop-web-1", "sh", "-c", write))
             assert "DB_URL_FILE of web leads to database my_app" in refused(prepare())
-        with web(server, "DB_HOST=db.example.com", "DB_NAME=unused"):
+        with web(staging, "DB_HOST=db.example.com", "DB_NAME=unused"):
             assert "DB_HOST of web leads to another server" in refused(prepare())
         for told in (
             ("DB_HOST=db", "DB_NAME=unused"),
@@ -247,37 +213,37 @@ def test_tables_of_somebody_else(server: Server, live: LiveDatabase, prepare: Ca
                 f"REPORTS=postgres://shop:{SECRET}@db/my_app",
             ),
         ):
-            with web(server, *told):
+            with web(staging, *told):
                 assert take_dump(prepare(), host="staging", name="right.dump", anew=True).tables == 1
         # The release that runs was migrated, and not here.
-        with web(server):
+        with web(staging):
             assert "it knows none, while database my_app of the same server (tables: 1) may" in refused(
                 prepare()
             )
         live.sql("drop database my_app")
-        with web(server):
+        with web(staging):
             assert take_dump(prepare(), host="staging", name="only.dump").tables == 1
     finally:
         live.sql("drop table sessions")
 
 
-def test_nobody_can_say(server: Server, prepare: Callable[..., Run]) -> None:
+def test_nobody_can_say(staging: Server, prepare: Callable[..., Run]) -> None:
     run = prepare()
-    with web(server):
+    with web(staging):
         assert "may_be_empty" in refused(run)
-    with web(server, "DB_HOST=db"):
+    with web(staging, "DB_HOST=db"):
         assert "DB_HOST of web" in take_dump(run, host="staging", name="parts.dump").why_empty
-    with web(server, f"DATABASE_URL=postgresql://shop:{SECRET}@nowhere/store"):
+    with web(staging, f"DATABASE_URL=postgresql://shop:{SECRET}@nowhere/store"):
         assert "DATABASE_URL of web" in refused(run)
     agreed = take_dump(prepare(backup=", may_be_empty: true"), host="staging", name="one.dump")
     assert (agreed.tables, agreed.counts) == (0, True)
 
 
-def test_a_database_that_is_rightly_empty(server: Server, prepare: Callable[..., Run]) -> None:
+def test_a_database_that_is_rightly_empty(staging: Server, prepare: Callable[..., Run]) -> None:
     first = take_dump(prepare(promoted=False), host="staging", name="one.dump")
     assert first.why_empty
     run = prepare()
-    with web(server, f"URL=postgres://shop:{SECRET}@db/unused", "OTHER=https://postgresql://x"):
+    with web(staging, f"URL=postgres://shop:{SECRET}@db/unused", "OTHER=https://postgresql://x"):
         receipt = take_dump(run, host="staging", name="two.dump")
     assert "URL of web" in receipt.why_empty
     assert prove(run, name="shop.prod.drill", backup=receipt).passed

@@ -6,28 +6,24 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from blocks.pipeline import load_pipeline
 from blocks.values.evidence import RehearsalReceipt
 from blocks.values.manifests import Manifest
 from blocks.values.receipts import BackupReceipt
-from tasks.adapters.local import LocalRunner
 from tasks.database.copies import ask_copy, open_copy
 from tasks.database.rehearse import downgrade_on_copy, rehearse
 from tasks.kernel.protocols import Call, Limits
 from tasks.steps.run import Run
-from tests.flows.domain.samples import NOW, release
+from tests.flows.domain.samples import manifest, release
 from tests.lab.lab import Lab
 from tests.lab.scene import write_env_files
 from tests.lab.server import Server
 from tests.lab.shell import run as run_here
 from tests.lab.shop_repository import ShopRepository
-from tests.tasks.conftest import connect
-from tests.tasks.database.postgres import APP, LiveDatabase
+from tests.samples.runs import APP, reach
+from tests.tasks.database.postgres import LiveDatabase
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -76,38 +72,16 @@ class Shop:
 
     def play(self, version: str, previous: str, backup: BackupReceipt) -> RehearsalReceipt:
         """Rehearse a version where another one runs, without flow around it."""
-        manifest = self.releases[version]
+        one = self.releases[version]
         return rehearse.fn(
             self.run,
             host=self.server.name,
             backup=backup,
-            release=manifest.release,
-            manifest=manifest,
+            release=one.release,
+            manifest=one,
             previous=self.releases[previous],
             name="shop-prod-1",
         )
-
-
-def run_on(server: Server, text: str) -> Run:
-    pipeline = load_pipeline(text, "pipeline.yaml")
-    hosts = {server.name: connect(server)}
-    nothing = cast("Any", None)
-    return Run(
-        pipeline="shop",
-        policy=pipeline.policy("prod"),
-        hosts=hosts,
-        directories=dict.fromkeys(hosts, APP),
-        local=LocalRunner(),
-        ledger=nothing,
-        promotion_id=0,
-        description=pipeline.describe("prod"),
-        mirror=nothing,
-        registry=nothing,
-        registry_prefix="",
-        registry_login="{}",
-        engine=nothing,
-        work=Path("/nonexistent"),
-    )
 
 
 def build(server: Server, shop: ShopRepository, version: str) -> str:
@@ -131,15 +105,12 @@ def stage(run: Run, shop: ShopRepository, number: int, image: str) -> Manifest:
     there.write_file(f"{folder}/compose.yaml", (shop.work / "compose.yaml").read_bytes())
     there.write_file(f"{folder}/sluice.override.yaml", OVERRIDE.format(image=image).encode())
     there.run(Call(("ln", "-sfn", "../../.env.prod", f"{folder}/.env")))
-    return Manifest(
+    return manifest(
+        number,
         release=one,
-        environment="prod",
-        promotion_id=number,
-        previous_release_id=None,
         compose_files=("compose.yaml", "sluice.override.yaml"),
         env_file=".env.prod",
         services=("backend", "db"),
-        staged_at=NOW,
     )
 
 
@@ -163,7 +134,7 @@ def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     server.reset()
     write_env_files({"prod": server})
     repository = ShopRepository.create(tmp_path_factory.mktemp("shop"))
-    run = run_on(server, (repository.work / "pipeline.yaml").read_text())
+    run = reach((repository.work / "pipeline.yaml").read_text(), server)
     running = Shop(server, run, versions(server, run, repository))
     first = running.releases["v1"]
     project = run.app("prod").project(first, current=False)

@@ -117,26 +117,18 @@ NAMES = [f"{kind.__name__}.{name}" for kind, name, _, _ in ASKED]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture(scope="module")
 def elsewhere() -> Iterator[FakeGitHub]:
     with serve_github() as github:
         yield github
 
 
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
     """The fake as new, at the same address; whatever is asked would succeed under the new name."""
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
-    server.branches["main"] = shapes.protection(reviews=1)
-    server.push(SHA)
-    pulls.push_branch(server, "main", MAIN)
-    pulls.push_branch(server, "feature/cents", SHA, files={"docs/a.md": None})
-    return server
+    github.branches["main"] = shapes.protection(reviews=1)
+    github.push(SHA)
+    pulls.push_branch(github, "main", MAIN)
+    pulls.push_branch(github, "feature/cents", SHA, files={"docs/a.md": None})
 
 
 def ask(github: FakeGitHub, kind: Made, name: str, args: tuple[Any, ...], more: dict[str, Any]) -> Any:

@@ -12,23 +12,15 @@ from tasks.github.protection import protect_branch, protect_environment, read_ru
 from tasks.github.rules import GitHubRules
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import RuleKeeper
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, serve_github
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault
 
 STRICT = BranchProtection(enforce_admins=True)
 ANA = Reviewer(kind="User", name="ana")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
-    server.branches["main"] = None
-    return server
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
+    github.branches["main"] = None
 
 
 @pytest.fixture

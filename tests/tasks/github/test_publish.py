@@ -20,7 +20,7 @@ from tasks.github.refusals import ChangeRefusedError
 from tasks.github.shower import GitHubShow
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import GitHubShower
-from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
+from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, shapes
 from tests.fakes.github.pulls import push_branch
 from tests.fakes.github.showing import comments_on
 
@@ -48,21 +48,12 @@ def state(word: str, description: str = "") -> DeploymentStateWish:
     )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
-    """The fake as new, at the same address."""
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
     for sha in (SHA, OLD):
-        server.push(sha)
-    push_branch(server, "main", SHA)
-    server.shown.files["main"] = {"CHANGELOG.md": "# Changelog\n", "docs/a.md": "a"}
-    return server
+        github.push(sha)
+    push_branch(github, "main", SHA)
+    github.shown.files["main"] = {"CHANGELOG.md": "# Changelog\n", "docs/a.md": "a"}
 
 
 @pytest.fixture

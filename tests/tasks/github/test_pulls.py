@@ -12,25 +12,17 @@ from tasks.github.client import GitHubClient, log_in
 from tasks.github.pulls import GitHubPulls
 from tasks.github.refusals import ChangeRefusedError
 from tasks.kernel.errors import TerminalError, TransientError
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, serve_github, shapes
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, Fault, pulls, shapes
 from tests.fakes.github.server import EVERYTHING
 
 HEAD, NEXT = "a" * 40, "b" * 40
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
     """The fake as new, at the same address, with a protected branch and a pushed one."""
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
-    server.branches["main"] = shapes.protection(reviews=1, checks={"test": None})
-    pulls.push_branch(server, "feature/cents", HEAD, files={"docs/a.md": None})
-    return server
+    github.branches["main"] = shapes.protection(reviews=1, checks={"test": None})
+    pulls.push_branch(github, "feature/cents", HEAD, files={"docs/a.md": None})
 
 
 @pytest.fixture

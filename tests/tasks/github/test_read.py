@@ -14,7 +14,7 @@ from tasks.github.read import GitHubApi
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.kernel.protocols import GitHubReader
 from tasks.kernel.redact import process_redactor
-from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, serve_github, shapes
+from tests.fakes.github import REPOSITORY, TOKEN, App, FakeGitHub, Fault, shapes
 from tests.tasks.github.keys import new_keys
 
 SHA = "a" * 40
@@ -23,18 +23,9 @@ MERGED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
-    """The fake as new, at the same address."""
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
-    server.push(SHA)
-    return server
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
+    github.push(SHA)
 
 
 @pytest.fixture

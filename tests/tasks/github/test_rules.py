@@ -21,7 +21,7 @@ from tasks.github.client import GitHubClient, log_in
 from tasks.github.refusals import ChangeRefusedError, NotThereError
 from tasks.github.rules import GitHubRules
 from tasks.kernel.errors import TerminalError
-from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serve_github, shapes
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, shapes
 
 EVERYTHING = BranchProtection(
     required_status_checks=StatusRules(
@@ -48,17 +48,9 @@ EVERYTHING = BranchProtection(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGitHub]:
-    with serve_github() as github:
-        yield github
-
-
-@pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
-    server.__dict__.update(FakeGitHub(base=server.base).__dict__)
-    server.branches |= {"main": None, "release/1": None}
-    return server
+@pytest.fixture(autouse=True)
+def _known(github: FakeGitHub) -> None:
+    github.branches |= {"main": None, "release/1": None}
 
 
 @pytest.fixture

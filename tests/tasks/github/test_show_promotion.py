@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,12 +12,6 @@ from tasks.github.show_promotion import PublicationPart, Published, carry, recei
 from tasks.kernel.errors import TerminalError, TransientError
 from tasks.ledger.store import Ledger
 from tests.tasks.ledger.samples import bring
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)

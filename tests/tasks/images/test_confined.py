@@ -22,7 +22,7 @@ from tasks.steps.run import Run
 from tests.lab.lab import Lab
 from tests.lab.server import Server
 from tests.lab.shell import wait_until
-from tests.tasks.database.postgres import APP
+from tests.samples.runs import APP
 from tests.tasks.small_shop import COMPOSE, PASSWORD, PORT, SLEEP, SmallShop, health, run_on, small_shop
 
 pytestmark = pytest.mark.timeout(1800)

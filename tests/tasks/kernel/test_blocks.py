@@ -19,18 +19,20 @@ from blocks.webhook_channel import WebhookChannel
 from flows.core.outcome import tell_waiting
 from flows.domain.approvals.values import QuorumState
 from tasks.kernel.blocks import BlockError, MissingBlockError, parse_block, read_block
+from tasks.kernel.redact import process_redactor
 from tasks.steps.notify import tell
 from tasks.steps.secrets import read_secret
 from tests.flows.domain.samples import plan
-from tests.lab.control import open_server
 from tests.tasks.adapters.web import Reply, Web, in_turn, serve
 
+# Blocks are kept there.
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
-@pytest.fixture(scope="module", autouse=True)
-def _server() -> Iterator[None]:
-    """A Prefect of its own to keep blocks in."""
-    with open_server():
-        yield
+
+@pytest.fixture(autouse=True)
+def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret such as `true` would be hidden in what all later tests print."""
+    monkeypatch.setattr(process_redactor(), "_forms", ())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import json
 from tasks.release_data.read import read_data
 from tests.fakes.host import FakeHost
 from tests.flows.rollback.test_offline_hosts import prepared
-from tests.flows.servers import APP, NEW
+from tests.flows.servers import NEW
+from tests.samples.runs import APP
 
 CURRENT = f"{APP}/current"
 

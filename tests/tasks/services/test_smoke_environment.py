@@ -10,11 +10,10 @@ from typing import Any, cast
 import pytest
 
 from blocks.pipeline import load_pipeline
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.environment import CERTIFICATES
 from tasks.services.checks import check_all
 from tests.flows.domain.samples import release
-from tests.tasks.commits import nowhere
+from tests.samples.runs import run_of
 
 PIPELINE = """
 pipeline: shop
@@ -46,7 +45,7 @@ OURS = {
 def play(seen: Path, checkout: Path | None) -> Mapping[str, str]:
     """Run the check and return the variables it found."""
     pipeline = load_pipeline(PIPELINE.format(seen=seen), "pipeline.yaml")
-    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)}, directories={"prod": ""})
+    run = run_of(pipeline, hosts={"prod": cast("Any", None)}, directories={"prod": ""})
     check_all(run, host="prod", release=release(), checkout=checkout)
     lines = seen.read_text().splitlines()
     return {**dict(line.split("=", 1) for line in lines[:-1]), "pwd": lines[-1]}

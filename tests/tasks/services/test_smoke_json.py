@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.pipeline import load_pipeline
-from tasks.adapters.local import LocalRunner
 from tasks.kernel.errors import TerminalError
 from tasks.services.checks import check_all, contains
 from tests.flows.domain.samples import release
+from tests.samples.runs import run_of
 from tests.tasks.adapters.web import Reply, endless, serve
-from tests.tasks.commits import nowhere
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -61,7 +60,7 @@ environments:
 
 def check(address: str, more: str = "") -> None:
     pipeline = load_pipeline(PIPELINE.format(address=address, more=more), "pipeline.yaml")
-    run = nowhere(pipeline, local=LocalRunner(), hosts={"prod": cast("Any", None)}, directories={"prod": ""})
+    run = run_of(pipeline, hosts={"prod": cast("Any", None)}, directories={"prod": ""})
     check_all(run, host="prod", release=release(), checkout=None)
 
 

@@ -17,10 +17,11 @@ from tasks.steps.run import Run
 from tasks.targets.catalog import TARGETS
 from tasks.targets.target import Target
 from tests.fakes.target import FakePlace, FakeTarget
+from tests.lab.connect import connect
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.tasks.conftest import connect
-from tests.tasks.database.postgres import APP, run_on
+from tests.samples.runs import APP
+from tests.tasks.database.postgres import run_on
 from tests.tasks.targets import contract
 from tests.tasks.targets.contract import CONTRACT, TargetScene
 
@@ -90,7 +91,7 @@ class ComposeScene(TargetScene):
         return self._run().target(self.server.name)
 
     def unreachable(self) -> Target:
-        return self._run(port=9, connect_timeout=2.0).target(self.server.name)
+        return self._run(port=9, connect_seconds=2.0).target(self.server.name)
 
     def lose_lease(self) -> None:
         self.host.raise_fence(Fence(APP, 2))

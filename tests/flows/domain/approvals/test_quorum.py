@@ -27,9 +27,9 @@ from flows.domain.approvals.values import (
     Answer,
     AnswerVerdict,
     ApprovalPolicy,
+    ApprovalQuestion,
     ApproverFacts,
     Decision,
-    Question,
     Refusal,
     policy_of,
 )
@@ -87,7 +87,7 @@ def decide(given_answer: Answer | None = None, **changes: Any) -> AnswerVerdict:
     ]
     values["earlier"] = (*values["earlier"], *used)
     asked = {name: values.pop(name) for name in ("policy", "plan_hash", "authors", "requester")}
-    return judge(given_answer, Question(**asked), **values)
+    return judge(given_answer, ApprovalQuestion(**asked), **values)
 
 
 def wrong_code() -> str:

@@ -26,7 +26,13 @@ from flows.domain.approvals.reviews import (
     review_number,
     still_given,
 )
-from flows.domain.approvals.values import AnswerVerdict, ApprovalPolicy, ApproverFacts, Question, Refusal
+from flows.domain.approvals.values import (
+    AnswerVerdict,
+    ApprovalPolicy,
+    ApprovalQuestion,
+    ApproverFacts,
+    Refusal,
+)
 from tests.flows.domain.samples import HOSTILE, NOW
 
 HASH = "0123456789abcdef" * 4
@@ -86,7 +92,7 @@ def judged(given_review: ReviewFact | None = None, **changes: Any) -> AnswerVerd
     }
     values |= changes
     asked = {name: values.pop(name) for name in ("policy", "plan_hash", "authors", "requester")}
-    return judge_review(given_review or review(), values.pop("approver"), Question(**asked), **values)
+    return judge_review(given_review or review(), values.pop("approver"), ApprovalQuestion(**asked), **values)
 
 
 def test_the_line_of_a_plan_is_found_in_a_text_and_fits_no_other() -> None:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from blocks.pipeline import DatabaseRules
 from blocks.values.schema_changes import Risk
-from flows.domain.database.schema_gate import SchemaFacts, schema_may_change
+from flows.domain.database.schema_gate import SchemaGateFacts, schema_may_change
 from flows.domain.database.verdicts import pending_unknown
 from tests.flows.domain.database.evidence_samples import AT, health, rehearsal, verdict
 
 DAY = timedelta(days=1)
 
 
-def facts(*risks: Risk, rules: DatabaseRules | None = None, **changes: Any) -> SchemaFacts:
+def facts(*risks: Risk, rules: DatabaseRules | None = None, **changes: Any) -> SchemaGateFacts:
     values: dict[str, Any] = {
         "environment": "prod",
         "rules": rules or DatabaseRules(),
@@ -26,7 +26,7 @@ def facts(*risks: Risk, rules: DatabaseRules | None = None, **changes: Any) -> S
         "approvers": 2,
         "now": AT,
     }
-    return SchemaFacts(**{**values, **changes})
+    return SchemaGateFacts(**{**values, **changes})
 
 
 @pytest.mark.parametrize("risks", [(), (Risk.ADDITIVE,), (Risk.ADDITIVE, Risk.LOCKING)])

@@ -12,7 +12,8 @@ from blocks.values.manifests import Manifest
 from flows.domain.compose.override import override
 from flows.domain.drift.hosts import MOST_FILES, Expected, find_drift, heads, mend, pinned
 from flows.domain.drift.view import cut_text, drift_text, reconcile_markdown
-from tests.flows.domain.samples import HOSTILE, NOW, image, release, revisions
+from tests.flows.domain import samples
+from tests.flows.domain.samples import HOSTILE, image, release, revisions
 
 SERVICES = ("backend", "backend-worker", "db", "frontend", "frontend-worker")
 FILES = {"compose.yaml": "a" * 64, "sluice.override.yaml": "b" * 64}
@@ -24,19 +25,8 @@ OVERRIDE = override(
 
 
 def manifest(**changes: Any) -> Manifest:
-    values: dict[str, Any] = {
-        "release": release(),
-        "environment": "prod",
-        "promotion_id": 7,
-        "previous_release_id": None,
-        "compose_files": ("compose.yaml",),
-        "env_file": ".env.prod",
-        "services": SERVICES,
-        "checksums": FILES,
-        "env_keys": ("A", "B"),
-        "staged_at": NOW,
-    }
-    return Manifest(**values | changes)
+    values = {"env_file": ".env.prod", "services": SERVICES, "checksums": FILES, "env_keys": ("A", "B")}
+    return samples.manifest(7, **(values | changes))
 
 
 def container(service: str, **changes: Any) -> ContainerFact:

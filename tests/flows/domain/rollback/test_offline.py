@@ -14,18 +14,17 @@ from blocks.values.manifests import Manifest
 from blocks.values.offline import HostMemory, LiveRelease
 from blocks.values.schema_changes import MigrationVerdict, Risk
 from flows.domain.rollback.offline import OfflinePlan, half_gone_back, look_ahead
+from tests.flows.domain import samples
 from tests.flows.domain.rollback.test_strategy import rehearsal
 from tests.flows.domain.samples import NOW, commit, release, revisions
 
 
 def manifest(name: str, *migrations: str, previous: str | None = None, minute: int = 0) -> Manifest:
     one = release(id=name, commit=commit(name.ljust(40, "0")), revisions=revisions(*migrations))
-    return Manifest(
+    return samples.manifest(
+        minute,
         release=one,
-        environment="prod",
-        promotion_id=minute,
         previous_release_id=previous,
-        compose_files=("compose.yaml",),
         services=("backend",),
         staged_at=NOW + timedelta(minutes=minute),
     )

@@ -30,6 +30,7 @@ from tasks.release_data.commands.release_data import (
     tracked_lines,
     writable_sources,
 )
+from tests.flows.domain import samples
 from tests.flows.domain.samples import NOW, release
 
 BUNDLE = {
@@ -93,17 +94,8 @@ def sha(text: str) -> str:
 
 
 def manifest(**changes: Any) -> Manifest:
-    values: dict[str, Any] = {
-        "release": release(),
-        "environment": "prod",
-        "promotion_id": 1,
-        "previous_release_id": None,
-        "compose_files": ("compose.yaml",),
-        "checksums": {name: sha(text) for name, text in BUNDLE.items()},
-        "links": {},
-        "staged_at": NOW,
-    }
-    return Manifest(**(values | changes))
+    values = {"checksums": {name: sha(text) for name, text in BUNDLE.items()}, "links": {}}
+    return samples.manifest(**(values | changes))
 
 
 @pytest.fixture

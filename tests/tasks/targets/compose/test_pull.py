@@ -16,11 +16,12 @@ from tasks.kernel.errors import SluiceError
 from tasks.kernel.protocols import Fence
 from tasks.steps.run import Run
 from tasks.targets.compose.pull import _PASSING
-from tests.flows.domain.samples import NOW, release
+from tests.fakes.lease import FakeKeeper
+from tests.flows.domain.samples import NOW, manifest, release
 from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.tasks.database.postgres import APP, run_on
-from tests.tasks.targets.compose.test_start import Keeper
+from tests.samples.runs import APP
+from tests.tasks.database.postgres import run_on
 
 PUSH = """
 config=$(mktemp -d) && cat > "$config/config.json" || exit 1
@@ -46,20 +47,17 @@ class Scene:
         """Put a release on the server: service → image."""
         one = release(id=f"2026112105330{number}-1f3c2ab00000")
         text = json.dumps({"services": {name: {"image": image} for name, image in services.items()}})
-        manifest = Manifest(
+        of = manifest(
+            number,
             release=one,
-            environment="prod",
-            promotion_id=number,
-            previous_release_id=None,
-            compose_files=("compose.yaml",),
             services=tuple(sorted(services)),
             images=services if remembers else {},
             staged_at=NOW + timedelta(minutes=number),
         )
         there, folder = self.run.hosts[self.run.primary], f"{APP}/releases/{one.id}"
         there.write_file(f"{folder}/compose.yaml", text.encode())
-        there.write_file(f"{folder}/sluice.manifest.json", manifest.to_json().encode())
-        return manifest
+        there.write_file(f"{folder}/sluice.manifest.json", of.to_json().encode())
+        return of
 
     def pull(self, manifest: Manifest, *, only_written: bool = False) -> None:
         self.run.target(self.run.primary).pull(manifest, only_written=only_written)
@@ -83,7 +81,7 @@ def scene(lab: Lab) -> Iterator[Scene]:
     pushed = server.run(("sh", "-c", PUSH, "push", registry.address), stdin=registry.docker_config())
     run = run_on(server)
     run.hosts[server.name].raise_fence(Fence(APP, 1))
-    run = replace(run, keeper=cast("Any", Keeper()), registry_login=registry.docker_config())
+    run = replace(run, keeper=cast("Any", FakeKeeper()), registry_login=registry.docker_config())
     found = Scene(lab, server, run, tuple(pushed.stdout.split()))
     yield found
     tags = (image.partition("@")[0] + ":1" for image in found.images)

@@ -16,10 +16,11 @@ from tasks.host.replace import half_replaced
 from tasks.kernel.protocols import Call, Fence
 from tasks.steps.run import Run
 from tasks.targets.compose.start import start
+from tests.fakes.lease import FakeKeeper
 from tests.flows.domain.samples import NOW, release
-from tests.lab.lab import Lab
 from tests.lab.server import Server
-from tests.tasks.database.postgres import APP, run_on
+from tests.samples.runs import APP
+from tests.tasks.database.postgres import run_on
 
 # It ends long after it was asked to, so that there is time to cut the compose that waits for it.
 COMPOSE = """
@@ -38,27 +39,19 @@ NAMES = {"shop-one-1", "shop-two-1"}
 PATIENCE_SECONDS = 300
 
 
-class Keeper:
-    """Holds a lease that nobody else wants."""
-
-    def token(self) -> int:
-        return 1
-
-
-@pytest.fixture
-def server(lab: Lab) -> Iterator[Server]:
-    found = lab.servers["prod"]
-    found.reset()
-    yield found
-    found.run(("sh", "-c", "docker kill $(docker ps -q)"), check=False)
-    found.reset()
+@pytest.fixture(autouse=True)
+def _nothing_is_left(prod: Server) -> Iterator[None]:
+    yield
+    # What does not end when it is asked to would take its time.
+    prod.kill_containers()
+    prod.reset()
 
 
 @pytest.fixture
-def run(server: Server) -> Run:
-    found = run_on(server)
+def run(prod: Server) -> Run:
+    found = run_on(prod)
     found.hosts["prod"].raise_fence(Fence(APP, 1))
-    return replace(found, keeper=cast("Any", Keeper()))
+    return replace(found, keeper=cast("Any", FakeKeeper()))
 
 
 def manifest(name: str, services: tuple[str, ...], depended_on: tuple[str, ...] = ()) -> Manifest:
@@ -130,31 +123,31 @@ def end(server: Server, *containers: str) -> None:
 @pytest.mark.parametrize(
     "gone", [False, True], ids=["the one before is stopped", "the one before is removed"]
 )
-def test_containers_that_were_half_replaced_are_replaced(run: Run, server: Server, gone: bool) -> None:
+def test_containers_that_were_half_replaced_are_replaced(run: Run, prod: Server, gone: bool) -> None:
     switch(run, "r1")
-    mark(server, "old")
-    cut_while_it_replaces(run, server, "r2")
-    end(server, *NAMES)
+    mark(prod, "old")
+    cut_while_it_replaces(run, prod, "r2")
+    end(prod, *NAMES)
     if gone:
-        server.run(("docker", "rm", *NAMES))
+        prod.run(("docker", "rm", *NAMES))
     assert len(half_replaced(read_containers(run.hosts["prod"], "shop"))) == len(SERVICES)
 
     switch(run, "r2")
 
-    assert names(server, "--all") == names(server) == NAMES
-    assert releases(server) == ["r2", "r2"]
-    assert marked(server) == "old"
+    assert names(prod, "--all") == names(prod) == NAMES
+    assert releases(prod) == ["r2", "r2"]
+    assert marked(prod) == "old"
 
 
-def test_the_release_before_comes_back_from_a_half_replaced_one(run: Run, server: Server) -> None:
+def test_the_release_before_comes_back_from_a_half_replaced_one(run: Run, prod: Server) -> None:
     switch(run, "r1")
-    cut_while_it_replaces(run, server, "r2")
-    end(server, *NAMES)
+    cut_while_it_replaces(run, prod, "r2")
+    end(prod, *NAMES)
 
     switch(run, "r1")
 
-    assert names(server, "--all") == names(server) == NAMES
-    assert releases(server) == ["r1", "r1"]
+    assert names(prod, "--all") == names(prod) == NAMES
+    assert releases(prod) == ["r1", "r1"]
     there = run.hosts["prod"]
     assert there.run(Call(("readlink", f"{APP}/current"))).stdout.strip() == "releases/r1"
 
@@ -211,7 +204,7 @@ def bring_up(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, base: str) ->
 
 
 def test_what_others_need_is_left_alone_only_where_compose_would(
-    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
+    run: Run, prod: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, first = bring_up(run, monkeypatch, "r1", "1")
     assert not alone
@@ -225,29 +218,29 @@ def test_what_others_need_is_left_alone_only_where_compose_would(
     assert not alone
     assert third["base"] != second["base"]
 
-    server.run(("docker", "stop", "shop-base-1"))
+    prod.run(("docker", "stop", "shop-base-1"))
     alone, fourth = bring_up(run, monkeypatch, "r4", "2")
     assert not alone
     assert fourth["base"] == third["base"]
-    assert names(server) == {"shop-base-1", "shop-needs-1"}
+    assert names(prod) == {"shop-base-1", "shop-needs-1"}
 
 
-def test_a_host_looks_itself_whether_what_starts_is_well(server: Server) -> None:
-    there = run_on(server).hosts["prod"]
+def test_a_host_looks_itself_whether_what_starts_is_well(prod: Server) -> None:
+    there = run_on(prod).hosts["prod"]
     labels = [f"com.docker.compose.{key}" for key in ("project=looks", "service=one", "oneoff=False")]
     marks = [word for label in labels for word in ("--label", label)]
     health = ("--health-cmd=test -e /tmp/well", "--health-interval=1s", "--health-retries=1000")
     asleep = ("postgres:17", "sleep", "600")
-    server.run(("docker", "run", "--detach", "--name=looks", *marks, *health, *asleep))
+    prod.run(("docker", "run", "--detach", "--name=looks", *marks, *health, *asleep))
 
     def seen(looks: int) -> list[str]:
         return [one.health for one in read_containers(there, "looks", looks=looks)]
 
     assert seen(0) == ["starting"]
     assert seen(3) == ["starting"]
-    server.run(("docker", "exec", "looks", "touch", "/tmp/well"))
+    prod.run(("docker", "exec", "looks", "touch", "/tmp/well"))
     # It answers as soon as it is so, and not only when it has looked that often.
     assert seen(10_000) == ["healthy"]
     assert seen(10_000) == ["healthy"]
-    server.run(("docker", "rm", "--force", "looks"))
+    prod.run(("docker", "rm", "--force", "looks"))
     assert seen(10) == []

@@ -8,7 +8,7 @@ import pytest
 
 from blocks.values.facts import ContainerFact, HostFacts
 from blocks.values.manifests import Manifest
-from flows.domain.promotion.running import expected_images, is_running
+from flows.domain.promotion.release_images import expected_images, is_running
 from tests.flows.domain.samples import NOW, release
 
 RELEASE = release(third_party={"db": "postgres:17@sha256:17", "cache": "redis:7"})
