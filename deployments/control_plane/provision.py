@@ -7,6 +7,7 @@ server's start, and the memory it costs is given back.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import sys
 from contextlib import suppress
@@ -33,8 +34,8 @@ async def register_blocks() -> int:
 
     classes = {
         member
-        for member in vars(catalog).values()
-        if isinstance(member, type) and issubclass(member, Block) and member is not Block
+        for _, member in inspect.getmembers(catalog, inspect.isclass)
+        if issubclass(member, Block) and member is not Block
     }
     for block in sorted(classes, key=lambda one: one.__name__):
         await block.aregister_type_and_schema()

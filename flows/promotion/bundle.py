@@ -20,7 +20,7 @@ from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import RefusedError
 from tasks.steps.run import Run
 from tasks.steps.step import log
-from tasks.targets.target import OVERRIDE, ReleaseFiles
+from tasks.targets.target.protocol import OVERRIDE, ReleaseFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

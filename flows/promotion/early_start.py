@@ -21,7 +21,7 @@ from flows.promotion.fallback import PromotionFallback, stopped_meanwhile
 from flows.promotion.plan import migrates_or_backs_up, reading_hosts
 from flows.promotion.preflights import begin_preflights, raise_first
 from tasks.database.backup import remove_dump
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.render import tell_migrations
 from tasks.database.schema import read_columns
 from tasks.kernel.clock import utc_now

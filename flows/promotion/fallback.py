@@ -15,7 +15,7 @@ from tasks.kernel.errors import SluiceError, TerminalError
 from tasks.services.smoke import verify
 from tasks.services.up import restore, revive, stop
 from tasks.steps.step import log
-from tasks.targets.health import not_running
+from tasks.targets.target.health import not_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

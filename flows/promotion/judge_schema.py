@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from blocks.values.releases import Release, Revision
     from blocks.values.schema_changes import MigrationVerdict
     from flows.promotion.early_start import EarlyStart
-    from tasks.database.engine import ColumnFacts
+    from tasks.database.engine.protocols import ColumnFacts
     from tasks.host.confined import ConfinedService
     from tasks.images.sources import Sources
 

@@ -9,7 +9,7 @@ from blocks.values.receipts import BackupReceipt
 from tasks.database.commands.copied import parse_rows
 from tasks.database.commands.copies import feed
 from tasks.database.empty_dump import explain_empty, refuse_other
-from tasks.database.engine import DumpFacts
+from tasks.database.engine.protocols import DumpFacts
 from tasks.database.live import backup_of, call, database_engine, login_of, within
 from tasks.database.offsite import stored_dumps
 from tasks.database.retain import removable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.database.commands import copies
 from tasks.database.commands.copied import live_database, parse_live
 from tasks.database.drill_host import dump_on, find_image, place_of
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.live import ask, backup_of, call, database_engine, login_of, not_running
 from tasks.host.host_facts import NOT_RUNNING
 from tasks.host.read import QUICK

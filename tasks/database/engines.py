@@ -8,7 +8,7 @@ from tasks.database.postgresql import POSTGRESQL
 
 if TYPE_CHECKING:
     from blocks.pipeline import Migration
-    from tasks.database.engine import DatabaseEngine
+    from tasks.database.engine.protocols import DatabaseEngine
 
 _DEFAULT = "postgresql"
 # By the name that `migration.dialect` has for them.

@@ -15,7 +15,7 @@ from tasks.steps.run import Run
 from tasks.steps.step import fact, log
 
 if TYPE_CHECKING:
-    from tasks.database.engine import SqlLinter
+    from tasks.database.engine.protocols import SqlLinter
 
 SECONDS = 60.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.database.commands.copied import parse_rows
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.engines import engine_of
 from tasks.host.host_facts import IN_SERVICE, NOT_RUNNING
 from tasks.host.scripts import script
@@ -14,7 +14,7 @@ from tasks.kernel.protocols import Call, Limits
 
 if TYPE_CHECKING:
     from blocks.pipeline import Backup
-    from tasks.database.engine import DatabaseEngine
+    from tasks.database.engine.protocols import DatabaseEngine
     from tasks.kernel.argv import Argv
     from tasks.kernel.protocols import Host
     from tasks.steps.run import Run

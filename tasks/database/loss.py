@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tasks.database.engine import Ask, Comparison
+    from tasks.database.engine.protocols import Ask, Comparison
 
 
 def compare(sql: Comparison, first: Ask, second: Ask) -> Differences:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.database.commands.copied import parse_rows
-from tasks.database.engine import ColumnFacts, SchemaFacts
+from tasks.database.engine.protocols import ColumnFacts, SchemaFacts
 from tasks.database.engines import engine_of, judge_of
 from tasks.database.live import ask_live, database_engine, login_of, within
 from tasks.host.host_facts import NOT_RUNNING
@@ -16,7 +16,7 @@ from tasks.kernel.logs import log
 from tasks.kernel.protocols import Call
 
 if TYPE_CHECKING:
-    from tasks.database.engine import DatabaseEngine
+    from tasks.database.engine.protocols import DatabaseEngine
     from tasks.kernel.protocols import Host, Result
     from tasks.steps.run import Run
     from tasks.steps.site import Site

@@ -15,7 +15,7 @@ from blocks.values.evidence import NO_SQL_COMMAND, AskedOnCopy, LockFact, Render
 from tasks.database.commands import locks
 from tasks.database.commands.copies import inside
 from tasks.database.copies import ask_copy
-from tasks.database.engine import Login, TableFiles
+from tasks.database.engine.protocols import Login, TableFiles
 from tasks.database.isolated_release import clear, set_aside
 from tasks.database.live import call, database_engine
 from tasks.host.alembic import parse_pending

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from blocks.values.releases import Release
     from tasks.steps.site import Site
-    from tasks.targets.target import Target
+    from tasks.targets.target.protocol import Target
 
 _PAUSE_SECONDS = 0.25
 # Of an answer that should hold JSON.

@@ -11,7 +11,7 @@ from tasks.steps.step import fact, step
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from tasks.steps.run import Run
-    from tasks.targets.target import ReleaseFiles
+    from tasks.targets.target.protocol import ReleaseFiles
 
 
 @step("stage", StepReceipt)

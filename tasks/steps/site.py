@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from blocks.pipeline import Policy
     from tasks.kernel.protocols import Host, Runner
-    from tasks.targets.target import Target
+    from tasks.targets.target.protocol import Target
 
 
 @dataclass(kw_only=True)

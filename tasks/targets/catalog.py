@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tasks.host.app_host import AppHost
-    from tasks.targets.target import Target
+    from tasks.targets.target.protocol import Target
 
 COMPOSE = "compose-host"
 # By the slug of the block's type: an offline rollback has no Prefect to import the block with. What makes a target is

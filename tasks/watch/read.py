@@ -13,7 +13,7 @@ from tasks.services.checks import check_all
 from tasks.steps.flow_runs import start_flow_run
 from tasks.steps.step import fact, log, step
 from tasks.targets.compose.commands.service_logs import HostLogs, made, parse_logs
-from tasks.targets.health import ailing
+from tasks.targets.target.health import ailing
 from tasks.watch.commands.log_errors import MOST_KINDS, LogPatterns, find_errors, too_long
 from tasks.watch.commands.mask import LONGEST_LINE
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from blocks.values.facts import ContainerFact
     from blocks.values.releases import Release
     from tasks.steps.run import Run
-    from tasks.targets.target import Target
+    from tasks.targets.target.protocol import Target
 
 DEPLOYMENT = "watch/all"
 _LIMITS = Limits(total_seconds=120, idle_seconds=60)

@@ -15,7 +15,7 @@ from rich.console import Console
 from blocks.values.releases import Revision
 from flows.domain.database.verdicts import judge_migrations, split_rendered
 from tasks.adapters.local import LocalRunner
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.lint import lint_migrations
 from tasks.database.postgresql import POSTGRESQL
 from tasks.steps.run import Run

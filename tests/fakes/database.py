@@ -22,7 +22,7 @@ from tasks.database.commands.copied import LiveDatabase
 from tasks.database.commands.drill import DatabaseFacts, TableFact
 from tasks.database.commands.names import Names
 from tasks.database.commands.shapes import DatabaseShape, Pair, Rows
-from tasks.database.engine import (
+from tasks.database.engine.protocols import (
     ColumnFacts,
     DatabaseEngine,
     DumpFacts,

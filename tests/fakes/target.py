@@ -14,7 +14,7 @@ from blocks.values.offline import HostMemory, LiveRelease, OfflineRollback
 from blocks.values.watch import RawLogs
 from tasks.kernel.errors import FencedError, RefusedError, TerminalError, TransientError
 from tasks.kernel.protocols import Limits, LineSink, Result
-from tasks.targets.target import ReleaseFiles, Target
+from tasks.targets.target.protocol import ReleaseFiles, Target
 
 _SAYS = re.compile(r"echo (\w+); exit (\d+)")
 ROOM = 1 << 30

@@ -1,6 +1,6 @@
 """PostgreSQL, by the tools of its own image. Pure."""
 
-from tasks.database.engine import DatabaseEngine
+from tasks.database.engine.protocols import DatabaseEngine
 from tasks.database.postgresql import beside, comparison, copies, dumps, judge, locks
 
 POSTGRESQL = DatabaseEngine(

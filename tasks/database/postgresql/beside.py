@@ -15,7 +15,7 @@ from tasks.host.scripts import script
 
 if TYPE_CHECKING:
     from tasks.database.commands.names import Names
-    from tasks.database.engine import Login
+    from tasks.database.engine.protocols import Login
     from tasks.kernel.argv import Argv
 
 # Runs SQL from standard input: USER DATABASE NAME=VALUE….

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from tasks.database.commands.shapes import DatabaseShape, Pair, Rows
-from tasks.database.engine import Question
+from tasks.database.engine.protocols import Question
 
 # What PostgreSQL prints of a default that is the same for every row.
 _CONSTANT = re.compile(r"(?:'(?:[^']|'')*'|NULL)::[\w \".\[\](),]+|-?\d+(?:\.\d+)?|true|false")

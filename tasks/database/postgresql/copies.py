@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.database.commands.copied import LiveDatabase
-    from tasks.database.engine import Login
+    from tasks.database.engine.protocols import Login
     from tasks.kernel.argv import Argv
 
 RESTORE_TOOL = "pg_restore"

@@ -12,7 +12,7 @@ from tasks.host.scripts import script
 from tasks.kernel.lines import lines
 
 if TYPE_CHECKING:
-    from tasks.database.engine import Login
+    from tasks.database.engine.protocols import Login
     from tasks.kernel.argv import Argv
 
 __all__ = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from blocks.values.schema_changes import LintFinding
-    from tasks.database.engine import ColumnFacts, SqlLinter
+    from tasks.database.engine.protocols import ColumnFacts, SqlLinter
     from tasks.database.postgresql.verdicts.migration_context import Remark
     from tasks.database.postgresql.verdicts.parse import Statement
 

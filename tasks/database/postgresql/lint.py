@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.values.schema_changes import LintFinding
-from tasks.database.engine import SqlLinter
+from tasks.database.engine.protocols import SqlLinter
 from tasks.kernel.argv import Argv
 
 # Squawk's newest defaults would judge by a newer server; the rules about locks are the same since 12.

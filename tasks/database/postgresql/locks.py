@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.database.engine import Question, TableFiles
+from tasks.database.engine.protocols import Question, TableFiles
 from tasks.database.postgresql.questions import REVISION, read_revision
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tasks.host.scripts import script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.database.engine import Login
+    from tasks.database.engine.protocols import Login
     from tasks.kernel.argv import Argv
 
 # A database's name, how many tables it holds, and since when its server runs, by which it is known again behind any

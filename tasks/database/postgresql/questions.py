@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tasks.database.commands.drill import DatabaseFacts, TableFact
-from tasks.database.engine import ColumnFacts, DumpFacts, Question, SchemaFacts
+from tasks.database.engine.protocols import ColumnFacts, DumpFacts, Question, SchemaFacts
 
 if TYPE_CHECKING:
     from tasks.database.commands.shapes import Rows

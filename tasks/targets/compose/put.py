@@ -11,12 +11,12 @@ from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
 from tasks.release_data.commands.carry import KEEP_SETTLED
 from tasks.targets.compose.old_releases import make_room, unpack_over
-from tasks.targets.target import OVERRIDE
+from tasks.targets.target.protocol import OVERRIDE
 
 if TYPE_CHECKING:
     from blocks.values.manifests import Manifest
     from tasks.host.app_host import AppHost
-    from tasks.targets.target import ReleaseFiles
+    from tasks.targets.target.protocol import ReleaseFiles
 
 
 def put_bundle(app: AppHost, manifest: Manifest, files: ReleaseFiles) -> str:

@@ -11,7 +11,7 @@ from tasks.kernel.errors import TerminalError
 from tasks.kernel.logs import log
 from tasks.release_data.carry import hand_over, leads_to, writers
 from tasks.release_data.commands.carry import make_current
-from tasks.targets.health import ailing, not_running
+from tasks.targets.target.health import ailing, not_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from tasks.kernel.errors import TerminalError
 from tasks.kernel.protocols import Call, Limits
 from tasks.targets.compose.commands.drift import all_containers, bundle_files, parse_all_containers
 from tasks.targets.compose.facts import read_facts
-from tasks.targets.target import OVERRIDE
+from tasks.targets.target.protocol import OVERRIDE
 
 if TYPE_CHECKING:
     from blocks.values.drift import OtherContainer

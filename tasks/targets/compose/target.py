@@ -21,7 +21,7 @@ from tasks.targets.compose.preflight import check_bundle, check_host
 from tasks.targets.compose.pull import pull_images
 from tasks.targets.compose.put import put_bundle
 from tasks.targets.compose.state import list_containers, read_state
-from tasks.targets.target import Target
+from tasks.targets.target.protocol import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from blocks.values.watch import RawLogs
     from tasks.host.app_host import AppHost
     from tasks.kernel.protocols import LineSink, Result
-    from tasks.targets.target import ReleaseFiles
+    from tasks.targets.target.protocol import ReleaseFiles
 
 
 @dataclass(frozen=True)

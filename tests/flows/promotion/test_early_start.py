@@ -19,7 +19,7 @@ from flows.promotion import early_start, preflights
 from flows.promotion.change import Change
 from flows.promotion.early_start import started_early
 from flows.promotion.prepare import Prepared
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.render import ToldMigrations
 from tasks.kernel.clock import utc_now
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError

@@ -23,7 +23,7 @@ from tasks.database.commands.loss import Differences
 from tasks.database.commands.names import Names
 from tasks.database.copies import ask_copy, open_copy
 from tasks.database.drill import prove
-from tasks.database.engine import Question
+from tasks.database.engine.protocols import Question
 from tasks.database.live import ask_live, call, database_engine, within
 from tasks.database.loss import compare
 from tasks.database.restore import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from blocks.pipeline import load_pipeline
 from blocks.values.receipts import BackupReceipt
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.postgresql import dumps
 from tasks.host.scripts import dump
 from tasks.kernel.clock import utc_now

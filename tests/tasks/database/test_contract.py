@@ -19,7 +19,7 @@ from blocks.values.lifecycle import Status
 from blocks.values.schema_changes import SchemaFinding
 from tasks.adapters.local import LocalRunner
 from tasks.database.commands.shapes import Pair
-from tasks.database.engine import DatabaseEngine, Login, Question, SchemaFacts, UnreadableSqlError
+from tasks.database.engine.protocols import DatabaseEngine, Login, Question, SchemaFacts, UnreadableSqlError
 from tasks.database.engines import ENGINES, engine_of, judge_of
 from tasks.database.postgresql import POSTGRESQL, dumps
 from tasks.database.restore import swap_database

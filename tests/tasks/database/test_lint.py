@@ -11,7 +11,7 @@ import pytest
 from blocks.values.schema_changes import LintFinding, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
 from tasks.adapters.local import LocalRunner
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.lint import lint_migrations
 from tasks.database.postgresql import POSTGRESQL
 from tasks.database.postgresql.verdicts.linted import LOCKING_RULES

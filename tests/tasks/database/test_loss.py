@@ -14,7 +14,7 @@ from blocks.values.evidence import TableLoss
 from tasks.database import loss
 from tasks.database.commands.loss import MOST_ROWS, Differences, Suspects, bounded, losses
 from tasks.database.commands.shapes import Pair
-from tasks.database.engine import Ask
+from tasks.database.engine.protocols import Ask
 from tasks.database.loss import loss_from_copy, loss_from_counters, lost_by_downgrade
 from tasks.database.postgresql import comparison
 from tests.flows.domain.samples import NOW

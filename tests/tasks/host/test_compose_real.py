@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tasks.database.commands.copies import feed
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.postgresql import dumps
 from tasks.host import docker, scripts
 from tasks.host.compose import ComposeProject, leaves_alone, parse_config

@@ -15,7 +15,7 @@ from blocks.values.manifests import Manifest
 from blocks.values.offline import LiveRelease, OfflineRollback
 from tasks.kernel.errors import FencedError, RefusedError, SluiceError, TerminalError
 from tasks.kernel.protocols import Limits, Result
-from tasks.targets.target import ReleaseFiles, Target
+from tasks.targets.target.protocol import ReleaseFiles, Target
 from tests.flows.domain.samples import NOW, release
 from tests.tasks.packing import packed
 

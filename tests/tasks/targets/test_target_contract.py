@@ -15,7 +15,7 @@ from blocks.values.watch import RawLogs
 from tasks.kernel.protocols import Fence, LineSink, Result
 from tasks.steps.run import Run
 from tasks.targets.catalog import TARGETS
-from tasks.targets.target import Target
+from tasks.targets.target.protocol import Target
 from tests.fakes.target import FakePlace, FakeTarget
 from tests.lab.connect import connect
 from tests.lab.lab import Lab

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocks.values.schema_changes import UNKNOWN, MigrationVerdict, Risk, SchemaFinding
 from flows.domain.database.verdicts.revision_source import SourceFacts, look_into
-from tasks.database.engine import ColumnFacts, UnreadableSqlError
+from tasks.database.engine.protocols import ColumnFacts, UnreadableSqlError
 from tasks.database.engines import ENGINES
 from tasks.kernel.text import one_line
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from blocks.values.schema_changes import LintFinding
     from flows.domain.database.verdicts.rendered import RenderedMigration
-    from tasks.database.engine import DatabaseEngine
+    from tasks.database.engine.protocols import DatabaseEngine
 
 _LONGEST = 400
 _MOST_HIDDEN = 5

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from blocks.values.base import Value
 from blocks.values.releases import Revision
-from tasks.database.engine import UnreadableSqlError
+from tasks.database.engine.protocols import UnreadableSqlError
 from tasks.kernel.text import one_line
 
 if TYPE_CHECKING:
-    from tasks.database.engine import Judge
+    from tasks.database.engine.protocols import Judge
 
 # `-- Running upgrade a1, b1 -> c1`; Alembic before 0.7 wrote `None` for the base, some versions add `, message`.
 _MARKER = re.compile(r"-- Running upgrade [^\n]*? ?-> (?P<id>[\w.-]+)(?:,[^\n]*)?[ \t\r]*\Z")

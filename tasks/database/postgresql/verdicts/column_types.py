@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pglast import ast
 
-from tasks.database.engine import UnreadableSqlError
+from tasks.database.engine.protocols import UnreadableSqlError
 from tasks.database.postgresql.verdicts.parse import read_statements
 from tasks.database.postgresql.verdicts.trees import strings
 

@@ -11,7 +11,7 @@ from pglast import ast, parse_sql
 from pglast.error import Error
 from pglast.parser import Token, scan
 
-from tasks.database.engine import UnreadableSqlError
+from tasks.database.engine.protocols import UnreadableSqlError
 from tasks.kernel.text import one_line
 
 # The parser's tree becomes Python objects by recursion in C: 15,000 additions in a row are read, 25,000 end the

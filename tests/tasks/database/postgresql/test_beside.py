@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from tasks.database.commands.names import Names
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.postgresql.beside import DROP, KEEP, MAKE, PUT_BACK, SWAP, change, fill
 from tasks.database.postgresql.dumps import dump, query
 from tasks.kernel.argv import Argv

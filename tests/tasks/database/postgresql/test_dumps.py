@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from blocks.pipeline import DatabaseRules
-from tasks.database.engine import Login
+from tasks.database.engine.protocols import Login
 from tasks.database.postgresql import beside, dumps, locks
 from tasks.kernel.argv import Argv
 from tests.lab.postgres import USER, Postgres

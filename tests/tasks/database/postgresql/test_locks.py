@@ -12,7 +12,7 @@ import pytest
 from blocks.values.evidence import LockFact
 from tasks.database.commands.copied import parse_rows
 from tasks.database.commands.locks import parse_locks, rewritten, watch
-from tasks.database.engine import Login, TableFiles
+from tasks.database.engine.protocols import Login, TableFiles
 from tasks.database.postgresql import locks
 from tasks.database.postgresql.dumps import query as asking
 from tests.lab.postgres import Postgres

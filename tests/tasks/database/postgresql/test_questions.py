@@ -10,7 +10,7 @@ import pytest
 
 from tasks.database.commands.copied import parse_rows
 from tasks.database.commands.drill import DatabaseFacts, TableFact
-from tasks.database.engine import DumpFacts, Login
+from tasks.database.engine.protocols import DumpFacts, Login
 from tasks.database.postgresql.dumps import DATABASE_FACTS, DUMP_FACTS, SCHEMA
 from tasks.database.postgresql.dumps import query as asking
 from tests.lab.postgres import Postgres

@@ -26,7 +26,7 @@ from tasks.steps.run import Run
 from tasks.targets.compose.memory import append_live, read_memory
 from tasks.targets.compose.old_releases import prune_releases
 from tasks.targets.compose.put import put_bundle
-from tasks.targets.target import ReleaseFiles
+from tasks.targets.target.protocol import ReleaseFiles
 from tests.fakes.lease import FakeKeeper
 from tests.flows.domain import samples
 from tests.flows.domain.samples import release

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blocks.values.schema_changes import MigrationVerdict, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.postgresql import POSTGRESQL
 
 FOLDER = Path(__file__).parent / "migrations"

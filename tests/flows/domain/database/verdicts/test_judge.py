@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blocks.values.schema_changes import LintFinding, MigrationVerdict, Risk
 from flows.domain.database.verdicts import RenderedMigration, judge_migrations
-from tasks.database.engine import ColumnFacts
+from tasks.database.engine.protocols import ColumnFacts
 from tasks.database.postgresql import POSTGRESQL
 from tests.flows.domain.database.verdicts.corpus import CASES, Case
 

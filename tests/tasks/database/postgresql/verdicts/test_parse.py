@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pglast.error import Error
 from pglast.parser import scan
 
-from tasks.database.engine import UnreadableSqlError
+from tasks.database.engine.protocols import UnreadableSqlError
 from tasks.database.postgresql.verdicts.parse import read_statements, read_tokens
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blocks.values.facts import ContainerFact
-from tasks.targets.health import ailing, not_running
+from tasks.targets.target.health import ailing, not_running
 
 
 def fact(**changes: object) -> ContainerFact:
