@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -102,15 +104,83 @@ def test_what_carries_all_else_has_tests(room: str) -> None:
     )
 
 
+def folder(path: Path) -> str:
+    return ".".join(path.parent.relative_to(ROOT).parts)
+
+
 def test_no_folders_import_each_other_in_a_circle() -> None:
     """A folder and the one that it lies in count as two, which import-linter's contract does not see."""
-    known = modules()
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    places = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files
+    }
     leads: dict[str, set[str]] = defaultdict(set)
-    for name, path in known.items():
-        for found in imported(path):
-            if found in known and found.rpartition(".")[0] != name.rpartition(".")[0]:
-                leads[name.rpartition(".")[0]].add(found.rpartition(".")[0])
-    while leaves := [folder for folder, others in leads.items() if not others & leads.keys()]:
-        for folder in leaves:
-            del leads[folder]
+    for path in files:
+        found = {folder(places[name]) for name in imported(path) if name in places}
+        leads[folder(path)] |= found - {folder(path)}
+    while leaves := [one for one, others in leads.items() if not others & leads.keys()]:
+        for leaf in leaves:
+            del leads[leaf]
     assert dict(leads) == {}
+
+
+# What decides: data in, data out.
+PURE = (
+    "flows/domain",
+    "tasks/host",
+    "tasks/*/commands",
+    "tasks/targets/*/commands",
+    "tasks/database/*/",
+    "blocks/values",
+)
+ACTS = set(
+    [
+        "prefect",
+        "docker",
+        "paramiko",
+        "sqlalchemy",
+        "httpx",
+        "github",
+        "psycopg",
+        "fsspec",
+        "sqlite3",
+        "uvicorn",
+        "fastapi",
+    ]
+)
+# Some libraries load these, too, and use no more of them than a type.
+ACTS_BY_ITSELF = ACTS | {"subprocess", "socket", "asyncio", "importlib", "urllib.request", "multiprocessing"}
+
+
+def pure() -> list[Path]:
+    folders = {found for pattern in PURE for found in ROOT.glob(pattern) if found.name != "__pycache__"}
+    return sorted({path for found in folders for path in found.rglob("*.py")})
+
+
+def test_what_decides_imports_nothing_that_acts() -> None:
+    found = {
+        str(path.relative_to(ROOT)): names
+        for path in pure()
+        if (names := {*imported(path)} & ACTS_BY_ITSELF or "__import__" in path.read_text("utf-8"))
+    }
+    assert found == {}
+
+
+def test_what_decides_loads_nothing_that_acts() -> None:
+    """By no way in: not through what it imports, nor through the `__init__` of a folder above it."""
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in pure()
+    ]
+    assert len(names) > 150
+    code = (
+        "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code, *names), cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {*done.stdout.split()}
+    assert ACTS & loaded == set()
+    assert [
+        name for name in loaded if name.startswith(("tasks.adapters", "tasks.ledger", "tasks.steps"))
+    ] == []

@@ -25,7 +25,7 @@ class Fallback(ABC):
     @property
     @abstractmethod
     def release_id(self) -> str | None:
-        """The release that ran before; None for nothing."""
+        """The release that ran before; None where nothing ran on any host."""
 
     @property
     @abstractmethod
@@ -45,14 +45,18 @@ class Fallback(ABC):
 
     @abstractmethod
     def restore(self, host: str) -> str:
-        """Start what ran on a host before, and check it; return what a person has to know, empty for nothing."""
+        """Start what ran on a host before, and check it, or stop what was started where nothing ran.
+
+        Returns:
+            What a person has to know; empty for nothing.
+        """
 
     @abstractmethod
     def revive(self, host: str) -> str:
         """Start what stopped meanwhile on a host that was not switched; return what a person has to know."""
 
-    def stop(self, host: str) -> None:  # noqa: B027 - where something ran before, nothing is stopped
-        """Stop what was left half-started where nothing ran before."""
+    def stop(self, host: str) -> None:  # noqa: B027 - a rollback always has something to go back to
+        """Stop what was left half-started, where nothing ran on any host before."""
 
 
 def attempt(change: Callable[[], str], fallback: Fallback) -> Ending:

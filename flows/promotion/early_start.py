@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prefect.futures import wait
 
 from blocks.values.lifecycle import Status
-from flows.core.attempt import revive
+from flows.core.attempt import foreseen, revive
 from flows.domain.promotion.recovery import failure_note
 from flows.domain.words.names import one_off_name
+from flows.gates.entry import UndecidedError
 from flows.promotion.bundle import make_bundle
 from flows.promotion.change import Change, change_of, dump_name, manifests_of
 from flows.promotion.confined_service import confined_on_host
@@ -242,12 +243,15 @@ def started_early(prepared: Prepared) -> Iterator[EarlyStart]:
     except BaseException as error:
         early.settle()
         early.forget_dump()
-        if not early.holds_lease or not isinstance(error, SluiceError) or isinstance(error, FencedError):
+        # Who waits for a check goes on; who lost the lease, or is cut off, touches nothing more.
+        if not early.holds_lease or isinstance(error, UndecidedError | FencedError):
+            raise
+        if not isinstance(error, Exception):
             raise
         # A gate that says no has stopped nothing; an engine that died may be why it does.
         if isinstance(error, RefusedError) and not stopped_meanwhile(early.run, prepared.hosts):
             raise
-        raise _still_running(prepared, error) from error
+        raise _still_running(prepared, foreseen(error)) from error
     early.settle()
 
 

@@ -11,7 +11,7 @@ from flows.core.attempt import restore as restore_all
 from flows.domain.promotion.recovery import failure_note, stopped_note, up_started
 from tasks.database.schema import read_schema
 from tasks.kernel.clock import utc_now
-from tasks.kernel.errors import SluiceError, TerminalError
+from tasks.kernel.errors import SluiceError
 from tasks.services.smoke import verify
 from tasks.services.up import restore, revive, stop
 from tasks.steps.step import log
@@ -44,9 +44,9 @@ class PromotionFallback(Fallback):
 
     @property
     def release_id(self) -> str | None:
-        """The release that ran before, as the first host has it."""
-        manifest = self.hosts[self.run.primary].manifest
-        return manifest.release.id if manifest else None
+        """The release that ran before, as the first host on which one ran has it; None where nothing ran on any."""
+        manifests = (facts.manifest for facts in self.hosts.values())
+        return next((manifest.release.id for manifest in manifests if manifest), None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,10 +63,11 @@ class PromotionFallback(Fallback):
         move(self.run, Status.RESTORING, cause)
 
     def restore(self, host: str) -> str:
-        """Start the release that ran before again, and smoke it."""
+        """Start the release that ran before again, and smoke it; where none ran, stop what was started."""
         previous = self.hosts[host].manifest
         if previous is None:
-            raise TerminalError(f"nothing ran on {host} before", "look at the host")
+            stopped = stop(self.run, host=host, manifest=self.manifests[host])
+            return f"nothing ran on {host} before; {stopped.text}"
         restore(self.run, host=host, manifest=previous)
         verify(self.run, host=host, release=previous.release, checkout=None)
         return ""

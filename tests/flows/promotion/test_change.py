@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,7 +22,7 @@ from tasks.ledger.store import Ledger
 from tasks.steps.run import Run
 from tests.fakes.host import FakeHost
 from tests.fakes.steps import FakeSteps
-from tests.flows.servers import NEW, RUNS, current, ended, failing, make_run, only_for, server
+from tests.flows.servers import NEW, RUNS, current, ended, failing, make_run, only_for, server, stopped
 from tests.samples.runs import APP
 from tests.tasks.ledger.samples import START, at, make_backup, make_plan
 
@@ -162,6 +163,35 @@ def test_a_switch_that_fails_on_the_second_host_starts_every_host_again(
     rows = [row.host for row in run.ledger.steps.of(run.promotion_id) if row.name == "restore"]
     assert rows == list(NAMES)
     assert ended(run, Status.RESTORED).startswith("up: bbbb does not start on web-2")
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_host_on_which_nothing_ran_is_stopped_and_the_others_run_again(
+    run: Run, hosts: list[FakeHost], steps: FakeSteps, empty: int
+) -> None:
+    """It was installed anew, or is one host more: what ran on the others is not given up for it."""
+    only_for(hosts[2], "bbbb", failing)
+    hosts[empty].answer("docker", "compose", "stop")
+    hosts[empty].answer("rm", "-f", f"{APP}/current")
+    facts = dict.fromkeys(NAMES, RUNS.model_copy(update={"database_bytes": 100}))
+    facts[NAMES[empty]] = RUNS.model_copy(update={"manifest": None, "containers": ()})
+    assert carry_out(run, replace(change(hosts), hosts=facts)) is Status.RESTORED
+    for number, host in enumerate(hosts):
+        stops = [argv for argv in host.argvs("docker", "compose") if argv[-1] == "stop"]
+        assert len(stops) == (number == empty)
+        assert number == empty or host.links[f"{APP}/current"] == "releases/aaaa"
+    assert f"nothing ran on {NAMES[empty]} before" in ended(run, Status.RESTORED)
+
+
+def test_where_nothing_ran_on_the_first_host_the_others_are_revived(
+    run: Run, hosts: list[FakeHost], steps: FakeSteps
+) -> None:
+    steps.errors["migrate web-1"] = TerminalError("migrate: failed")
+    facts = dict.fromkeys(NAMES, RUNS.model_copy(update={"database_bytes": 100}))
+    facts["web-1"] = RUNS.model_copy(update={"manifest": None, "containers": ()})
+    stopped(hosts[1])
+    assert carry_out(run, replace(change(hosts), hosts=facts)) is Status.FAILED
+    assert "backend had stopped on web-2 and were started again" in ended(run, Status.FAILED)
 
 
 def test_a_red_smoke_check_starts_every_host_again(run: Run, hosts: list[FakeHost], steps: FakeSteps) -> None:
