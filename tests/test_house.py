@@ -134,21 +134,7 @@ PURE = (
     "tasks/database/*/",
     "blocks/values",
 )
-ACTS = set(
-    [
-        "prefect",
-        "docker",
-        "paramiko",
-        "sqlalchemy",
-        "httpx",
-        "github",
-        "psycopg",
-        "fsspec",
-        "sqlite3",
-        "uvicorn",
-        "fastapi",
-    ]
-)
+ACTS = {"prefect", "docker", "paramiko", "sqlalchemy", "httpx", "github", "psycopg", "fsspec", "sqlite3"}
 # Some libraries load these, too, and use no more of them than a type.
 ACTS_BY_ITSELF = ACTS | {"subprocess", "socket", "asyncio", "importlib", "urllib.request", "multiprocessing"}
 
