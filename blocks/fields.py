@@ -29,7 +29,7 @@ def _blank_to_none(value: object) -> object:
 
 
 def _with_its_lines(value: SecretStr | None) -> SecretStr | None:
-    return value and SecretStr(mend_private_key(value.get_secret_value()))
+    return None if value is None else SecretStr(mend_private_key(value.get_secret_value()))
 
 
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_to_none)]

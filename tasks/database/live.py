@@ -76,7 +76,7 @@ def ask(run: Run, there: Host, argv: Argv, sql: str, whom: str) -> list[list[str
         said = database_engine(run).dumps.refusal(result.stderr) or result.tail(2)
         raise TerminalError(
             f"{whom} on {there.name} refused a question: {said}",
-            "nothing was changed; check the database, then retry",
+            "look at the database and its log, then retry this run",
             result.tail(20),
         )
     return parse_rows(result.stdout)

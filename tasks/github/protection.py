@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ONCE_MORE = "look at the difference again"
 # What answers may be a copy that is a moment behind.
-_SHOWN_WITHIN_SECONDS = 2.0
+_SHOWN_WITHIN_SECONDS = 10.0
 _BETWEEN_SECONDS = 1.0
 
 

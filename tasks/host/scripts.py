@@ -7,7 +7,6 @@ head says what the script does and which arguments it takes; it is not sent.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from tasks.kernel.argv import Argv
@@ -21,13 +20,16 @@ EXIT_BUSY = 98
 EXIT_MISSING = 66
 EXIT_OTHER = 67
 
-_FOLDER = Path(__file__).parent / "shell"
+# Read at once: an update of Sluice must not change what a run goes on with.
+_TEXTS = {
+    path.stem: path.read_text("utf-8").partition("\n\n")[2]
+    for path in (Path(__file__).parent / "shell").glob("*.sh")
+}
 
 
-@cache
 def text_of(name: str) -> str:
     """Return the script of a file, without the comment at its head."""
-    return (_FOLDER / f"{name}.sh").read_text("utf-8").partition("\n\n")[2]
+    return _TEXTS[name]
 
 
 def script(text: str, name: str, *arguments: str) -> Argv:

@@ -241,3 +241,10 @@ def test_webhooks_know_their_repositories_in_any_case() -> None:
     assert block.known_as("Acme/Shop") == "acme/shop"
     assert block.known_as("acme/other") is None
     assert block.keys() == (b"webhook-secret-new-1", b"webhook-secret-old-1")
+
+
+def test_an_empty_private_key_is_refused_at_its_field() -> None:
+    with pytest.raises(ValidationError) as caught:
+        ComposeHost(**{**DOCUMENTS[ComposeHost], "private_key": ""})
+    (error,) = caught.value.errors()
+    assert (error["loc"], "expected a private key" in error["msg"]) == (("private_key",), True)
