@@ -1,4 +1,4 @@
-"""A web address that is told what happens, as JSON."""
+"""A web address to which what happens is sent, as JSON."""
 
 from __future__ import annotations
 

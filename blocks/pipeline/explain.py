@@ -39,7 +39,7 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
     """Explain what pydantic found."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
-            continue  # an entry is wrong, which is told; the list is not short
+            continue  # an entry is wrong, which is reported; the list is not short
         path, found = _locate(detail, document.data)
         yield Problem(path, _message(detail, found, model), document.line_of(path))
 

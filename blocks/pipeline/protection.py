@@ -111,7 +111,7 @@ class Relax(Quorum):
 
 
 class Protect(Value):
-    """What GitHub has to enforce. Nothing is changed there before `protect/github` is told to."""
+    """What GitHub has to enforce. Nothing is changed there before `protect/github` is run with `apply`."""
 
     branches: dict[BranchName, BranchProtect] = Field({}, description="Branch → what is enforced on it.")
     environments: dict[EnvironmentName, EnvironmentProtect] = Field(

@@ -1,4 +1,4 @@
-"""What must fit together across sections, judged on the data as read: so it is told with all the rest."""
+"""What must fit together across sections, judged on the data as read: so it is reported with all the rest."""
 
 from __future__ import annotations
 

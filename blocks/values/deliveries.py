@@ -35,7 +35,7 @@ class Errand(StrEnum):
     """What a run does that is no promotion."""
 
     TEND = "tend"  # pull requests are opened, and let merge
-    LOOK = "look"  # an environment is looked at: who waits there is told of reviews
+    LOOK = "look"  # an environment is looked at: who waits there hears of reviews
 
 
 # Where errands go: the name of their deployment, in an environment's place.

@@ -228,7 +228,7 @@ def copy_dump(source: Host, place: DumpStore, backup: BackupReceipt, *, seconds:
 
 
 def _prune(run: Run, place: DumpStore) -> None:
-    """Remove the copies that are not kept. A store that refuses (some never delete) is told of, and no more."""
+    """Remove the copies that are not kept. That a store refuses (some never delete) is logged, and stops nothing."""
     try:
         names = removable(run, place.list())
         if names:

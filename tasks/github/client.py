@@ -229,7 +229,7 @@ class GitHubClient:
         )
 
     def _log_in(self) -> None:
-        """Get the installation's token now, so that what is wrong with the app is told as such."""
+        """Get the installation's token now, so that what is wrong with the app is reported as such."""
         if not isinstance(self._auth, Auth.AppInstallationAuth):
             return
         try:

@@ -59,6 +59,6 @@ def as_rest(error: GithubException) -> GithubException:
     kinds = [str(one.get("type") or "") for one in found]
     status = next((_STATUSES[kind] for kind in kinds if kind in _STATUSES), _REFUSED)
     words = "; ".join(str(one.get("message") or "no reason given") for one in found)
-    # The pause after a rate limit is told by these words, which GraphQL's own may lack.
+    # The pause after a rate limit is known by these words, which GraphQL's own may lack.
     limited = "rate limit: " if "RATE_LIMITED" in kinds else ""
     return GithubException(status, {"message": f"{limited}{words}"}, error.headers)

@@ -50,7 +50,7 @@ def show(act: Callable[[], str]) -> str:
 
 
 def carry(ledger: Ledger, promotion_id: int, moment: str, sha: str, parts: Iterable[PublicationPart]) -> str:
-    """Show every part of one moment, with a row in the journal; what fails is told there and in the log."""
+    """Show every part of one moment, with a row in the journal; what fails is reported there and in the log."""
     started = time.monotonic()
     ledger.steps.start(promotion_id, NAME, moment, now=utc_now())
     told, amiss = _told(parts)

@@ -150,7 +150,7 @@ def complaint(said: str) -> str:
     """Say why compose does not take a configuration on a host, in words that hold no value of the host.
 
     Compose repeats what it does not take, and that may be a secret of the env file which a commit put in the place of
-    a number. Only the first variable is told: whatever is named after it may be such a value.
+    a number. Only the first variable is named: whatever is named after it may be such a value.
     """
     lacking = _LACKING.search(said)
     if lacking:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class SluiceError(Exception):
-    """Something a user is told in one line: what failed, where, and what to do next.
+    """Something a user reads in one line: what failed, where, and what to do next.
 
     Args:
         detail: Further lines (the tail of a command's output), redacted; shown in logs, not in the line.
@@ -47,5 +47,5 @@ class FencedError(TerminalError):
 
 
 def unexpected(error: Exception) -> TerminalError:
-    """Return what a user is told of an error nobody foresaw."""
+    """Return what a user reads about an error that nobody expected."""
     return TerminalError(f"unexpected {type(error).__name__}: {error}", "report this bug in Sluice")

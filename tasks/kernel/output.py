@@ -16,7 +16,7 @@ KEPT_STDERR_BYTES = 1 * MIB
 KEPT_STDOUT_BYTES = 64 * MIB
 # A stream without line ends (a progress bar, a dump) is cut into lines of at most this size.
 LONGEST_LINE_BYTES = 64 * 1024
-# A run's log keeps each line it is told, and its end waits until all are kept: of more, the last ones are told.
+# A run's log keeps each line it is given, and its end waits until all are kept: of more, the last ones are logged.
 MOST_LINES, LAST_LINES = 5_000, 200
 
 

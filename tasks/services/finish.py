@@ -30,7 +30,7 @@ def tag(run: Run, *, release: Release, tags: tuple[str, ...]) -> StepReceipt:
 def prune(
     run: Run, *, keep: tuple[str, ...], digests: tuple[str, ...], repositories: tuple[str, ...]
 ) -> StepReceipt:
-    """Remove bundles, images and dumps beyond those that are kept. What fails here is told, and no more.
+    """Remove bundles, images and dumps beyond those that are kept. What fails here is logged, and stops nothing.
 
     A bundle's folder that holds what an application wrote, and nobody carried on or agreed to leave, stays.
 

@@ -20,11 +20,11 @@ _MOST_REMEMBERED = 100
 
 @step("remember", StepReceipt)
 def remember(run: Run) -> StepReceipt:
-    """Write down on every host that a release runs there. What fails here is told, and no more.
+    """Write down on every host that a release runs there. What fails here is logged, and stops nothing.
 
     Running it twice is safe: a promotion that is written down already is not added again.
 
-    A host that remembers no release yet is told of the earlier ones too.
+    A host that remembers no release yet gets the earlier ones too.
     """
     told: list[str] = []
     live = live_releases(run)

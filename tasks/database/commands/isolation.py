@@ -25,7 +25,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What a service keeps as it is: how its own process runs, and what it is told.
+# What a service keeps as it is: how its own process runs, and what it is given.
 _OWN = _words(
     "image command entrypoint environment env_file user working_dir group_add tmpfs read_only init shm_size ulimits "
     "cap_drop hostname domainname stdin_open tty stop_signal stop_grace_period mem_limit mem_reservation "

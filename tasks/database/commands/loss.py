@@ -2,7 +2,7 @@
 
 Tables are compared in three rounds, each asked only about what the round before found to differ: one checksum for
 each table, one for each of 4,096 groups of its rows, one for each row of these groups. Only columns that both
-databases have are compared; a column that one of them lacks is told apart.
+databases have are compared; a column that one of them lacks is reported by itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.database.commands.gone import Gone
 from tasks.database.commands.shapes import Pair, Rows
 
 GROUPS = 4096
-# Beyond so many rows that may differ, a table is told by its counts: the rows' checksums are held in memory.
+# Beyond so many rows that may differ, only a table's counts are reported: the rows' checksums are held in memory.
 MOST_ROWS = 400_000
 
 

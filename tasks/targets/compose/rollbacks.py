@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_rollbacks(app: AppHost) -> tuple[OfflineRollback, ...]:
-    """Read the rollbacks that the ledger does not know yet; a file that cannot be read is told in the log and left."""
+    """Read the rollbacks that the ledger does not know yet; a file that cannot be read is logged and left."""
     folder = f"{app.directory}/{OFFLINE_FOLDER}"
     found: list[OfflineRollback] = []
     for name in lines(app.ask(unrecorded(folder)).stdout):
