@@ -25,6 +25,7 @@ START_SECONDS = 600.0
 _POLL_SECONDS = 0.25
 _HEALTH_SECONDS = 5.0
 _SETUP_STOP_SECONDS = 2.0
+_LET_GO_SECONDS = 3.0
 
 Progress = Callable[[str], None]
 
@@ -63,8 +64,11 @@ def port_is_free(port: int) -> bool:
 
 def start_server(home: Path, env: Mapping[str, str]) -> Running:
     """Start Prefect's server, on a port that nobody else has. It is not awaited; `wait_for_server` does that."""
+    port = int(env["PREFECT_SERVER_API_PORT"])
+    # One that was killed lets go of its port when the last of its threads has ended.
+    poll(lambda: port_is_free(port), seconds=_LET_GO_SECONDS, every=0.05)
     # What waits for it tells the login to whoever answers, so nobody else may before it listens itself.
-    with held_port(int(env["PREFECT_SERVER_API_PORT"])) as sockets:
+    with held_port(port) as sockets:
         numbers = [one.fileno() for one in sockets]
         module = ("deployments.control_plane.launch", "server", *map(str, numbers))
         return _started("server", "Prefect's server", module, home, env, lent=numbers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from deployments.control_plane import parts
-from deployments.control_plane.parts import _wait_until, wait_for_provisioning, wait_for_worker
+from deployments.control_plane.parts import _wait_until, start_server, wait_for_provisioning, wait_for_worker
 from deployments.control_plane.prefect_api import Json, PrefectApi
 from deployments.control_plane.processes import Running, running
 from tasks.kernel.errors import TerminalError
@@ -93,3 +95,12 @@ def test_an_earlier_worker_is_not_taken_for_the_new_one(alive: Running) -> None:
     pool = Pool()
     wait_for_worker(alive, pool, frozenset({"old"}))
     assert pool.looks == 3
+
+
+def test_a_port_that_is_let_go_of_soon_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A server that was killed has it until the last of its threads has ended."""
+    monkeypatch.setattr(parts, "_started", lambda *_, lent: lent)
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        threading.Timer(0.3, held.close).start()
+        assert start_server(tmp_path, {"PREFECT_SERVER_API_PORT": str(port)})
